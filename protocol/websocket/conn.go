@@ -1,0 +1,394 @@
+package websocket
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Handler takes what a connection receives. The methods of one connection are
+// called one after the other, never at the same time.
+type Handler interface {
+	// OnMessage is called for each message, in order. It runs on the event loop
+	// that serves many connections, so it must not block; data is valid until it
+	// returns and may be changed. What it sends to c leaves in one write after it, and
+	// after the messages that arrived in the same read. A panic closes c with 1011.
+	OnMessage(c *Conn, op Opcode, data []byte)
+	// OnClose is called exactly once, last. err is a *CloseError with the peer's
+	// code if its close frame arrived, a *ProtocolError if it violated the protocol,
+	// ErrSlow, ErrCloseTimeout, ErrHandlerPanic, what Abort was given, or the error of
+	// the network (io.EOF: the peer went without a close frame).
+	OnClose(c *Conn, err error)
+}
+
+// Conn is the server's end of a WebSocket connection. All methods are safe for
+// concurrent use, also from within the handler, and none of them blocks.
+type Conn struct {
+	server  *Server
+	handler Handler
+	link    link
+	in      *inbound // of a message or frame that has arrived in part; owned by the reader
+
+	mu        sync.Mutex    // guards what follows, and the link's descriptor against being closed while it is used
+	state     atomic.Uint32 // written under mu, read anywhere
+	out       *queue        // nil when nothing is waiting
+	err       error         // why the connection ended, once known
+	deflate   bool          // permessage-deflate was negotiated; set before the Conn is shared
+	started   bool
+	corked    bool // what is sent waits in out: before Start, and while a batch of messages is handled
+	answered  bool // the peer's close frame arrived
+	lingering bool // after a violation: half-close, and let the peer close
+}
+
+// States of a connection; each has only those below it as successors.
+const (
+	stateOpen    uint32 = iota
+	stateClosing        // our close frame is sent or queued: nothing else may be sent, and what arrives is dropped
+	stateDead           // nothing is written or read; OnClose was called or is about to be
+)
+
+// link is what carries a connection's bytes: a socket on an event loop, or a stream
+// with goroutines of its own. Conn.mu is held in all calls.
+type link interface {
+	// start begins to read: the link calls Conn.receive for what arrives.
+	start()
+	// write writes what there is room for, without blocking. more says that the
+	// link would take more at once; where it is false and bytes are left, await is needed.
+	write(bufs [][]byte) (n int, more bool, err error)
+	// writeOne is write for a single buffer, without allocation.
+	writeOne(b []byte) (n int, err error)
+	// await asks for a call of Conn.flush as soon as there is room.
+	await()
+	// later asks for a call of Conn.flush soon, on the link's own goroutine.
+	later()
+	// closing begins the time in which the close handshake must end with shut.
+	closing()
+	// halfClose says to the peer that nothing more comes.
+	halfClose()
+	// shut ends reading and writing; the link then calls Conn.finish, once, on the
+	// goroutine that reads. drained says that all that was to be written was.
+	shut(drained bool)
+}
+
+// Start sends what was queued since Upgrade, with the handshake's answer in front,
+// and begins to deliver messages. Calls after the first do nothing.
+func (c *Conn) Start() {
+	c.mu.Lock()
+	c.startLocked()
+	c.mu.Unlock()
+}
+
+// startLocked is Start; mu must be held.
+func (c *Conn) startLocked() {
+	if c.started || c.state.Load() == stateDead {
+		return
+	}
+	c.started, c.corked = true, false
+	c.link.start()
+	c.flushLocked()
+}
+
+// Send sends the messages in order and with nothing between them. It writes at once
+// where nothing is queued, several messages in one system call, and queues what the
+// kernel does not take. The queue is bounded by Options.MaxQueuedBytes: a peer that
+// reads so slowly that it would grow beyond is disconnected, with ErrSlow for result
+// and for OnClose. A nil result means written or queued. ErrClosed: the connection
+// is closed, closing, or found broken. No allocation where the kernel takes all.
+func (c *Conn) Send(ms ...*Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != stateOpen {
+		return c.closedLocked()
+	}
+	if len(ms) == 1 && c.out == nil && !c.corked {
+		return c.sendOneLocked(ms[0].frameFor(c), true)
+	}
+	c.enqueueLocked(ms)
+	if c.corked {
+		return c.boundLocked()
+	}
+	c.flushLocked()
+	return c.boundLocked()
+}
+
+// Post is Send for broadcasts: it queues the messages and leaves the writing to the
+// connection's loop, which does it right away, but for all that were posted until
+// it comes to this connection in one system call. A burst of broadcasts so costs
+// one write a connection instead of one a message. Order with Send is kept.
+func (c *Conn) Post(ms ...*Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != stateOpen {
+		return c.closedLocked()
+	}
+	idle := c.out == nil
+	c.enqueueLocked(ms)
+	if c.corked {
+		return c.boundLocked()
+	}
+	if c.out.bytes >= flushAtQueued {
+		c.flushLocked()
+	} else if idle {
+		c.link.later()
+	}
+	return c.boundLocked()
+}
+
+// SendParts sends one message made of the parts, for this connection only, without
+// allocation where the kernel takes it. It is Send in everything else.
+func (c *Conn) SendParts(op Opcode, parts ...[]byte) error {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if c.deflate && size >= c.server.compression.threshold {
+		return c.Send(NewMessage(op, parts...))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != stateOpen {
+		return c.closedLocked()
+	}
+	if c.out == nil && !c.corked {
+		buf := c.server.pools.encodeBuffer()
+		b := appendHeader((*buf)[:0], bitFin|byte(op), size)
+		for _, p := range parts {
+			b = append(b, p...)
+		}
+		*buf = b
+		err := c.sendOneLocked(b, false)
+		c.server.pools.freeEncode(buf)
+		return err
+	}
+	q := c.queueLocked()
+	q.reserve(size + maxHeader)
+	start := len(q.arena)
+	q.arena = appendHeader(q.arena, bitFin|byte(op), size)
+	for _, p := range parts {
+		q.arena = append(q.arena, p...)
+	}
+	q.addArena(start)
+	c.server.messagesOut.Add(1)
+	if !c.corked {
+		c.flushLocked()
+	}
+	return c.boundLocked()
+}
+
+// Close begins the close handshake: after what is queued a close frame leaves, and
+// the connection ends when the peer has answered it, or after Options.CloseTimeout.
+// Nothing can be sent and no message is delivered after it. A code of 0 or
+// CloseNoStatus sends a close frame without code; codes that may not be sent (see
+// ValidCloseCode) become CloseInternalError. Reason is at most 123 bytes, cut if
+// longer. On a closed or closing connection it does nothing.
+func (c *Conn) Close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(code, reason)
+}
+
+// closeLocked is Close; mu must be held.
+func (c *Conn) closeLocked(code int, reason string) {
+	if c.state.Load() != stateOpen {
+		return
+	}
+	var frame [2 + maxControlPayload]byte
+	c.queueLocked().addCopy(appendCloseFrame(frame[:0], code, reason))
+	c.state.Store(stateClosing)
+	c.link.closing()
+	if !c.started {
+		c.startLocked() // somebody has to read the answer
+	} else if !c.corked {
+		c.flushLocked()
+	}
+}
+
+// Abort ends the connection at once, without a close frame, and drops what is
+// queued. OnClose gets err, or ErrClosed where that is nil. On a connection that
+// has ended it does nothing.
+func (c *Conn) Abort(err error) {
+	if err == nil {
+		err = ErrClosed
+	}
+	c.mu.Lock()
+	c.failLocked(err)
+	c.mu.Unlock()
+}
+
+// Buffered is the number of bytes that wait for the peer to read, beyond what the
+// kernel holds.
+func (c *Conn) Buffered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out == nil {
+		return 0
+	}
+	return c.out.bytes
+}
+
+// Compressed reports whether permessage-deflate was negotiated.
+func (c *Conn) Compressed() bool { return c.deflate }
+
+// closedLocked is the error for sending on a connection that is not open.
+func (c *Conn) closedLocked() error {
+	if c.err == ErrSlow {
+		return ErrSlow
+	}
+	return ErrClosed
+}
+
+// queueLocked is c.out, made if need be.
+func (c *Conn) queueLocked() *queue {
+	if c.out == nil {
+		c.out = c.server.pools.queue()
+	}
+	return c.out
+}
+
+// enqueueLocked queues the messages; mu must be held.
+func (c *Conn) enqueueLocked(ms []*Message) {
+	q := c.queueLocked()
+	for _, m := range ms {
+		frame := m.frameFor(c)
+		if len(frame) < joinBelow && c.corked {
+			q.addCopy(frame)
+		} else {
+			q.add(frame)
+		}
+	}
+	c.server.messagesOut.Add(uint64(len(ms)))
+}
+
+// sendOneLocked writes a frame where nothing is queued, and queues what is left of
+// it: the frame itself if it is shared, else a copy. mu must be held.
+func (c *Conn) sendOneLocked(frame []byte, shared bool) error {
+	n, err := c.link.writeOne(frame)
+	if err != nil {
+		c.failLocked(err)
+		return ErrClosed
+	}
+	c.server.messagesOut.Add(1)
+	c.server.bytesOut.Add(uint64(n))
+	if n == len(frame) {
+		return nil
+	}
+	if q := c.queueLocked(); shared {
+		q.add(frame[n:])
+	} else {
+		q.addCopy(frame[n:])
+	}
+	c.link.await()
+	return nil
+}
+
+// boundLocked enforces the queue's bound; mu must be held. What a single call left in
+// an empty queue may exceed it: the peer had no chance to read it.
+func (c *Conn) boundLocked() error {
+	if c.state.Load() == stateDead {
+		return c.closedLocked()
+	}
+	q := c.out
+	if q == nil || q.bytes <= flushAtQueued {
+		return nil
+	}
+	if c.corked && c.started {
+		c.flushLocked() // a batch of replies need not be held in memory
+		if q = c.out; q == nil {
+			return nil
+		}
+	}
+	if q.bytes > c.server.opts.MaxQueuedBytes && len(q.pending()) > 1 {
+		c.failLocked(ErrSlow)
+		return ErrSlow
+	}
+	return nil
+}
+
+// flush writes what is queued, as far as there is room.
+func (c *Conn) flush() {
+	c.mu.Lock()
+	if !c.corked {
+		c.flushLocked()
+	}
+	c.mu.Unlock()
+}
+
+// flushLocked is flush; mu must be held.
+func (c *Conn) flushLocked() {
+	if c.out == nil || c.state.Load() == stateDead {
+		return
+	}
+	for c.out.bytes > 0 {
+		n, more, err := c.link.write(c.out.pending())
+		if n > 0 {
+			c.wroteLocked(n)
+		}
+		if err != nil {
+			c.failLocked(err)
+			return
+		}
+		if !more && c.out.bytes > 0 {
+			c.link.await()
+			return
+		}
+	}
+	c.drainedLocked()
+}
+
+// wroteLocked takes n bytes off the queue; mu must be held.
+func (c *Conn) wroteLocked(n int) {
+	c.out.drop(n)
+	c.server.bytesOut.Add(uint64(n))
+}
+
+// drainedLocked is called when everything queued was written; mu must be held.
+func (c *Conn) drainedLocked() {
+	c.server.pools.freeQueue(c.out)
+	c.out = nil
+	if c.state.Load() != stateClosing {
+		return
+	}
+	switch {
+	case c.answered:
+		c.endLocked(c.err, true) // the handshake is complete (section 7.1.1)
+	case c.lingering:
+		c.link.halfClose()
+	}
+}
+
+// failLocked ends the connection without further writing; mu must be held. The
+// first reason given is the one that OnClose gets.
+func (c *Conn) failLocked(err error) { c.endLocked(err, false) }
+
+func (c *Conn) endLocked(err error, drained bool) {
+	if c.state.Load() == stateDead {
+		return
+	}
+	if c.err == nil {
+		c.err = err
+	}
+	c.state.Store(stateDead)
+	c.out = nil // not reused: a write may still be under way from it
+	c.link.shut(drained)
+}
+
+// fail is failLocked for callers without the lock.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	c.failLocked(err)
+	c.mu.Unlock()
+}
+
+// finish tells the handler. The link calls it once, after the last receive, on the
+// goroutine that reads.
+func (c *Conn) finish() {
+	c.dropInbound()
+	c.mu.Lock()
+	err := c.err
+	c.mu.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			c.server.logPanic("OnClose", r)
+		}
+	}()
+	c.handler.OnClose(c, err)
+}

@@ -1,0 +1,247 @@
+package websocket
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	loopReadBytes = 64 << 10
+	loopEvents    = 256
+	readsPerEvent = 4 // a peer that sends without end gets its share of the loop, no more
+
+	// wakeSlot is the slot number in the events of the loop's own eventfd.
+	wakeSlot = math.MaxInt32
+)
+
+// loop is one goroutine that reads, and writes what is posted or was left over, for
+// many sockets. It owns their descriptors: nobody else closes them.
+type loop struct {
+	server *Server
+	epoll  int
+	wakeFd int // eventfd
+
+	// Owned by the goroutine that runs.
+	deadlines []closeDeadline // oldest first: all have the same distance
+	spare     []*socket       // last batch's slice of todo, for reuse
+
+	mu       sync.Mutex // guards what follows
+	slots    []slot
+	free     []int32   // slots that are empty
+	todo     []*socket // to be served before the next wait
+	sleeping bool      // waits, or is about to: needs to be woken for todo
+	stopped  bool
+}
+
+// slot is a connection's place in the loop. A generation tells an event for its
+// present owner from one for an earlier one.
+type slot struct {
+	socket *socket
+	gen    uint32
+}
+
+// closeDeadline is when a connection that is closing will be cut.
+type closeDeadline struct {
+	socket *socket
+	at     time.Time
+}
+
+// newLoop makes a loop; run must be called.
+func newLoop(s *Server) (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make epoll: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, fmt.Errorf("make eventfd: %w", err)
+	}
+	// Edge-triggered, so that the counter never needs to be read.
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &ev); err != nil {
+		_ = unix.Close(epoll)
+		_ = unix.Close(wake)
+		return nil, fmt.Errorf("watch eventfd: %w", err)
+	}
+	return &loop{server: s, epoll: epoll, wakeFd: wake}, nil
+}
+
+// run is the loop's goroutine.
+func (l *loop) run() {
+	defer l.close()
+	buf := make([]byte, loopReadBytes)
+	events := make([]unix.EpollEvent, loopEvents)
+	ready := make([]*socket, loopEvents)
+	for {
+		timeout, stop := l.beforeWait()
+		if stop {
+			return
+		}
+		n, err := unix.EpollWait(l.epoll, events, timeout)
+		if err != nil {
+			n = 0 // EINTR; nothing else can happen to valid descriptors
+		}
+		l.afterWait(events[:n], ready)
+		for i, s := range ready[:n] {
+			if s == nil {
+				continue
+			}
+			ready[i] = nil
+			if events[i].Events&unix.EPOLLOUT != 0 {
+				s.conn.flush()
+			}
+			if events[i].Events&^unix.EPOLLOUT != 0 {
+				s.readable(buf)
+			}
+		}
+		l.serve()
+		l.expire()
+	}
+}
+
+// beforeWait decides how long to wait, in milliseconds; 0 if there is something to do.
+func (l *loop) beforeWait() (timeout int, stop bool) {
+	timeout = -1
+	if len(l.deadlines) > 0 {
+		timeout = int(max(0, time.Until(l.deadlines[0].at))/time.Millisecond) + 1
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.todo) > 0 {
+		return 0, false
+	}
+	l.sleeping = true
+	return timeout, l.stopped
+}
+
+// afterWait looks up whom the events are for. Those for an earlier owner of a slot
+// get nil.
+func (l *loop) afterWait(events []unix.EpollEvent, ready []*socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sleeping = false
+	for i, ev := range events {
+		ready[i] = nil
+		if int(ev.Fd) < len(l.slots) && l.slots[ev.Fd].gen == uint32(ev.Pad) {
+			ready[i] = l.slots[ev.Fd].socket
+		}
+	}
+}
+
+// serve does what was asked for with push.
+func (l *loop) serve() {
+	l.mu.Lock()
+	todo := l.todo
+	l.todo = l.spare[:0]
+	l.mu.Unlock()
+	for i, s := range todo {
+		todo[i] = nil
+		s.serve()
+	}
+	if cap(todo) > 64<<10 {
+		todo = nil
+	}
+	l.spare = todo
+}
+
+// expire cuts connections whose peers did not answer a close frame in time.
+func (l *loop) expire() {
+	if len(l.deadlines) == 0 {
+		return
+	}
+	now := time.Now()
+	k := 0
+	for k < len(l.deadlines) && !l.deadlines[k].at.After(now) {
+		l.deadlines[k].socket.conn.fail(ErrCloseTimeout)
+		k++
+	}
+	if k > 0 {
+		k = copy(l.deadlines, l.deadlines[k:])
+		clear(l.deadlines[k:])
+		l.deadlines = l.deadlines[:k]
+	}
+}
+
+// push has s served by the loop, soon. The socket's conn.mu must be held.
+func (l *loop) push(s *socket) {
+	if s.pushed {
+		return
+	}
+	s.pushed = true
+	l.mu.Lock()
+	l.todo = append(l.todo, s)
+	wake := l.sleeping
+	l.sleeping = false
+	l.mu.Unlock()
+	if wake {
+		l.wake()
+	}
+}
+
+func (l *loop) wake() {
+	one := [8]byte{0: 1}
+	_, _ = unix.Write(l.wakeFd, one[:]) // fails only where the counter is full, and then the loop is awake
+}
+
+// stop ends the loop, which must have no sockets left.
+func (l *loop) stop() {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.wake()
+}
+
+func (l *loop) close() {
+	_ = unix.Close(l.epoll)
+	l.mu.Lock() // stop may still be waking it
+	defer l.mu.Unlock()
+	_ = unix.Close(l.wakeFd)
+}
+
+// attach gives s a slot.
+func (l *loop) attach(s *socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		s.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		s.slot = int32(len(l.slots))
+		l.slots = append(l.slots, slot{})
+	}
+	l.slots[s.slot].socket = s
+}
+
+// detach frees the slot of s; events for it are ignored from now on.
+func (l *loop) detach(s *socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slots[s.slot].socket = nil
+	l.slots[s.slot].gen++
+	l.free = append(l.free, s.slot)
+}
+
+// event is the registration of s for events. Only its owner changes a slot's
+// generation, so it is stable as long as s is attached.
+func (l *loop) event(s *socket, events uint32) unix.EpollEvent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(l.slots[s.slot].gen)}
+}
+
+// appendConns appends the loop's connections.
+func (l *loop) appendConns(all []*Conn) []*Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sl := range l.slots {
+		if sl.socket != nil {
+			all = append(all, &sl.socket.conn)
+		}
+	}
+	return all
+}

@@ -1,0 +1,226 @@
+package websocket
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options configures a Server. The zero value is useful.
+type Options struct {
+	// MaxMessageBytes bounds the payload of a received message, decompressed.
+	// A larger one closes its connection with 1009. Zero means 1,000,000; negative, no bound.
+	MaxMessageBytes int64
+	// MaxQueuedBytes bounds what waits in memory for a peer that does not read, see
+	// Conn.Send. Zero means 4 MiB; negative, no bound.
+	MaxQueuedBytes int
+	// CloseTimeout is how long a peer has to answer a close frame. Zero means 5 s.
+	CloseTimeout time.Duration
+	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
+	Compression *Compression
+	// Loops is the number of event loops (Linux, plain TCP). Zero means 1; negative
+	// means none, so that every connection gets goroutines of its own.
+	Loops int
+	// Logger is told of panicking handlers and of event loops that cannot be made.
+	// Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	switch {
+	case o.MaxMessageBytes == 0:
+		o.MaxMessageBytes = 1e6
+	case o.MaxMessageBytes < 0:
+		o.MaxMessageBytes = math.MaxInt64
+	}
+	switch {
+	case o.MaxQueuedBytes == 0:
+		o.MaxQueuedBytes = 4 << 20
+	case o.MaxQueuedBytes < 0:
+		o.MaxQueuedBytes = math.MaxInt
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = 5 * time.Second
+	}
+	if o.Loops == 0 {
+		o.Loops = 1
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// Stats are counters of a Server since it was made, except Connections.
+type Stats struct {
+	Connections int    // now open
+	Accepted    uint64 // ever upgraded
+	BytesIn     uint64 // after the handshake, frames included
+	BytesOut    uint64 // the handshake's answer and frames, as taken by the kernel
+	MessagesIn  uint64 // delivered to handlers
+	MessagesOut uint64 // written or queued
+}
+
+// Server upgrades requests and carries the connections. Its methods are safe for
+// concurrent use. Loops start with the first connection that needs them.
+type Server struct {
+	opts        Options
+	compression *compressor
+	pools       pools
+
+	connections atomic.Int64
+	accepted    atomic.Uint64
+	bytesIn     atomic.Uint64
+	messagesIn  atomic.Uint64
+	bytesOut    atomic.Uint64
+	messagesOut atomic.Uint64
+
+	running sync.WaitGroup // loops, and goroutines of streams; Add only under mu while not closed
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	looped  bool // loops were made, or could not be
+	loops   []*loop
+	next    int                  // loop for the next connection
+	streams map[*stream]struct{} // open ones
+	empty   chan struct{}        // closed when closed is set and the last connection has ended
+}
+
+// NewServer makes a server. Shutdown ends what it starts.
+func NewServer(o Options) *Server {
+	return &Server{
+		opts:        o.withDefaults(),
+		compression: newCompressor(o.Compression),
+		streams:     make(map[*stream]struct{}),
+		empty:       make(chan struct{}),
+	}
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	return Stats{
+		Connections: int(s.connections.Load()),
+		Accepted:    s.accepted.Load(),
+		BytesIn:     s.bytesIn.Load(),
+		BytesOut:    s.bytesOut.Load(),
+		MessagesIn:  s.messagesIn.Load(),
+		MessagesOut: s.messagesOut.Load(),
+	}
+}
+
+// adopt makes a connection over nc, on an event loop where that is possible, and
+// owns nc from then on. initial are bytes that were read from it already.
+func (s *Server) adopt(nc net.Conn, h Handler, initial []byte, deflate bool) (*Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	var c *Conn
+	if l := s.loopLocked(); l != nil {
+		c = l.adopt(s, nc, h, initial)
+	}
+	if c == nil {
+		c = newStream(s, nc, h, initial)
+	}
+	c.deflate = deflate
+	c.corked = true
+	s.connections.Add(1)
+	s.accepted.Add(1)
+	return c, nil
+}
+
+// loopLocked is the loop for the next connection, or nil; mu must be held.
+func (s *Server) loopLocked() *loop {
+	if !s.looped {
+		s.looped = true
+		for range s.opts.Loops {
+			l, err := newLoop(s)
+			if err != nil {
+				s.opts.Logger.Warn("websocket: no event loop; connections get goroutines", "err", err)
+				break
+			}
+			if l == nil {
+				break // not on this system
+			}
+			s.loops = append(s.loops, l)
+			s.running.Go(l.run)
+		}
+	}
+	if len(s.loops) == 0 {
+		return nil
+	}
+	s.next = (s.next + 1) % len(s.loops)
+	return s.loops[s.next]
+}
+
+// ended counts a connection out; the links call it after Conn.finish.
+func (s *Server) ended(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st != nil {
+		delete(s.streams, st)
+	}
+	if s.connections.Add(-1) == 0 && s.closed {
+		close(s.empty)
+	}
+}
+
+// Shutdown closes all connections with 1001 and refuses new ones, waits for the
+// close handshakes, and cuts those that are left when ctx ends. It returns when every
+// OnClose has returned and no goroutine is left, with ctx's error if it had to cut.
+// Call it once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	already := s.closed
+	s.closed = true
+	if !already && s.connections.Load() == 0 {
+		close(s.empty)
+	}
+	loops := s.loops
+	s.mu.Unlock()
+
+	for _, c := range s.all() {
+		c.Close(CloseGoingAway, "")
+	}
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, c := range s.all() {
+			c.Abort(err)
+		}
+		<-s.empty
+	}
+	for _, l := range loops {
+		l.stop()
+	}
+	s.running.Wait()
+	return err
+}
+
+// all is every connection.
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Conn
+	for st := range s.streams {
+		all = append(all, &st.conn)
+	}
+	for _, l := range s.loops {
+		all = l.appendConns(all)
+	}
+	return all
+}
+
+// logPanic reports a handler's panic.
+func (s *Server) logPanic(in string, r any) {
+	s.opts.Logger.Error("websocket: handler panicked", "in", in, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+}

@@ -1,0 +1,258 @@
+package websocket
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is the link over a TCP socket that an event loop reads.
+type socket struct {
+	conn    Conn
+	loop    *loop
+	initial *[]byte // read before the upgrade; the loop's once started
+	slot    int32
+
+	// fd is written by the loop with conn.mu held, when it closes it: the loop reads it
+	// freely, others with conn.mu held and the connection not dead.
+	fd int32
+
+	// Guarded by conn.mu.
+	pushed  bool // in loop.todo
+	polled  bool // in epoll
+	armed   bool // waits for room to write
+	timed   bool // the loop shall note the deadline of the close handshake
+	drained bool // ended in order
+
+	gone bool // finish was called; owned by the loop
+}
+
+var _ link = (*socket)(nil)
+
+// adopt takes over the descriptor of a TCP connection, and closes nc. It returns nil
+// if nc is something else, which it then leaves alone.
+func (l *loop) adopt(server *Server, nc net.Conn, h Handler, initial []byte) *Conn {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	fd := -1
+	// A duplicate has nothing to do with the runtime's poller, and is not closed by
+	// anything that still holds nc.
+	if err := raw.Control(func(p uintptr) {
+		fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil || fd < 0 {
+		return nil
+	}
+	_ = nc.Close() // the socket stays open: fd refers to it
+	s := &socket{loop: l, fd: int32(fd)}
+	if len(initial) > 0 {
+		s.initial = &initial
+	}
+	s.conn.server, s.conn.handler, s.conn.link = server, h, s
+	l.attach(s)
+	return &s.conn
+}
+
+func (s *socket) start() {
+	if s.initial != nil {
+		s.loop.push(s) // first what was read before
+		return
+	}
+	s.poll()
+}
+
+// poll registers with epoll; conn.mu must be held.
+func (s *socket) poll() {
+	if s.conn.state.Load() == stateDead {
+		return
+	}
+	events := uint32(unix.EPOLLIN)
+	if s.armed {
+		events |= unix.EPOLLOUT
+	}
+	ev := s.loop.event(s, events)
+	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_ADD, int(s.fd), &ev); err != nil {
+		s.conn.failLocked(err)
+		return
+	}
+	s.polled = true
+}
+
+// arm asks for events of room to write, or no longer; conn.mu must be held.
+func (s *socket) arm(on bool) {
+	if s.armed == on || s.conn.state.Load() == stateDead {
+		return
+	}
+	s.armed = on
+	if !s.polled {
+		return // poll will see it
+	}
+	events := uint32(unix.EPOLLIN)
+	if on {
+		events |= unix.EPOLLOUT
+	}
+	ev := s.loop.event(s, events)
+	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_MOD, int(s.fd), &ev); err != nil {
+		s.conn.failLocked(err)
+	}
+}
+
+// readable reads what there is and hands it to the connection. The loop calls it.
+func (s *socket) readable(buf []byte) {
+	for range readsPerEvent {
+		if s.conn.state.Load() == stateDead {
+			return
+		}
+		n, err := unix.Read(int(s.fd), buf)
+		switch {
+		case n > 0:
+			s.conn.receive(buf[:n])
+			if n < len(buf) {
+				return // there was no more; if there is now, epoll says so
+			}
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			s.conn.fail(err)
+			return
+		default:
+			s.conn.fail(io.EOF)
+			return
+		}
+	}
+}
+
+// serve is what the loop does for a socket that was pushed: it begins to read, notes
+// a deadline, writes what was posted, or ends the connection.
+func (s *socket) serve() {
+	if s.gone {
+		return
+	}
+	c := &s.conn
+	c.mu.Lock()
+	s.pushed = false
+	if s.timed {
+		s.timed = false
+		s.loop.deadlines = append(s.loop.deadlines, closeDeadline{s, time.Now().Add(c.server.opts.CloseTimeout)})
+	}
+	initial := s.initial
+	if initial != nil && c.started && c.state.Load() != stateDead {
+		s.initial = nil
+		c.mu.Unlock()
+		c.receive(*initial)
+		c.mu.Lock()
+		s.poll()
+	}
+	if c.state.Load() != stateDead {
+		if !s.armed && !c.corked {
+			c.flushLocked()
+		}
+		c.mu.Unlock()
+		return
+	}
+	s.closeLocked()
+	c.mu.Unlock()
+	s.gone = true
+	s.loop.detach(s)
+	c.finish()
+	c.server.ended(nil)
+}
+
+// closeLocked closes the descriptor; conn.mu must be held, so that nobody is
+// writing to it, and nobody will: the connection is dead.
+func (s *socket) closeLocked() {
+	if s.polled {
+		s.polled = false
+		_ = unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
+	}
+	_ = unix.Close(int(s.fd))
+	s.fd = -1
+}
+
+// write writes without blocking. Frames that fit a scratch buffer are copied into
+// it: a copy of some kilobytes costs less than the kernel's walk over a vector.
+func (s *socket) write(bufs [][]byte) (n int, more bool, err error) {
+	if len(bufs) == 1 || len(bufs[0]) >= gatherBytes {
+		n, err = s.writeOne(bufs[0])
+		return n, err == nil && n == len(bufs[0]), err
+	}
+	size := 0
+	for i, b := range bufs {
+		size += len(b)
+		if size > gatherBytes {
+			if i >= 2 && size-len(b) >= gatherBytes/2 {
+				break // enough for one copy
+			}
+			return s.writeVector(bufs[:min(len(bufs), maxVector)])
+		}
+	}
+	scratch := s.conn.server.pools.scratchBuffer()
+	b := gather(*scratch, bufs)
+	n, err = s.writeOne(b)
+	more = err == nil && n == len(b)
+	s.conn.server.pools.scratch.Put(scratch)
+	return n, more, err
+}
+
+// writeVector is one writev. Neither bufs nor its elements are changed by it.
+func (s *socket) writeVector(bufs [][]byte) (n int, more bool, err error) {
+	size := 0
+	for _, b := range bufs {
+		size += len(b)
+	}
+	for {
+		n, err = unix.Writev(int(s.fd), bufs)
+		switch err {
+		case nil:
+			return n, n == size, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, false, nil
+		default:
+			return 0, false, err
+		}
+	}
+}
+
+func (s *socket) writeOne(b []byte) (int, error) {
+	for {
+		n, err := unix.Write(int(s.fd), b)
+		switch err {
+		case nil:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, err
+		}
+	}
+}
+
+func (s *socket) await() { s.arm(true) }
+
+func (s *socket) later() {
+	if !s.armed {
+		s.loop.push(s)
+	}
+}
+
+func (s *socket) closing() {
+	s.timed = true
+	s.loop.push(s)
+}
+
+func (s *socket) halfClose() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
+
+func (s *socket) shut(drained bool) {
+	s.drained = drained
+	s.loop.push(s)
+}
