@@ -1,0 +1,117 @@
+package engineio
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CORS says which pages of other origins may talk to the server, with the
+// semantics of the official server's option of that name.
+type CORS struct {
+	// Origins that are allowed, as "https://example.com". "*" allows every origin.
+	Origins []string
+	// OriginPatterns are allowed too.
+	OriginPatterns []*regexp.Regexp
+	// AllowOrigin, when set, decides alone.
+	AllowOrigin func(origin string, r *http.Request) bool
+	// Methods of preflight answers. Nil means GET,HEAD,PUT,PATCH,POST,DELETE.
+	Methods []string
+	// AllowedHeaders of preflight answers. Nil repeats what was asked for.
+	AllowedHeaders []string
+	// ExposedHeaders of every answer.
+	ExposedHeaders []string
+	// Credentials lets cookies be sent.
+	Credentials bool
+	// MaxAge is how long a preflight's answer may be kept. Zero leaves it out.
+	MaxAge time.Duration
+}
+
+// corsPolicy is CORS as it is used. A nil one sets no header and lets every
+// origin open a WebSocket, as the official server does without the option.
+type corsPolicy struct{ CORS }
+
+func newCORSPolicy(c *CORS) *corsPolicy {
+	if c == nil {
+		return nil
+	}
+	p := &corsPolicy{*c}
+	if p.Methods == nil {
+		p.Methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
+	}
+	return p
+}
+
+// any reports whether every origin is allowed.
+func (p *corsPolicy) any() bool {
+	return p.AllowOrigin == nil && slices.Contains(p.Origins, "*")
+}
+
+func (p *corsPolicy) allows(origin string, r *http.Request) bool {
+	if p.AllowOrigin != nil {
+		return p.AllowOrigin(origin, r)
+	}
+	if p.any() || slices.Contains(p.Origins, origin) {
+		return true
+	}
+	return slices.ContainsFunc(p.OriginPatterns, func(re *regexp.Regexp) bool { return re.MatchString(origin) })
+}
+
+// handle sets the headers of an answer and answers preflight requests; it
+// reports whether it did the latter.
+func (p *corsPolicy) handle(w http.ResponseWriter, r *http.Request) bool {
+	if p == nil {
+		return false
+	}
+	h := w.Header()
+	origin := r.Header.Get("Origin")
+	if p.any() {
+		h.Set("Access-Control-Allow-Origin", "*")
+	} else {
+		h.Add("Vary", "Origin")
+		if origin != "" && p.allows(origin, r) {
+			h.Set("Access-Control-Allow-Origin", origin)
+		}
+	}
+	if p.Credentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	if r.Method != http.MethodOptions {
+		if len(p.ExposedHeaders) > 0 {
+			h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposedHeaders, ","))
+		}
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", strings.Join(p.Methods, ","))
+	if allowed := strings.Join(p.AllowedHeaders, ","); allowed != "" {
+		h.Set("Access-Control-Allow-Headers", allowed)
+	} else {
+		h.Add("Vary", "Access-Control-Request-Headers")
+		if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+			h.Set("Access-Control-Allow-Headers", asked)
+		}
+	}
+	if p.MaxAge > 0 {
+		h.Set("Access-Control-Max-Age", strconv.Itoa(int(p.MaxAge/time.Second)))
+	}
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// allowsWebSocket reports whether the request's origin may open a WebSocket:
+// browsers do not apply CORS to them. No origin, and the server's own, always may.
+func (p *corsPolicy) allowsWebSocket(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if p == nil || origin == "" {
+		return true
+	}
+	if u, err := url.Parse(origin); err == nil && u.Host == r.Host {
+		return true
+	}
+	return p.allows(origin, r)
+}

@@ -1,0 +1,25 @@
+// Package engineio is an Engine.IO server: sessions that carry messages over
+// HTTP long-polling and WebSocket and move from the one to the other without
+// losing or reordering any. It implements protocol version 4.
+//
+// HTTP requests come in at [Server.ServeHTTP]; for each session the function
+// given to [NewServer] is called once and returns the [Receiver] of its
+// messages. What goes out is a [Message], encoded once for any number of
+// sessions and both transports.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use and none of them blocks. The calls
+// to one Receiver are made one after the other; over WebSocket they run on the
+// event loop of package websocket, so a Receiver must not block.
+//
+// # Who owns a session
+//
+// A session has one state (see state.go). Whoever removes it from the registry
+// closes it and reports the reason; nobody else does, so that a Receiver is
+// told exactly once.
+//
+// Locks are taken in this order: Session.recvMu → Session.mu → wheel.mu, and
+// Session.mu → registry shard. The locks of package websocket are taken below
+// all of them. No Receiver is called with mu held.
+package engineio

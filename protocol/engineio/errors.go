@@ -1,0 +1,73 @@
+package engineio
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+)
+
+// Errors of sending.
+var (
+	// ErrClosed: the session is closed or closing; nothing was sent.
+	ErrClosed = errors.New("engineio: session closed")
+	// ErrSlow: the client takes its packets too slowly and Options.MaxQueuedBytes
+	// was exceeded; the session was closed.
+	ErrSlow = errors.New("engineio: client takes its packets too slowly")
+)
+
+// Reason says why a session ended, by the official names.
+type Reason string
+
+// The reasons.
+const (
+	ReasonTransportClose Reason = "transport close"      // the client closed, or went away in an orderly way
+	ReasonTransportError Reason = "transport error"      // the connection broke, or the client misused its transport
+	ReasonPingTimeout    Reason = "ping timeout"         // no pong within Options.PingTimeout
+	ReasonParseError     Reason = "parse error"          // the client sent an invalid packet
+	ReasonForcedClose    Reason = "forced close"         // Session.Close
+	ReasonShutdown       Reason = "server shutting down" // Server.Shutdown
+)
+
+// Error is what a refused request is answered with: {"code":…,"message":…}.
+type Error struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error implements error.
+func (e *Error) Error() string { return "engineio: " + e.Message }
+
+// The official errors.
+var (
+	ErrUnknownTransport    = &Error{0, "Transport unknown"}
+	ErrUnknownSession      = &Error{1, "Session ID unknown"}
+	ErrBadHandshakeMethod  = &Error{2, "Bad handshake method"}
+	ErrBadRequest          = &Error{3, "Bad request"}
+	ErrForbidden           = &Error{4, "Forbidden"}
+	ErrUnsupportedProtocol = &Error{5, "Unsupported protocol version"}
+)
+
+// refuse answers a request with e: 403 for "Forbidden", else 400. A WebSocket
+// handshake gets the bare sentence, as the official server sends it.
+func (srv *Server) refuse(w http.ResponseWriter, e *Error, webSocket bool) {
+	if webSocket {
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Length", strconv.Itoa(len(e.Message)))
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(e.Message)) // the client may be gone
+		return
+	}
+	status := http.StatusBadRequest
+	if e.Code == ErrForbidden.Code {
+		status = http.StatusForbidden
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		srv.opts.Logger.Error("encode refusal", "error", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}

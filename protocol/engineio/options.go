@@ -1,0 +1,102 @@
+package engineio
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"podium/protocol/websocket"
+)
+
+// The names of the transports, as requests give them.
+const (
+	TransportPolling   = "polling"
+	TransportWebSocket = "websocket"
+)
+
+// Options configures a Server. The zero value is useful and has the defaults
+// of the official server.
+type Options struct {
+	// PingInterval is how often a client is pinged. Zero means 25 s.
+	PingInterval time.Duration
+	// PingTimeout is how long it has to answer. Zero means 20 s.
+	PingTimeout time.Duration
+	// MaxPayload bounds what a client may send: the body of a POST (413 beyond) and
+	// a WebSocket message (closed beyond), in bytes. Zero means 1,000,000.
+	MaxPayload int64
+	// UpgradeTimeout is how long an upgrade may take before its WebSocket is closed
+	// and the session goes on polling. Zero means 10 s.
+	UpgradeTimeout time.Duration
+	// CloseTimeout is how long a closing session waits for the client to take what
+	// is queued. Zero means 30 s.
+	CloseTimeout time.Duration
+	// Transports that clients may use. Nil means polling and WebSocket.
+	Transports []string
+	// NoUpgrades keeps sessions on the transport they began with.
+	NoUpgrades bool
+	// MaxQueuedBytes bounds what waits for one client. A client that exceeds it is
+	// disconnected: a broadcast must not wait for the slowest. Zero means 4 MiB.
+	MaxQueuedBytes int
+	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
+	Compression *websocket.Compression
+	// HTTPCompression is the size in bytes from which polls are answered with gzip
+	// where the client takes it. Zero means 1024; negative turns it off.
+	HTTPCompression int
+	// Cookie, when set, is sent with the handshake, with the session id for value.
+	// An empty Path means "/"; an unset SameSite means Lax.
+	Cookie *http.Cookie
+	// CORS, when set, answers cross-origin requests and decides which origins may
+	// open a WebSocket.
+	CORS *CORS
+	// AllowRequest judges a handshake. An *Error is answered as it is; any other
+	// error with ErrForbidden's code and its own text.
+	AllowRequest func(*http.Request) error
+	// InitialHeaders may change the headers of a handshake's answer.
+	InitialHeaders func(http.Header, *http.Request)
+	// Headers may change the headers of every answer, the handshake's included.
+	Headers func(http.Header, *http.Request)
+	// NodeID, when set, begins every session id, so that a router can send polls to
+	// the machine that holds the session. See NodeOf.
+	NodeID string
+	// Loops is websocket.Options.Loops.
+	Loops int
+	// Observer is told what happens, for metrics. All fields may be nil.
+	Observer Observer
+	// Logger is told of what an operator should know. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Observer has functions that are called, on the goroutine where it happens,
+// when a session opens, ends, moves to WebSocket, and answers a ping. They must
+// not block and may be called concurrently.
+type Observer struct {
+	Opened   func(*Session)
+	Closed   func(*Session, Reason)
+	Upgraded func(*Session)
+	Pong     func(*Session, time.Duration) // the round trip of the ping
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+func (o Options) withDefaults() Options {
+	o.PingInterval = or(o.PingInterval, 25*time.Second)
+	o.PingTimeout = or(o.PingTimeout, 20*time.Second)
+	o.MaxPayload = or(o.MaxPayload, 1_000_000)
+	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
+	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
+	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)
+	o.HTTPCompression = or(o.HTTPCompression, 1024)
+	if o.Transports == nil {
+		o.Transports = []string{TransportPolling, TransportWebSocket}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

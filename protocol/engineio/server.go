@@ -1,0 +1,360 @@
+package engineio
+
+import (
+	"context"
+	"hash/maphash"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"podium/protocol/websocket"
+)
+
+// Packets that are the same for every session.
+var (
+	packetsPing  = control("2")
+	packetsProbe = control("3probe")
+	packetsClose = control("1")
+	packetsNoop  = control("6")
+)
+
+// Server is an Engine.IO server. All methods are safe for concurrent use.
+type Server struct {
+	opts      Options
+	accept    func(*Session) Receiver
+	webSocket *websocket.Server
+	registry  *registry
+	wheel     *wheel
+	cors      *corsPolicy
+	stats     counters
+
+	sessions sync.WaitGroup // open sessions
+	down     atomic.Bool    // Shutdown was called
+	start    sync.Once
+	stop     chan struct{}
+	turning  sync.WaitGroup // the wheel's goroutine
+}
+
+// counters are a Server's since it was made.
+type counters struct {
+	opened, upgraded, sent, received atomic.Uint64
+}
+
+// Stats are counters of a Server since it was made, except Sessions.
+type Stats struct {
+	Sessions  int    // open now
+	Opened    uint64 // ever opened
+	Upgraded  uint64 // moved from polling to WebSocket
+	Sent      uint64 // messages written or queued
+	Received  uint64 // messages delivered
+	WebSocket websocket.Stats
+}
+
+// NewServer makes a server. accept is called once for each session, before any
+// of its messages; it may send to the session. Shutdown ends what the server
+// starts.
+func NewServer(o Options, accept func(*Session) Receiver) *Server {
+	o = o.withDefaults()
+	return &Server{
+		opts:   o,
+		accept: accept,
+		webSocket: websocket.NewServer(websocket.Options{
+			MaxMessageBytes: o.MaxPayload,
+			MaxQueuedBytes:  o.MaxQueuedBytes,
+			Compression:     o.Compression,
+			Loops:           o.Loops,
+			Logger:          o.Logger,
+		}),
+		registry: newRegistry(),
+		wheel:    newWheel(min(o.PingInterval, o.PingTimeout)),
+		cors:     newCORSPolicy(o.CORS),
+		stop:     make(chan struct{}),
+	}
+}
+
+// Stats returns the counters.
+func (srv *Server) Stats() Stats {
+	return Stats{
+		Sessions:  srv.registry.len(),
+		Opened:    srv.stats.opened.Load(),
+		Upgraded:  srv.stats.upgraded.Load(),
+		Sent:      srv.stats.sent.Load(),
+		Received:  srv.stats.received.Load(),
+		WebSocket: srv.webSocket.Stats(),
+	}
+}
+
+// Session returns the open session of that id.
+func (srv *Server) Session(id string) (*Session, bool) {
+	s := srv.registry.get(id)
+	return s, s != nil
+}
+
+// Sessions calls each for the open sessions until it returns false.
+func (srv *Server) Sessions(each func(*Session) bool) { srv.registry.each(each) }
+
+// ServeHTTP serves the requests of both transports, at whatever path it is
+// mounted.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := srv.opts.Headers; f != nil {
+		f(w.Header(), r)
+	}
+	wantsWebSocket := websocket.IsUpgrade(r)
+	if !wantsWebSocket && srv.cors.handle(w, r) {
+		return
+	}
+	q := r.URL.Query()
+	s, refusal := srv.verify(r, q.Get("transport"), q.Get("sid"), wantsWebSocket)
+	if refusal != nil {
+		srv.refuse(w, refusal, wantsWebSocket)
+		return
+	}
+	switch {
+	case s == nil:
+		srv.handshake(w, r, q.Get("EIO"), wantsWebSocket)
+	case wantsWebSocket:
+		s.serveProbe(w, r)
+	default:
+		s.servePolling(w, r)
+	}
+}
+
+// verify judges a request in the order of the official server and returns the
+// session that it names, or nil for a handshake.
+func (srv *Server) verify(r *http.Request, transport, sid string, wantsWebSocket bool) (*Session, *Error) {
+	if !slices.Contains(srv.opts.Transports, transport) {
+		return nil, ErrUnknownTransport
+	}
+	if srv.down.Load() {
+		return nil, ErrBadRequest
+	}
+	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
+		return nil, ErrForbidden
+	}
+	if sid != "" {
+		s := srv.registry.get(sid)
+		if s == nil {
+			return nil, ErrUnknownSession
+		}
+		if wantsWebSocket != (transport == TransportWebSocket) || !wantsWebSocket && s.Transport() != transport {
+			return nil, ErrBadRequest
+		}
+		return s, nil
+	}
+	if r.Method != http.MethodGet {
+		return nil, ErrBadHandshakeMethod
+	}
+	if wantsWebSocket != (transport == TransportWebSocket) {
+		return nil, ErrBadRequest
+	}
+	return nil, nil
+}
+
+// handshake opens a session. (Engine.IO protocol v4, "Handshake")
+func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, version string, wantsWebSocket bool) {
+	if version != "4" {
+		srv.refuse(w, ErrUnsupportedProtocol, wantsWebSocket)
+		return
+	}
+	if f := srv.opts.AllowRequest; f != nil {
+		if err := f(r); err != nil {
+			srv.refuse(w, forbidden(err), wantsWebSocket)
+			return
+		}
+	}
+	s := &Session{
+		server:   srv,
+		id:       newID(srv.opts.NodeID),
+		request:  newRequest(r),
+		protocol: 4,
+		timer:    wheelEntry{slot: -1},
+	}
+	if f := srv.opts.InitialHeaders; f != nil {
+		f(w.Header(), r)
+	}
+	if srv.opts.Cookie != nil {
+		http.SetCookie(w, srv.cookie(s.id))
+	}
+	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
+	if wantsWebSocket {
+		s.openWebSocket(w, r)
+		return
+	}
+	s.openPolling(w, r)
+}
+
+// forbidden makes the refusal of what AllowRequest returned.
+func forbidden(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	return &Error{ErrForbidden.Code, err.Error()}
+}
+
+func (srv *Server) cookie(sid string) *http.Cookie {
+	c := *srv.opts.Cookie
+	c.Value = sid
+	c.Path = or(c.Path, "/")
+	c.SameSite = or(c.SameSite, http.SameSiteLaxMode)
+	return &c
+}
+
+// admit puts a session into the registry and gets its receiver. Messages that
+// arrive meanwhile wait.
+func (s *Session) admit() {
+	srv := s.server
+	srv.sessions.Add(1)
+	srv.stats.opened.Add(1)
+	s.recvMu.Lock()
+	srv.registry.add(s)
+	if srv.down.Load() {
+		defer s.close(ReasonShutdown) // Shutdown may have passed this shard already
+	}
+	srv.wheel.set(s, jitter(srv.opts.PingInterval))
+	s.receiver = srv.accept(s)
+	s.recvMu.Unlock()
+	s.reportEnd()
+	if f := srv.opts.Observer.Opened; f != nil {
+		f(s)
+	}
+}
+
+// openPacket is the handshake's answer. (Engine.IO protocol v4, "Handshake")
+func (s *Session) openPacket(upgrades bool) *Message {
+	o := &s.server.opts
+	b := make([]byte, 0, 128)
+	b = append(b, packetOpen)
+	b = append(b, `{"sid":"`...)
+	b = append(b, s.id...) // base64url and the machine's id: nothing to escape
+	b = append(b, `","upgrades":[`...)
+	if upgrades && !o.NoUpgrades && slices.Contains(o.Transports, TransportWebSocket) {
+		b = append(b, `"websocket"`...)
+	}
+	b = append(b, `],"pingInterval":`...)
+	b = strconv.AppendInt(b, o.PingInterval.Milliseconds(), 10)
+	b = append(b, `,"pingTimeout":`...)
+	b = strconv.AppendInt(b, o.PingTimeout.Milliseconds(), 10)
+	b = append(b, `,"maxPayload":`...)
+	b = strconv.AppendInt(b, o.MaxPayload, 10)
+	b = append(b, '}')
+	return websocket.NewMessage(websocket.OpText, b)
+}
+
+// shutdownGrace is how long Shutdown waits for long-polling clients that are
+// between two polls to fetch what is queued for them.
+const shutdownGrace = 500 * time.Millisecond
+
+// Shutdown refuses new sessions, ends all of them so that clients connect
+// again, and returns when every receiver was told and no goroutine is left. It
+// waits for clients to fetch what was sent, half a second at most, and until
+// ctx ends for WebSocket close handshakes; it returns ctx's error where it had
+// to cut those. Call it once.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.down.Store(true)
+	srv.registry.each(func(s *Session) bool {
+		s.close(ReasonShutdown)
+		if s.idle() {
+			s.end(ReasonShutdown, nil)
+		}
+		return true
+	})
+	grace, cancel := context.WithTimeout(ctx, shutdownGrace)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() {
+		srv.sessions.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-grace.Done():
+		srv.registry.each(func(s *Session) bool {
+			s.end(ReasonShutdown, grace.Err())
+			return true
+		})
+		<-drained
+	}
+	close(srv.stop)
+	srv.turning.Wait()
+	return srv.webSocket.Shutdown(ctx)
+}
+
+// registry holds the open sessions by id, in shards, so that requests of
+// different sessions seldom wait for each other.
+type registry struct {
+	seed   maphash.Seed
+	shards [64]shard
+}
+
+type shard struct {
+	mu       sync.RWMutex // guards sessions
+	sessions map[string]*Session
+}
+
+func newRegistry() *registry {
+	r := &registry{seed: maphash.MakeSeed()}
+	for i := range r.shards {
+		r.shards[i].sessions = make(map[string]*Session)
+	}
+	return r
+}
+
+func (r *registry) shard(id string) *shard {
+	return &r.shards[maphash.String(r.seed, id)%uint64(len(r.shards))]
+}
+
+func (r *registry) get(id string) *Session {
+	sh := r.shard(id)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.sessions[id]
+}
+
+func (r *registry) add(s *Session) {
+	sh := r.shard(s.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.sessions[s.id] = s
+}
+
+// remove reports whether this call was the one that removed the session.
+func (r *registry) remove(id string) bool {
+	sh := r.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	_, found := sh.sessions[id]
+	delete(sh.sessions, id)
+	return found
+}
+
+func (r *registry) len() int {
+	n := 0
+	for i := range r.shards {
+		r.shards[i].mu.RLock()
+		n += len(r.shards[i].sessions)
+		r.shards[i].mu.RUnlock()
+	}
+	return n
+}
+
+// each calls f without holding a lock, for the sessions of one shard after the
+// other.
+func (r *registry) each(f func(*Session) bool) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.RLock()
+		sessions := make([]*Session, 0, len(sh.sessions))
+		for _, s := range sh.sessions {
+			sessions = append(sessions, s)
+		}
+		sh.mu.RUnlock()
+		for _, s := range sessions {
+			if !f(s) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,478 @@
+package engineio_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"go.uber.org/goleak"
+
+	"podium/protocol/engineio"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo sends every message back and notes why its session ended.
+type echo struct {
+	session *engineio.Session
+	closed  chan engineio.Reason
+}
+
+func (e *echo) OnMessage(data []byte, binary bool) {
+	m := engineio.Text(data)
+	if binary {
+		m = engineio.Binary(data)
+	}
+	_ = e.session.Send(m)
+}
+
+func (e *echo) OnClose(reason engineio.Reason, _ error) { e.closed <- reason }
+
+// server is an engine whose sessions echo.
+type server struct {
+	*testing.T
+	engine *engineio.Server
+	http   *httptest.Server
+	mu     sync.Mutex
+	opened []*echo
+}
+
+func serve(t *testing.T, o engineio.Options) *server {
+	s := &server{T: t}
+	s.engine = engineio.NewServer(o, func(session *engineio.Session) engineio.Receiver {
+		e := &echo{session, make(chan engineio.Reason, 2)}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.opened = append(s.opened, e)
+		return e
+	})
+	s.http = httptest.NewServer(s.engine)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.engine.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		s.http.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return s
+}
+
+// last is the receiver of the newest session.
+func (s *server) last() *echo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened[len(s.opened)-1]
+}
+
+func (s *server) do(method, query, body string) (int, string) {
+	s.Helper()
+	req, err := http.NewRequestWithContext(s.Context(), method, s.http.URL+"/engine.io/?"+query, strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer res.Body.Close()
+	all, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return res.StatusCode, string(all)
+}
+
+// open makes a long-polling session and returns the query that names it.
+func (s *server) open() string {
+	s.Helper()
+	_, body := s.do("GET", "EIO=4&transport=polling", "")
+	var h struct{ SID string }
+	if err := json.Unmarshal([]byte(body[1:]), &h); err != nil {
+		s.Fatalf("handshake %q: %v", body, err)
+	}
+	return "EIO=4&transport=polling&sid=" + h.SID
+}
+
+func (s *server) dial(query string) *websocket.Conn {
+	s.Helper()
+	c, _, err := websocket.Dial(s.Context(), s.http.URL+"/engine.io/?"+query, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = c.CloseNow() })
+	return c
+}
+
+func (s *server) read(c *websocket.Conn) string {
+	s.Helper()
+	_, data, err := c.Read(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(data)
+}
+
+func (s *server) write(c *websocket.Conn, text string) {
+	s.Helper()
+	if err := c.Write(s.Context(), websocket.MessageText, []byte(text)); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *server) wantClosed(e *echo, want engineio.Reason) {
+	s.Helper()
+	select {
+	case got := <-e.closed:
+		if got != want {
+			s.Errorf("session ended with %q, want %q", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		s.Fatal("the session did not end")
+	}
+}
+
+func TestRefusesWithTheOfficialErrors(t *testing.T) {
+	s := serve(t, engineio.Options{AllowRequest: func(r *http.Request) error {
+		if r.URL.Query().Has("deny") {
+			return engineio.ErrForbidden
+		}
+		return nil
+	}})
+	sid := strings.Split(s.open(), "sid=")[1]
+	for _, c := range []struct {
+		method, query string
+		status        int
+		body          string
+	}{
+		{"GET", "EIO=4&transport=abc", 400, `{"code":0,"message":"Transport unknown"}`},
+		{"GET", "EIO=4", 400, `{"code":0,"message":"Transport unknown"}`},
+		{"GET", "EIO=4&transport=polling&sid=abc", 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"POST", "EIO=4&transport=polling", 400, `{"code":2,"message":"Bad handshake method"}`},
+		{"GET", "EIO=4&transport=websocket", 400, `{"code":3,"message":"Bad request"}`},
+		{"GET", "EIO=4&transport=websocket&sid=" + sid, 400, `{"code":3,"message":"Bad request"}`},
+		{"GET", "EIO=4&transport=polling&deny=1", 403, `{"code":4,"message":"Forbidden"}`},
+		{"GET", "EIO=3&transport=polling", 400, `{"code":5,"message":"Unsupported protocol version"}`},
+		{"GET", "transport=polling", 400, `{"code":5,"message":"Unsupported protocol version"}`},
+	} {
+		status, body := s.do(c.method, c.query, "")
+		if status != c.status || body != c.body {
+			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.query, status, body, c.status, c.body)
+		}
+	}
+}
+
+func TestPollingCarriesTextAndBinaryBothWays(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	body := "4héllo\x1ebAQID\x1e4" + strings.Repeat("x", 3000)
+	if status, answer := s.do("POST", q, body); status != 200 || answer != "ok" {
+		t.Fatalf("POST: %d %q", status, answer)
+	}
+	if _, got := s.do("GET", q, ""); got != body {
+		t.Errorf("poll got %.60q, want %.60q", got, body)
+	}
+}
+
+func TestWebSocketCarriesTextAndBinaryBothWays(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	c := s.dial("EIO=4&transport=websocket")
+	if open := s.read(c); !strings.HasPrefix(open, `0{"sid":"`) {
+		t.Fatalf("open packet %q", open)
+	}
+	s.write(c, "4hi")
+	if got := s.read(c); got != "4hi" {
+		t.Errorf("got %q", got)
+	}
+	if err := c.Write(t.Context(), websocket.MessageBinary, []byte{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if kind, got, err := c.Read(t.Context()); err != nil || kind != websocket.MessageBinary || !bytes.Equal(got, []byte{1, 2, 3}) {
+		t.Errorf("got %v %v %v", kind, got, err)
+	}
+}
+
+func TestAnUpgradeLosesAndReordersNothing(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	session := s.last().session
+	sent := 0
+	send := func(n int) {
+		for range n {
+			if err := session.Send(engineio.Text(fmt.Append(nil, sent))); err != nil {
+				t.Error(err)
+			}
+			sent++
+		}
+	}
+	var got []string
+	take := func(payload string) {
+		for p := range strings.SplitSeq(payload, "\x1e") {
+			if strings.HasPrefix(p, "4") {
+				got = append(got, p[1:])
+			}
+		}
+	}
+	send(3)
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	send(3)
+	if pong := s.read(c); pong != "3probe" {
+		t.Fatalf("probe answered with %q", pong)
+	}
+	_, payload := s.do("GET", q, "")
+	take(payload)
+	send(3)
+	s.write(c, "5")
+	s.write(c, "4x") // its echo comes after what was queued
+	for {
+		p := s.read(c)
+		if p == "4x" {
+			break
+		}
+		take(p)
+	}
+	send(3)
+	for len(got) < sent {
+		take(s.read(c))
+	}
+	for i, g := range got {
+		if g != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s: %v", i, g, got)
+		}
+	}
+	if session.Transport() != engineio.TransportWebSocket {
+		t.Errorf("transport is %s", session.Transport())
+	}
+	if status, _ := s.do("GET", q, ""); status != 400 {
+		t.Errorf("a poll after the upgrade got %d", status)
+	}
+}
+
+func TestAPendingPollIsEndedByAnUpgrade(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	answered := make(chan string)
+	go func() {
+		_, body := s.do("GET", q, "")
+		answered <- body
+	}()
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	if body := <-answered; body != "6" {
+		t.Errorf("poll answered with %q, want a noop", body)
+	}
+	if pong := s.read(c); pong != "3probe" {
+		t.Errorf("probe answered with %q", pong)
+	}
+}
+
+func TestAFailedProbeLeavesTheSessionPolling(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	s.read(c)
+	_ = c.CloseNow()
+	s.do("POST", q, "4still here")
+	for {
+		if _, body := s.do("GET", q, ""); body != "6" { // noops until the server has seen the close
+			if body != "4still here" {
+				t.Errorf("got %q", body)
+			}
+			return
+		}
+	}
+}
+
+func TestMisuseOfPollingEndsTheSession(t *testing.T) {
+	for name, misuse := range map[string]func(*server, string) int{
+		"an invalid packet": func(s *server, q string) int { status, _ := s.do("POST", q, "abc"); return status },
+		"an empty payload":  func(s *server, q string) int { status, _ := s.do("POST", q, ""); return status },
+		"bad base64":        func(s *server, q string) int { status, _ := s.do("POST", q, "b!!!"); return status },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, engineio.Options{})
+			q := s.open()
+			if status := misuse(s, q); status != 400 {
+				t.Errorf("got %d, want 400", status)
+			}
+			if status, _ := s.do("GET", q, ""); status != 400 {
+				t.Errorf("a poll after it got %d, want 400", status)
+			}
+			s.wantClosed(s.last(), engineio.ReasonParseError)
+		})
+	}
+}
+
+func TestTwoPollsAtOnceEndTheSession(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	results := make(chan string, 2)
+	for range 2 {
+		go func() {
+			status, body := s.do("GET", q, "")
+			results <- fmt.Sprint(status, body)
+		}()
+	}
+	a, b := <-results, <-results
+	if a > b {
+		a, b = b, a
+	}
+	if a != "2001" || b != "400" && !strings.HasPrefix(b, "400") {
+		t.Errorf("answers %q and %q, want 200 with a close packet, and 400", a, b)
+	}
+	s.wantClosed(s.last(), engineio.ReasonTransportError)
+}
+
+func TestTooLargePayloads(t *testing.T) {
+	s := serve(t, engineio.Options{MaxPayload: 100})
+	q := s.open()
+	if status, _ := s.do("POST", q, "4"+strings.Repeat("x", 100)); status != 413 {
+		t.Errorf("POST got %d, want 413", status)
+	}
+	c := s.dial("EIO=4&transport=websocket")
+	s.read(c)
+	s.write(c, "4"+strings.Repeat("x", 100))
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Errorf("WebSocket ended with %v", err)
+	}
+}
+
+func TestHeartbeatOverBothTransports(t *testing.T) {
+	s := serve(t, engineio.Options{PingInterval: 30 * time.Millisecond, PingTimeout: 20 * time.Millisecond})
+	q := s.open()
+	for range 3 {
+		if _, body := s.do("GET", q, ""); body != "2" {
+			t.Fatalf("poll got %q, want a ping", body)
+		}
+		s.do("POST", q, "3")
+	}
+	if s.last().session.RTT() <= 0 {
+		t.Error("no round trip was measured")
+	}
+	s.wantClosed(s.last(), engineio.ReasonPingTimeout) // nobody answers the next
+
+	c := s.dial("EIO=4&transport=websocket")
+	s.read(c)
+	for range 3 {
+		if ping := s.read(c); ping != "2" {
+			t.Fatalf("got %q, want a ping", ping)
+		}
+		s.write(c, "3")
+	}
+	s.wantClosed(s.last(), engineio.ReasonPingTimeout)
+}
+
+func TestCloseFromEitherSide(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	s.do("POST", q, "1")
+	s.wantClosed(s.last(), engineio.ReasonTransportClose)
+
+	q = s.open()
+	e := s.last()
+	_ = e.session.Send(engineio.Text([]byte("bye")))
+	e.session.Close()
+	if err := e.session.Send(engineio.Text(nil)); err != engineio.ErrClosed {
+		t.Errorf("Send after Close: %v", err)
+	}
+	if _, body := s.do("GET", q, ""); body != "4bye\x1e1" {
+		t.Errorf("the last poll got %q", body)
+	}
+	s.wantClosed(e, engineio.ReasonForcedClose)
+
+	c := s.dial("EIO=4&transport=websocket")
+	s.read(c)
+	_ = c.CloseNow()
+	s.wantClosed(s.last(), engineio.ReasonTransportClose)
+}
+
+func TestAClientThatDoesNotFetchIsCut(t *testing.T) {
+	s := serve(t, engineio.Options{MaxQueuedBytes: 1000})
+	s.open()
+	e := s.last()
+	var err error
+	for range 20 {
+		if err = e.session.Send(engineio.Binary(make([]byte, 100))); err != nil {
+			break
+		}
+	}
+	if err != engineio.ErrSlow {
+		t.Errorf("Send returned %v, want ErrSlow", err)
+	}
+	s.wantClosed(e, engineio.ReasonTransportError)
+}
+
+func TestCORS(t *testing.T) {
+	s := serve(t, engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://a.example"}, Credentials: true}})
+	get := func(method, origin string) http.Header {
+		req, _ := http.NewRequestWithContext(t.Context(), method, s.http.URL+"/?EIO=4&transport=polling", nil)
+		req.Header.Set("Origin", origin)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.Header
+	}
+	if got := get("GET", "https://a.example").Get("Access-Control-Allow-Origin"); got != "https://a.example" {
+		t.Errorf("allowed origin got %q", got)
+	}
+	if got := get("GET", "https://b.example").Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("other origin got %q", got)
+	}
+	if got := get("OPTIONS", "https://a.example").Get("Access-Control-Allow-Methods"); got != "GET,HEAD,PUT,PATCH,POST,DELETE" {
+		t.Errorf("preflight methods %q", got)
+	}
+	_, res, err := websocket.Dial(t.Context(), s.http.URL+"/?EIO=4&transport=websocket", &websocket.DialOptions{
+		HTTPHeader: http.Header{"Origin": {"https://b.example"}},
+	})
+	if err == nil || res == nil || res.StatusCode != 400 {
+		t.Errorf("WebSocket of another origin: %v", err)
+	}
+}
+
+func TestNodeIDIsInTheSessionID(t *testing.T) {
+	s := serve(t, engineio.Options{NodeID: "m1"})
+	sid := strings.Split(s.open(), "sid=")[1]
+	if engineio.NodeOf(sid) != "m1" || len(sid) != len("m1~")+20 {
+		t.Errorf("session id %q", sid)
+	}
+}
+
+func FuzzPayload(f *testing.F) {
+	for _, seed := range []string{"4hi", "4a\x1ebAQID", "2probe", "", "\x1e", "b", "b=", "9x", "4\xff", base64.StdEncoding.EncodeToString([]byte("x"))} {
+		f.Add([]byte(seed))
+	}
+	engine := engineio.NewServer(engineio.Options{}, func(s *engineio.Session) engineio.Receiver {
+		return &echo{s, make(chan engineio.Reason, 2)}
+	})
+	f.Cleanup(func() { _ = engine.Shutdown(context.Background()) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := httptest.NewRecorder()
+		engine.ServeHTTP(w, httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
+		var h struct{ SID string }
+		if err := json.Unmarshal(w.Body.Bytes()[1:], &h); err != nil {
+			t.Fatal(err)
+		}
+		w = httptest.NewRecorder()
+		engine.ServeHTTP(w, httptest.NewRequest("POST", "/?EIO=4&transport=polling&sid="+h.SID, bytes.NewReader(body)))
+		if w.Code != 200 && w.Code != 400 {
+			t.Fatalf("status %d", w.Code)
+		}
+		w = httptest.NewRecorder()
+		engine.ServeHTTP(w, httptest.NewRequest("POST", "/?EIO=4&transport=polling&sid="+h.SID, strings.NewReader("1")))
+	})
+}

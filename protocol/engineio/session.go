@@ -1,0 +1,326 @@
+package engineio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"podium/protocol/websocket"
+)
+
+// Receiver takes what a session receives. Its methods are called one after the
+// other, never at the same time, and must not block.
+type Receiver interface {
+	// OnMessage is called for each message, in order. data is valid until it returns.
+	OnMessage(data []byte, binary bool)
+	// OnClose is called exactly once, last. err is the cause where there is one
+	// beyond the reason.
+	OnClose(reason Reason, err error)
+}
+
+// Session is one client, whatever its transport. All methods are safe for
+// concurrent use and none blocks.
+type Session struct {
+	server   *Server
+	id       string
+	request  *Request
+	receiver Receiver
+	protocol int8
+
+	// ended is why the session ended, until the receiver is told.
+	ended atomic.Pointer[ending]
+	// recvMu is held while the receiver is called.
+	recvMu sync.Mutex
+	// webSocket is the connection once the upgrade is complete, when everything
+	// that was queued before has been given to it.
+	webSocket atomic.Pointer[websocket.Conn]
+
+	pingSent atomic.Int64 // when the last ping was made, in ns; 0 once it was answered
+	rtt      atomic.Int64 // the last round trip, in ns
+
+	timer wheelEntry // guarded by wheel.mu
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	state   state
+	posting bool       // a POST is being read
+	poll    *poll      // the poll that waits, or nil
+	probe   *probe     // the WebSocket that is being probed, or nil
+	queue   []*Message // what waits for a poll
+	queued  int        // bytes in queue
+	closing Reason     // why, in state closing
+}
+
+// ending is why a session ended.
+type ending struct {
+	reason Reason
+	err    error
+}
+
+// ID is the session id that the client sends with its requests.
+func (s *Session) ID() string { return s.id }
+
+// Protocol is the Engine.IO protocol version, 4.
+func (s *Session) Protocol() int { return int(s.protocol) }
+
+// Request is the request that opened the session.
+func (s *Session) Request() *Request { return s.request }
+
+// Transport is the name of the session's transport now.
+func (s *Session) Transport() string {
+	if s.webSocket.Load() != nil {
+		return TransportWebSocket
+	}
+	return TransportPolling
+}
+
+// RTT is the round trip of the last ping that was answered, or 0.
+func (s *Session) RTT() time.Duration { return time.Duration(s.rtt.Load()) }
+
+// Send queues the messages next to each other, in the order of the calls. A
+// nil result means accepted: written, or queued for a client that is there.
+// ErrSlow means that the bound on the queue was exceeded and the session ended.
+func (s *Session) Send(ms ...*Message) error {
+	if c := s.webSocket.Load(); c != nil {
+		return s.sent(c.Send(ms...), len(ms))
+	}
+	return s.enqueue(ms)
+}
+
+// Post is Send for broadcasts: over WebSocket the writing is left to the
+// connection's loop, so that a burst costs one system call a connection.
+func (s *Session) Post(ms ...*Message) error {
+	if c := s.webSocket.Load(); c != nil {
+		return s.sent(c.Post(ms...), len(ms))
+	}
+	return s.enqueue(ms)
+}
+
+// SendText sends one text message made of at most seven parts, for this
+// session only. It keeps none of them and allocates nothing over WebSocket.
+func (s *Session) SendText(parts ...[]byte) error {
+	c := s.webSocket.Load()
+	if c == nil || len(parts) > 7 {
+		return s.Send(Text(parts...))
+	}
+	var all [8][]byte
+	all[0] = messagePrefix
+	n := copy(all[1:], parts)
+	return s.sent(c.SendParts(websocket.OpText, all[:n+1]...), 1)
+}
+
+// sent counts n messages given to a WebSocket and translates its error.
+func (s *Session) sent(err error, n int) error {
+	switch err {
+	case nil:
+		s.server.stats.sent.Add(uint64(n))
+		return nil
+	case websocket.ErrSlow:
+		return ErrSlow
+	}
+	return ErrClosed
+}
+
+// enqueue queues messages for a poll, or gives them to the WebSocket that has
+// just taken over.
+func (s *Session) enqueue(ms []*Message) error {
+	s.mu.Lock()
+	if c := s.webSocket.Load(); c != nil {
+		s.mu.Unlock()
+		return s.sent(c.Send(ms...), len(ms))
+	}
+	if s.state == closing || s.state == closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.push(ms...)
+	slow := s.queued > s.server.opts.MaxQueuedBytes
+	s.mu.Unlock()
+	if slow {
+		s.end(ReasonTransportError, ErrSlow)
+		return ErrSlow
+	}
+	s.server.stats.sent.Add(uint64(len(ms)))
+	return nil
+}
+
+// push queues packets and wakes the poll that waits. s.mu must be held.
+func (s *Session) push(ms ...*Message) {
+	s.queue = append(s.queue, ms...)
+	for _, m := range ms {
+		s.queued += len(m.Payload())
+	}
+	s.poll.wake()
+}
+
+// Writable reports whether a message sent now would leave at once, as far as
+// can be known.
+func (s *Session) Writable() bool {
+	if c := s.webSocket.Load(); c != nil {
+		return c.Buffered() == 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll != nil && len(s.queue) == 0
+}
+
+// Buffered is the number of bytes that wait for the client.
+func (s *Session) Buffered() int {
+	if c := s.webSocket.Load(); c != nil {
+		return c.Buffered()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued
+}
+
+// Close ends the session after what was sent has left, or after
+// Options.CloseTimeout. Nothing can be sent after it.
+func (s *Session) Close() { s.close(ReasonForcedClose) }
+
+func (s *Session) close(reason Reason) {
+	s.mu.Lock()
+	if !s.enter(closing) {
+		s.mu.Unlock()
+		return
+	}
+	s.closing = reason
+	c := s.webSocket.Load()
+	if c == nil {
+		s.push(packetsClose)
+	}
+	s.mu.Unlock()
+	if c != nil {
+		c.Close(websocket.CloseNoStatus, "")
+		s.end(reason, nil)
+		return
+	}
+	s.server.wheel.set(s, s.server.opts.CloseTimeout)
+}
+
+// idle reports whether a closing session has no poll and nothing queued that
+// its client would miss.
+func (s *Session) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll == nil && len(s.queue) == 1 && s.queue[0] == packetsClose
+}
+
+// end closes the session, whatever its state. Only the first call does
+// anything: it is the one that finds the session in the registry.
+func (s *Session) end(reason Reason, err error) {
+	// 1. Out of the registry: from here on requests find no such session, and
+	// whoever comes second goes away empty-handed.
+	if !s.server.registry.remove(s.id) {
+		return
+	}
+	// 2. Nothing can be sent or queued any more.
+	s.mu.Lock()
+	if s.state == closing {
+		reason = s.closing
+	}
+	s.enter(closed)
+	p, pr := s.poll, s.probe
+	s.probe = nil
+	if p != nil && len(s.queue) == 0 {
+		s.push(packetsClose) // a poll that still waits is told
+	}
+	s.poll.wake()
+	s.mu.Unlock()
+	// 3. The transports, which call back: they find the registry without us.
+	s.server.wheel.remove(s)
+	if pr != nil {
+		pr.end()
+	}
+	if c := s.webSocket.Load(); c != nil {
+		c.Close(websocket.CloseNoStatus, "")
+	}
+	// 4. Last the receiver, when nothing can arrive after it.
+	s.ended.Store(&ending{reason, err})
+	s.reportEnd()
+	if f := s.server.opts.Observer.Closed; f != nil {
+		f(s, reason)
+	}
+	s.server.sessions.Done()
+}
+
+// reportEnd tells the receiver that the session ended, unless it is in a call:
+// then the caller does, after it.
+func (s *Session) reportEnd() {
+	for s.ended.Load() != nil && s.recvMu.TryLock() {
+		if e := s.ended.Swap(nil); e != nil {
+			s.receiver.OnClose(e.reason, e.err)
+		}
+		s.recvMu.Unlock()
+	}
+}
+
+// deliver hands a message to the receiver.
+func (s *Session) deliver(data []byte, binary bool) {
+	s.server.stats.received.Add(1)
+	s.recvMu.Lock()
+	if s.alive() {
+		s.receiver.OnMessage(data, binary)
+	}
+	s.recvMu.Unlock()
+	s.reportEnd()
+}
+
+// alive reports whether messages of the session are still wanted.
+func (s *Session) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != closed && s.state != closing
+}
+
+// onPacket handles a packet of the transport that is in charge.
+func (s *Session) onPacket(kind byte, data []byte, binary bool) {
+	switch kind {
+	case packetMessage:
+		s.deliver(data, binary)
+	case packetPong:
+		s.onPong()
+	case packetClose:
+		s.end(ReasonTransportClose, nil)
+	case packetNoop:
+	default: // open, ping and upgrade are not for this direction or moment
+		s.end(ReasonParseError, errPacket)
+	}
+}
+
+// onPong takes the answer to a ping. (Engine.IO protocol v4, "Heartbeat")
+func (s *Session) onPong() {
+	sent := s.pingSent.Swap(0)
+	if sent == 0 {
+		return
+	}
+	rtt := time.Duration(time.Now().UnixNano() - sent)
+	s.rtt.Store(int64(rtt))
+	s.server.wheel.set(s, jitter(s.server.opts.PingInterval))
+	if f := s.server.opts.Observer.Pong; f != nil {
+		f(s, rtt)
+	}
+}
+
+// onTimer is called by the wheel: a ping is due, or its answer did not come, or
+// a closing session was not fetched in time.
+func (s *Session) onTimer() {
+	s.mu.Lock()
+	st := s.state
+	s.mu.Unlock()
+	if st == closing || st == closed {
+		s.end(ReasonForcedClose, nil)
+		return
+	}
+	if s.pingSent.Load() != 0 {
+		s.end(ReasonPingTimeout, nil)
+		return
+	}
+	s.pingSent.Store(time.Now().UnixNano())
+	s.server.wheel.set(s, s.server.opts.PingTimeout)
+	if c := s.webSocket.Load(); c != nil {
+		_ = c.Send(packetsPing) // a broken connection reports itself
+		return
+	}
+	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
+}

@@ -1,0 +1,174 @@
+package engineio
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"podium/protocol/websocket"
+)
+
+// channel hands what a WebSocket receives to its session.
+type channel struct{ session *Session }
+
+// openWebSocket answers a handshake over WebSocket.
+func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, w.Header().Clone())
+	if err != nil {
+		return // it has been answered, or there is nobody to answer
+	}
+	_ = c.Send(s.openPacket(false)) // before Start nothing can fail
+	s.mu.Lock()
+	s.enter(onWebSocket)
+	s.webSocket.Store(c)
+	s.mu.Unlock()
+	s.admit()
+	c.Start()
+}
+
+// OnMessage implements websocket.Handler.
+func (ch channel) OnMessage(_ *websocket.Conn, op websocket.Opcode, data []byte) {
+	if op == websocket.OpBinary {
+		ch.session.deliver(data, true)
+		return
+	}
+	if len(data) == 0 || data[0] < packetOpen || data[0] > packetNoop {
+		ch.session.end(ReasonParseError, errPacket)
+		return
+	}
+	ch.session.onPacket(data[0], data[1:], false)
+}
+
+// OnClose implements websocket.Handler.
+func (ch channel) OnClose(_ *websocket.Conn, err error) {
+	ch.session.end(reasonOf(err), err)
+}
+
+// reasonOf says why a session ended whose WebSocket ended with err.
+func reasonOf(err error) Reason {
+	if peer := (*websocket.CloseError)(nil); errors.As(err, &peer) {
+		return ReasonTransportClose
+	}
+	if bad := (*websocket.ProtocolError)(nil); errors.As(err, &bad) || errors.Is(err, websocket.ErrSlow) {
+		return ReasonTransportError
+	}
+	return ReasonTransportClose
+}
+
+// probe is a WebSocket that wants to take over a session that polls. Its
+// fields, except conn, are guarded by Session.mu.
+// (Engine.IO protocol v4, "Upgrade")
+type probe struct {
+	session *Session
+	conn    *websocket.Conn
+	timer   *time.Timer
+	done    bool // it has taken over
+}
+
+// serveProbe accepts the WebSocket of an upgrade. One that comes while another
+// is being probed, or after the upgrade, is closed.
+func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request) {
+	p := &probe{session: s}
+	c, err := s.server.webSocket.Upgrade(w, r, p, w.Header().Clone())
+	if err != nil {
+		return // it has been answered, or there is nobody to answer
+	}
+	p.conn = c
+	s.mu.Lock()
+	welcome := s.state == polling && s.probe == nil && !s.server.opts.NoUpgrades
+	if welcome {
+		s.probe = p
+		p.timer = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { c.Close(websocket.CloseNoStatus, "") })
+	}
+	s.mu.Unlock()
+	if !welcome {
+		c.Close(websocket.CloseNoStatus, "")
+	}
+	c.Start()
+}
+
+// end stops probing.
+func (p *probe) end() {
+	p.timer.Stop()
+	p.conn.Close(websocket.CloseNoStatus, "")
+}
+
+// OnMessage implements websocket.Handler: "2probe", then "5", then everything.
+func (p *probe) OnMessage(c *websocket.Conn, op websocket.Opcode, data []byte) {
+	s := p.session
+	s.mu.Lock()
+	done := p.done
+	s.mu.Unlock()
+	switch {
+	case done:
+		channel{s}.OnMessage(c, op, data)
+	case op == websocket.OpText && string(data) == "2probe":
+		s.beginUpgrade(p)
+	case op == websocket.OpText && len(data) == 1 && data[0] == packetUpgrade:
+		s.completeUpgrade(p)
+	default:
+		c.Close(websocket.CloseNoStatus, "")
+	}
+}
+
+// OnClose implements websocket.Handler. A probe that fails leaves the session
+// polling.
+func (p *probe) OnClose(c *websocket.Conn, err error) {
+	s := p.session
+	s.mu.Lock()
+	done := p.done
+	if !done && s.probe == p {
+		s.probe = nil
+		p.timer.Stop()
+		if s.state == upgrading {
+			s.enter(polling)
+		}
+	}
+	s.mu.Unlock()
+	if done {
+		channel{s}.OnClose(c, err)
+	}
+}
+
+// beginUpgrade answers the probe and ends the poll that waits, so that the
+// client can stop polling.
+func (s *Session) beginUpgrade(p *probe) {
+	s.mu.Lock()
+	if s.probe != p || s.state != polling {
+		s.mu.Unlock()
+		p.conn.Close(websocket.CloseNoStatus, "")
+		return
+	}
+	s.enter(upgrading)
+	if s.poll != nil && len(s.queue) == 0 {
+		s.push(packetsNoop)
+	}
+	s.mu.Unlock()
+	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+}
+
+// completeUpgrade makes the WebSocket the session's transport. What was queued
+// goes first; the session's lock keeps what is sent meanwhile behind it.
+func (s *Session) completeUpgrade(p *probe) {
+	s.mu.Lock()
+	if s.probe != p || !s.enter(onWebSocket) {
+		s.mu.Unlock()
+		p.conn.Close(websocket.CloseNoStatus, "")
+		return
+	}
+	p.timer.Stop()
+	p.done = true
+	s.probe = nil
+	queue := s.queue
+	s.queue, s.queued = nil, 0
+	if s.poll != nil { // a client that did not wait for its poll
+		s.push(packetsNoop)
+	}
+	_ = p.conn.Send(queue...) // a broken connection reports itself
+	s.webSocket.Store(p.conn)
+	s.mu.Unlock()
+	s.server.stats.upgraded.Add(1)
+	if f := s.server.opts.Observer.Upgraded; f != nil {
+		f(s)
+	}
+}
