@@ -1,0 +1,240 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Value is one argument as it came off the wire, not yet decoded. The zero
+// Value is an argument that was not sent; it decodes to nothing.
+//
+// Given to Emit or returned from a handler, a Value is passed on as it came,
+// attachments included, without being decoded.
+type Value struct {
+	raw   []byte
+	codec Codec // nil: JSON without attachments
+}
+
+// Codec reads the values of one parser. A codec may hold what the values
+// share, such as the attachments of their packet.
+type Codec interface {
+	// Unmarshal decodes raw into what into points to.
+	Unmarshal(raw []byte, into any) error
+	// Binary returns the bytes that raw stands for, and whether it is binary.
+	Binary(raw []byte) ([]byte, bool)
+	// JSON returns raw as JSON; binary as base64.
+	JSON(raw []byte) ([]byte, error)
+}
+
+// NewValue makes a value for a custom [Parser]'s decoder.
+func NewValue(raw []byte, c Codec) Value { return Value{raw, c} }
+
+// Raw returns the value as the parser has it: JSON, with the JSON parser.
+func (v Value) Raw() []byte { return v.raw }
+
+// Present reports whether the argument was sent.
+func (v Value) Present() bool { return v.raw != nil }
+
+// Bytes returns the content of a binary argument and true, or false where the
+// argument is not binary.
+func (v Value) Bytes() ([]byte, bool) {
+	if v.codec == nil || v.raw == nil {
+		return nil, false
+	}
+	return v.codec.Binary(v.raw)
+}
+
+// Decode decodes the argument into what into points to, by the rules of
+// [encoding/json]. Attachments anywhere inside it may be decoded into []byte
+// or [Binary]; inside an interface they become []byte.
+func (v Value) Decode(into any) error {
+	switch p := into.(type) {
+	case *Value:
+		*p = v.Clone()
+		return nil
+	}
+	if v.raw == nil {
+		return nil
+	}
+	if v.codec != nil {
+		return v.codec.Unmarshal(v.raw, into)
+	}
+	switch p := into.(type) {
+	case *Binary:
+		return errNotBinary
+	case *json.RawMessage:
+		*p = bytes.Clone(v.raw)
+		return nil
+	}
+	return unmarshalJSON(v.raw, into)
+}
+
+// MarshalJSON returns the value as JSON; binary is base64 there.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if v.raw == nil {
+		return []byte("null"), nil
+	}
+	if v.codec == nil {
+		return v.raw, nil
+	}
+	return v.codec.JSON(v.raw)
+}
+
+// String returns the JSON of the value, for logs and tests.
+func (v Value) String() string {
+	b, err := v.MarshalJSON()
+	if err != nil {
+		return "!" + err.Error()
+	}
+	return string(b)
+}
+
+// Clone returns a copy that stays valid after the handler returns.
+func (v Value) Clone() Value { return Value{bytes.Clone(v.raw), v.codec} }
+
+var errNotBinary = errors.New("socketio: argument is not binary")
+
+// Args are the arguments of an event or an acknowledgement. As a handler's
+// argument type it takes all of them undecoded; as its result type it answers
+// with all of them. In a handler registered with [Inline] the values are
+// valid until the handler returns; everywhere else they may be kept.
+type Args []Value
+
+// Get returns the i-th argument, or the zero Value where there is none.
+func (a Args) Get(i int) Value {
+	if i < 0 || i >= len(a) {
+		return Value{}
+	}
+	return a[i]
+}
+
+// Decode decodes the arguments in order into what the pointers point to.
+// Arguments that were not sent leave their target as it is; further ones are
+// ignored, as in JavaScript.
+func (a Args) Decode(into ...any) error {
+	for i, p := range into {
+		if i >= len(a) {
+			return nil
+		}
+		if err := a[i].Decode(p); err != nil {
+			return fmt.Errorf("argument %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Any returns the arguments as Emit takes them.
+func (a Args) Any() []any {
+	out := make([]any, len(a))
+	for i, v := range a {
+		out[i] = v
+	}
+	return out
+}
+
+// Clone returns a copy that stays valid after the handler returns.
+func (a Args) Clone() Args {
+	out := slices.Clone(a)
+	for i := range out {
+		out[i] = out[i].Clone()
+	}
+	return out
+}
+
+// Args2 is the argument type of handlers that take two arguments, and the
+// result type of those that acknowledge with two.
+type Args2[A, B any] struct {
+	A A
+	B B
+}
+
+// Args3 is Args2 for three.
+type Args3[A, B, C any] struct {
+	A A
+	B B
+	C C
+}
+
+// argList is implemented by pointers to types that stand for several
+// arguments.
+type argList interface {
+	decodeArgs(Args) error
+	listArgs() []any
+}
+
+func (a *Args2[A, B]) decodeArgs(in Args) error { return in.Decode(&a.A, &a.B) }
+func (a *Args2[A, B]) listArgs() []any          { return []any{a.A, a.B} }
+
+func (a *Args3[A, B, C]) decodeArgs(in Args) error { return in.Decode(&a.A, &a.B, &a.C) }
+func (a *Args3[A, B, C]) listArgs() []any          { return []any{a.A, a.B, a.C} }
+
+// decodeInto decodes args into a handler's argument type.
+func decodeInto[A any](args Args, a *A) error {
+	switch p := any(a).(type) {
+	case *Args:
+		*p = args
+		return nil
+	case *struct{}:
+		return nil
+	case argList:
+		return p.decodeArgs(args)
+	}
+	return args.Get(0).Decode(a)
+}
+
+// resultArgs lists what a handler's result puts into the acknowledgement.
+func resultArgs[R any](r *R) []any {
+	switch p := any(r).(type) {
+	case *Args:
+		return p.Any()
+	case *struct{}:
+		return nil
+	case argList:
+		return p.listArgs()
+	}
+	return []any{*r}
+}
+
+// Binary is bytes that travel as an attachment wherever they stand: as an
+// argument, or inside a struct, map or slice. A []byte that is an argument by
+// itself, or inside a map[string]any or []any, is an attachment too; elsewhere
+// a []byte is base64 text, as encoding/json has it.
+//
+// Marshalled by itself a Binary is base64 that any decoder takes.
+type Binary []byte
+
+// attachmentMark begins the JSON string of a Binary. It decodes to a line
+// feed, which base64 decoders skip, and encoding/json never writes it so for
+// an ordinary string: it writes \n.
+const attachmentMark = `"\u000a`
+
+// MarshalJSON returns base64 marked as an attachment.
+func (b Binary) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, len(attachmentMark)+1+base64.StdEncoding.EncodedLen(len(b)))
+	out = append(out, attachmentMark...)
+	out = base64.StdEncoding.AppendEncode(out, b)
+	return append(out, '"'), nil
+}
+
+// UnmarshalJSON takes an attachment. Any other value but null is an error.
+func (b *Binary) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		*b = nil
+		return nil
+	}
+	if !bytes.HasPrefix(raw, []byte(attachmentMark)) {
+		return errNotBinary
+	}
+	out, err := base64.StdEncoding.AppendDecode(nil, raw[len(attachmentMark):len(raw)-1])
+	if err != nil {
+		return fmt.Errorf("attachment: %w", err)
+	}
+	*b = out
+	return nil
+}
+
+func unmarshalJSON(raw []byte, into any) error { return json.Unmarshal(raw, into) }

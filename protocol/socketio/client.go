@@ -1,0 +1,264 @@
+package socketio
+
+import (
+	"errors"
+	"net/url"
+	"sync"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+// client is one connection and its sockets, at most one per namespace.
+//
+// OnMessage and OnClose are called by the Engine.IO session, one at a time.
+type client struct {
+	server *Server
+	conn   conn
+	dec    Decoder // owned by the reader
+
+	// mu guards the fields below. No other lock is taken under it.
+	mu     sync.Mutex
+	first  *Socket // nearly always the only one
+	others map[string]*Socket
+	timer  *time.Timer // connect timeout, nil once a namespace was joined
+	closed bool
+}
+
+func (c *client) start() {
+	if d := c.server.opts.ConnectTimeout; d > 0 {
+		c.mu.Lock()
+		c.timer = time.AfterFunc(d, c.connectTimeout)
+		c.mu.Unlock()
+	}
+	if c.conn.Protocol() == 3 {
+		c.connect("/", Value{}) // clients up to 2.x are in the main namespace without asking
+	}
+}
+
+func (c *client) connectTimeout() {
+	for _, s := range c.list() {
+		if st := s.state.Load(); st == stateGranted || st == stateConnected {
+			return
+		}
+	}
+	c.close(ReasonForcedServer)
+}
+
+// joined stops the connect timeout.
+func (c *client) joined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// list returns the sockets of the connection.
+func (c *client) list() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*Socket
+	if c.first != nil {
+		out = append(out, c.first)
+	}
+	for _, s := range c.others {
+		out = append(out, s)
+	}
+	return out
+}
+
+func (c *client) socket(nsp string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first != nil && c.first.nsp.name == nsp {
+		return c.first
+	}
+	return c.others[nsp]
+}
+
+// adopt notes s as the connection's socket of its namespace.
+func (c *client) adopt(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	if c.first == nil {
+		c.first = s
+		return true
+	}
+	if c.others == nil {
+		c.others = make(map[string]*Socket)
+	}
+	c.others[s.nsp.name] = s
+	return true
+}
+
+func (c *client) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == s {
+		c.first = nil
+	} else if c.others[s.nsp.name] == s {
+		delete(c.others, s.nsp.name)
+	}
+}
+
+var incoming = sync.Pool{New: func() any { return new(incomingEvent) }}
+
+// incomingEvent is what one message is decoded into, and used again.
+type incomingEvent struct {
+	packet Packet
+	event  Event
+}
+
+// OnMessage implements [engineio.Receiver].
+func (c *client) OnMessage(data []byte, binary bool) {
+	in := incoming.Get().(*incomingEvent)
+	done, err := c.dec.Decode(data, binary, &in.packet)
+	if err != nil {
+		c.fail(err)
+	} else if done {
+		c.onPacket(in, len(data))
+	}
+	clear(in.packet.Values)
+	in.event.Socket, in.event.Args = nil, nil
+	incoming.Put(in)
+}
+
+// fail closes the connection after an invalid packet.
+// (Socket.IO protocol v5: "the server must close the connection")
+func (c *client) fail(err error) {
+	for _, s := range c.list() {
+		s.report(err)
+	}
+	c.close(ReasonParseError)
+}
+
+// onPacket handles a packet. Nothing of in is kept.
+func (c *client) onPacket(in *incomingEvent, size int) {
+	p := &in.packet
+	auth := p.Values.Get(0)
+	if c.conn.Protocol() == 3 && p.Type == Connect {
+		p.Namespace, auth = legacyAuth(p.Namespace)
+	}
+	s := c.socket(p.Namespace)
+	if s == nil {
+		if p.Type != Connect {
+			c.fail(parseError("packet for a namespace that was not joined"))
+			return
+		}
+		c.connect(p.Namespace, auth.Clone())
+		return
+	}
+	st := s.state.Load()
+	if st == stateConnecting && c.conn.Protocol() != 3 || p.Type == Connect || p.Type == ConnectError {
+		if p.Type == Connect && c.conn.Protocol() == 3 && p.Namespace == "/" {
+			return // it is in there already
+		}
+		c.fail(parseError("packet out of place"))
+		return
+	}
+	switch p.Type {
+	case EventPacket:
+		s.onEvent(in, size)
+	case Ack:
+		s.onAck(p.ID, p.Values)
+	case Disconnect:
+		s.close(ReasonClientDisconnect)
+	}
+}
+
+// legacyAuth reads the query that clients up to 2.x put behind a namespace.
+func legacyAuth(nsp string) (string, Value) {
+	u, err := url.Parse(nsp)
+	if err != nil || u.RawQuery == "" {
+		return nsp, Value{}
+	}
+	raw, err := flatQuery(u.Query()).MarshalJSON()
+	if err != nil {
+		return u.Path, Value{}
+	}
+	return u.Path, Value{raw: raw}
+}
+
+// connect answers the request to join a namespace.
+func (c *client) connect(name string, auth Value) {
+	nsp := c.server.findFor(name, auth)
+	if nsp == nil {
+		_ = c.refuse(name, &Error{Message: "Invalid namespace"}) // it may be gone already
+		return
+	}
+	s := nsp.newSocket(c, auth)
+	if !c.adopt(s) {
+		nsp.leave(s)
+		return
+	}
+	nsp.admit(s, auth)
+}
+
+// refuse sends CONNECT_ERROR. Clients up to 2.x get the message alone.
+func (c *client) refuse(nsp string, err error) error {
+	e := connectError{Message: err.Error()}
+	if public := (*Error)(nil); errors.As(err, &public) {
+		e = connectError{public.Message, public.Data}
+	}
+	p := &Packet{Type: ConnectError, Namespace: nsp, ID: NoID, Args: []any{e}}
+	if c.conn.Protocol() == 3 && e.Message != "Invalid namespace" {
+		p.Args[0] = e.Message
+	}
+	return c.send(p)
+}
+
+// connectError is the payload of CONNECT_ERROR.
+type connectError struct {
+	Message string `json:"message" msgpack:"message"`
+	Data    any    `json:"data,omitempty" msgpack:"data,omitempty"`
+}
+
+func (c *client) send(p *Packet) error {
+	ms, err := c.server.opts.Parser.Encode(p)
+	if err != nil {
+		return err
+	}
+	return c.deliver(ms)
+}
+
+func (c *client) deliver(ms []*engineio.Message) error {
+	if err := c.conn.Send(ms...); err != nil {
+		return ErrDisconnected
+	}
+	return nil
+}
+
+// close closes the connection for a reason that the sockets are told.
+func (c *client) close(reason Reason) {
+	c.end(reason)
+	c.conn.Close()
+}
+
+// OnClose implements [engineio.Receiver].
+func (c *client) OnClose(reason engineio.Reason, err error) {
+	c.end(Reason(reason))
+}
+
+// end closes the sockets. The first reason counts.
+func (c *client) end(reason Reason) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.mu.Unlock()
+	for _, s := range c.list() {
+		s.close(reason)
+	}
+	c.server.drop(c)
+}

@@ -1,0 +1,37 @@
+package socketio
+
+import (
+	"net/http"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+// conn is what Socket.IO needs of an Engine.IO session. All methods are safe
+// for concurrent use and none blocks.
+type conn interface {
+	ID() string
+	// Protocol is the Engine.IO protocol, 4 or 3.
+	Protocol() int
+	// Send queues the messages next to each other.
+	Send(ms ...*engineio.Message) error
+	// SendText sends one text message whose payload is the parts together. It
+	// keeps none of them.
+	SendText(parts ...[]byte) error
+	// Writable reports whether a message would leave at once.
+	Writable() bool
+	// Buffered is the number of bytes that wait to leave.
+	Buffered() int
+	// Close ends the session after what was sent.
+	Close()
+	Request() requestInfo
+}
+
+// requestInfo is the request that opened a session, as the handshake shows it.
+type requestInfo struct {
+	Header  http.Header
+	URL     string
+	Address string
+	Secure  bool
+	Time    time.Time
+}

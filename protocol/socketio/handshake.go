@@ -1,0 +1,99 @@
+package socketio
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Handshake is how a socket came to be: the request that opened its
+// connection, and what the client sent to join the namespace.
+type Handshake struct {
+	Header  http.Header // of the request
+	URL     string      // path and query
+	Query   url.Values
+	Address string    // of the peer, host and port
+	Issued  time.Time // when the connection was opened
+	Secure  bool      // over TLS
+	Auth    Value     // the auth payload; not Present where there was none
+}
+
+// Handshake returns the socket's handshake. It is put together on each call.
+func (s *Socket) Handshake() Handshake {
+	info := s.client.conn.Request()
+	h := Handshake{
+		Header: info.Header, URL: info.URL, Address: info.Address,
+		Issued: info.Time, Secure: info.Secure,
+	}
+	if u, err := url.ParseRequestURI(info.URL); err == nil {
+		h.Query = u.Query()
+	}
+	if m := s.more.Load(); m != nil {
+		h.Auth = m.auth
+	}
+	return h
+}
+
+// CrossDomain reports whether the request came with an Origin header.
+func (h Handshake) CrossDomain() bool { return h.Header.Get("Origin") != "" }
+
+// jsTime is the form in which JavaScript prints a Date.
+const jsTime = "Mon Jan 02 2006 15:04:05 GMT-0700 (Coordinated Universal Time)"
+
+// MarshalJSON gives the handshake the fields that the official server gives
+// it. (Socket.IO server API, "socket.handshake")
+func (h Handshake) MarshalJSON() ([]byte, error) {
+	headers := make(map[string]string, len(h.Header))
+	for name, values := range h.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	auth := json.RawMessage("{}")
+	if h.Auth.Present() {
+		raw, err := h.Auth.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		auth = raw
+	}
+	return json.Marshal(struct {
+		Headers map[string]string `json:"headers"`
+		Time    string            `json:"time"`
+		Address string            `json:"address"`
+		XDomain bool              `json:"xdomain"`
+		Secure  bool              `json:"secure"`
+		Issued  int64             `json:"issued"`
+		URL     string            `json:"url"`
+		Query   flatQuery         `json:"query"`
+		Auth    json.RawMessage   `json:"auth"`
+	}{
+		headers, h.Issued.UTC().Format(jsTime), hostOf(h.Address), h.CrossDomain(), h.Secure,
+		h.Issued.UnixMilli(), h.URL, flatQuery(h.Query), auth,
+	})
+}
+
+// hostOf returns an address without its port, as Node has it.
+func hostOf(address string) string {
+	if i := strings.LastIndexByte(address, ':'); i >= 0 {
+		return strings.Trim(address[:i], "[]")
+	}
+	return address
+}
+
+// flatQuery is a query as Node's parser has it: a string, or a list where a
+// name occurs more than once.
+type flatQuery url.Values
+
+// MarshalJSON implements [json.Marshaler].
+func (q flatQuery) MarshalJSON() ([]byte, error) {
+	out := make(map[string]any, len(q))
+	for name, values := range q {
+		if len(values) == 1 {
+			out[name] = values[0]
+		} else {
+			out[name] = values
+		}
+	}
+	return json.Marshal(out)
+}

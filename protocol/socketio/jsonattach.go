@@ -1,0 +1,203 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+)
+
+// jsonAttachments is the codec of the values of one binary packet. Their
+// placeholders were checked when the packet arrived.
+type jsonAttachments struct{ list [][]byte }
+
+var _ Codec = (*jsonAttachments)(nil)
+
+// Binary implements [Codec].
+func (j *jsonAttachments) Binary(raw []byte) ([]byte, bool) {
+	found, _ := findPlaceholders(raw, len(j.list))
+	if len(found) == 1 && found[0].from == 0 && found[0].to == len(raw) {
+		return j.list[found[0].num], true
+	}
+	return nil, false
+}
+
+// Unmarshal implements [Codec].
+func (j *jsonAttachments) Unmarshal(raw []byte, into any) error {
+	whole, isBinary := j.Binary(raw)
+	switch p := into.(type) {
+	case *json.RawMessage:
+		out, err := j.JSON(raw)
+		*p = out
+		return err
+	case *Binary:
+		if !isBinary {
+			return errNotBinary
+		}
+		*p = whole
+		return nil
+	case *[]byte:
+		if isBinary {
+			*p = whole
+			return nil
+		}
+	case *any:
+		return j.untyped(raw, p)
+	case *map[string]any:
+		return untypedAs(j, raw, p)
+	case *[]any:
+		return untypedAs(j, raw, p)
+	}
+	text, err := j.JSON(raw)
+	if err != nil {
+		return err
+	}
+	return unmarshalJSON(text, into)
+}
+
+// JSON implements [Codec]: attachments become base64 strings that decode into
+// []byte and, by their mark, into Binary.
+func (j *jsonAttachments) JSON(raw []byte) ([]byte, error) {
+	return j.replace(raw, func(out []byte, attachment []byte) []byte {
+		out = append(out, attachmentMark...)
+		out = base64.StdEncoding.AppendEncode(out, attachment)
+		return append(out, '"')
+	})
+}
+
+// replace copies raw with put's text in place of each placeholder.
+func (j *jsonAttachments) replace(raw []byte, put func(out, attachment []byte) []byte) ([]byte, error) {
+	found, ok := findPlaceholders(raw, len(j.list))
+	if !ok {
+		return nil, parseError("placeholder without an attachment")
+	}
+	var out []byte
+	at := 0
+	for _, p := range found {
+		out = append(out, raw[at:p.from]...)
+		out = put(out, j.list[p.num])
+		at = p.to
+	}
+	return append(out, raw[at:]...), nil
+}
+
+func untypedAs[T any](j *jsonAttachments, raw []byte, into *T) error {
+	var v any
+	if err := j.untyped(raw, &v); err != nil {
+		return err
+	}
+	t, ok := v.(T)
+	if !ok && v != nil {
+		return fmt.Errorf("socketio: cannot decode %T into %T", v, t)
+	}
+	*into = t
+	return nil
+}
+
+// untyped decodes into an interface, with []byte in place of placeholders.
+func (j *jsonAttachments) untyped(raw []byte, into *any) error {
+	if err := unmarshalJSON(raw, into); err != nil {
+		return err
+	}
+	*into = j.fillIn(*into)
+	return nil
+}
+
+func (j *jsonAttachments) fillIn(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = j.fillIn(v[i])
+		}
+	case map[string]any:
+		if v["_placeholder"] == true {
+			if n, ok := v["num"].(float64); ok && n >= 0 && int(n) < len(j.list) {
+				return j.list[int(n)]
+			}
+		}
+		for k := range v {
+			v[k] = j.fillIn(v[k])
+		}
+	}
+	return v
+}
+
+// markBytes returns v with Binary in place of each []byte that stands in a
+// map[string]any or []any, however deep. Containers that hold none are
+// returned as they are; others are copied on the way.
+func markBytes(v any, depth int) any {
+	if depth == 0 {
+		return v
+	}
+	switch v := v.(type) {
+	case []byte:
+		return Binary(v)
+	case []any:
+		var out []any
+		for i, e := range v {
+			if m := markBytes(e, depth-1); changed(e, m) {
+				if out == nil {
+					out = append([]any(nil), v...)
+				}
+				out[i] = m
+			}
+		}
+		if out != nil {
+			return out
+		}
+	case map[string]any:
+		var out map[string]any
+		for k, e := range v {
+			if m := markBytes(e, depth-1); changed(e, m) {
+				if out == nil {
+					out = maps.Clone(v)
+				}
+				out[k] = m
+			}
+		}
+		if out != nil {
+			return out
+		}
+	}
+	return v
+}
+
+// changed reports whether markBytes replaced before by after.
+func changed(before, after any) bool {
+	switch b := before.(type) {
+	case []byte:
+		return true
+	case []any:
+		a := after.([]any)
+		return len(a) > 0 && &a[0] != &b[0]
+	case map[string]any:
+		return fmt.Sprintf("%p", before) != fmt.Sprintf("%p", after)
+	}
+	return false
+}
+
+// takeMarked moves the marked attachments in text, which was just marshalled,
+// to attachments, and leaves placeholders.
+func takeMarked(text []byte, attachments *[][]byte) []byte {
+	mark := []byte(attachmentMark)
+	if !bytes.Contains(text, mark) {
+		return text
+	}
+	var out []byte
+	for {
+		i := bytes.Index(text, mark)
+		if i < 0 {
+			return append(out, text...)
+		}
+		end := bytes.IndexByte(text[i+len(mark):], '"') + i + len(mark)
+		content, err := base64.StdEncoding.AppendDecode(nil, text[i+len(mark):end])
+		if err != nil {
+			out, text = append(out, text[:i+len(mark)]...), text[i+len(mark):]
+			continue
+		}
+		out = appendPlaceholder(append(out, text[:i]...), len(*attachments))
+		*attachments = append(*attachments, content)
+		text = text[end+1:]
+	}
+}

@@ -1,0 +1,55 @@
+package socketio
+
+import (
+	"log/slog"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+// Options configure a [Server]. The zero value is a server as the official
+// one is by default, without recovery.
+type Options struct {
+	// Engine configures the connections below: transports, heartbeat, limits,
+	// CORS, cookies.
+	Engine engineio.Options
+	// Parser encodes and decodes packets. Nil means JSONParser{}.
+	Parser Parser
+	// ConnectTimeout closes connections that have joined no namespace by then.
+	// Zero means 45 s, negative never.
+	ConnectTimeout time.Duration
+	// CleanupEmptyChildNamespaces removes a namespace that was made for a
+	// pattern or function when its last socket leaves.
+	CleanupEmptyChildNamespaces bool
+	// MaxPendingBytes bounds the events of one socket that wait for its
+	// handlers, each counted with 256 bytes more than it has. A connection
+	// that exceeds it is closed. Zero means 4 MiB, negative no bound.
+	MaxPendingBytes int
+	// Recovery lets clients that fell off take up where they were. Nil turns
+	// it off.
+	Recovery *Recovery
+	// Adapter joins this server with others. Nil means that it is alone.
+	Adapter func(deliver func(message []byte)) (Adapter, error)
+	// OnError is told of errors that concern one socket and that no caller
+	// waits for: arguments that do not fit, handlers that fail. Nil means
+	// that they are logged at level debug. It must not block.
+	OnError func(s *Socket, err error)
+	// Logger takes what an operator should know. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Parser == nil {
+		o.Parser = JSONParser{}
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 45 * time.Second
+	}
+	if o.MaxPendingBytes == 0 {
+		o.MaxPendingBytes = 4 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

@@ -1,0 +1,223 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// RemoteSocket is a socket of any server, as it was when it was fetched.
+type RemoteSocket struct {
+	ID        string
+	Rooms     []string        // its own first
+	Handshake json.RawMessage // with the official fields
+	Data      json.RawMessage // nil where there is none
+
+	nsp *Namespace
+}
+
+// remoteRecord is a RemoteSocket on its way between servers.
+type remoteRecord struct {
+	ID        string          `json:"id"`
+	Rooms     []string        `json:"rooms"`
+	Handshake json.RawMessage `json:"handshake"`
+	Data      json.RawMessage `json:"data,omitempty"`
+}
+
+// room addresses the socket on whichever server it is.
+func (r RemoteSocket) room() Broadcast { return r.nsp.To(r.ID) }
+
+// Emit sends it an event: see [Socket.Emit].
+func (r RemoteSocket) Emit(event string, args ...any) error { return r.room().Emit(event, args...) }
+
+// EmitWithAck sends it an event and waits for the acknowledgement.
+func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	answers, err := r.room().EmitWithAck(ctx, event, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(answers) == 0 {
+		return nil, ErrDisconnected
+	}
+	return answers[0], nil
+}
+
+// Join puts it into rooms.
+func (r RemoteSocket) Join(rooms ...string) error { return r.room().SocketsJoin(rooms...) }
+
+// Leave takes it out of rooms.
+func (r RemoteSocket) Leave(rooms ...string) error { return r.room().SocketsLeave(rooms...) }
+
+// Disconnect disconnects it: see [Socket.Disconnect].
+func (r RemoteSocket) Disconnect(closeConn bool) error { return r.room().DisconnectSockets(closeConn) }
+
+// records lists those addressed on this server.
+func (b Broadcast) records() []remoteRecord {
+	var out []remoteRecord
+	b.each(func(s *Socket) {
+		r := remoteRecord{ID: s.id, Rooms: s.Rooms()}
+		var err error
+		if r.Handshake, err = json.Marshal(s.Handshake()); err != nil {
+			s.report(fmt.Errorf("socketio: handshake: %w", err))
+		}
+		if d := s.Data(); d != nil {
+			if r.Data, err = json.Marshal(d); err != nil {
+				s.report(fmt.Errorf("socketio: data: %w", err))
+			}
+		}
+		out = append(out, r)
+	})
+	return out
+}
+
+// FetchSockets lists those addressed on all servers. Where not every server
+// answered before ctx ended it returns those it knows of and ctx's error.
+// Without a deadline it waits 5 seconds.
+func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
+	remote := func(list []remoteRecord) (out []RemoteSocket) {
+		for _, r := range list {
+			out = append(out, RemoteSocket{r.ID, r.Rooms, r.Handshake, r.Data, b.nsp})
+		}
+		return out
+	}
+	out := remote(b.records())
+	c := b.nsp.server.cluster
+	if c == nil || b.flags.local {
+		return out, nil
+	}
+	answers, err := c.collect(ctx, clusterMessage{
+		Kind: kindFetch, Namespace: b.nsp.name, Rooms: b.target.rooms, Except: b.target.except,
+	})
+	for _, a := range answers {
+		out = append(out, remote(a.Sockets)...)
+	}
+	return out, err
+}
+
+// collectTimeout is how long other servers have to answer where the caller
+// sets no deadline.
+const collectTimeout = 5 * time.Second
+
+// collect sends m and returns an answer of each other server.
+func (c *cluster) collect(ctx context.Context, m clusterMessage) ([]clusterMessage, error) {
+	servers, err := c.adapter.Servers()
+	if err != nil {
+		return nil, fmt.Errorf("socketio: count the servers: %w", err)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, collectTimeout)
+		defer cancel()
+	}
+	got := make(chan clusterMessage, max(servers, 16))
+	stop, err := c.request(m, func(r clusterMessage) {
+		select {
+		case got <- r:
+		default: // more servers than there were: nobody waits for those
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var out []clusterMessage
+	for len(out) < servers-1 {
+		select {
+		case r := <-got:
+			out = append(out, r)
+		case <-ctx.Done():
+			return out, fmt.Errorf("socketio: waiting for other servers: %w", ctx.Err())
+		}
+	}
+	return out, nil
+}
+
+// ServerEvent is an event from another server: see [Namespace.ServerSideEmit].
+type ServerEvent struct {
+	Name string
+	Args Args
+
+	answer func(args []any) error // nil where none is wanted
+}
+
+// WantsAck reports whether the other server waits for an answer.
+func (e *ServerEvent) WantsAck() bool { return e.answer != nil }
+
+// Ack answers the other server, once.
+func (e *ServerEvent) Ack(args ...any) error {
+	if e.answer == nil {
+		return ErrNoAck
+	}
+	return e.answer(args)
+}
+
+// OnServerSide registers f for an event that other servers emit with
+// ServerSideEmit. It must not block for long.
+func (n *Namespace) OnServerSide(event string, f func(e *ServerEvent)) (remove func()) {
+	h := &serverHandler{f}
+	n.hooks.change(func(t *hookTable) { t.serverSide = withKey(t.serverSide, event, h) })
+	return func() {
+		n.hooks.change(func(t *hookTable) { t.serverSide = withoutKey(t.serverSide, event, h) })
+	}
+}
+
+// ServerSideEmit sends an event to the other servers, not to clients and not
+// to this server.
+func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	c := n.server.cluster
+	if c == nil {
+		return nil
+	}
+	m, err := eventMessage(n, target{}, flags{}, event, args)
+	if err != nil {
+		return err
+	}
+	m.Kind = kindServer
+	return c.send(m)
+}
+
+// ServerSideEmitWithAck sends an event to the other servers and returns their
+// answers. Where not all answered before ctx ended it returns those that came
+// and an error. Without a deadline it waits 5 seconds.
+func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	c := n.server.cluster
+	if c == nil {
+		return nil, nil
+	}
+	m, err := eventMessage(n, target{}, flags{}, event, args)
+	if err != nil {
+		return nil, err
+	}
+	m.Kind, m.Close = kindServer, true // wants an answer
+	answers, err := c.collect(ctx, m)
+	var out []Args
+	for _, a := range answers {
+		if !a.Close {
+			out = append(out, wireArgs(a.Args, a.Attachments))
+		}
+	}
+	return out, err
+}
+
+// serverEvent handles an event from another server.
+func (c *cluster) serverEvent(n *Namespace, m clusterMessage) error {
+	e := &ServerEvent{Name: m.Event, Args: wireArgs(m.Args, m.Attachments)}
+	if m.Close {
+		e.answer = func(args []any) error {
+			raw, attachments, err := marshalArgs(args)
+			if err != nil {
+				return err
+			}
+			return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Args: raw, Attachments: attachments})
+		}
+	}
+	handlers := n.hooks.load().serverSide[m.Event]
+	for _, h := range handlers {
+		h.f(e)
+	}
+	if len(handlers) == 0 && m.Close {
+		return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Close: true})
+	}
+	return nil
+}

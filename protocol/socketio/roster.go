@@ -1,0 +1,328 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+)
+
+// roster holds the connected sockets of one namespace and their rooms.
+//
+// A socket's own room, named by its id, is no entry in rooms: the ids serve.
+// Walking all sockets or one room takes no lock while it delivers.
+type roster struct {
+	// mu guards ids, rooms, claims, and slot and rooms of every socket of the
+	// namespace. Lock order: publisher.mu → roster.mu → Socket.mu.
+	mu     sync.RWMutex
+	ids    map[string]*Socket
+	rooms  map[string]*room
+	claims map[string]*Socket // sockets that are recovering under an id
+	all    set
+}
+
+// room is a named set of sockets. It exists while it has members.
+type room struct {
+	name    string
+	members set
+	refs    int // sockets that are in it, or will be once they are connected
+}
+
+// membership is a socket's place in a room.
+type membership struct {
+	room *room
+	slot uint32
+}
+
+// add lets broadcasts reach s, with the rooms it joined so far. It returns
+// false where s was closed, or its id claimed by a newer connection.
+func (r *roster) add(s *Socket) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if claimed := r.claims[s.id]; claimed != nil {
+		if claimed != s {
+			return false
+		}
+		delete(r.claims, s.id)
+	}
+	if !s.state.CompareAndSwap(stateGranted, stateConnected) {
+		return false
+	}
+	if old := r.ids[s.id]; old != nil {
+		r.detachLocked(old) // it is closing already
+	}
+	if r.ids == nil {
+		r.ids = make(map[string]*Socket)
+	}
+	r.ids[s.id] = s
+	s.slot = r.all.add(s)
+	for i, m := range s.rooms {
+		s.rooms[i].slot = m.room.members.add(s)
+	}
+	return true
+}
+
+// remove takes s out of everything. The caller has set s closed.
+func (r *roster) remove(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claims[s.id] == s {
+		delete(r.claims, s.id)
+	}
+	r.detachLocked(s)
+}
+
+// detachLocked does it.
+func (r *roster) detachLocked(s *Socket) {
+	member := r.ids[s.id] == s
+	if member {
+		delete(r.ids, s.id)
+		r.all.remove(s.slot)
+		if r.all.sparse() {
+			r.all.rebuild(func(s *Socket, slot uint32) { s.slot = slot })
+		}
+	}
+	for _, m := range s.rooms {
+		if member {
+			m.room.members.remove(m.slot)
+		}
+		m.room.refs--
+		r.tidyLocked(m.room)
+	}
+	s.rooms = nil
+}
+
+// tidyLocked drops a room that has no member left, and shrinks one that
+// became sparse.
+func (r *roster) tidyLocked(rm *room) {
+	if rm.refs == 0 {
+		if r.rooms[rm.name] == rm {
+			delete(r.rooms, rm.name)
+		}
+	} else if rm.members.sparse() {
+		rm.members.rebuild(func(s *Socket, slot uint32) {
+			if i := s.memberOf(rm); i >= 0 {
+				s.rooms[i].slot = slot
+			}
+		})
+	}
+}
+
+// claim notes that s recovers under id, and returns the socket that has the
+// id now, connected or recovering too.
+func (r *roster) claim(id string, s *Socket) (old *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old = r.claims[id]; old == nil {
+		old = r.ids[id]
+	}
+	if r.claims == nil {
+		r.claims = make(map[string]*Socket)
+	}
+	r.claims[id] = s
+	return old
+}
+
+// release undoes a claim that came to nothing.
+func (r *roster) release(id string, s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claims[id] == s {
+		delete(r.claims, id)
+	}
+}
+
+// join puts s into rooms. Before s is connected they are only noted.
+func (r *roster) join(s *Socket, names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.state.Load() == stateClosed {
+		return
+	}
+	connected := r.ids[s.id] == s
+	for _, name := range names {
+		if name == s.id {
+			continue
+		}
+		rm := r.rooms[name]
+		if rm == nil {
+			rm = &room{name: name}
+			if r.rooms == nil {
+				r.rooms = make(map[string]*room)
+			}
+			r.rooms[name] = rm
+		} else if s.memberOf(rm) >= 0 {
+			continue
+		}
+		m := membership{room: rm}
+		rm.refs++
+		if connected {
+			m.slot = rm.members.add(s)
+		}
+		s.rooms = append(s.rooms, m)
+	}
+}
+
+// leave takes s out of rooms.
+func (r *roster) leave(s *Socket, names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	connected := r.ids[s.id] == s
+	for _, name := range names {
+		i := slices.IndexFunc(s.rooms, func(m membership) bool { return m.room.name == name })
+		if i < 0 {
+			continue
+		}
+		m := s.rooms[i]
+		s.rooms = slices.Delete(s.rooms, i, i+1)
+		if connected {
+			m.room.members.remove(m.slot)
+		}
+		m.room.refs--
+		r.tidyLocked(m.room)
+	}
+	if len(s.rooms) == 0 {
+		s.rooms = nil
+	}
+}
+
+// memberOf returns the index of rm among the socket's rooms, or -1. The
+// roster's lock must be held.
+func (s *Socket) memberOf(rm *room) int {
+	for i := range s.rooms {
+		if s.rooms[i].room == rm {
+			return i
+		}
+	}
+	return -1
+}
+
+// roomNames returns the rooms of s, its own first.
+func (r *roster) roomNames(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]string, 1, 1+len(s.rooms))
+	out[0] = s.id
+	for _, m := range s.rooms {
+		out = append(out, m.room.name)
+	}
+	return out
+}
+
+// memberships returns the rooms of s without its own, and whether s is
+// connected.
+func (r *roster) memberships(s *Socket) ([]string, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []string
+	for _, m := range s.rooms {
+		out = append(out, m.room.name)
+	}
+	return out, r.ids[s.id] == s
+}
+
+func (r *roster) get(id string) *Socket {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ids[id]
+}
+
+// target says whom a packet is for: everybody where rooms is empty.
+type target struct {
+	rooms, except []string
+}
+
+// each calls f once for every connected socket that t addresses. The common
+// cases, everybody or one room with at most socket ids excepted, take no lock
+// while f runs and allocate nothing.
+func (r *roster) each(t target, f func(*Socket)) {
+	var only *Socket
+	walk := &r.all
+	r.mu.RLock()
+	simple := len(t.rooms) <= 1
+	for _, name := range t.except {
+		if r.rooms[name] != nil {
+			simple = false
+		}
+	}
+	if simple && len(t.rooms) == 1 {
+		name := t.rooms[0]
+		only, walk = r.ids[name], nil
+		if rm := r.rooms[name]; rm != nil {
+			walk, simple = &rm.members, only == nil
+		}
+	}
+	r.mu.RUnlock()
+	switch {
+	case !simple:
+		r.eachSelected(t, f)
+	case only != nil:
+		if !slices.Contains(t.except, only.id) {
+			f(only)
+		}
+	case walk == nil:
+	case len(t.except) == 0:
+		walk.each(f)
+	default:
+		walk.each(func(s *Socket) {
+			if !slices.Contains(t.except, s.id) {
+				f(s)
+			}
+		})
+	}
+}
+
+var selections = sync.Pool{New: func() any { return new([]*Socket) }}
+
+// eachSelected handles several rooms and excepted rooms: it picks the sockets
+// under the lock, and calls f after it.
+func (r *roster) eachSelected(t target, f func(*Socket)) {
+	buf := selections.Get().(*[]*Socket)
+	picked := (*buf)[:0]
+	r.mu.RLock()
+	except := r.roomsLocked(t.except)
+	pick := func(s *Socket, seen []*room) {
+		for _, rm := range seen {
+			if s.memberOf(rm) >= 0 {
+				return
+			}
+		}
+		for _, rm := range except {
+			if s.memberOf(rm) >= 0 {
+				return
+			}
+		}
+		if !slices.Contains(t.except, s.id) {
+			picked = append(picked, s)
+		}
+	}
+	if len(t.rooms) == 0 {
+		r.all.each(func(s *Socket) { pick(s, nil) })
+	}
+	rooms := r.roomsLocked(t.rooms)
+	for i, rm := range rooms {
+		rm.members.each(func(s *Socket) { pick(s, rooms[:i]) })
+	}
+	for i, name := range t.rooms {
+		if s := r.ids[name]; s != nil && !slices.Contains(t.rooms[:i], name) {
+			pick(s, rooms)
+		}
+	}
+	r.mu.RUnlock()
+	for _, s := range picked {
+		f(s)
+	}
+	clear(picked)
+	if *buf = picked[:0]; cap(picked) <= 1<<16 {
+		selections.Put(buf)
+	}
+}
+
+// roomsLocked returns the rooms that exist of names, each once.
+func (r *roster) roomsLocked(names []string) []*room {
+	var out []*room
+	for _, name := range names {
+		if rm := r.rooms[name]; rm != nil && !slices.Contains(out, rm) {
+			out = append(out, rm)
+		}
+	}
+	return out
+}

@@ -1,0 +1,320 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"podium/protocol/engineio"
+)
+
+// Server is a Socket.IO server: an [http.Handler] to be mounted at its path,
+// by default /socket.io/. All methods are safe for concurrent use.
+type Server struct {
+	opts      Options
+	engine    *engineio.Server
+	handler   atomic.Pointer[http.Handler] // engine behind its middleware
+	names     atomic.Pointer[map[string]string]
+	publisher *publisher // nil without recovery
+	sessions  *saver     // nil without recovery
+	cluster   *cluster   // nil without an adapter
+	workers   workers
+	stats     counters
+
+	// mu guards the fields below, and dynamic.list. No other lock is taken
+	// under it.
+	mu         sync.RWMutex
+	nsps       map[string]*Namespace
+	dynamics   []*dynamic
+	middleware []func(http.Handler) http.Handler
+	clients    map[*client]struct{}
+	closed     bool
+}
+
+// NewServer makes a server. It logs an error and goes on without the adapter
+// where that cannot be made.
+func NewServer(o Options) *Server {
+	srv := &Server{
+		opts:    o.withDefaults(),
+		nsps:    make(map[string]*Namespace),
+		clients: make(map[*client]struct{}),
+	}
+	srv.workers.idle = make(chan struct{}, 1)
+	srv.names.Store(&map[string]string{})
+	srv.nsps["/"] = &Namespace{server: srv, name: "/"}
+	if o.Recovery != nil {
+		srv.sessions = newSaver(srv, *o.Recovery)
+		srv.publisher = newPublisher(srv, *o.Recovery)
+	}
+	if o.Adapter != nil {
+		c, err := newCluster(srv, o.Adapter)
+		if err != nil {
+			srv.opts.Logger.Error("socket.io adapter", "error", err)
+		}
+		srv.cluster = c
+	}
+	srv.engine = engineio.NewServer(srv.opts.Engine, srv.accept)
+	var h http.Handler = srv.engine
+	srv.handler.Store(&h)
+	return srv
+}
+
+// accept takes a new Engine.IO session.
+func (srv *Server) accept(session *engineio.Session) engineio.Receiver {
+	return srv.attach(engineConn{session})
+}
+
+// attach takes a new connection.
+func (srv *Server) attach(cn conn) *client {
+	c := &client{server: srv, conn: cn, dec: srv.opts.Parser.NewDecoder()}
+	if d, ok := c.dec.(*jsonDecoder); ok {
+		d.names = &srv.names
+	}
+	srv.mu.Lock()
+	closed := srv.closed
+	if !closed {
+		srv.clients[c] = struct{}{}
+	}
+	srv.mu.Unlock()
+	if closed {
+		c.closed = true
+		cn.Close()
+		return c
+	}
+	c.start()
+	return c
+}
+
+func (srv *Server) drop(c *client) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.clients, c)
+}
+
+// ServeHTTP serves Engine.IO requests.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*srv.handler.Load()).ServeHTTP(w, r)
+}
+
+// Use puts HTTP middleware in front of the Engine.IO requests, as
+// io.engine.use does in Node. Those added first are called first.
+func (srv *Server) Use(f func(http.Handler) http.Handler) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.middleware = append(srv.middleware, f)
+	var h http.Handler = srv.engine
+	for i := len(srv.middleware) - 1; i >= 0; i-- {
+		h = srv.middleware[i](h)
+	}
+	srv.handler.Store(&h)
+}
+
+// Engine returns the Engine.IO server below.
+func (srv *Server) Engine() *engineio.Server { return srv.engine }
+
+// Of returns the namespace of that name, making it if need be. A missing
+// leading slash is added; "" is the main namespace.
+func (srv *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	srv.mu.RLock()
+	n := srv.nsps[name]
+	srv.mu.RUnlock()
+	if n != nil {
+		return n
+	}
+	srv.noteName(name)
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if n = srv.nsps[name]; n == nil {
+		n = &Namespace{server: srv, name: name}
+		srv.nsps[name] = n
+	}
+	return n
+}
+
+// OfPattern returns the namespace that stands for all whose names match.
+func (srv *Server) OfPattern(pattern *regexp.Regexp) *Namespace {
+	return srv.OfFunc(func(name string, _ Value) bool { return pattern.MatchString(name) })
+}
+
+// OfFunc returns the namespace that stands for all whose names match accepts.
+// match is given the client's auth payload; it must not block.
+func (srv *Server) OfFunc(match func(name string, auth Value) bool) *Namespace {
+	d := &dynamic{match: match, list: make(map[string]*Namespace)}
+	d.nsp = &Namespace{server: srv, kids: d}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	d.nsp.name = fmt.Sprintf("/_%d", len(srv.dynamics))
+	srv.dynamics = append(srv.dynamics, d)
+	return d.nsp
+}
+
+// findFor returns the namespace that a client asks for, with one more socket
+// counted in it, or nil.
+func (srv *Server) findFor(name string, auth Value) *Namespace {
+	srv.mu.RLock()
+	n, dynamics := srv.nsps[name], srv.dynamics
+	if n != nil {
+		n.live.Add(1)
+	}
+	srv.mu.RUnlock()
+	if n != nil {
+		return n
+	}
+	for _, d := range dynamics {
+		if !d.match(name, auth) {
+			continue
+		}
+		srv.mu.Lock()
+		defer srv.mu.Unlock()
+		if n = srv.nsps[name]; n == nil {
+			n = &Namespace{server: srv, name: name, parent: d}
+			srv.nsps[name] = n
+			d.list[name] = n
+		}
+		n.live.Add(1)
+		return n
+	}
+	return nil
+}
+
+// cleanUp removes a namespace that was made for a pattern once it is empty.
+func (srv *Server) cleanUp(n *Namespace) {
+	if !srv.opts.CleanupEmptyChildNamespaces {
+		return
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if n.live.Load() == 0 && srv.nsps[n.name] == n {
+		delete(srv.nsps, n.name)
+		delete(n.parent.list, n.name)
+	}
+}
+
+// existing returns a namespace without making it.
+func (srv *Server) existing(name string) *Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return srv.nsps[name]
+}
+
+// Namespaces returns the names of the namespaces there are, those made for
+// patterns included.
+func (srv *Server) Namespaces() []string {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	out := make([]string, 0, len(srv.nsps))
+	for name := range srv.nsps {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Connections returns how many connections there are, those that have joined
+// no namespace included.
+func (srv *Server) Connections() int {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return len(srv.clients)
+}
+
+// noteName remembers an event or namespace name, so that decoding it makes no
+// new string.
+func (srv *Server) noteName(name string) {
+	for {
+		old := srv.names.Load()
+		if _, ok := (*old)[name]; ok || len(*old) >= 1024 {
+			return
+		}
+		names := maps.Clone(*old)
+		names[name] = name
+		if srv.names.CompareAndSwap(old, &names) {
+			return
+		}
+	}
+}
+
+func (srv *Server) hookTable() *hooks { return &srv.Of("/").hooks }
+
+// OnConnection is [Namespace.OnConnection] of the main namespace.
+func (srv *Server) OnConnection(f func(s *Socket), opts ...HandlerOption) (remove func()) {
+	return srv.Of("/").OnConnection(f, opts...)
+}
+
+// Emit is [Namespace.Emit] of the main namespace.
+func (srv *Server) Emit(event string, args ...any) error { return srv.Of("/").Emit(event, args...) }
+
+// To is [Namespace.To] of the main namespace.
+func (srv *Server) To(rooms ...string) Broadcast { return srv.Of("/").To(rooms...) }
+
+// Shutdown ends the server: sockets disconnect with [ReasonServerShutdown] in
+// a way that clients come back from, session records are saved, and Shutdown
+// returns when every handler has returned, or with ctx's error when ctx ends
+// first. It must not be called from a handler. Calling it again is allowed.
+//
+//  1. no new connections, so that the list of sockets is complete
+//  2. sockets close, which remembers their sessions
+//  3. connections close, after what was queued for them
+//  4. handlers finish, which may still change session data
+//  5. session records are saved, and the adapter ends
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.mu.Lock()
+	srv.closed = true
+	clients := make([]*client, 0, len(srv.clients))
+	for c := range srv.clients {
+		clients = append(clients, c)
+	}
+	srv.mu.Unlock()
+	for _, c := range clients {
+		c.end(ReasonServerShutdown)
+	}
+	if srv.publisher != nil {
+		srv.publisher.stop()
+	}
+	errs := []error{srv.engine.Shutdown(ctx)}
+	for _, c := range clients {
+		c.conn.Close()
+	}
+	if !srv.workers.wait(ctx.Done()) {
+		errs = append(errs, fmt.Errorf("socketio: waiting for handlers: %w", ctx.Err()))
+	}
+	if srv.sessions != nil {
+		errs = append(errs, srv.sessions.stop(ctx))
+	}
+	if srv.cluster != nil {
+		errs = append(errs, srv.cluster.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// guard calls f and survives its panic, as net/http does for requests.
+func (srv *Server) guard(s *Socket, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			srv.panicked(s, r, debug.Stack())
+		}
+	}()
+	f()
+}
+
+func (srv *Server) panicked(s *Socket, r any, stack []byte) {
+	srv.opts.Logger.Error("socket.io handler panicked", "namespace", s.nsp.name, "panic", r, "stack", string(stack))
+}
+
+func (srv *Server) reportError(s *Socket, err error) {
+	if srv.opts.OnError != nil {
+		srv.opts.OnError(s, err)
+		return
+	}
+	srv.opts.Logger.Log(context.Background(), slog.LevelDebug, "socket.io", "namespace", s.nsp.name, "error", err)
+}

@@ -1,0 +1,281 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// SessionRecord is what is kept of a session that is in rooms, has data, or
+// may not be recovered.
+type SessionRecord struct {
+	ID        string   // the socket's id, the key
+	Namespace string   // "/" or "/name"
+	Rooms     []string // without the socket's own
+	Data      json.RawMessage
+	Denied    bool // the client may not come back
+	At        time.Time
+
+	live any // Data before it was marshalled, where the process still has it
+}
+
+// SessionStore keeps session records beyond the process. All methods are safe
+// for concurrent use; they may block, and are not called while events are
+// delivered.
+type SessionStore interface {
+	// SaveSessions stores records, replacing those of the same ids.
+	SaveSessions(ctx context.Context, records []SessionRecord) error
+	// LoadSession returns the record of a socket id, and whether there is one.
+	LoadSession(ctx context.Context, id string) (SessionRecord, bool, error)
+	// TrimSessions drops the records saved before a time, and the oldest ones
+	// beyond the number to keep.
+	TrimSessions(ctx context.Context, before time.Time, keep int) error
+}
+
+// saver keeps session records, and saves them in batches.
+type saver struct {
+	server  *Server
+	options Recovery
+	store   SessionStore // nil: records stay in memory
+
+	// flushing is held while records are saved. Lock order: flushing → mu;
+	// mu → nothing.
+	flushing sync.Mutex
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	recent  map[string]SessionRecord // not in the store, or not yet
+	order   []string                 // ids of recent, oldest first; some may be gone
+	changed map[*Socket]struct{}     // connected sockets whose record is stale
+	timer   *time.Timer              // armed while something waits to be saved
+	trimmed time.Time
+	renewed time.Time
+	stopped bool
+	waiting atomic.Bool // recent or changed hold what the store has not
+}
+
+// Records of connected sockets are saved again now and then, so that trimming
+// by age never takes one that is needed.
+const (
+	trimEvery  = time.Minute
+	renewEvery = maxTicketAge / 4
+)
+
+func newSaver(srv *Server, r Recovery) *saver {
+	r = r.withDefaults()
+	return &saver{
+		server: srv, options: r, store: r.Sessions,
+		recent: make(map[string]SessionRecord), changed: make(map[*Socket]struct{}),
+		trimmed: r.Now(), renewed: r.Now(),
+	}
+}
+
+// sessionChanged notes that the rooms or data of s changed.
+func (srv *Server) sessionChanged(s *Socket) {
+	v := srv.sessions
+	if v == nil || s.Protocol() == 3 {
+		return
+	}
+	s.tracked.Store(true)
+	if v.store == nil || s.state.Load() == stateClosed {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.changed[s] = struct{}{}
+	v.armLocked()
+}
+
+// armLocked has waiting records saved in time.
+func (v *saver) armLocked() {
+	v.waiting.Store(true)
+	if v.timer == nil && !v.stopped {
+		v.timer = time.AfterFunc(v.options.SaveEvery, func() {
+			if err := v.flush(); err != nil {
+				v.server.opts.Logger.Error("socket.io recovery: save sessions", "error", err)
+			}
+		})
+	}
+}
+
+// rememberSession keeps the record of a socket that closes.
+func (srv *Server) rememberSession(s *Socket, reason Reason) {
+	v := srv.sessions
+	if v == nil || s.Protocol() == 3 {
+		return
+	}
+	denied := !reason.recoverable()
+	if !denied && !s.tracked.Load() {
+		return
+	}
+	rec, ok := v.record(s)
+	if !ok && !denied {
+		return // a newer connection took the session over
+	}
+	rec.Denied = denied
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.changed, s)
+	v.keepLocked(rec)
+}
+
+// keepLocked puts a record in front of the store.
+func (v *saver) keepLocked(rec SessionRecord) {
+	if _, ok := v.recent[rec.ID]; !ok {
+		v.order = append(v.order, rec.ID)
+	}
+	v.recent[rec.ID] = rec
+	if v.store != nil {
+		v.armLocked()
+		return
+	}
+	for len(v.order) > 0 {
+		id := v.order[0]
+		old, ok := v.recent[id]
+		if ok && len(v.recent) <= v.options.MaxSessions && rec.At.Sub(old.At) <= maxTicketAge {
+			break
+		}
+		delete(v.recent, id)
+		v.order = v.order[1:]
+	}
+}
+
+// record makes the record of s as it is now. It returns false where s is no
+// longer in its namespace's roster.
+func (v *saver) record(s *Socket) (SessionRecord, bool) {
+	rec := SessionRecord{ID: s.id, Namespace: s.nsp.name, At: v.options.Now()}
+	rooms, ok := s.nsp.roster.memberships(s)
+	rec.Rooms = rooms
+	if rec.live = s.Data(); rec.live != nil {
+		raw, err := json.Marshal(rec.live)
+		if err != nil {
+			s.report(fmt.Errorf("socketio: data of the session: %w", err))
+		}
+		rec.Data = raw
+	}
+	return rec, ok
+}
+
+// load returns the record of a socket id.
+func (v *saver) load(id, nsp string) (rec SessionRecord, known bool, err error) {
+	v.mu.Lock()
+	rec, known = v.recent[id]
+	v.mu.Unlock()
+	if !known && v.store != nil {
+		if rec, known, err = v.store.LoadSession(context.Background(), id); err != nil {
+			return rec, false, fmt.Errorf("load session: %w", err)
+		}
+	}
+	if known && rec.Namespace != nsp {
+		return SessionRecord{}, false, nil
+	}
+	return rec, known, nil
+}
+
+// SaveSessions saves the session records that wait for it, and returns when
+// they are stored.
+func (srv *Server) SaveSessions() error {
+	if srv.sessions == nil {
+		return nil
+	}
+	return srv.sessions.flush()
+}
+
+// flush saves what waits.
+func (v *saver) flush() error {
+	if v.store == nil || !v.waiting.Load() {
+		return nil
+	}
+	v.flushing.Lock()
+	defer v.flushing.Unlock()
+	v.mu.Lock()
+	if v.timer != nil {
+		v.timer.Stop()
+		v.timer = nil
+	}
+	v.waiting.Store(false)
+	changed := v.changed
+	v.changed = make(map[*Socket]struct{})
+	batch := make([]SessionRecord, 0, len(changed)+len(v.recent))
+	for _, rec := range v.recent {
+		batch = append(batch, rec)
+	}
+	v.mu.Unlock()
+	for s := range changed {
+		if rec, ok := v.record(s); ok {
+			batch = append(batch, rec)
+		}
+	}
+	err := v.save(batch)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err != nil {
+		for s := range changed {
+			v.changed[s] = struct{}{}
+		}
+		v.armLocked()
+		return err
+	}
+	for _, rec := range batch {
+		if now, ok := v.recent[rec.ID]; ok && now.At.Equal(rec.At) && now.Denied == rec.Denied {
+			delete(v.recent, rec.ID)
+		}
+	}
+	if len(v.recent) == 0 {
+		v.order = nil
+	}
+	return nil
+}
+
+// save stores a batch, and trims and renews now and then.
+func (v *saver) save(batch []SessionRecord) error {
+	ctx := context.Background()
+	if len(batch) > 0 {
+		if err := v.store.SaveSessions(ctx, batch); err != nil {
+			return fmt.Errorf("save sessions: %w", err)
+		}
+	}
+	now := v.options.Now()
+	if now.Sub(v.trimmed) >= trimEvery {
+		v.trimmed = now
+		if err := v.store.TrimSessions(ctx, now.Add(-maxTicketAge), v.options.MaxSessions); err != nil {
+			return fmt.Errorf("trim sessions: %w", err)
+		}
+	}
+	if now.Sub(v.renewed) >= renewEvery {
+		v.renewed = now
+		v.renew()
+	}
+	return nil
+}
+
+// renew has the records of connected sockets saved again.
+func (v *saver) renew() {
+	for _, name := range v.server.Namespaces() {
+		if n := v.server.existing(name); n != nil {
+			n.roster.all.each(func(s *Socket) {
+				if s.tracked.Load() {
+					v.server.sessionChanged(s)
+				}
+			})
+		}
+	}
+}
+
+// stop saves everything. No socket is connected any more.
+func (v *saver) stop(context.Context) error {
+	v.mu.Lock()
+	v.stopped = true
+	v.mu.Unlock()
+	err := v.flush()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.timer != nil {
+		v.timer.Stop()
+		v.timer = nil
+	}
+	return err
+}

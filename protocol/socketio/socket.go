@@ -1,0 +1,280 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// The states of a socket.
+const (
+	stateConnecting uint32 = iota // middleware or recovery runs; next: granted, closed
+	stateGranted                  // CONNECT is being sent; next: connected, closed
+	stateConnected                // in the roster; next: closed
+	stateClosed                   // final
+)
+
+// Socket is one client in one namespace. All methods are safe for concurrent
+// use. A socket that is idle holds no goroutine and no map.
+type Socket struct {
+	client *client
+	nsp    *Namespace
+	id     string
+	state  atomic.Uint32
+	slot   uint32       // guarded by roster.mu
+	rooms  []membership // guarded by roster.mu
+
+	// mu guards box and the fields of more.
+	mu   sync.Mutex
+	box  *mailbox
+	more atomic.Pointer[socketMore] // made when something of it is needed
+
+	recovered bool        // set before the socket is connected
+	tracked   atomic.Bool // there is, or was, something to keep a session record of
+}
+
+// socketMore is what most sockets do without.
+type socketMore struct {
+	hooks  hooks
+	acks   map[int64]acker // guarded by Socket.mu
+	ctx    context.Context // guarded by Socket.mu
+	cancel context.CancelCauseFunc
+	data   any   // guarded by Socket.mu
+	auth   Value // owned; set before the socket is connected
+}
+
+// extras returns what most sockets do without, making it if need be.
+func (s *Socket) extras() *socketMore {
+	if m := s.more.Load(); m != nil {
+		return m
+	}
+	s.more.CompareAndSwap(nil, new(socketMore))
+	return s.more.Load()
+}
+
+func (s *Socket) hookTable() *hooks { return &s.extras().hooks }
+
+func (s *Socket) noteName(event string) { s.nsp.server.noteName(event) }
+
+// ownHooks returns the socket's own handlers without making any.
+func (s *Socket) ownHooks() *hookTable {
+	if m := s.more.Load(); m != nil {
+		return m.hooks.load()
+	}
+	return &noHooks
+}
+
+// ID returns the socket's id, which is also the name of its own room. It is
+// not the id of the connection.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace returns the namespace of the socket.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Connected reports whether the socket is connected.
+func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+// Recovered reports whether the socket took up an earlier session: id, rooms
+// and data are as before, and what was missed has been sent.
+func (s *Socket) Recovered() bool { return s.recovered }
+
+// ConnID returns the id of the Engine.IO session.
+func (s *Socket) ConnID() string { return s.client.conn.ID() }
+
+// Protocol returns the Engine.IO protocol of the connection, 4 or 3.
+func (s *Socket) Protocol() int { return s.client.conn.Protocol() }
+
+// Context returns a context that ends when the socket disconnects; its cause
+// is an error whose text is the [Reason].
+func (s *Socket) Context() context.Context {
+	m := s.extras()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.ctx == nil {
+		m.ctx, m.cancel = context.WithCancelCause(context.Background())
+		if s.state.Load() == stateClosed {
+			m.cancel(ErrDisconnected)
+		}
+	}
+	return m.ctx
+}
+
+// Data returns what SetData stored, or nil. After a restart it is the
+// [json.RawMessage] of it: see [DataOf].
+func (s *Socket) Data() any {
+	m := s.more.Load()
+	if m == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m.data
+}
+
+// SetData stores a value with the socket. With recovery on it is kept as JSON
+// for the time the client is away, so it must marshal.
+func (s *Socket) SetData(v any) {
+	m := s.extras()
+	s.mu.Lock()
+	m.data = v
+	s.mu.Unlock()
+	s.nsp.server.sessionChanged(s)
+}
+
+// DataOf returns the socket's data as a T, decoding it where it comes from
+// before a restart, and false where there is none or it is no T.
+func DataOf[T any](s *Socket) (T, bool) {
+	d := s.Data()
+	if t, ok := d.(T); ok {
+		return t, true
+	}
+	var t T
+	raw, ok := d.(json.RawMessage)
+	if !ok || json.Unmarshal(raw, &t) != nil {
+		return t, false
+	}
+	return t, true
+}
+
+// Join puts the socket into rooms. With recovery and a session store, the
+// store knows of it after [Recovery.SaveEvery] at the latest.
+func (s *Socket) Join(rooms ...string) {
+	s.nsp.roster.join(s, rooms)
+	s.nsp.server.sessionChanged(s)
+}
+
+// Leave takes the socket out of rooms. Its own room cannot be left.
+func (s *Socket) Leave(rooms ...string) {
+	s.nsp.roster.leave(s, rooms)
+	s.nsp.server.sessionChanged(s)
+}
+
+// Rooms returns the names of the socket's rooms, its own first.
+func (s *Socket) Rooms() []string { return s.nsp.roster.roomNames(s) }
+
+// Use adds middleware: f sees every event of the socket before its handlers,
+// off the reading goroutine, and stops it by returning an error, which goes to
+// [Options.OnError].
+func (s *Socket) Use(f func(e *Event) error) { s.hookTable().use(f) }
+
+// OnAny registers a listener for every event that comes in, called before
+// middleware and handlers, and returns what removes it. Arguments may be kept.
+func (s *Socket) OnAny(f func(s *Socket, event string, args Args)) (remove func()) {
+	return s.hookTable().onAny(f, false, false)
+}
+
+// PrependAny is OnAny, but before the listeners there are.
+func (s *Socket) PrependAny(f func(s *Socket, event string, args Args)) (remove func()) {
+	return s.hookTable().onAny(f, false, true)
+}
+
+// OnAnyOutgoing registers a listener for every event that is sent to the
+// socket, acknowledgements not counted. It is called on the goroutine that
+// emits and must not block. The arguments must not be kept.
+func (s *Socket) OnAnyOutgoing(f func(s *Socket, event string, args Args)) (remove func()) {
+	return s.hookTable().onAny(f, true, false)
+}
+
+// PrependAnyOutgoing is OnAnyOutgoing, but before the listeners there are.
+func (s *Socket) PrependAnyOutgoing(f func(s *Socket, event string, args Args)) (remove func()) {
+	return s.hookTable().onAny(f, true, true)
+}
+
+// OnDisconnect registers f to be called once when the socket has disconnected
+// and left its rooms, after all its events were handled.
+func (s *Socket) OnDisconnect(f func(s *Socket, reason Reason)) (remove func()) {
+	return s.hookTable().onDisconnect(f, false)
+}
+
+// OnDisconnecting is OnDisconnect, but while the socket is still in its rooms.
+// It is called on the goroutine that closes and must not block.
+func (s *Socket) OnDisconnecting(f func(s *Socket, reason Reason)) (remove func()) {
+	return s.hookTable().onDisconnect(f, true)
+}
+
+// Disconnect puts the client out of the namespace, or, where closeConn is
+// true, out of all namespaces, and closes the connection. It does not recover
+// its session. Disconnecting twice does nothing.
+func (s *Socket) Disconnect(closeConn bool) {
+	if closeConn {
+		for _, o := range s.client.list() {
+			o.Disconnect(false)
+		}
+		s.client.close(ReasonForcedServer)
+		return
+	}
+	if st := s.state.Load(); st != stateConnected && st != stateGranted {
+		return
+	}
+	_ = s.client.send(&Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}) // it may be gone already
+	s.close(ReasonServerDisconnect)
+}
+
+// close ends the socket; whoever sets the state does the rest, once:
+//  1. disconnecting hooks, while the rooms are still known
+//  2. the session is remembered for recovery, while rooms and data are there
+//  3. out of the roster and the client, so that nothing is sent to it
+//  4. waiting acknowledgements and the context end
+//  5. disconnect hooks, behind the events that still wait
+func (s *Socket) close(reason Reason) {
+	before := s.state.Swap(stateClosed)
+	if before == stateClosed {
+		return
+	}
+	srv := s.nsp.server
+	connected := before == stateConnected
+	tables := s.nsp.tables(s)
+	if connected {
+		for _, t := range tables {
+			for _, h := range t.disconnecting {
+				srv.guard(s, func() { h.f(s, reason) })
+			}
+		}
+	}
+	if before != stateConnecting {
+		srv.rememberSession(s, reason)
+	}
+	s.nsp.leave(s)
+	s.client.forget(s)
+	s.endWaiting(reason)
+	if !connected {
+		return
+	}
+	for _, t := range tables {
+		if len(t.disconnect) > 0 {
+			s.post(func() { s.notifyDisconnect(reason) }, 0, 0)
+			return
+		}
+	}
+}
+
+func (s *Socket) notifyDisconnect(reason Reason) {
+	for _, t := range s.nsp.tables(s) {
+		for _, h := range t.disconnect {
+			s.nsp.server.guard(s, func() { h.f(s, reason) })
+		}
+	}
+}
+
+// endWaiting tells those who wait for an acknowledgement or on the context.
+func (s *Socket) endWaiting(reason Reason) {
+	m := s.more.Load()
+	if m == nil {
+		return
+	}
+	s.mu.Lock()
+	acks, cancel := m.acks, m.cancel
+	m.acks = nil
+	s.mu.Unlock()
+	for _, a := range acks {
+		a.gone(s)
+	}
+	if cancel != nil {
+		cancel(fmt.Errorf("%w: %s", ErrDisconnected, reason))
+	}
+}
+
+// report passes an error on that no caller waits for.
+func (s *Socket) report(err error) { s.nsp.server.reportError(s, err) }

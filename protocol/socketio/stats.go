@@ -1,0 +1,32 @@
+package socketio
+
+import "sync/atomic"
+
+// counters count what happened since the server was made.
+type counters struct {
+	attempts, recovered, replayed, superseded, dropped atomic.Uint64
+	refusedUnknown, refusedDenied, refusedTooMuch      atomic.Uint64
+}
+
+// Stats says what recovery did since the server was made.
+type Stats struct {
+	Attempts       uint64 // CONNECT packets that offered a session
+	Recovered      uint64 // sessions taken up
+	Superseded     uint64 // older connections closed by a newer one with their session
+	Replayed       uint64 // events sent again or late
+	Dropped        uint64 // events that clients missed and did not get, being beyond the limits
+	RefusedUnknown uint64 // offers that were not ours, or of another epoch, key or namespace
+	RefusedDenied  uint64 // offers of clients that left or were disconnected, or whose record could not be read
+	RefusedTooMuch uint64 // offers of clients that missed more than the limits allow
+}
+
+// Stats returns the counters. Safe for concurrent use.
+func (srv *Server) Stats() Stats {
+	c := &srv.stats
+	return Stats{
+		Attempts: c.attempts.Load(), Recovered: c.recovered.Load(), Superseded: c.superseded.Load(),
+		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(),
+		RefusedUnknown: c.refusedUnknown.Load(), RefusedDenied: c.refusedDenied.Load(),
+		RefusedTooMuch: c.refusedTooMuch.Load(),
+	}
+}
