@@ -239,9 +239,10 @@ func (c *client) close(reason Reason) {
 	c.conn.Close()
 }
 
-// OnClose implements [engineio.Receiver].
-func (c *client) OnClose(reason engineio.Reason, err error) {
-	c.end(Reason(reason))
+// OnClose implements [engineio.Receiver]. It may be called while something is
+// sent, under locks that the end needs.
+func (c *client) OnClose(reason engineio.Reason, _ error) {
+	c.server.workers.start(func() { c.end(Reason(reason)) })
 }
 
 // end closes the sockets. The first reason counts.

@@ -15,6 +15,9 @@ type conn interface {
 	Protocol() int
 	// Send queues the messages next to each other.
 	Send(ms ...*engineio.Message) error
+	// Post is Send for broadcasts: the writing may happen a moment later, with
+	// what else is posted by then.
+	Post(ms ...*engineio.Message) error
 	// SendText sends one text message whose payload is the parts together. It
 	// keeps none of them.
 	SendText(parts ...[]byte) error

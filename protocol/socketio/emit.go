@@ -42,6 +42,7 @@ type outgoing struct {
 	entries  []Entry // instead of event and args, where it comes from the log
 	messages []*engineio.Message
 	volatile bool
+	post     bool // to many: the writing is left to the connections
 
 	once     sync.Once // guards the making of listened
 	listened Args      // args as listeners see them
@@ -73,7 +74,13 @@ func (o *outgoing) sendTo(s *Socket) error {
 	if s.listensOutgoing() {
 		o.notify(s)
 	}
-	return s.client.deliver(o.messages)
+	if !o.post {
+		return s.client.deliver(o.messages)
+	}
+	if s.client.conn.Post(o.messages...) != nil {
+		return ErrDisconnected
+	}
+	return nil
 }
 
 func (s *Socket) listensOutgoing() bool {
@@ -150,6 +157,7 @@ func (n *Namespace) deliverElsewhere(t target, f flags, event string, args []any
 // deliver sends o to those that t addresses. Sockets that are closing are
 // passed over.
 func (n *Namespace) deliver(t target, o *outgoing) {
+	o.post = true
 	n.roster.each(t, func(s *Socket) { _ = o.sendTo(s) })
 }
 

@@ -9,8 +9,6 @@ var _ conn = engineConn{}
 
 // Request implements conn.
 func (e engineConn) Request() requestInfo {
-	return requestInfo{
-		Header: e.Header(), URL: e.URL(), Address: e.Address(),
-		Secure: e.Secure(), Time: e.Opened(),
-	}
+	r := e.Session.Request()
+	return requestInfo{Header: r.Header(), URL: r.URL, Address: r.Address, Secure: r.Secure, Time: r.Time}
 }

@@ -1,0 +1,243 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// decodeAll gives messages to a decoder and returns the packet they make.
+func decodeAll(t testing.TB, d Decoder, ms []wireMessage) (Packet, error) {
+	t.Helper()
+	var p Packet
+	for i, m := range ms {
+		done, err := d.Decode(m.data, m.binary, &p)
+		if err != nil {
+			return p, err
+		}
+		if done != (i == len(ms)-1) {
+			t.Fatalf("message %d of %d: done %v", i+1, len(ms), done)
+		}
+	}
+	return p, nil
+}
+
+func encodeAll(t testing.TB, parser Parser, p *Packet) []wireMessage {
+	t.Helper()
+	ms, err := parser.Encode(p)
+	mustBeNil(t, err)
+	var out []wireMessage
+	for _, m := range ms {
+		out = append(out, wireMessage{payload(m), isBinary(m)})
+	}
+	return out
+}
+
+func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
+	type inner struct {
+		Photo Binary `json:"photo"`
+		Name  string `json:"name"`
+	}
+	tests := []struct {
+		p    Packet
+		want []string
+	}{
+		{Packet{Type: Connect, Namespace: "/", ID: NoID}, []string{`0`}},
+		{Packet{Type: Connect, Namespace: "/woot", ID: NoID, Args: []any{map[string]int{"a": 1}}}, []string{`0/woot,{"a":1}`}},
+		{Packet{Type: Disconnect, Namespace: "/woot", ID: NoID}, []string{`1/woot,`}},
+		{Packet{Type: EventPacket, Namespace: "/", ID: NoID, Event: "a", Args: []any{1, "<&>\u2028\x01\"", nil, true, 1.5}}, []string{"2[\"a\",1,\"<&>\u2028\\u0001\\\"\",null,true,1.5]"}},
+		{Packet{Type: EventPacket, Namespace: "/test", ID: 1, Event: "a"}, []string{`2/test,1["a"]`}},
+		{Packet{Type: Ack, Namespace: "/", ID: 123, Args: []any{"a", map[string]any{}}}, []string{`3123["a",{}]`}},
+		{Packet{Type: Ack, Namespace: "/", ID: 0}, []string{`30[]`}},
+		{Packet{Type: ConnectError, Namespace: "/x", ID: NoID, Args: []any{connectError{Message: "no"}}}, []string{`4/x,{"message":"no"}`}},
+		{Packet{Type: EventPacket, Namespace: "/cool", ID: 23, Event: "a", Args: []any{[]byte("abc")}}, []string{`51-/cool,23["a",{"_placeholder":true,"num":0}]`, "abc"}},
+		{Packet{Type: Ack, Namespace: "/", ID: 7, Args: []any{"a", Binary("xxx"), map[string]any{}}}, []string{`61-7["a",{"_placeholder":true,"num":0},{}]`, "xxx"}},
+		{Packet{Type: EventPacket, Namespace: "/", ID: NoID, Event: "deep", Args: []any{inner{Binary("one"), "\nx"}, map[string]any{"l": []any{[]byte("two"), 1}}, Binary{}}},
+			[]string{`53-["deep",{"photo":{"_placeholder":true,"num":0},"name":"\nx"},{"l":[{"_placeholder":true,"num":1},1]},{"_placeholder":true,"num":2}]`, "one", "two", ""}},
+	}
+	for _, tt := range tests {
+		got := encodeAll(t, JSONParser{}, &tt.p)
+		if len(got) != len(tt.want) {
+			t.Fatalf("%d messages %q, want %q", len(got), got, tt.want)
+		}
+		for i, m := range got {
+			if string(m.data) != tt.want[i] || m.binary != (i > 0) {
+				t.Errorf("message %d is %q, want %q", i, m.data, tt.want[i])
+			}
+		}
+		p, err := decodeAll(t, JSONParser{}.NewDecoder(), got)
+		if err != nil || p.Type != tt.p.Type || p.ID != tt.p.ID || p.Event != tt.p.Event || p.Namespace != tt.p.Namespace {
+			t.Errorf("%q decodes to %+v, %v", got, p, err)
+		}
+		again := Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
+		for i, m := range encodeAll(t, JSONParser{}, &again) {
+			if string(m.data) != tt.want[i] {
+				t.Errorf("passed on, message %d is %q, want %q", i, m.data, tt.want[i])
+			}
+		}
+	}
+}
+
+func TestInvalidPacketsAreRefused(t *testing.T) {
+	for _, text := range []string{
+		"", "7", "abc", "/", `2`, `2{}`, `2[]`, `2[{}]`, `2[null]`, `2["a"`, `2["a"]x`, `2["a",]`, `2["a",01]`,
+		`2["a",nul]`, `2["connect"]`, `2["disconnecting"]`, `2["newListener"]`, `2["\u0063onnect"]`, `2abc["a"]`, `2["a","` + "\x01" + `"]`,
+		`3[]`, `31{}`, `31`, `0[]`, `0"x"`, `1{}`, `1[]`, `4[1]`, `5["a"]`, `5-["a"]`, `5x-["a"]`, `5-1-["a"]`,
+		`5999999-["a"]`, `50-["a",{"_placeholder":true,"num":0}]x`, `299999999999999999999["a"]`, "2[\"a\",\"\xff\"]",
+		`2["a",` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `]`,
+	} {
+		var p Packet
+		if done, err := (JSONParser{}).NewDecoder().Decode([]byte(text), false, &p); !errors.Is(err, ErrParse) {
+			t.Errorf("%q: %v, %v", text, done, err)
+		}
+	}
+}
+
+func TestAttachmentsAreRefusedOutOfPlace(t *testing.T) {
+	tests := map[string][]wireMessage{
+		"binary without a packet": {{[]byte("x"), true}},
+		"text in between":         {{[]byte(`51-["a",{"_placeholder":true,"num":0}]`), false}, {[]byte(`2["a"]`), false}},
+		"index out of range":      {{[]byte(`51-["a",{"_placeholder":true,"num":1}]`), false}, {[]byte("x"), true}},
+		"index missing":           {{[]byte(`51-["a",{"_placeholder":true}]`), false}, {[]byte("x"), true}},
+		"index no number":         {{[]byte(`51-["a",{"_placeholder":true,"num":"splice"}]`), false}, {[]byte("x"), true}},
+		"too many":                {{[]byte(`53-["a"]`), false}, {[]byte("x"), true}},
+		"too large":               {{[]byte(`52-["a"]`), false}, {[]byte("xxxxxx"), true}, {[]byte("xxxxxx"), true}},
+	}
+	for name, ms := range tests {
+		d := JSONParser{MaxAttachments: 2, MaxAttachmentBytes: 10}.NewDecoder()
+		var err error
+		for _, m := range ms {
+			var p Packet
+			if _, err = d.Decode(m.data, m.binary, &p); err != nil {
+				break
+			}
+		}
+		if !errors.Is(err, ErrParse) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestArgumentsDecodeIntoTheCallersTypes(t *testing.T) {
+	type photo struct {
+		Caption string  `json:"caption"`
+		Bytes   Binary  `json:"bytes"`
+		Plain   []byte  `json:"plain"`
+		Score   float64 `json:"score"`
+	}
+	p, err := decodeAll(t, JSONParser{}.NewDecoder(), []wireMessage{
+		{[]byte(`52-["up",{"caption":"c","bytes":{"_placeholder":true,"num":0},"plain":{"num":1,"_placeholder":true},"score":2},{"_placeholder":true,"num":1},{"__proto__":1,"a":[{"_placeholder":true,"num":0}]},"s"]`), false},
+		{[]byte("first"), true}, {[]byte("second"), true},
+	})
+	mustBeNil(t, err)
+	var ph photo
+	var b []byte
+	var tree any
+	var s string
+	var missing int
+	mustBeNil(t, p.Values.Decode(&ph, &b, &tree, &s, &missing))
+	if ph.Caption != "c" || string(ph.Bytes) != "first" || string(ph.Plain) != "second" || ph.Score != 2 || string(b) != "second" || s != "s" {
+		t.Errorf("got %+v %q %q", ph, b, s)
+	}
+	m := tree.(map[string]any)
+	if string(m["a"].([]any)[0].([]byte)) != "first" || m["__proto__"] != 1.0 {
+		t.Errorf("got %v", tree)
+	}
+	if b, ok := p.Values.Get(1).Bytes(); !ok || string(b) != "second" {
+		t.Errorf("bytes %q %v", b, ok)
+	}
+	if _, ok := p.Values.Get(0).Bytes(); ok {
+		t.Error("an object is no binary argument")
+	}
+	var notBinary Binary
+	if err := p.Values.Get(3).Decode(&notBinary); err == nil {
+		t.Error("a string decoded into Binary")
+	}
+	raw, err := json.Marshal(p.Values.Get(0))
+	mustBeNil(t, err)
+	var again photo
+	mustBeNil(t, json.Unmarshal(raw, &again))
+	if string(again.Bytes) != "first" {
+		t.Errorf("JSON of the value is %s", raw)
+	}
+}
+
+func TestEventNamesMayBeNumbers(t *testing.T) {
+	p, err := decodeAll(t, JSONParser{}.NewDecoder(), []wireMessage{{[]byte(`2[5,"x"]`), false}})
+	if err != nil || p.Event != "5" || len(p.Values) != 1 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+func FuzzScanAgreesWithEncodingJSON(f *testing.F) {
+	for _, s := range []string{`[]`, `[1,"a",{"b":[null,true,-1.5e+3]}]`, ` [ "\ud800" ] `, `[01]`, `[1,]`, `["\x"]`, `{"a":1}`, `[-]`, `[1.]`, `["` + "\x00" + `"]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		elems, ok := scanArray(data, 0, maxDepth, nil)
+		var want []json.RawMessage
+		trimmed := bytes.TrimLeft(data, " \t\r\n")
+		wantOK := len(trimmed) > 0 && trimmed[0] == '[' && json.Unmarshal(data, &want) == nil
+		if ok != wantOK {
+			if ok || depthOf(data) <= maxDepth {
+				t.Fatalf("%q: valid %v, encoding/json says %v", data, ok, wantOK)
+			}
+			return
+		}
+		if !ok {
+			return
+		}
+		if len(elems) != len(want) {
+			t.Fatalf("%q: %d elements, want %d", data, len(elems), len(want))
+		}
+		for i, e := range elems {
+			if !bytes.Equal(data[e.from:e.to], want[i]) {
+				t.Fatalf("%q: element %d is %q, want %q", data, i, data[e.from:e.to], want[i])
+			}
+		}
+	})
+}
+
+// depthOf is an upper bound of the nesting of data.
+func depthOf(data []byte) int { return bytes.Count(data, []byte("[")) + bytes.Count(data, []byte("{")) }
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`0`, `0/a,{"t":1}`, `1`, `2["a",1]`, `2/n,12["a"]`, `31[]`, `4{"message":"x"}`, `51-["a",{"_placeholder":true,"num":0}]`, `61-/n,3[{"_placeholder":true,"num":0}]`, `2["\u0061"]`} {
+		f.Add([]byte(s), []byte("abc"))
+	}
+	f.Fuzz(func(t *testing.T, text, attachment []byte) {
+		d := JSONParser{MaxAttachments: 4, MaxAttachmentBytes: 1 << 16}.NewDecoder()
+		var p Packet
+		done, err := d.Decode(text, false, &p)
+		for i := 0; err == nil && !done && i < 4; i++ {
+			done, err = d.Decode(attachment, true, &p)
+		}
+		if err != nil {
+			if !errors.Is(err, ErrParse) {
+				t.Fatalf("%q: %v is no parse error", text, err)
+			}
+			return
+		}
+		if !done {
+			t.Fatalf("%q: neither packet nor error", text)
+		}
+		out := Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Clone().Any()}
+		if p.Type == Disconnect {
+			out.Args = nil
+		}
+		ms := encodeAll(t, JSONParser{}, &out)
+		again, err := decodeAll(t, JSONParser{MaxAttachments: 1 << 10, MaxAttachmentBytes: 1 << 24}.NewDecoder(), ms)
+		if err != nil {
+			t.Fatalf("%q was passed on as %q: %v", text, ms, err)
+		}
+		if again.Type != out.Type || again.Event != out.Event || again.ID != out.ID || len(again.Values) != len(p.Values) {
+			t.Fatalf("%q: %+v came back as %+v", text, out, again)
+		}
+		for _, v := range p.Values {
+			var tree any
+			_ = v.Decode(&tree) // numbers out of range and the like
+		}
+	})
+}
