@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Options says how a store is opened. The zero value is right for a server.
+type Options struct {
+	// Logger receives what is worth an operator's attention. Nil discards it.
+	Logger *slog.Logger
+
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+
+	// OpenFile opens the data file, so that tests can put another one in its
+	// place. Nil means os.OpenFile.
+	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
+
+	// LockTimeout is how long to wait for another process to let go of the
+	// file. Zero means one second, negative not to wait.
+	LockTimeout time.Duration
+
+	// ReadOnly opens an existing file for reading, beside other readers.
+	ReadOnly bool
+
+	// DefaultCategories are put into a new file. Nil means the two categories
+	// "worst" and "best".
+	DefaultCategories []Category
+
+	// OnCommit, when set, is called after each commit with its size and how
+	// long writing and syncing took. It is called on the committing goroutine
+	// and must not block.
+	OnCommit func(Commit)
+
+	// NoSync leaves out syncing. A crash of the machine then loses the file:
+	// only for tests and for files that are built and synced at the end.
+	NoSync bool
+}
+
+// mappedBytes is how much address space is reserved at opening. As long as the
+// file fits, growing it needs no new mapping, which would have to wait for
+// running reads (a backup, for one) to end.
+const mappedBytes = 4 << 30
+
+// growBytes is the step in which the file grows.
+const growBytes = 4 << 20
+
+// Store is an open contest file.
+type Store struct {
+	path    string
+	options Options
+	log     *slog.Logger
+	now     func() time.Time
+
+	// life guards db and epoch, which are replaced when the file is opened
+	// again after a failed commit. It is held for reading by every
+	// transaction.
+	life  sync.RWMutex
+	db    *bolt.DB
+	epoch string
+
+	committer committer
+	figures   figures
+}
+
+// Open opens the contest file at path, and makes it when there is none. The
+// folder is made too. A file of an older format is migrated first, after a
+// copy of it was put beside it.
+//
+// Errors: [ErrLocked], [ErrNewerFormat], [ErrNotAStore], [ErrFull], or what
+// the system says.
+func Open(path string, options Options) (*Store, error) {
+	s := &Store{path: path, options: options, log: options.Logger, now: options.Now}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if !options.ReadOnly {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("make the data folder: %w", err)
+		}
+	}
+	db, err := openFile(path, options)
+	if err != nil {
+		return nil, err
+	}
+	s.db = db
+	if err := s.prepareFormat(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.committer.start(s)
+	return s, nil
+}
+
+// openFile opens the bbolt file, without looking at what it holds.
+func openFile(path string, options Options) (*bolt.DB, error) {
+	wait := options.LockTimeout
+	if wait == 0 {
+		wait = time.Second
+	} else if wait < 0 {
+		wait = time.Nanosecond
+	}
+	boltOptions := &bolt.Options{
+		Timeout:         wait,
+		ReadOnly:        options.ReadOnly,
+		PreLoadFreelist: true,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: initialMapping(),
+		OpenFile:        options.OpenFile,
+		NoSync:          options.NoSync,
+	}
+	if err := checkFile(path, options.ReadOnly); err != nil {
+		return nil, err
+	}
+	db, err := openBolt(path, boltOptions)
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("open %s: %w: %w", path, ErrNotAStore, err)
+	case err != nil:
+		return nil, writeError("open "+path, err)
+	}
+	db.AllocSize = growBytes
+	return db, nil
+}
+
+// openBolt opens the file and turns what bbolt panics about into an error.
+func openBolt(path string, options *bolt.Options) (db *bolt.DB, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("%w: %v", ErrNotAStore, reason)
+		}
+	}()
+	return bolt.Open(path, 0o600, options)
+}
+
+// Path returns where the file is.
+func (s *Store) Path() string { return s.path }
+
+// Close waits for running transactions and lets go of the file. Changes asked
+// for afterwards fail with [ErrClosed].
+func (s *Store) Close() error {
+	s.committer.stop()
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	err := s.db.Close()
+	s.db = nil
+	if err != nil {
+		return fmt.Errorf("close %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// view runs fn on a consistent snapshot. What fn takes out of the transaction
+// must be copied.
+func (s *Store) view(fn func(*bolt.Tx) error) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.db == nil {
+		return ErrClosed
+	}
+	return s.db.View(fn)
+}
+
+// update runs fn in a transaction that it may share with others, and returns
+// after the sync.
+func (s *Store) update(ctx context.Context, doing string, fn func(*writeTx) error) error {
+	if s.options.ReadOnly {
+		return fmt.Errorf("%s: %w", doing, ErrReadOnly)
+	}
+	if err := s.committer.do(ctx, fn); err != nil {
+		return writeError(doing, err)
+	}
+	return nil
+}
