@@ -1,0 +1,43 @@
+// Package static holds the pages that Podium serves by itself: HTML, CSS and JavaScript modules, embedded in the binary.
+//
+// What comes in: the files of this folder, as they are; there is no build step. What goes out: Files, the whole tree for
+// the file server, and PageFile, which says which file answers a page's address. The folder client/ holds the official
+// Socket.IO browser client when it was copied there before the binary was built; without it, only its README is embedded.
+//
+// What the pages ask of the server that serves them:
+//   - Scripts and styles come only from files of their own origin: script-src 'self' and style-src 'self' are enough.
+//   - Pictures come from the same origin, from blob: (previews of photos not sent yet) and from where uploads are kept.
+//   - sw.js is a service worker for the whole origin, so it has to stay at the root; worker-src 'self'.
+//   - Files have no version in their names, so browsers have to ask again (ETag), or pages and scripts could be of
+//     different versions after an update.
+package static
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed *.html *.css *.js *.svg *.webmanifest css js client
+var files embed.FS
+
+// Files returns the embedded tree. Its paths are the addresses of the files without the leading slash. It is safe for
+// concurrent use and never changes.
+func Files() fs.FS { return files }
+
+// PageFile returns the file that answers the page address path, such as "/wall", and whether there is one. Only the
+// addresses of whole pages are known here; every other file is served under its own name.
+func PageFile(path string) (name string, ok bool) {
+	switch path {
+	case "/", "/index.html":
+		return "index.html", true
+	case "/winners", "/winners.html":
+		return "winners.html", true
+	case "/wall", "/wall.html":
+		return "wall.html", true
+	case "/admin", "/admin/", "/admin.html":
+		return "admin.html", true
+	case "/admin/dashboard", "/admin/dashboard.html":
+		return "dashboard.html", true
+	}
+	return "", false
+}

@@ -1,0 +1,1 @@
+// Keeps the feed page usable without a network.
