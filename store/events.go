@@ -45,14 +45,10 @@ const anonymous = "Anonymous Artist"
 
 // public is the part of the submission for everybody.
 func (sub *Submission) public() Public {
-	p := Public{
-		ID: sub.ID, Category: sub.Category, Caption: sub.Caption,
+	return Public{
+		ID: sub.ID, Category: sub.Category, Caption: sub.Caption, ImageURL: sub.ImageURL,
 		CreatedAt: sub.CreatedAt, Artist: anonymous, Images: sub.Images,
 	}
-	if sub.ImageURL != "" {
-		p.ImageURL = &sub.ImageURL
-	}
-	return p
 }
 
 // Public is the part of the submission for everybody.

@@ -35,7 +35,7 @@ type Submission struct {
 	Caption       string  `json:"caption"`
 	Name          string  `json:"name"`
 	Phone         string  `json:"phone"`
-	ImageURL      string  `json:"imageUrl,omitempty"` // "" for none
+	ImageURL      *string `json:"imageUrl"` // nil for none
 	StorageMethod string  `json:"storageMethod"`
 	CreatedAt     int64   `json:"createdAt"` // milliseconds since the Unix epoch
 	Status        Status  `json:"status"`

@@ -1,0 +1,191 @@
+package admin
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// tokenPrefix begins every token, so that scanners for leaked secrets and
+// people can tell what it is.
+const tokenPrefix = "podium_"
+
+// newRecord makes a session or token with a fresh secret.
+func newRecord(kind string, now time.Time) (secret string, r *Record) {
+	raw := make([]byte, 32)
+	rand.Read(raw)
+	secret = base64.RawURLEncoding.EncodeToString(raw)
+	if kind == KindToken {
+		secret = tokenPrefix + secret
+	}
+	id := make([]byte, 8)
+	rand.Read(id)
+	return secret, &Record{
+		Session: Session{ID: hex.EncodeToString(id), Kind: kind, CreatedAt: now.UnixMilli(), LastSeen: now.UnixMilli()},
+		Hash:    hashSecret(secret),
+	}
+}
+
+func hashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// add keeps r, ending the session used longest ago when there are too many.
+func (a *Admin) add(r *Record) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expireLocked()
+	for len(a.sessions) >= maxSessions {
+		oldest := ""
+		for k, s := range a.sessions {
+			if s.Kind == KindSession && (oldest == "" || s.LastSeen < a.sessions[oldest].LastSeen) {
+				oldest = k
+			}
+		}
+		if oldest == "" {
+			return fmt.Errorf("there are %d tokens already; end some first", len(a.sessions))
+		}
+		delete(a.sessions, oldest)
+	}
+	key := hex.EncodeToString(r.Hash)
+	a.sessions[key] = r
+	if err := a.saveLocked(); err != nil {
+		delete(a.sessions, key)
+		return err
+	}
+	return nil
+}
+
+// expireLocked forgets sessions whose time is over. mu must be held.
+func (a *Admin) expireLocked() {
+	now := a.now().UnixMilli()
+	for k, s := range a.sessions {
+		if s.ExpiresAt != 0 && s.ExpiresAt <= now {
+			delete(a.sessions, k)
+		}
+	}
+}
+
+// Session returns the session of a cookie's value or a token. Using a session
+// puts off its end.
+func (a *Admin) Session(secret string) (Session, bool) {
+	if secret == "" || len(secret) > 128 {
+		return Session{}, false
+	}
+	key := hex.EncodeToString(hashSecret(secret))
+	now := a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, ok := a.sessions[key]
+	if !ok {
+		return Session{}, false
+	}
+	if s.ExpiresAt != 0 && s.ExpiresAt <= now.UnixMilli() {
+		delete(a.sessions, key)
+		return Session{}, false
+	}
+	if now.UnixMilli()-s.LastSeen >= lastSeenStep.Milliseconds() {
+		s.LastSeen = now.UnixMilli()
+		if s.Kind == KindSession {
+			s.ExpiresAt = min(now.Add(a.options.SessionAge).UnixMilli(), s.CreatedAt+maxAge.Milliseconds())
+		}
+		if err := a.saveLocked(); err != nil {
+			// The session is good all the same; only its last use is not kept.
+			a.log.Warn("an admin session's last use could not be kept", "error", err)
+		}
+	}
+	return s.Session, true
+}
+
+// Sessions lists sessions and tokens, the newest first.
+func (a *Admin) Sessions() []Session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expireLocked()
+	list := make([]Session, 0, len(a.sessions))
+	for _, s := range a.sessions {
+		list = append(list, s.Session)
+	}
+	slices.SortFunc(list, func(x, y Session) int {
+		if x.CreatedAt != y.CreatedAt {
+			return int(y.CreatedAt - x.CreatedAt)
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return list
+}
+
+// End ends the session or token with this id.
+func (a *Admin) End(id string) error {
+	n, err := a.end(func(s *Record) bool { return s.ID == id })
+	if err == nil && n == 0 {
+		return ErrNoSession
+	}
+	return err
+}
+
+// EndAll ends every session and returns how many there were. Tokens stay.
+func (a *Admin) EndAll() (int, error) {
+	return a.end(func(s *Record) bool { return s.Kind == KindSession })
+}
+
+// end ends the sessions that match.
+func (a *Admin) end(match func(*Record) bool) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for k, s := range a.sessions {
+		if match(s) {
+			delete(a.sessions, k)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, a.saveLocked()
+}
+
+// MakeToken makes a token for scripts, called label, that lasts for age (0:
+// for ever), and returns it: the only time that it can be read.
+func (a *Admin) MakeToken(label string, age time.Duration) (token string, session Session, err error) {
+	now := a.now()
+	token, r := newRecord(KindToken, now)
+	r.Label = label
+	if age > 0 {
+		r.ExpiresAt = now.Add(age).UnixMilli()
+	}
+	if err := a.add(r); err != nil {
+		return "", Session{}, err
+	}
+	return token, r.Session, nil
+}
+
+// NewDevice makes the value of a device cookie: a random id and its signature.
+// It says only that somebody signed in with this browser once.
+func (a *Admin) NewDevice() string {
+	id := make([]byte, 12)
+	rand.Read(id)
+	text := hex.EncodeToString(id)
+	return text + "." + base64.RawURLEncoding.EncodeToString(a.sign("device " + text)[:16])
+}
+
+// device returns the id in a device cookie that this server made.
+func (a *Admin) device(value string) (id string, ok bool) {
+	id, signature, ok := strings.Cut(value, ".")
+	if !ok || len(id) != 24 {
+		return "", false
+	}
+	got, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil || !hmac.Equal(got, a.sign("device " + id)[:16]) {
+		return "", false
+	}
+	return id, true
+}

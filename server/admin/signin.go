@@ -1,0 +1,298 @@
+package admin
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"podium/server/limits"
+)
+
+// Names of what the store keeps for this package.
+const (
+	settingPassword = "admin.password"
+	settingSessions = "admin.sessions"
+	settingKey      = "admin.key"
+)
+
+const (
+	// maxSessions bounds sessions and tokens; beyond it the session that was
+	// used longest ago ends. Tokens are not ended for others.
+	maxSessions = 500
+	// maxAge is how long a session lasts even when it is used all the time.
+	maxAge = 30 * 24 * time.Hour
+	// lastSeenStep is how stale the kept LastSeen may be.
+	lastSeenStep = 10 * time.Minute
+	// maxHashQueue is how many passwords may wait to be hashed.
+	maxHashQueue = 64
+	// minPassword is the shortest password that may be chosen, in bytes.
+	minPassword = 8
+)
+
+// Options say how admins sign in.
+type Options struct {
+	// Password rules when it is not empty; the kept one rules otherwise.
+	Password string
+	// SessionAge is how long a session lasts without being used; 0 is a week.
+	SessionAge time.Duration
+	// AtOnce is how many passwords are hashed at the same time; 0 is 2.
+	AtOnce int
+	// FailuresPerMinute is how many wrong passwords of everybody are taken
+	// before those who failed before have to wait; 0 is no such limit.
+	FailuresPerMinute float64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Logger takes what an operator should know; nil discards it.
+	Logger *slog.Logger
+}
+
+// Admin keeps the password and the sessions. It is safe for concurrent use.
+type Admin struct {
+	store    Store
+	options  Options
+	log      *slog.Logger
+	now      func() time.Time
+	failures *failures
+	key      []byte // signs device cookies
+
+	turns   chan struct{} // a place for each password hashed at once
+	hashing atomic.Int64  // passwords being hashed or waiting for it
+	failed  atomic.Uint64
+	waited  atomic.Uint64
+	opened  atomic.Uint64
+
+	mu       sync.Mutex // guards hash and sessions, and is held while they are saved
+	hash     string
+	sessions map[string]*Record // by hex of Record.Hash
+}
+
+// New reads what store keeps. When there is neither a kept password nor
+// Options.Password it makes one and returns it as made, the only time that it
+// can be read. A password that differs from the kept one ends all sessions.
+func New(store Store, options Options) (a *Admin, made string, err error) {
+	if options.SessionAge <= 0 {
+		options.SessionAge = 7 * 24 * time.Hour
+	}
+	if options.AtOnce <= 0 {
+		options.AtOnce = 2
+	}
+	a = &Admin{store: store, options: options, log: options.Logger, now: options.Now,
+		failures: newFailures(options.FailuresPerMinute), turns: make(chan struct{}, options.AtOnce),
+		sessions: make(map[string]*Record)}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if err := a.load(); err != nil {
+		return nil, "", err
+	}
+	made, err = a.settlePassword()
+	return a, made, err
+}
+
+// load reads the signing key and the sessions.
+func (a *Admin) load() error {
+	key, err := a.store.Setting(settingKey)
+	if err != nil {
+		return fmt.Errorf("read the admin key: %w", err)
+	}
+	if len(key) == 0 {
+		key = make([]byte, 32)
+		rand.Read(key)
+		if err := a.store.SaveSetting(settingKey, key); err != nil {
+			return fmt.Errorf("keep the admin key: %w", err)
+		}
+	}
+	a.key = key
+	data, err := a.store.Setting(settingSessions)
+	if err != nil {
+		return fmt.Errorf("read the admin sessions: %w", err)
+	}
+	var list []*Record
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &list); err != nil {
+			return fmt.Errorf("read the admin sessions: %w", err)
+		}
+	}
+	for _, s := range list {
+		a.sessions[hex.EncodeToString(s.Hash)] = s
+	}
+	return nil
+}
+
+// settlePassword decides which password rules.
+func (a *Admin) settlePassword() (made string, err error) {
+	kept, err := a.store.Setting(settingPassword)
+	if err != nil {
+		return "", fmt.Errorf("read the admin password: %w", err)
+	}
+	a.hash = string(kept)
+	switch password := a.options.Password; {
+	case password != "" && a.hash != "":
+		if same, err := checkPassword(a.hash, password); err == nil && same {
+			return "", nil
+		}
+		return "", a.setPassword(password, "")
+	case password != "":
+		return "", a.setPassword(password, "")
+	case a.hash != "":
+		return "", nil
+	}
+	made = makePassword()
+	return made, a.setPassword(made, "")
+}
+
+// setPassword keeps the hash of password and ends every session but the one
+// whose id is keep. Tokens stay: they are not made from the password.
+func (a *Admin) setPassword(password, keep string) error {
+	hash := hashPassword(password)
+	if err := a.store.SaveSetting(settingPassword, []byte(hash)); err != nil {
+		return fmt.Errorf("keep the admin password: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hash = hash
+	ended := 0
+	for k, s := range a.sessions {
+		if s.Kind == KindSession && s.ID != keep {
+			delete(a.sessions, k)
+			ended++
+		}
+	}
+	if ended == 0 {
+		return nil
+	}
+	a.log.Info("the admin password changed", "sessionsEnded", ended)
+	return a.saveLocked()
+}
+
+// saveLocked writes the sessions to the store. mu must be held.
+func (a *Admin) saveLocked() error {
+	list := make([]*Record, 0, len(a.sessions))
+	for _, s := range a.sessions {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(x, y *Record) int { return int(x.CreatedAt - y.CreatedAt) })
+	data, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("encode the admin sessions: %w", err)
+	}
+	if err := a.store.SaveSetting(settingSessions, data); err != nil {
+		return fmt.Errorf("keep the admin sessions: %w", err)
+	}
+	return nil
+}
+
+// From is who tries to sign in.
+type From struct {
+	Address netip.Addr // the client's
+	Device  string     // the value of its device cookie, if any
+	Agent   string     // its User-Agent header
+}
+
+// key names From among those who fail. A browser that signed in before is
+// known by its device cookie and counts on its own, so that somebody else's
+// wrong passwords from the same address (a whole room can share one) don't
+// keep the organiser out.
+func (a *Admin) failureKey(from From) string {
+	if id, ok := a.device(from.Device); ok {
+		return "device " + id
+	}
+	return "address " + limits.Key(from.Address).String()
+}
+
+// SignIn begins a session when password is right and returns its secret, the
+// value of the session cookie. Otherwise the error is ErrPassword, a
+// *WaitError, ErrBusy or what went wrong.
+func (a *Admin) SignIn(ctx context.Context, password string, from From) (secret string, session Session, err error) {
+	if err := a.attempt(ctx, password, from); err != nil {
+		return "", Session{}, err
+	}
+	now := a.now()
+	secret, record := newRecord(KindSession, now)
+	record.ExpiresAt = now.Add(a.options.SessionAge).UnixMilli()
+	if from.Address.IsValid() {
+		record.Address = from.Address.String()
+	}
+	record.Agent = DescribeAgent(from.Agent)
+	if err := a.add(record); err != nil {
+		return "", Session{}, err
+	}
+	a.opened.Add(1)
+	return secret, record.Session, nil
+}
+
+// attempt checks password, counting it against from when it is wrong.
+func (a *Admin) attempt(ctx context.Context, password string, from From) error {
+	key := a.failureKey(from)
+	if wait := a.failures.begin(key, a.now()); wait > 0 {
+		a.waited.Add(1)
+		return &WaitError{Wait: wait}
+	}
+	ok, err := a.verify(ctx, password)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		a.failures.failed(a.now())
+		a.failed.Add(1)
+		return ErrPassword
+	}
+	a.failures.succeeded(key)
+	return nil
+}
+
+// ChangePassword makes password the right one when current is, and ends all
+// sessions but the one with the id keep.
+func (a *Admin) ChangePassword(ctx context.Context, current, password, keep string, from From) error {
+	if a.options.Password != "" {
+		return ErrFixed
+	}
+	if len(password) < minPassword || len(password) > maxPassword {
+		return fmt.Errorf("a password has between %d and %d characters", minPassword, maxPassword)
+	}
+	if err := a.attempt(ctx, current, from); err != nil {
+		return err
+	}
+	return a.setPassword(password, keep)
+}
+
+// Figures are counts for the metrics.
+type Figures struct {
+	Sessions, Tokens       int
+	SignedIn, Wrong, Waits uint64
+}
+
+// Figures returns what happened so far.
+func (a *Admin) Figures() Figures {
+	f := Figures{SignedIn: a.opened.Load(), Wrong: a.failed.Load(), Waits: a.waited.Load()}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.sessions {
+		if s.Kind == KindToken {
+			f.Tokens++
+		} else {
+			f.Sessions++
+		}
+	}
+	return f
+}
+
+// sign returns the keyed hash of text.
+func (a *Admin) sign(text string) []byte {
+	mac := hmac.New(sha256.New, a.key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}

@@ -1,0 +1,131 @@
+// Package answer writes the contest's JSON answers and reads its JSON bodies,
+// the same way for every room: errors are {"error":"<sentence>"} with the
+// status that the contract names.
+//
+// Values come in and bytes go out, or the other way round. It knows no routes.
+package answer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Error is an answer that is not what was asked for. Handlers return it;
+// Write writes it.
+type Error struct {
+	Status   int
+	Sentence string        // for a person, without anything private in it
+	Retry    time.Duration // when to try again; 0 says nothing about it
+	Cause    error         // for the log; nil where the sentence says it all
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Sentence + ": " + e.Cause.Error()
+	}
+	return e.Sentence
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// New returns an Error.
+func New(status int, format string, args ...any) *Error {
+	return &Error{Status: status, Sentence: fmt.Sprintf(format, args...)}
+}
+
+// Because returns an Error with its cause, which only the log sees.
+func Because(cause error, status int, sentence string) *Error {
+	return &Error{Status: status, Sentence: sentence, Cause: cause}
+}
+
+// Later is the 429 for somebody who asks too much, with the time to wait.
+func Later(wait time.Duration, sentence string) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Sentence: sentence, Retry: wait}
+}
+
+// ErrUnauthorized is what every admin route answers without a session.
+var ErrUnauthorized = &Error{Status: http.StatusUnauthorized, Sentence: "Unauthorized"}
+
+// Write writes e.
+func (e *Error) Write(w http.ResponseWriter) {
+	if e.Retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.Retry.Seconds())))))
+	}
+	JSON(w, e.Status, struct {
+		Error string `json:"error"`
+	}{e.Sentence})
+}
+
+// JSON writes v with status. An answer that can't be encoded is a 500.
+func JSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"The answer could not be written."}`)
+	}
+	Bytes(w, status, body)
+}
+
+// Bytes writes a body that is JSON already, with status.
+func Bytes(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// Success is the body of answers that say nothing else.
+type Success struct {
+	Success bool `json:"success"`
+}
+
+// OK is {"success":true}.
+var OK = Success{Success: true}
+
+// Read reads the JSON object of a request's body, of at most limit bytes, into
+// a pointer to a struct. What is no object, malformed, or of other types than
+// the struct's is an Error 400; what is too long is one of 413.
+func Read(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		return ReadError(err)
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return New(http.StatusBadRequest, "The request has no body; a JSON object belongs there.")
+	}
+	if body[0] != '{' {
+		return New(http.StatusBadRequest, "The body must be a JSON object.")
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) && kind.Field != "" {
+			return New(http.StatusBadRequest, "The field %q has the wrong type.", kind.Field)
+		}
+		return New(http.StatusBadRequest, "The body is no JSON that can be read.")
+	}
+	return nil
+}
+
+// ReadError makes the error of reading a body into an answer.
+func ReadError(err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return Because(err, http.StatusRequestEntityTooLarge, "The request is too large.")
+	}
+	return Because(err, http.StatusBadRequest, "The request's body could not be read to its end.")
+}

@@ -1,0 +1,78 @@
+package contest
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+
+	"podium/server/answer"
+	"podium/store"
+)
+
+// listed are the categories as they leave.
+func (c *Contest) listed() ([]category, error) {
+	list, err := c.Store.Categories()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make([]category, 0, len(list))
+	for _, one := range list {
+		out = append(out, category{one.ID, c.text.out(one.Name)})
+	}
+	return out, nil
+}
+
+// categories answers GET /categories.json.
+func (c *Contest) categories(w http.ResponseWriter, _ *http.Request) error {
+	list, err := c.listed()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-cache")
+	answer.JSON(w, http.StatusOK, list)
+	return nil
+}
+
+// saveCategories answers POST /api/categories.
+func (c *Contest) saveCategories(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Categories json.RawMessage `json:"categories"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	var sent []category
+	if !bytes.HasPrefix(body.Categories, []byte("[")) || json.Unmarshal(body.Categories, &sent) != nil {
+		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
+	}
+	list := make([]store.Category, 0, len(sent))
+	for _, one := range sent {
+		list = append(list, store.Category{ID: one.ID, Name: c.text.in(one.Name)})
+	}
+	if err := c.Store.ReplaceCategories(r.Context(), list); err != nil {
+		return storeError(err)
+	}
+	c.Published()
+	answer.JSON(w, http.StatusOK, answer.OK)
+	return nil
+}
+
+// about answers GET /api/contest.
+func (c *Contest) about(w http.ResponseWriter, _ *http.Request) error {
+	list, err := c.listed()
+	if err != nil {
+		return err
+	}
+	waits, err := c.moderated()
+	if err != nil {
+		return err
+	}
+	facts := map[string]any{
+		"categories": list, "moderation": waits, "winnersLimit": c.WinnersLimit,
+		"limits": map[string]int64{"photoBytes": c.MaxPhoto, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone},
+	}
+	maps.Copy(facts, c.Facts)
+	answer.JSON(w, http.StatusOK, facts)
+	return nil
+}

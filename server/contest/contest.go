@@ -1,0 +1,145 @@
+// Package contest is the contest's REST API: categories, submissions, the
+// feed, winners, moderation, deletion and export.
+//
+// HTTP requests come in; JSON goes out, and changes go to the store, each in
+// one transaction with the event that announces it. After a change the package
+// calls Options.Published, so that whoever follows the log delivers it.
+//
+// # The API beyond the routes that old clients use
+//
+// For anyone:
+//   - GET /api/contest: what a page needs to know once (categories, limits,
+//     whether submissions wait for approval).
+//   - GET /api/feed?limit=N, ?since=ms, ?category=ID&before=ENTRY&limit=N.
+//
+// For admins:
+//   - POST /api/submissions/ID/approve, POST /api/submissions/ID/hide,
+//     DELETE /api/submissions/ID.
+//   - POST /api/submissions/delete-by-phone {"phone"}.
+//   - GET and POST /api/settings {"moderation":bool}.
+//   - GET /api/export.csv, GET /api/export.zip.
+//
+// Events beyond newSubmission and winnersUpdated: submissionUpdated (the same
+// payload as newSubmission), submissionRemoved {"id","category"} and
+// categoriesUpdated {"categories"}.
+//
+// # Text
+//
+// The store and the log hold text as people wrote it. With Options.EscapeText
+// it is escaped for HTML on the way out, and category names are unescaped on
+// the way back in. Names and phones leave on admin routes only.
+package contest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"podium/server/limits"
+	"podium/store"
+)
+
+// Limits of text fields, in characters.
+const (
+	MaxCaption = 2000
+	MaxName    = 200
+	MaxPhone   = 200
+)
+
+// maxJSON bounds JSON bodies of admins, in bytes.
+const maxJSON = 1 << 20
+
+// Picture is where a photo was put.
+type Picture struct {
+	URL     string        // absolute, or /uploads/…
+	Method  string        // cloudinary, local-primary or local-fallback
+	Images  []store.Image // its sizes, smallest first; nil when there is one only
+	Files   []string      // the names of its files in the folder of uploads
+	CloudID string        // its id in Cloudinary
+}
+
+// Pictures judges photos and keeps them.
+type Pictures interface {
+	// Keep judges the photo of size bytes and keeps it. A photo that is refused
+	// is an *answer.Error.
+	Keep(ctx context.Context, photo io.ReadSeeker, size int64) (Picture, error)
+	// Committed is called when the submission that shows p is stored, so that
+	// what is left to do for p begins.
+	Committed(ctx context.Context, submission string, p Picture)
+	// Remove deletes what Keep kept. It is called after the entry is gone.
+	Remove(ctx context.Context, p Picture) error
+}
+
+// Options say how the contest runs.
+type Options struct {
+	Store    *store.Store
+	Pictures Pictures
+	// Published is called after each commit that put an event into the log.
+	Published func()
+	// EscapeText sends text escaped for HTML.
+	EscapeText   bool
+	WinnersLimit int
+	// Moderation lets submissions wait when no admin has said otherwise.
+	Moderation bool
+	MaxPhoto   int64
+	// SpoolDir takes photos while they arrive.
+	SpoolDir string
+	Uploads  *limits.Uploads
+	// Allow says how long the client of a request has to wait before it may
+	// submit, or 0.
+	Allow func(*http.Request) time.Duration
+	// UploadsDir is the folder of pictures, for the export.
+	UploadsDir string
+	// Facts are further fields of GET /api/contest.
+	Facts  map[string]any
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Contest answers the contest's requests. It is safe for concurrent use.
+type Contest struct {
+	Options
+	text text
+	feed feedCache
+	once keyed
+}
+
+// New returns a contest. Every field of Options but Facts must be set.
+func New(o Options) *Contest {
+	return &Contest{Options: o, text: text{escape: o.EscapeText}}
+}
+
+// Handler is an HTTP handler that returns what went wrong instead of writing
+// it; the server writes it.
+type Handler = func(w http.ResponseWriter, r *http.Request) error
+
+// Route is one row of the API.
+type Route struct {
+	Method, Path string // a parameter is written :id
+	Admin        bool
+	Handler      Handler
+}
+
+// Routes lists the API.
+func (c *Contest) Routes() []Route {
+	return []Route{
+		{http.MethodGet, "/categories.json", false, c.categories},
+		{http.MethodPost, "/api/categories", true, c.saveCategories},
+		{http.MethodPost, "/api/submit", false, c.submit},
+		{http.MethodGet, "/api/feed", false, c.getFeed},
+		{http.MethodGet, "/api/winners", false, c.winners},
+		{http.MethodGet, "/api/contest", false, c.about},
+		{http.MethodGet, "/api/submissions", true, c.submissions},
+		{http.MethodPost, "/api/save-winners", true, c.saveWinners},
+		{http.MethodPost, "/api/submissions/delete-by-phone", true, c.deleteByPhone},
+		{http.MethodPost, "/api/submissions/:id/approve", true, c.approve},
+		{http.MethodPost, "/api/submissions/:id/hide", true, c.hide},
+		{http.MethodDelete, "/api/submissions/:id", true, c.remove},
+		{http.MethodGet, "/api/settings", true, c.settings},
+		{http.MethodPost, "/api/settings", true, c.saveSettings},
+		{http.MethodGet, "/api/export.csv", true, c.exportCSV},
+		{http.MethodGet, "/api/export.zip", true, c.exportZip},
+	}
+}

@@ -1,0 +1,245 @@
+package contest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"podium/server/answer"
+	"podium/server/limits"
+)
+
+const (
+	// spoolInMemory is how much of a photo is held in memory while it
+	// arrives; the rest goes to a file.
+	spoolInMemory = 64 << 10
+	// maxField bounds the bytes of a text field that are read at all.
+	maxField = 64 << 10
+	// maxParts bounds the parts of a submission.
+	maxParts = 32
+	// formSlack is what a submission may hold besides its photo, in bytes.
+	formSlack = 1 << 20
+)
+
+// The pace of uploads. Whoever sends less than slowest in a window is ended,
+// and so is an upload that takes longer than longest.
+const (
+	uploadWindow  = 15 * time.Second
+	uploadSlowest = 8 << 10
+	uploadLongest = 5 * time.Minute
+)
+
+// form is a submission as it arrived.
+type form struct {
+	fields map[string]string
+	photo  io.ReadSeeker // nil: none was sent
+	size   int64
+	hash   hash.Hash // of everything that counts as its content
+	file   *os.File  // behind photo, already without a name
+}
+
+func (f *form) close() {
+	if f.file != nil {
+		f.file.Close()
+	}
+}
+
+// readForm reads a multipart body as a stream.
+func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
+		return nil, answer.New(http.StatusBadRequest, "A submission is sent as multipart/form-data.")
+	}
+	if r.ContentLength > c.MaxPhoto+formSlack {
+		return nil, c.tooLarge()
+	}
+	control := http.NewResponseController(w)
+	upload := c.Uploads.Begin(func() { control.SetReadDeadline(time.Unix(1, 0)) })
+	defer upload.Done()
+	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now()}
+	f := &form{fields: map[string]string{}, hash: sha256.New()}
+	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
+		f.close()
+		return nil, c.formError(err)
+	}
+	if err := upload.Arrived(); err != nil {
+		f.close()
+		return nil, c.formError(err)
+	}
+	control.SetReadDeadline(time.Time{})
+	return f, nil
+}
+
+// readParts reads each part into f.
+func (c *Contest) readParts(parts *multipart.Reader, f *form) error {
+	for n := 0; ; n++ {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n == maxParts {
+			return answer.New(http.StatusBadRequest, "The submission has too many parts.")
+		}
+		switch name := part.FormName(); name {
+		case "photo":
+			err = c.readPhoto(part, f)
+		case "category", "caption", "name", "phone":
+			err = readField(part, name, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readField reads one text field. The first of a name counts.
+func readField(part *multipart.Part, name string, f *form) error {
+	value, err := io.ReadAll(io.LimitReader(part, maxField+1))
+	if err != nil {
+		return err
+	}
+	if _, twice := f.fields[name]; twice {
+		return nil
+	}
+	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone}[name]
+	if len(value) > maxField || utf8.RuneCount(value) > longest {
+		if name == "category" {
+			return answer.New(http.StatusBadRequest, "There is no such category.")
+		}
+		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest)
+	}
+	f.fields[name] = strings.ReplaceAll(strings.ToValidUTF8(string(value), "\uFFFD"), "\x00", "\uFFFD")
+	fmt.Fprintf(f.hash, "%s %d ", name, len(value))
+	f.hash.Write(value)
+	return nil
+}
+
+// readPhoto spools the photo. An empty file field, as a form without a chosen
+// file sends it, is no photo.
+func (c *Contest) readPhoto(part *multipart.Part, f *form) error {
+	if f.photo != nil {
+		return nil
+	}
+	limited := io.LimitReader(io.TeeReader(part, f.hash), c.MaxPhoto+1)
+	var head bytes.Buffer
+	n, err := io.CopyN(&head, limited, spoolInMemory)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if err == io.EOF {
+		if n > 0 {
+			f.photo, f.size = bytes.NewReader(head.Bytes()), n
+		}
+		return c.photoFits(n)
+	}
+	file, err := os.CreateTemp(c.SpoolDir, "upload-")
+	if err != nil {
+		return fmt.Errorf("make a file for the upload: %w", err)
+	}
+	os.Remove(file.Name()) // it lives until it is closed, and no crash leaves it behind
+	f.file = file
+	if _, err := file.Write(head.Bytes()); err != nil {
+		return fmt.Errorf("spool the upload: %w", err)
+	}
+	rest, err := io.Copy(file, limited)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind the upload: %w", err)
+	}
+	f.photo, f.size = file, n+rest
+	return c.photoFits(f.size)
+}
+
+func (c *Contest) photoFits(size int64) error {
+	if size > c.MaxPhoto {
+		return c.tooLarge()
+	}
+	return nil
+}
+
+func (c *Contest) tooLarge() error {
+	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20)
+}
+
+// formError makes what went wrong while reading a submission into an answer.
+func (c *Contest) formError(err error) error {
+	var own *answer.Error
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &large):
+		return c.tooLarge()
+	case errors.Is(err, limits.ErrCrowded):
+		return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many photos arrive at once; please send it again.", Retry: 2 * time.Second, Cause: err}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left for photos on this server.")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return answer.Because(err, http.StatusRequestTimeout, "The photo arrived too slowly.")
+	}
+	return answer.Because(err, http.StatusBadRequest, "The submission could not be read to its end.")
+}
+
+// pacedBody reads a body, counts it, and ends it when it comes too slowly.
+type pacedBody struct {
+	body    io.Reader
+	control *http.ResponseController
+	upload  *limits.Upload
+	start   time.Time
+	window  time.Time // when the running window began
+	bytes   int64     // that arrived in it
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	now := time.Now()
+	if b.window.IsZero() || b.bytes >= uploadSlowest {
+		b.window, b.bytes = now, 0
+		end := now.Add(uploadWindow)
+		if last := b.start.Add(uploadLongest); end.After(last) {
+			end = last
+		}
+		b.control.SetReadDeadline(end) // best effort: tests have no connection
+	}
+	n, err := b.body.Read(p)
+	b.bytes += int64(n)
+	if e := b.upload.Add(int64(n)); e != nil {
+		return n, e
+	}
+	return n, err
+}
+
+// idAlphabet is what ids end with.
+const idAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+// newID returns a fresh "<ms>-<6 of [a-z0-9]>".
+func newID(ms int64) string {
+	suffix := make([]byte, 6)
+	for i := range suffix {
+		var one [1]byte
+		for {
+			rand.Read(one[:])
+			if one[0] < 252 { // 7×36: every letter is equally likely
+				break
+			}
+		}
+		suffix[i] = idAlphabet[one[0]%36]
+	}
+	return fmt.Sprintf("%d-%s", ms, suffix)
+}

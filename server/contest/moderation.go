@@ -1,0 +1,162 @@
+package contest
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"podium/server/answer"
+	"podium/store"
+)
+
+// settingModeration is where an admin's choice is kept: "on" or "off".
+const settingModeration = "contest.moderation"
+
+// moderated reports whether submissions wait for approval.
+func (c *Contest) moderated() (bool, error) {
+	choice, err := c.Store.Setting(settingModeration)
+	if err != nil {
+		return false, storeError(err)
+	}
+	if choice == nil {
+		return c.Moderation, nil
+	}
+	return string(choice) == "on", nil
+}
+
+// submissions answers GET /api/submissions.
+func (c *Contest) submissions(w http.ResponseWriter, _ *http.Request) error {
+	feed, _, err := c.Store.Feed(store.Query{All: true})
+	if err != nil {
+		return storeError(err)
+	}
+	out := make(map[string][]entry, len(feed))
+	for _, one := range feed {
+		list := make([]entry, 0, len(one.Submissions))
+		for i := range one.Submissions {
+			list = append(list, c.entry(&one.Submissions[i]))
+		}
+		out[one.Category.ID] = list
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"submissions": out})
+	return nil
+}
+
+// entryID is the form of an entry's id, imported ones included.
+var entryID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+func idOf(r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if !entryID.MatchString(id) {
+		return "", answer.New(http.StatusBadRequest, "That is no submission's id.")
+	}
+	return id, nil
+}
+
+func (c *Contest) approve(w http.ResponseWriter, r *http.Request) error {
+	return c.setStatus(w, r, store.Approved)
+}
+
+func (c *Contest) hide(w http.ResponseWriter, r *http.Request) error {
+	return c.setStatus(w, r, store.Hidden)
+}
+
+// setStatus answers POST /api/submissions/ID/approve and …/hide.
+func (c *Contest) setStatus(w http.ResponseWriter, r *http.Request, status store.Status) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	sub, err := c.Store.SetStatus(r.Context(), id, status)
+	if err != nil {
+		return storeError(err)
+	}
+	c.Published()
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "entry": c.entry(&sub)})
+	return nil
+}
+
+// remove answers DELETE /api/submissions/ID.
+func (c *Contest) remove(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	n, err := c.delete(r, id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return storeError(fmt.Errorf("delete: %w", store.ErrNotFound))
+	}
+	answer.JSON(w, http.StatusOK, answer.OK)
+	return nil
+}
+
+// deleteByPhone answers POST /api/submissions/delete-by-phone.
+func (c *Contest) deleteByPhone(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Phone string `json:"phone"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	ids, err := c.Store.ByPhone(body.Phone)
+	if err != nil {
+		return storeError(err)
+	}
+	n, err := c.delete(r, ids...)
+	if err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "deleted": n})
+	return nil
+}
+
+// delete removes submissions and their pictures, and returns how many.
+func (c *Contest) delete(r *http.Request, ids ...string) (int, error) {
+	gone, err := c.Store.Delete(r.Context(), ids...)
+	if err != nil {
+		return 0, storeError(err)
+	}
+	c.Published()
+	for _, sub := range gone {
+		p := Picture{Method: sub.StorageMethod, Files: sub.Files, CloudID: sub.CloudID}
+		if err := c.Pictures.Remove(r.Context(), p); err != nil {
+			c.Logger.Error("a deleted submission's picture could not be removed", "submission", sub.ID, "error", err)
+		}
+	}
+	return len(gone), nil
+}
+
+// settings answers GET /api/settings.
+func (c *Contest) settings(w http.ResponseWriter, _ *http.Request) error {
+	waits, err := c.moderated()
+	if err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"settings": map[string]bool{"moderation": waits}})
+	return nil
+}
+
+// saveSettings answers POST /api/settings.
+func (c *Contest) saveSettings(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Moderation *bool `json:"moderation"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	if body.Moderation == nil {
+		return answer.New(http.StatusBadRequest, "moderation must be true or false.")
+	}
+	choice := "off"
+	if *body.Moderation {
+		choice = "on"
+	}
+	if err := c.Store.SaveSetting(settingModeration, []byte(choice)); err != nil {
+		return storeError(err)
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "settings": map[string]bool{"moderation": *body.Moderation}})
+	return nil
+}

@@ -1,0 +1,229 @@
+package contest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"podium/server/answer"
+	"podium/store"
+)
+
+// maxKey is the longest Idempotency-Key, in bytes.
+const maxKey = 200
+
+// submitted is the answer to a submission.
+type submitted struct {
+	Success       bool   `json:"success"`
+	Entry         entry  `json:"entry"`
+	StorageMethod string `json:"storageMethod"`
+	SubmissionID  string `json:"submissionId"`
+	Persisted     bool   `json:"persistenceConfirmed"`
+	TransactionID string `json:"transactionId"`
+	Status        string `json:"status"`
+}
+
+// submit answers POST /api/submit.
+func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
+	if wait := c.Allow(r); wait > 0 {
+		return answer.Later(wait, "Too many submissions at once; please wait a moment.")
+	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		leave, err := c.once.enter(r.Context(), key)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	f, err := c.readForm(w, r)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	once := store.Once{}
+	if key != "" {
+		once = store.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
+		first, found, err := c.Store.Answer(once)
+		if err != nil {
+			return storeError(err)
+		}
+		if found {
+			return replay(w, first)
+		}
+	}
+	return c.accept(w, r, f, once)
+}
+
+// accept keeps the photo and stores the submission.
+func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once store.Once) error {
+	if err := c.knownCategory(f.fields["category"]); err != nil {
+		return err
+	}
+	// Once the photo is here the work is finished even if the phone goes away:
+	// it will ask again with the same key, and find the answer.
+	ctx := context.WithoutCancel(r.Context())
+	picture := Picture{Method: "none"}
+	if f.photo != nil {
+		var err error
+		if picture, err = c.Pictures.Keep(ctx, f.photo, f.size); err != nil {
+			return err
+		}
+	}
+	sub, err := c.newSubmission(f, picture)
+	if err != nil {
+		return c.discard(ctx, picture, err)
+	}
+	body, err := json.Marshal(submitted{
+		Success: true, Entry: c.entry(&sub), StorageMethod: sub.StorageMethod, SubmissionID: sub.SubmissionID,
+		Persisted: true, TransactionID: "txn-" + newID(sub.CreatedAt), Status: string(sub.Status),
+	})
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	first, replayed, err := c.Store.Submit(ctx, sub, once, body)
+	if err != nil || replayed {
+		if err = c.discard(ctx, picture, err); err != nil {
+			return err
+		}
+		return replay(w, first)
+	}
+	c.Published()
+	if f.photo != nil {
+		c.Pictures.Committed(ctx, sub.ID, picture)
+	}
+	answer.Bytes(w, http.StatusOK, body)
+	return nil
+}
+
+// discard removes a picture that nothing will show.
+func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
+	if len(p.Files) > 0 || p.CloudID != "" {
+		if err := c.Pictures.Remove(ctx, p); err != nil {
+			c.Logger.Warn("remove a picture without submission", "error", err)
+		}
+	}
+	return storeError(because)
+}
+
+// newSubmission makes the entry of a form.
+func (c *Contest) newSubmission(f *form, p Picture) (store.Submission, error) {
+	status := store.Approved
+	waits, err := c.moderated()
+	if err != nil {
+		return store.Submission{}, err
+	}
+	if waits {
+		status = store.Waiting
+	}
+	now := c.Now().UnixMilli()
+	sub := store.Submission{
+		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
+		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"],
+		StorageMethod: p.Method, CreatedAt: now, Status: status,
+		Images: p.Images, Files: p.Files, CloudID: p.CloudID,
+	}
+	if p.URL != "" {
+		sub.ImageURL = &p.URL
+	}
+	return sub, nil
+}
+
+func (c *Contest) knownCategory(id string) error {
+	if id == "" {
+		return answer.New(http.StatusBadRequest, "The category is missing.")
+	}
+	list, err := c.Store.Categories()
+	if err != nil {
+		return storeError(err)
+	}
+	for _, known := range list {
+		if known.ID == id {
+			return nil
+		}
+	}
+	return answer.New(http.StatusBadRequest, "There is no such category.")
+}
+
+// idempotencyKey reads the Idempotency-Key of a request, "" for none.
+func idempotencyKey(r *http.Request) (string, error) {
+	key := r.Header.Get("Idempotency-Key")
+	printable := !strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' })
+	if len(key) > maxKey || !printable {
+		return "", answer.New(http.StatusBadRequest, "The Idempotency-Key has more than %d characters or ones that cannot be printed.", maxKey)
+	}
+	return key, nil
+}
+
+// replay writes the first answer again.
+func replay(w http.ResponseWriter, body []byte) error {
+	w.Header().Set("Idempotent-Replay", "true")
+	answer.Bytes(w, http.StatusOK, body)
+	return nil
+}
+
+// storeError makes an error of the store into an answer. Nil stays nil.
+func storeError(err error) error {
+	var own *answer.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, store.ErrFull):
+		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	case errors.Is(err, store.ErrUnknownCategory):
+		return answer.Because(err, http.StatusBadRequest, "There is no such category.")
+	case errors.Is(err, store.ErrIdempotencyMismatch):
+		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.")
+	case errors.Is(err, store.ErrNotFound):
+		return answer.Because(err, http.StatusNotFound, "There is no such submission.")
+	case errors.Is(err, store.ErrInvalid):
+		sentence := strings.TrimPrefix(err.Error(), store.ErrInvalid.Error()+": ")
+		return answer.Because(err, http.StatusBadRequest, strings.ToUpper(sentence[:1])+sentence[1:]+".")
+	case errors.Is(err, store.ErrClosed):
+		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.")
+	}
+	return err
+}
+
+// keyed lets one request of each idempotency key run at a time; others wait.
+type keyed struct {
+	mu      sync.Mutex // guards running
+	running map[string]chan struct{}
+}
+
+// enter waits for the key's turn and returns the function that ends it.
+func (k *keyed) enter(ctx context.Context, key string) (leave func(), err error) {
+	for {
+		k.mu.Lock()
+		busy, found := k.running[key]
+		if !found {
+			mine := make(chan struct{})
+			if k.running == nil {
+				k.running = make(map[string]chan struct{})
+			}
+			k.running[key] = mine
+			k.mu.Unlock()
+			return func() {
+				k.mu.Lock()
+				delete(k.running, key)
+				k.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		k.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package contest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+
+	"podium/server/answer"
+	"podium/store"
+)
+
+// winners answers GET /api/winners.
+func (c *Contest) winners(w http.ResponseWriter, _ *http.Request) error {
+	picks, err := c.Store.Winners()
+	if err != nil {
+		return storeError(err)
+	}
+	out := make(map[string][]winner, len(picks))
+	for category, ids := range picks {
+		out[category] = []winner{}
+		for _, id := range ids {
+			sub, err := c.Store.Submission(id)
+			if err != nil {
+				continue // deleted since the picks were read
+			}
+			out[category] = append(out[category], c.winner(&sub))
+		}
+	}
+	w.Header().Set("Cache-Control", "no-cache")
+	answer.JSON(w, http.StatusOK, map[string]any{"winners": out})
+	return nil
+}
+
+// savedWinners is the answer of POST /api/save-winners.
+type savedWinners struct {
+	Success       bool     `json:"success"`
+	TransactionID string   `json:"transactionId"`
+	Ignored       []string `json:"ignored"`
+}
+
+// saveWinners answers POST /api/save-winners.
+func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Winners json.RawMessage `json:"winners"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	var picks store.Picks
+	if !bytes.HasPrefix(body.Winners, []byte("{")) || json.Unmarshal(body.Winners, &picks) != nil {
+		return answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
+	}
+	for category, ids := range picks {
+		if ids == nil {
+			return answer.New(http.StatusBadRequest, "winners of %q must be an array of ids.", category)
+		}
+	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	var once store.Once
+	if key != "" {
+		leave, err := c.once.enter(r.Context(), "winners "+key)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		sum := sha256.Sum256(body.Winners)
+		once = store.Once{Key: "winners " + key, Content: sum[:]}
+	}
+	first, replayed, err := c.Store.SaveWinners(r.Context(), picks, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
+		return json.Marshal(savedWinners{true, "txn-" + newID(c.Now().UnixMilli()), ignored})
+	})
+	if err != nil {
+		return storeError(err)
+	}
+	if replayed {
+		return replay(w, first)
+	}
+	c.Published()
+	answer.Bytes(w, http.StatusOK, first)
+	return nil
+}

@@ -1,0 +1,125 @@
+// Package limits knows who a request is from and how much of everything one
+// address, and everybody together, may ask for.
+//
+// Requests come in; an address, a permission or the time to wait goes out.
+// Nothing here writes an answer: the callers do, each in the form its clients
+// know. Every limit counts what it refused, for the metrics.
+//
+// # Sizes
+//
+// A contest happens in one room, and a room is usually one address: 2,000
+// phones behind one router must all be able to take part. So the defaults of
+// the per-address limits are what 2,000 well-behaved phones with two open
+// pages each do at the worst moment (all return at once after the Wi-Fi
+// dropped; all send a photo when the host says "now"), and not what one
+// person does. What protects the machine from a single hostile phone are the
+// limits in total, the bounds on memory and time of each request, and the
+// reserve that is kept free on the disk.
+package limits
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Addresses finds the address of the client behind a request. The zero value
+// trusts no proxy and takes the peer of the connection.
+type Addresses struct {
+	// Proxies are the networks whose requests may name the client's address
+	// in Header. Nobody else's header is looked at.
+	Proxies []netip.Prefix
+	// Header is where the proxies put it: X-Forwarded-For (a list that each
+	// proxy appends to) or a header with a single address, such as
+	// Fly-Client-IP.
+	Header string
+}
+
+// Of returns the address of the client behind r. It is the zero Addr when the
+// connection has none, as with a local socket.
+func (a *Addresses) Of(r *http.Request) netip.Addr {
+	peer := parseHostPort(r.RemoteAddr)
+	if a.Header == "" || !a.trusts(peer) {
+		return peer
+	}
+	values := r.Header.Values(a.Header)
+	if len(values) == 0 {
+		return peer
+	}
+	// The nearest proxy appended last. Going from the right, the first address
+	// that is not one of our proxies is the client; what stands left of it
+	// came from the client itself and may be made up.
+	list := strings.Split(strings.Join(values, ","), ",")
+	client := peer
+	for i := len(list) - 1; i >= 0; i-- {
+		next := parseAddress(strings.TrimSpace(list[i]))
+		if !next.IsValid() {
+			break
+		}
+		client = next
+		if !a.trusts(next) {
+			break
+		}
+	}
+	return client
+}
+
+// Secure reports whether r came over TLS: to this server, or to a trusted
+// proxy that says so in X-Forwarded-Proto.
+func (a *Addresses) Secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	return a.trusts(parseHostPort(r.RemoteAddr)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// trusts reports whether addr is one of our proxies.
+func (a *Addresses) trusts(addr netip.Addr) bool {
+	if !addr.IsValid() {
+		return false
+	}
+	for _, p := range a.Proxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Key is what limits count by: an IPv4 address, or the /64 network of an IPv6
+// address, because a single household or phone has all of one.
+func Key(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// parseHostPort reads an address from net/http's RemoteAddr.
+func parseHostPort(text string) netip.Addr {
+	host, _, err := net.SplitHostPort(text)
+	if err != nil {
+		host = text
+	}
+	return parseAddress(host)
+}
+
+// parseAddress reads an address, with or without port or brackets, and returns
+// the zero Addr for anything else.
+func parseAddress(text string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap()
+	}
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}

@@ -1,0 +1,79 @@
+package limits
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// Gate limits how many of something exist at the same time, per address and in
+// total. It is safe for concurrent use. It remembers only addresses that hold
+// something, so its size is bounded by the limit in total.
+type Gate struct {
+	name           string
+	address, total int
+
+	mu                           sync.Mutex // guards all below
+	count                        int
+	counts                       map[netip.Prefix]int
+	refusedAddress, refusedTotal uint64
+}
+
+// NewGate returns a gate called name, which is its label in the metrics. A
+// zero number is no limit.
+func NewGate(name string, address, total int) *Gate {
+	return &Gate{name: name, address: address, total: total, counts: make(map[netip.Prefix]int)}
+}
+
+// Enter takes a place for addr and reports whether there was one. Each place
+// taken is given back by one Leave.
+func (g *Gate) Enter(addr netip.Addr) bool {
+	key := Key(addr)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.total > 0 && g.count >= g.total {
+		g.refusedTotal++
+		return false
+	}
+	if g.address > 0 && addr.IsValid() && g.counts[key] >= g.address {
+		g.refusedAddress++
+		return false
+	}
+	g.count++
+	g.counts[key]++
+	return true
+}
+
+// Room reports whether Enter would find a place for addr now, and counts a
+// refusal where it would not.
+func (g *Gate) Room(addr netip.Addr) bool {
+	if !g.Enter(addr) {
+		return false
+	}
+	g.Leave(addr)
+	return true
+}
+
+// Leave gives back a place that Enter took for addr.
+func (g *Gate) Leave(addr netip.Addr) {
+	key := Key(addr)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count--
+	if g.counts[key]--; g.counts[key] <= 0 {
+		delete(g.counts, key)
+	}
+}
+
+// Count is the number of places taken.
+func (g *Gate) Count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count
+}
+
+// Refusals says what was refused so far.
+func (g *Gate) Refusals() Refusals {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Refusals{Limit: g.name, Address: g.refusedAddress, Total: g.refusedTotal}
+}

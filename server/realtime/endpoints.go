@@ -1,0 +1,158 @@
+package realtime
+
+import (
+	"net/http"
+	"time"
+
+	"podium/server/answer"
+)
+
+// The statuses of the service.
+const (
+	Healthy     = "healthy"
+	Degraded    = "degraded"
+	Unavailable = "unavailable"
+)
+
+// maxAverageLatency is the average round trip, in milliseconds, from which the
+// service counts as degraded.
+const maxAverageLatency = 1000
+
+// pollInterval is how often pages without any stream should poll, in ms.
+const pollInterval = 5000
+
+// Figures say how the service does.
+type Figures struct {
+	Status  string
+	Warning string // why it is not healthy
+
+	Active, WebSocket, Polling, Streams int
+	Total, Upgraded                     uint64
+	Unhealthy                           int // stopped answering application heartbeats
+	Delivered, Received                 uint64
+	PerSecond                           float64
+	LogLength, LogLast                  uint64
+	Trimmed                             uint64
+	PingTimeouts                        uint64
+	Attempts, Recovered, Refused        uint64
+	Replayed, Dropped                   uint64
+	BytesIn, BytesOut                   uint64
+	Latency                             Latency
+	Uptime                              time.Duration
+	Started                             time.Time
+	LastHeartbeat                       int64 // ms
+}
+
+// Figures returns the figures of this moment.
+func (rt *Realtime) Figures() Figures {
+	engine, recovery := rt.io.Engine().Stats(), rt.io.Stats()
+	f := Figures{
+		Status: Healthy,
+		Active: engine.Sessions, WebSocket: engine.WebSocket.Connections, Streams: int(rt.streams.Load()),
+		Total: engine.Opened, Upgraded: engine.Upgraded,
+		Delivered: engine.Sent, Received: engine.Received, PerSecond: rt.rates.perSecond(),
+		Trimmed: rt.trimmed.Load(), PingTimeouts: rt.pingTimeouts.Load(),
+		Attempts: recovery.Attempts, Recovered: recovery.Recovered,
+		Refused:  recovery.RefusedDenied + recovery.RefusedTooMuch + recovery.RefusedUnknown,
+		Replayed: recovery.Replayed, Dropped: recovery.Dropped,
+		BytesIn: engine.WebSocket.BytesIn, BytesOut: engine.WebSocket.BytesOut,
+		Latency: rt.latency.figures(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
+		LastHeartbeat: rt.lastBeat.Load(),
+	}
+	f.Polling = max(0, f.Active-f.WebSocket)
+	first, last, err := rt.o.Store.EventRange()
+	f.LogLength, f.LogLast = last+1-first, last
+	switch {
+	case rt.state.Load() != running:
+		f.Status, f.Warning = Unavailable, "The server is shutting down."
+	case err != nil:
+		f.Status, f.Warning = Unavailable, "The event log cannot be read."
+		f.LogLength, f.LogLast = 0, 0
+	case f.Latency.Average > maxAverageLatency:
+		f.Status, f.Warning = Degraded, "Clients answer slowly: the network or the machine is overloaded."
+	}
+	return f
+}
+
+// Health answers GET /api/realtime-health.
+func (rt *Realtime) Health(w http.ResponseWriter, _ *http.Request) error {
+	f := rt.Figures()
+	status := http.StatusOK
+	if f.Status == Unavailable {
+		status = http.StatusServiceUnavailable
+	}
+	body := map[string]any{
+		"status": f.Status, "timestamp": rt.o.Now().UTC().Format(time.RFC3339), "uptime": f.Uptime.Milliseconds(),
+		"activeConnections": f.Active, "totalConnected": f.Total, "messageQueueSize": f.LogLength,
+		"averageLatency": f.Latency.Average, "lastHeartbeat": f.LastHeartbeat,
+		"metrics": map[string]any{
+			"activeConnections": f.Active, "totalConnections": f.Total, "healthyClients": f.Active - f.Unhealthy,
+			"messagesQueued": f.LogLength, "messagesDelivered": f.Delivered,
+			"heartbeatFailures": f.PingTimeouts, "reconnections": f.Recovered,
+		},
+		"config": map[string]any{
+			"heartbeatInterval": rt.o.HeartbeatInterval.Milliseconds(), "heartbeatTimeout": rt.o.HeartbeatTimeout.Milliseconds(),
+			"maxQueueSize": rt.o.MaxMissed, "enableQueueing": true, "enableHeartbeat": true,
+		},
+	}
+	if f.Status != Healthy {
+		body["warning"] = f.Warning
+	}
+	answer.JSON(w, status, body)
+	return nil
+}
+
+// Metrics answers GET /api/realtime-metrics.
+func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
+	f := rt.Figures()
+	rate := 1.0
+	if f.Attempts > 0 {
+		rate = float64(f.Recovered) / float64(f.Attempts)
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{
+		"timestamp":   rt.o.Now().UTC().Format(time.RFC3339),
+		"connections": map[string]any{"active": f.Active, "total": f.Total, "healthy": f.Active - f.Unhealthy, "unhealthy": f.Unhealthy},
+		"messages":    map[string]any{"queued": f.LogLength, "delivered": f.Delivered, "queuedTotal": f.LogLast},
+		"messaging":   map[string]any{"queueSize": f.LogLength, "totalQueued": f.LogLast, "totalDelivered": f.Delivered},
+		"performance": map[string]any{
+			"averageLatency": f.Latency.Average, "minLatency": f.Latency.Min, "maxLatency": f.Latency.Max,
+			"p95Latency": f.Latency.P95, "jitter": f.Latency.Jitter, "messagesPerSecond": f.PerSecond,
+		},
+		"reliability": map[string]any{
+			"heartbeatFailures": f.PingTimeouts, "reconnections": f.Recovered, "reconnectAttempts": f.Attempts,
+			"failureCount": f.PingTimeouts + f.Refused, "successRate": rate,
+		},
+		"uptime": map[string]any{"seconds": f.Uptime.Seconds(), "startTime": f.Started.UTC().Format(time.RFC3339)},
+	})
+	return nil
+}
+
+// Fallback answers GET /api/realtime-fallback: what a page should use.
+func (rt *Realtime) Fallback(w http.ResponseWriter, _ *http.Request) error {
+	f := rt.Figures()
+	status, mode, reason := http.StatusOK, "websocket", "The real-time service works."
+	recommendations := []string{"Connect with Socket.IO; nothing else is needed."}
+	if f.Status != Healthy {
+		mode, reason = "polling", f.Warning
+		recommendations = []string{
+			"Keep the Socket.IO connection's own reconnection running.",
+			"Meanwhile read /api/events, or /api/feed every 5 seconds with If-None-Match.",
+		}
+	}
+	if f.Status == Unavailable {
+		status = http.StatusServiceUnavailable
+	}
+	recommended := f.Status != Healthy
+	answer.JSON(w, status, map[string]any{
+		"available": f.Status != Unavailable, "degraded": f.Status == Degraded,
+		"fallbackRecommended": recommended, "fallbackMode": mode, "reason": reason, "recommendations": recommendations,
+		"alternatives": []map[string]any{
+			{"method": "polling", "interval": pollInterval, "url": "/api/feed", "recommended": recommended},
+			{"method": "server-sent-events", "url": "/api/events", "recommended": recommended && f.Status != Unavailable},
+		},
+		"degradationThreshold": map[string]any{
+			"maxQueueSize": rt.o.MaxMissed, "minHealthyConnections": 0, "maxAverageLatency": maxAverageLatency,
+		},
+	})
+	return nil
+}

@@ -1,0 +1,310 @@
+// Package realtime joins the contest to its audience: it follows the store's
+// event log and sends what it finds to everybody over Socket.IO and
+// Server-Sent Events, keeps heartbeats, and says how well all that works.
+//
+// The store's log comes in, through [Realtime.Publish] after each commit;
+// events go out to browsers. The log and the session records that recovery
+// needs stay in the store: nothing here must survive a crash.
+//
+// Only what is in the log is recovered by a client that was away. Heartbeats
+// and the notice of a shutdown are volatile: they mean something only now.
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"podium/protocol/engineio"
+	"podium/protocol/socketio"
+	"podium/protocol/websocket"
+	"podium/server/limits"
+	"podium/store"
+)
+
+// Options say how the service runs. Every field but those said to be optional
+// must be set.
+type Options struct {
+	Store *store.Store
+	// Payload makes the payload of a logged event as it leaves.
+	Payload func(event string, payload []byte) ([]byte, error)
+	// Key signs session ids; it stays the same across restarts.
+	Key []byte
+
+	HeartbeatInterval time.Duration
+	HeartbeatTimeout  time.Duration
+	MaxMissed         int           // events that a returning client is sent at most
+	MaxAge            time.Duration // age at which an event is not sent any more
+	CleanupInterval   time.Duration
+	MaxQueuedBytes    int
+	MaxPayload        int64
+	Loops             int    // optional
+	NodeID            string // optional
+	CORSOrigins       []string
+	Compress          bool
+	ShutdownGrace     time.Duration // told to clients
+
+	Addresses  *limits.Addresses
+	Handshakes *limits.Rate
+	Gate       *limits.Gate
+	Streams    *limits.Gate // Server-Sent Events
+
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Realtime is the service. It is safe for concurrent use.
+type Realtime struct {
+	o       Options
+	io      *socketio.Server
+	latency latencies
+	rates   rates
+	started time.Time
+
+	pingTimeouts atomic.Uint64
+	trimmed      atomic.Uint64
+	streams      atomic.Int64
+	sequence     atomic.Int64
+	lastBeat     atomic.Int64 // ms
+	state        atomic.Int32
+
+	heart heart
+
+	// mu guards changed, which is closed and replaced at every publication.
+	mu      sync.Mutex
+	changed chan struct{}
+
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// The states of the service.
+const (
+	running int32 = iota
+	stopping
+	stopped
+)
+
+// New makes the service and starts its heartbeats. Shutdown ends it.
+func New(o Options) *Realtime {
+	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
+	rt.heart.seen = make(map[string]time.Time)
+	engine := engineio.Options{
+		PingInterval:   o.HeartbeatInterval,
+		PingTimeout:    o.HeartbeatTimeout,
+		MaxPayload:     o.MaxPayload,
+		MaxQueuedBytes: o.MaxQueuedBytes,
+		Loops:          o.Loops,
+		NodeID:         o.NodeID,
+		AllowRequest:   rt.allow,
+		Logger:         o.Logger,
+		Observer: engineio.Observer{
+			Opened: rt.opened,
+			Closed: rt.closed,
+			Pong:   func(_ *engineio.Session, rtt time.Duration) { rt.latency.add(rtt) },
+		},
+	}
+	if len(o.CORSOrigins) > 0 {
+		engine.CORS = &engineio.CORS{Origins: o.CORSOrigins}
+	}
+	if o.Compress {
+		engine.Compression = &websocket.Compression{}
+	}
+	rt.io = socketio.NewServer(socketio.Options{
+		Engine: engine,
+		Logger: o.Logger,
+		Recovery: &socketio.Recovery{
+			Log:       eventLog{rt},
+			Sessions:  sessionStore{o.Store},
+			Key:       o.Key,
+			MaxMissed: o.MaxMissed,
+			MaxAge:    o.MaxAge,
+			Now:       o.Now,
+		},
+	})
+	rt.listen()
+	ctx, cancel := context.WithCancel(context.Background())
+	rt.cancel = cancel
+	rt.work.Go(func() { rt.beat(ctx) })
+	rt.work.Go(func() { rt.clean(ctx) })
+	rt.work.Go(func() { rt.measure(ctx) })
+	return rt
+}
+
+// Publish delivers what was committed to the log since the last time. It is
+// called after each commit that may have put something there.
+func (rt *Realtime) Publish() {
+	if err := rt.io.Publish(); err != nil {
+		// The log can be read again with the next commit; clients that come
+		// back meanwhile read it themselves.
+		rt.o.Logger.Error("publish events", "error", err)
+	}
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	close(rt.changed)
+	rt.changed = make(chan struct{})
+}
+
+// changes returns the channel that is closed at the next publication.
+func (rt *Realtime) changes() <-chan struct{} {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.changed
+}
+
+// ServeHTTP serves Socket.IO. A request for a session of another machine is
+// handed to Fly's proxy, which sends it there.
+func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if sid := r.URL.Query().Get("sid"); sid != "" && rt.o.NodeID != "" {
+		if node := engineio.NodeOf(sid); node != "" && node != rt.o.NodeID && r.Header.Get("Fly-Replay-Src") == "" {
+			w.Header().Set("Fly-Replay", "instance="+node)
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+	}
+	rt.io.ServeHTTP(w, r)
+}
+
+// errBusy is what a client is told that comes when there is no room.
+var errBusy = errors.New("Too many connections")
+
+// allow judges a handshake.
+func (rt *Realtime) allow(r *http.Request) error {
+	addr := rt.o.Addresses.Of(r)
+	if rt.o.Handshakes.Allow(addr, rt.o.Now()) > 0 || !rt.o.Gate.Room(addr) {
+		return errBusy
+	}
+	return nil
+}
+
+func (rt *Realtime) opened(s *engineio.Session) {
+	if !rt.o.Gate.Enter(rt.addressOf(s)) {
+		s.Close()
+	}
+}
+
+func (rt *Realtime) closed(s *engineio.Session, reason engineio.Reason) {
+	if reason == engineio.ReasonPingTimeout {
+		rt.pingTimeouts.Add(1)
+	}
+	rt.o.Gate.Leave(rt.addressOf(s))
+}
+
+func (rt *Realtime) addressOf(s *engineio.Session) netip.Addr {
+	q := s.Request()
+	return rt.o.Addresses.Of(&http.Request{RemoteAddr: q.Address, Header: q.Header()})
+}
+
+// clean takes off the log what no client will be sent any more.
+func (rt *Realtime) clean(ctx context.Context) {
+	ticker := time.NewTicker(rt.o.CleanupInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		n, err := rt.o.Store.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
+		rt.trimmed.Add(uint64(n))
+		if err == nil {
+			err = rt.o.Store.TrimAnswers(ctx, rt.o.Now().Add(-24*time.Hour))
+		}
+		if err != nil && ctx.Err() == nil {
+			rt.o.Logger.Warn("clean the event log", "error", err)
+		}
+	}
+}
+
+// Shutdown tells every client that the server stops, ends all connections so
+// that clients connect again, and saves their sessions. It returns when no
+// goroutine is left or ctx ended.
+func (rt *Realtime) Shutdown(ctx context.Context) error {
+	rt.state.Store(stopping)
+	notice := map[string]any{
+		"message":       "The server restarts; you will be connected again in a moment.",
+		"gracePeriod":   rt.o.ShutdownGrace.Milliseconds(),
+		"queueMessages": true,
+	}
+	err := rt.io.Of("/").Volatile().Emit("server-shutdown", notice)
+	rt.cancel()
+	rt.Publish() // wakes the event streams, which end
+	err = errors.Join(err, rt.io.Shutdown(ctx))
+	rt.work.Wait()
+	rt.state.Store(stopped)
+	return err
+}
+
+// eventLog is the store's log as Socket.IO's recovery reads it.
+type eventLog struct{ rt *Realtime }
+
+func (l eventLog) Epoch() string { return l.rt.o.Store.Epoch() }
+
+func (l eventLog) Range() (first, last uint64, err error) { return l.rt.o.Store.EventRange() }
+
+func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
+	var failed error
+	err := l.rt.o.Store.Events(after, func(e store.Event) bool {
+		if len(e.Payload) == 0 {
+			return true // what it told of was deleted
+		}
+		payload, err := l.rt.o.Payload(e.Name, e.Payload)
+		if err != nil {
+			failed = err
+			return false
+		}
+		return f(socketio.Entry{
+			Offset: e.Offset, At: time.UnixMilli(e.At), Event: e.Name, Args: []json.RawMessage{payload},
+		})
+	})
+	return errors.Join(err, failed)
+}
+
+// sessionStore keeps recovery's session records in the store.
+type sessionStore struct{ store *store.Store }
+
+// sessionData is the part of a record that the store does not look at.
+type sessionData struct {
+	Namespace string          `json:"nsp,omitempty"`
+	Rooms     []string        `json:"rooms,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+	Denied    bool            `json:"denied,omitempty"`
+}
+
+func (s sessionStore) SaveSessions(ctx context.Context, records []socketio.SessionRecord) error {
+	list := make([]store.SessionRecord, 0, len(records))
+	for _, r := range records {
+		data, err := json.Marshal(sessionData{r.Namespace, r.Rooms, r.Data, r.Denied})
+		if err != nil {
+			return fmt.Errorf("encode a session: %w", err)
+		}
+		list = append(list, store.SessionRecord{ID: r.ID, At: r.At, Data: data})
+	}
+	return s.store.SaveSessions(ctx, list)
+}
+
+func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.SessionRecord, bool, error) {
+	r, err := s.store.Session(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return socketio.SessionRecord{}, false, nil
+	}
+	if err != nil {
+		return socketio.SessionRecord{}, false, fmt.Errorf("read a session: %w", err)
+	}
+	var d sessionData
+	if err := json.Unmarshal(r.Data, &d); err != nil {
+		return socketio.SessionRecord{}, false, fmt.Errorf("decode a session: %w", err)
+	}
+	return socketio.SessionRecord{ID: id, Namespace: d.Namespace, Rooms: d.Rooms, Data: d.Data, Denied: d.Denied, At: r.At}, true, nil
+}
+
+func (s sessionStore) TrimSessions(ctx context.Context, before time.Time, keep int) error {
+	return s.store.TrimSessions(ctx, before, keep)
+}

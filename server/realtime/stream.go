@@ -1,0 +1,154 @@
+package realtime
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"podium/server/answer"
+	"podium/store"
+)
+
+const (
+	// streamComment is how often a quiet event stream is sent a comment, so
+	// that proxies keep it open and both ends notice when it broke.
+	streamComment = 15 * time.Second
+	// streamWrite is how long a write to an event stream may take.
+	streamWrite = 10 * time.Second
+	// streamBatch is how many events are read from the log at a time.
+	streamBatch = 200
+)
+
+// Stream answers GET /api/events: Server-Sent Events over the event log, for
+// pages that cannot have Socket.IO. Last-Event-ID (or ?lastEventId=) resumes,
+// also after a restart. A reader that missed more than is kept is sent the
+// event "reset", on which it reads the feed anew, and then the newest events.
+func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
+	addr := rt.o.Addresses.Of(r)
+	if rt.state.Load() != running {
+		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.")
+	}
+	if !rt.o.Streams.Enter(addr) {
+		return answer.Later(time.Second, "Too many event streams at once.")
+	}
+	defer rt.o.Streams.Leave(addr)
+	rt.streams.Add(1)
+	defer rt.streams.Add(-1)
+
+	changes := rt.changes()
+	position, reset, err := rt.resume(r)
+	if err != nil {
+		return fmt.Errorf("begin an event stream: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	s := &stream{rt: rt, w: w, control: http.NewResponseController(w)}
+	w.WriteHeader(http.StatusOK)
+	s.text("retry: 2000\n\n")
+	if reset {
+		s.text("event: reset\ndata: {}\n\n")
+	}
+	ticker := time.NewTicker(streamComment)
+	defer ticker.Stop()
+	for s.err == nil {
+		position = s.send(position)
+		s.flush()
+		if rt.state.Load() != running {
+			s.text("event: server-shutdown\ndata: {\"queueMessages\":true}\n\n")
+			s.flush()
+			return nil
+		}
+		select {
+		case <-changes:
+			changes = rt.changes()
+		case <-ticker.C:
+			s.text(": still here\n\n")
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+	return nil // the reader is gone and comes back with its last id
+}
+
+// resume finds where a stream begins.
+func (rt *Realtime) resume(r *http.Request) (position uint64, reset bool, err error) {
+	first, last, err := rt.o.Store.EventRange()
+	if err != nil {
+		return 0, false, err
+	}
+	id := r.Header.Get("Last-Event-ID")
+	if id == "" {
+		id = r.URL.Query().Get("lastEventId")
+	}
+	if id == "" {
+		return last, false, nil
+	}
+	epoch, number, _ := strings.Cut(id, ".")
+	offset, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || epoch != rt.o.Store.Epoch() || offset > last {
+		return last, true, nil
+	}
+	oldest := first - 1
+	if last-min(last, offset) > uint64(rt.o.MaxMissed) {
+		oldest = max(oldest, last-uint64(rt.o.MaxMissed))
+	}
+	return max(offset, oldest), offset < oldest, nil
+}
+
+// stream writes to one reader.
+type stream struct {
+	rt      *Realtime
+	w       http.ResponseWriter
+	control *http.ResponseController
+	err     error // of the first write that failed
+}
+
+func (s *stream) text(text string) {
+	if s.err != nil {
+		return
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(streamWrite)) // best effort
+	_, s.err = s.w.Write([]byte(text))
+}
+
+func (s *stream) flush() {
+	if s.err == nil {
+		s.err = s.control.Flush()
+	}
+}
+
+// send writes the events after a position and returns the position then.
+func (s *stream) send(position uint64) uint64 {
+	for {
+		var batch []store.Event
+		if s.err == nil {
+			s.err = s.rt.o.Store.Events(position, func(e store.Event) bool {
+				batch = append(batch, e)
+				return len(batch) < streamBatch
+			})
+		}
+		for _, e := range batch {
+			position = e.Offset
+			s.event(e)
+		}
+		if len(batch) < streamBatch || s.err != nil {
+			return position
+		}
+	}
+}
+
+func (s *stream) event(e store.Event) {
+	if len(e.Payload) == 0 {
+		return
+	}
+	payload, err := s.rt.o.Payload(e.Name, e.Payload)
+	if err != nil {
+		s.err = err
+		return
+	}
+	s.text(fmt.Sprintf("id: %s.%d\nevent: %s\ndata: %s\n\n", s.rt.o.Store.Epoch(), e.Offset, e.Name, payload))
+}

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Settings is everything that can be set about a serving Podium. Every field
+// has a flag, an environment variable and a default; `podium serve --help`
+// lists them. Flags come before the environment, the environment before a
+// .env file in the working directory.
+//
+// The struct tags are read by kong. A zero limit means "no limit" unless its
+// help says otherwise.
+type Settings struct {
+	Host           string   `env:"HOST" default:"" placeholder:"ADDRESS" group:"Listening" help:"Address to listen on; empty means every interface."`
+	Port           int      `env:"PORT" default:"3000" placeholder:"N" group:"Listening" help:"Port to listen on (${default}); 0 takes a free one."`
+	PublicURL      string   `env:"PUBLIC_URL" name:"public-url" placeholder:"URL" group:"Listening" help:"Address under which guests reach this server, for QR codes and links; found by itself when not given."`
+	TLSCert        string   `env:"TLS_CERT" name:"tls-cert" placeholder:"FILE" group:"Listening" help:"Certificate chain (PEM) to serve HTTPS with; needs --tls-key."`
+	TLSKey         string   `env:"TLS_KEY" name:"tls-key" placeholder:"FILE" group:"Listening" help:"Private key (PEM) of --tls-cert."`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" placeholder:"NETWORK" group:"Listening" help:"Networks of the proxies in front of this server, such as 127.0.0.1 or 10.0.0.0/8. Only requests that come from one of them may say in --client-address-header whom they are for. On Fly this is set by itself."`
+	AddressHeader  string   `env:"CLIENT_ADDRESS_HEADER" name:"client-address-header" default:"X-Forwarded-For" placeholder:"NAME" group:"Listening" help:"Header in which a trusted proxy names the client's address (${default}; Fly-Client-IP on Fly)."`
+
+	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
+	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" group:"Data" help:"Folder of the pictures kept on this machine (uploads in the data folder)."`
+
+	Static string `env:"STATIC_DIR" placeholder:"DIR" group:"Pages" help:"Folder of pages to serve in place of the embedded ones."`
+	Text   string `env:"TEXT" placeholder:"plain|html" enum:",plain,html" default:"" group:"Pages" help:"How captions, names, phones and category names leave this server: plain, or escaped as html for pages that put them into markup (plain with the embedded pages, html with --static)."`
+
+	AdminPassword  string        `env:"ADMIN_PASSWORD" placeholder:"SECRET" group:"Admin" help:"Password of the admin pages. Without one, a password is made at the first start and printed once."`
+	SessionAge     time.Duration `env:"SESSION_AGE" default:"168h" placeholder:"TIME" group:"Admin" help:"How long a sign-in lasts without being used (${default})."`
+	SecureCookies  bool          `env:"SECURE_COOKIES" group:"Admin" help:"Mark cookies Secure although this server cannot see that a proxy in front of it speaks TLS."`
+	SignInsAtOnce  int           `env:"SIGN_INS_AT_ONCE" default:"2" placeholder:"N" group:"Admin" help:"Passwords that are hashed at the same time; each takes 19 MiB (${default})."`
+	WinnersLimit   int           `env:"WINNERS_LIMIT" default:"2" placeholder:"N" group:"Contest" help:"Winners a category can have (${default})."`
+	Moderation     bool          `env:"MODERATION" group:"Contest" help:"Let submissions wait for approval, until an admin says otherwise on the admin page."`
+	MaxPhoto       Bytes         `env:"MAX_PHOTO" default:"10MiB" placeholder:"SIZE" group:"Contest" help:"Largest photo that is taken (${default})."`
+	IdempotencyAge time.Duration `env:"IDEMPOTENCY_AGE" default:"24h" placeholder:"TIME" group:"Contest" help:"How long the answer to a request with an Idempotency-Key is kept (${default})."`
+
+	HeartbeatInterval time.Duration `env:"HEARTBEAT_INTERVAL" default:"30s" placeholder:"TIME" group:"Real time" help:"Time between two pings to a client (${default})."`
+	HeartbeatTimeout  time.Duration `env:"HEARTBEAT_TIMEOUT" default:"15s" placeholder:"TIME" group:"Real time" help:"Time in which a client answers a ping; later it counts as gone (${default})."`
+	RecoveryMessages  int           `env:"RECOVERY_MESSAGES" default:"1000" placeholder:"N" group:"Real time" help:"Most events that a returning client is sent (${default})."`
+	RecoveryAge       time.Duration `env:"RECOVERY_AGE" default:"5m" placeholder:"TIME" group:"Real time" help:"Age at which an event is no longer sent to a returning client (${default})."`
+	CleanupInterval   time.Duration `env:"CLEANUP_INTERVAL" default:"60s" placeholder:"TIME" group:"Real time" help:"Time between two cleanings of the event log (${default})."`
+	ClientQueue       Bytes         `env:"CLIENT_QUEUE" default:"4MiB" placeholder:"SIZE" group:"Real time" help:"Bytes that may wait for one slow client; then it is disconnected and recovers (${default})."`
+	MaxPayload        Bytes         `env:"MAX_PAYLOAD" default:"1MB" placeholder:"SIZE" group:"Real time" help:"Largest message that a client may send (${default})."`
+	AllowEIO3         bool          `env:"ALLOW_EIO3" name:"allow-eio3" group:"Real time" help:"Let clients of Socket.IO 2 connect."`
+	CORSOrigins       []string      `env:"CORS_ORIGINS" name:"cors-origins" placeholder:"ORIGIN" group:"Real time" help:"Origins of pages elsewhere that may connect, such as https://example.org, or *. Pages of this server always may."`
+	EventLoops        int           `env:"EVENT_LOOPS" default:"0" placeholder:"N" group:"Real time" help:"Event loops that hold the connections; 0 chooses."`
+	Compress          bool          `env:"COMPRESS_WEBSOCKET" name:"compress-websocket" group:"Real time" help:"Compress WebSocket messages (permessage-deflate) for clients that offer it."`
+	NodeID            string        `env:"NODE_ID" placeholder:"ID" group:"Real time" help:"Name of this machine among several, carried in session ids (the machine's id on Fly)."`
+
+	CloudinaryCloudName string `env:"CLOUDINARY_CLOUD_NAME" placeholder:"NAME" group:"Pictures" help:"Cloudinary cloud that keeps the pictures; without it they are kept here."`
+	CloudinaryAPIKey    string `env:"CLOUDINARY_API_KEY" name:"cloudinary-api-key" placeholder:"KEY" group:"Pictures" help:"Cloudinary API key."`
+	CloudinaryAPISecret string `env:"CLOUDINARY_API_SECRET" name:"cloudinary-api-secret" placeholder:"SECRET" group:"Pictures" help:"Cloudinary API secret."`
+	CloudinaryURL       string `env:"CLOUDINARY_UPLOAD_PREFIX" name:"cloudinary-upload-prefix" placeholder:"URL" group:"Pictures" help:"Address of Cloudinary's upload API, for another region or a test."`
+	KeepOriginals       bool   `env:"KEEP_ORIGINALS" group:"Pictures" help:"Keep each picture also as it was sent, metadata removed."`
+	MaxPixels           int    `env:"MAX_PIXELS" default:"50000000" placeholder:"N" group:"Pictures" help:"Most pixels of a picture that is taken (${default})."`
+
+	LimitConnections        int           `env:"LIMIT_CONNECTIONS" default:"0" placeholder:"N" group:"Limits" help:"Real-time connections in total; 0 derives it from the open files that the system allows."`
+	LimitConnectionsAddress int           `env:"LIMIT_CONNECTIONS_PER_ADDRESS" name:"limit-connections-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Real-time connections of one address (${default}: 2,000 phones behind one router with two pages each, and some more)."`
+	LimitHandshakes         float64       `env:"LIMIT_HANDSHAKES" default:"4000" placeholder:"N" group:"Limits" help:"Real-time handshakes a second in total (${default})."`
+	LimitHandshakesAddress  float64       `env:"LIMIT_HANDSHAKES_PER_ADDRESS" name:"limit-handshakes-per-address" default:"1000" placeholder:"N" group:"Limits" help:"Real-time handshakes a second of one address (${default}; five seconds of it may come at once, so that 2,000 phones with two pages each are back at once after the Wi-Fi dropped)."`
+	LimitRequests           float64       `env:"LIMIT_REQUESTS" default:"10000" placeholder:"N" group:"Limits" help:"API requests a second in total (${default})."`
+	LimitRequestsAddress    float64       `env:"LIMIT_REQUESTS_PER_ADDRESS" name:"limit-requests-per-address" default:"2000" placeholder:"N" group:"Limits" help:"API requests a second of one address (${default}: each of 2,000 phones once a second)."`
+	LimitSubmissions        float64       `env:"LIMIT_SUBMISSIONS" default:"30000" placeholder:"N" group:"Limits" help:"Submissions a minute in total (${default})."`
+	LimitSubmissionsAddress float64       `env:"LIMIT_SUBMISSIONS_PER_ADDRESS" name:"limit-submissions-per-address" default:"6000" placeholder:"N" group:"Limits" help:"Submissions a minute of one address (${default}: three for each of 2,000 phones; 4,000 may come at once)."`
+	LimitUploadBytes        Bytes         `env:"LIMIT_UPLOAD_BYTES" default:"64MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of uploads that are worked on at the same time; others wait (${default})."`
+	LimitEvents             float64       `env:"LIMIT_EVENTS" default:"100" placeholder:"N" group:"Limits" help:"Events a second that one socket may send (${default})."`
+	LimitRooms              int           `env:"LIMIT_ROOMS" default:"100" placeholder:"N" group:"Limits" help:"Rooms that one socket may be in (${default})."`
+	LimitSignIns            float64       `env:"LIMIT_SIGN_INS" default:"60" placeholder:"N" group:"Limits" help:"Wrong passwords a minute in total, before every further try of an address that failed before waits (${default})."`
+	HeaderTimeout           time.Duration `env:"HEADER_TIMEOUT" default:"10s" placeholder:"TIME" group:"Limits" help:"Time in which a request's header arrives (${default})."`
+	MaxHeader               Bytes         `env:"MAX_HEADER" default:"16KiB" placeholder:"SIZE" group:"Limits" help:"Largest request header (${default})."`
+
+	Backups        string        `env:"BACKUPS_DIR" placeholder:"DIR|URL" group:"Backups" help:"Where backups go: a folder or a bucket such as s3://name?region=… (backups in the data folder)."`
+	BackupInterval time.Duration `env:"BACKUP_INTERVAL" default:"15m" placeholder:"TIME" group:"Backups" help:"Time between two backups while there is something new; 0 makes none (${default})."`
+	BackupKeep     int           `env:"BACKUP_KEEP" default:"24" placeholder:"N" group:"Backups" help:"Newest backups that are kept (${default})."`
+	BackupKeepDays int           `env:"BACKUP_KEEP_DAYS" default:"14" placeholder:"N" group:"Backups" help:"Days of which one backup each is kept (${default})."`
+
+	MetricsAddress string        `env:"METRICS_ADDRESS" placeholder:"HOST:PORT" group:"Observing" help:"Address of its own for Prometheus's /metrics; off when empty (admins find it on the main address)."`
+	LogLevel       string        `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Observing" help:"Least important log lines that are written: debug, info, warn, error (${default})."`
+	LogFormat      string        `env:"LOG_FORMAT" default:"text" enum:"text,json" placeholder:"text|json" group:"Observing" help:"Form of log lines (${default})."`
+	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" default:"10s" placeholder:"TIME" group:"Observing" help:"Most time that requests in flight have at a stop (${default})."`
+}
+
+// EscapesText reports whether text leaves the server escaped for HTML.
+func (s *Settings) EscapesText() bool {
+	if s.Text == "" {
+		return s.Static != ""
+	}
+	return s.Text == "html"
+}
+
+// UploadsDir is the folder of pictures kept on this machine.
+func (s *Settings) UploadsDir() string {
+	if s.Uploads != "" {
+		return s.Uploads
+	}
+	return filepath.Join(s.Data, "uploads")
+}
+
+// BackupsDest is the folder or bucket URL that backups go to.
+func (s *Settings) BackupsDest() string {
+	if s.Backups != "" {
+		return s.Backups
+	}
+	return filepath.Join(s.Data, "backups")
+}
+
+// Validate reports settings that cannot be meant, each with a sentence.
+// kong calls it after parsing.
+func (s *Settings) Validate() error {
+	var errs []error
+	reject := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Port < 0 || s.Port > 65535 {
+		reject("--port must be between 0 and 65535, not %d", s.Port)
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		reject("--tls-cert and --tls-key belong together")
+	}
+	if _, err := s.proxies(); err != nil {
+		errs = append(errs, err)
+	}
+	if s.PublicURL != "" {
+		if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			reject("--public-url must be a whole address such as https://contest.example.org, not %q", s.PublicURL)
+		}
+	}
+	if s.Static != "" {
+		if info, err := os.Stat(s.Static); err != nil || !info.IsDir() {
+			reject("--static %s is no folder that can be read", s.Static)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"heartbeat-interval": s.HeartbeatInterval, "heartbeat-timeout": s.HeartbeatTimeout,
+		"recovery-age": s.RecoveryAge, "cleanup-interval": s.CleanupInterval,
+		"session-age": s.SessionAge, "header-timeout": s.HeaderTimeout,
+	} {
+		if d <= 0 {
+			reject("--%s must be more than nothing, not %s", name, d)
+		}
+	}
+	if s.WinnersLimit < 1 {
+		reject("--winners-limit must be at least 1, not %d", s.WinnersLimit)
+	}
+	if s.MaxPhoto < 1 {
+		reject("--max-photo must be more than nothing")
+	}
+	return errors.Join(errs...)
+}
+
+// proxies parses TrustedProxies. A bare address is a network of its own.
+func (s *Settings) proxies() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range s.TrustedProxies {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		if a, err := netip.ParseAddr(text); err == nil {
+			list = append(list, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
+}
+
+// listenAddress joins host and port.
+func (s *Settings) listenAddress() string {
+	return net.JoinHostPort(strings.Trim(s.Host, "[]"), fmt.Sprint(s.Port))
+}
