@@ -31,6 +31,8 @@ type Settings struct {
 	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
 	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" group:"Data" help:"Folder of the pictures kept on this machine (uploads in the data folder)."`
 
+	RunAs string `env:"RUN_AS" name:"run-as" placeholder:"UID:GID" group:"Data" help:"When started as root: give the data folder to this user and group and become it."`
+
 	Static string `env:"STATIC_DIR" placeholder:"DIR" group:"Pages" help:"Folder of pages to serve in place of the embedded ones."`
 	Text   string `env:"TEXT" placeholder:"plain|html" enum:",plain,html" default:"" group:"Pages" help:"How captions, names, phones and category names leave this server: plain, or escaped as html for pages that put them into markup (plain with the embedded pages, html with --static)."`
 

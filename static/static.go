@@ -20,6 +20,19 @@ import (
 //go:embed *.html *.css *.js *.svg *.webmanifest css js client
 var files embed.FS
 
+// ClientVersion is the version of the Socket.IO browser client that belongs into client/, and that browsers are sent to a
+// CDN for where it was not copied there.
+const ClientVersion = "4.8.4"
+
+// Client returns the folder of the Socket.IO browser client. It is safe for concurrent use and never changes.
+func Client() fs.FS {
+	sub, err := fs.Sub(files, "client")
+	if err != nil {
+		panic(err) // the name is a constant that is valid
+	}
+	return sub
+}
+
 // Files returns the embedded tree. Its paths are the addresses of the files without the leading slash. It is safe for
 // concurrent use and never changes.
 func Files() fs.FS { return files }

@@ -25,6 +25,9 @@ func open(t testing.TB, path string) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if found, err := s.Check(); err != nil || len(found) > 0 {
+			t.Errorf("check: %v %v", found, err)
+		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -351,6 +354,9 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 			if s, err = store.Open(path, store.Options{NoSync: true}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if found, err := s.Check(); err != nil || len(found) > 0 {
+			t.Fatalf("step %d: %v %v", step, found, err)
 		}
 		for c, want := range model {
 			list, _, err := s.Submissions(c, store.Query{})

@@ -22,6 +22,8 @@ var (
 	ErrBusy = errors.New("too many sign-ins at once")
 	// ErrFixed means that the password is set outside and cannot be changed here.
 	ErrFixed = errors.New("the password is set by ADMIN_PASSWORD")
+	// ErrLength means that a new password is too short or too long.
+	ErrLength = errors.New("a password has between 8 and 1024 characters")
 	// ErrNoSession means that there is no session or token with that id.
 	ErrNoSession = errors.New("no such session")
 )

@@ -261,7 +261,7 @@ func (a *Admin) ChangePassword(ctx context.Context, current, password, keep stri
 		return ErrFixed
 	}
 	if len(password) < minPassword || len(password) > maxPassword {
-		return fmt.Errorf("a password has between %d and %d characters", minPassword, maxPassword)
+		return ErrLength
 	}
 	if err := a.attempt(ctx, current, from); err != nil {
 		return err

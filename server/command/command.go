@@ -1,18 +1,81 @@
 // Package command is Podium's command line: one file a command.
 //
 // Arguments come in; a server, a file or a sentence goes out, and an exit
-// code: 0 for success, 1 for a failure, 2 for words the command line does not
-// know.
+// code: 0 for success, 1 for a failure, 2 for words that the command line does
+// not know. Flags come before the environment, and the environment before a
+// .env file in the working directory.
 package command
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/joho/godotenv"
 )
 
-// Run executes the command that args name and returns its exit code. It
-// writes what it did to stdout and what went wrong to stderr.
+// The exit codes.
+const (
+	exitSuccess = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// commands are all commands, as kong reads them.
+type commands struct {
+	Serve  serveCommand  `cmd:"" default:"withargs" help:"Serve the contest (also without a command)."`
+	Backup backupCommand `cmd:"" help:"Write a consistent copy of the contest's data."`
+	Check  checkCommand  `cmd:"" help:"Check that the contest's data can be read."`
+	Token  tokenCommand  `cmd:"" help:"Make a token with which scripts sign in."`
+}
+
+// output is where commands write.
+type output struct{ stdout, stderr io.Writer }
+
+// Run executes the command that args name and returns its exit code. It writes
+// what it did to stdout and what went wrong to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
-	fmt.Fprintln(stderr, "podium: no command is built in yet")
-	return 2
+	// A .env file sets only what the environment does not.
+	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(stderr, "podium: read .env: %v\n", err)
+		return exitUsage
+	}
+	exit := -1
+	var all commands
+	parser, err := kong.New(&all,
+		kong.Name("podium"),
+		kong.Description("A live photo contest: people submit photos from their phones, everybody watches the feed, admins announce the winners."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		fmt.Fprintf(stderr, "podium: %v\n", err)
+		return exitUsage
+	}
+	chosen, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit // --help was answered
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "podium: %v\npodium --help lists the commands and settings.\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The second signal finds nobody listening and ends the process at once.
+	context.AfterFunc(ctx, stop)
+	chosen.BindTo(ctx, (*context.Context)(nil))
+	if err := chosen.Run(output{stdout, stderr}); err != nil {
+		fmt.Fprintf(stderr, "podium: %v\n", explain(err))
+		return exitFailure
+	}
+	return exitSuccess
 }

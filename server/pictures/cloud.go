@@ -171,3 +171,25 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 	p.o.Published()
 	return nil
 }
+
+// CloudState is how Cloudinary does, for the dashboard.
+type CloudState struct {
+	Configured bool   `json:"configured"`
+	State      string `json:"state"`   // closed (it works), open or half-open; "" when not configured
+	Waiting    int    `json:"waiting"` // pictures that are to be sent
+	Uploads    uint64 `json:"uploads"`
+	Failures   uint64 `json:"failures"`
+}
+
+// CloudState returns how Cloudinary does.
+func (p *Pictures) CloudState() CloudState {
+	if p.o.Cloud == nil {
+		return CloudState{}
+	}
+	state := CloudState{Configured: true, State: p.o.Cloud.State()}
+	state.Uploads, state.Failures = p.o.Cloud.Counts()
+	if _, all, err := p.o.Store.Transfers(0); err == nil {
+		state.Waiting = all
+	}
+	return state
+}

@@ -1,0 +1,108 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"podium/server"
+	"podium/server/answer"
+)
+
+// socketName is the local socket in the data folder through which commands ask
+// the running server, because it alone has the data file open. Only the user
+// who owns the folder reaches it.
+const socketName = "control.sock"
+
+// errNoServer means that no server serves the data folder.
+var errNoServer = errors.New("no server is running on this data folder")
+
+// serveControl answers commands until ctx ends.
+func serveControl(ctx context.Context, s *server.Server, data string) error {
+	path := filepath.Join(data, socketName)
+	// The data file's lock is ours, so a socket that is there is a dead server's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove an old socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("listen on the local socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(fmt.Errorf("protect the local socket: %w", err), l.Close())
+	}
+	srv := &http.Server{Handler: controlRoutes(s), ReadHeaderTimeout: 5 * time.Second}
+	go srv.Serve(l)
+	context.AfterFunc(ctx, func() { srv.Close() })
+	return nil
+}
+
+// controlRoutes are what commands can ask of a running server.
+func controlRoutes(s *server.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.Store().WriteTo(w); err != nil {
+			panic(http.ErrAbortHandler) // the copy breaks off, and the reader sees that
+		}
+	})
+	mux.HandleFunc("GET /check", func(w http.ResponseWriter, r *http.Request) {
+		found, err := s.Store().Check()
+		if err != nil {
+			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
+			return
+		}
+		answer.JSON(w, http.StatusOK, found)
+	})
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		var body tokenRequest
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			answer.Because(err, http.StatusBadRequest, "malformed request").Write(w)
+			return
+		}
+		token, err := s.MakeToken(body.Label, body.Age)
+		if err != nil {
+			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
+			return
+		}
+		answer.JSON(w, http.StatusOK, map[string]string{"token": token})
+	})
+	return mux
+}
+
+// ask sends a request to the server that serves the data folder. It returns
+// errNoServer where there is none.
+func ask(ctx context.Context, data, method, path, body string) (io.ReadCloser, error) {
+	socket := filepath.Join(data, socketName)
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://podium"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoServer, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
+		var failure struct{ Error string }
+		if err := json.NewDecoder(res.Body).Decode(&failure); err != nil {
+			return nil, fmt.Errorf("the running server answered %s", res.Status)
+		}
+		return nil, errors.New(failure.Error)
+	}
+	return res.Body, nil
+}

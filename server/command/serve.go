@@ -1,0 +1,89 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/mdp/qrterminal/v3"
+	"golang.org/x/term"
+
+	"podium/server"
+	"podium/store"
+)
+
+// serveCommand serves the contest.
+type serveCommand struct {
+	server.Settings
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, out output) error {
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	log := newLogger(out.stderr, c.LogFormat, level)
+	if err := c.DropPrivileges(); err != nil {
+		return err
+	}
+	server.SetMemory()
+	s, err := server.New(c.Settings, log, level)
+	if err != nil {
+		return err
+	}
+	l, err := s.Listen()
+	if err != nil {
+		return errors.Join(err, s.Abandon())
+	}
+	if err := serveControl(ctx, s, c.Data); err != nil {
+		log.Warn("commands cannot reach this server", "error", err)
+	}
+	c.greet(out, s, l)
+	return s.Run(ctx, l)
+}
+
+// greet prints the address to open; on a terminal also a code for phones.
+func (c *serveCommand) greet(out output, s *server.Server, l net.Listener) {
+	addresses := s.Addresses(l)
+	if s.Password != "" {
+		fmt.Fprintf(out.stdout, "The admin password is %s (shown only now; set ADMIN_PASSWORD to choose one)\n", s.Password)
+	}
+	fmt.Fprintf(out.stdout, "Podium is ready: %s\n", addresses[len(addresses)-1])
+	if len(addresses) < 2 {
+		return
+	}
+	fmt.Fprintln(out.stdout, "Phones in the same network open:")
+	for _, a := range addresses[:len(addresses)-1] {
+		fmt.Fprintln(out.stdout, "  "+a)
+	}
+	if f, ok := out.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		qrterminal.GenerateHalfBlock(addresses[0], qrterminal.M, out.stdout)
+	}
+}
+
+func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// explain makes an error that people meet into a sentence that helps.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return fmt.Errorf("%w.\nStop the other Podium, or choose another folder with --data", err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w.\nAnother program uses that port; choose another one with --port", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w.\nThis user may not do that; choose a port above 1023 or another folder", err)
+	}
+	return err
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// memoryLimit is how many bytes the process may use, by GOMEMLIMIT or the
+// control group, or 0 where nothing limits it.
+func memoryLimit() int64 {
+	const unlimited = 1 << 60
+	limit := debug.SetMemoryLimit(-1)
+	for _, name := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && n > 0 {
+			limit = min(limit, n)
+		}
+	}
+	if os.Getenv("FLY_VM_MEMORY_MB") != "" {
+		if n, err := strconv.ParseInt(os.Getenv("FLY_VM_MEMORY_MB"), 10, 64); err == nil && n > 0 {
+			limit = min(limit, n<<20)
+		}
+	}
+	if limit >= unlimited {
+		return 0
+	}
+	return limit
+}
+
+// SetMemory tells the garbage collector how much memory the machine gives: it
+// collects earlier near the limit, and less often far from it. What the
+// environment says with GOMEMLIMIT or GOGC stands.
+func SetMemory() {
+	limit := memoryLimit()
+	if limit == 0 || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetMemoryLimit(limit * 85 / 100)
+}
+
+// pictureBudget is how much of the memory decoding pictures may use.
+func pictureBudget(limit int64) int64 {
+	if limit == 0 {
+		return 1 << 30
+	}
+	return max(64<<20, limit/2)
+}
+
+// connectionLimit is how many connections there may be: what the settings say,
+// or nine tenths of the files that the process may open.
+func (s *Settings) connectionLimit() int {
+	if s.LimitConnections > 0 {
+		return s.LimitConnections
+	}
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur > 1<<24 {
+		return 1 << 20
+	}
+	return int(files.Cur) * 9 / 10
+}
+
+// firstActivated is the number of the first socket that systemd hands over
+// (sd_listen_fds(3)).
+const firstActivated = 3
+
+// activated returns the listening socket that systemd hands over, or nil.
+func activated() (net.Listener, error) {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") != "1" {
+		return nil, nil
+	}
+	f := os.NewFile(firstActivated, "systemd")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("take the socket from systemd: %w", err)
+	}
+	return l, nil
+}
+
+// DropPrivileges gives the data folder to the user and group "uid:gid" and
+// becomes it for good. It does nothing where the process is not root: a
+// container starts as root only because its volume is mounted owned by root.
+func (s *Settings) DropPrivileges() error {
+	if s.RunAs == "" || os.Getuid() != 0 {
+		return nil
+	}
+	user, group, _ := strings.Cut(s.RunAs, ":")
+	uid, err := strconv.Atoi(user)
+	if err != nil {
+		return fmt.Errorf("--run-as %q is not uid:gid", s.RunAs)
+	}
+	gid, err := strconv.Atoi(group)
+	if err != nil {
+		return fmt.Errorf("--run-as %q is not uid:gid", s.RunAs)
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	if err := chownAll(s.Data, uid, gid); err != nil {
+		return err
+	}
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("leave root's groups: %w", err)
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return fmt.Errorf("become group %d: %w", gid, err)
+	}
+	if err := syscall.Setuid(uid); err != nil {
+		return fmt.Errorf("become user %d: %w", uid, err)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package observe
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"podium/server/answer"
+	"podium/server/realtime"
+	"podium/store"
+)
+
+const (
+	// historyStep is the time between two points of the charts.
+	historyStep = 10 * time.Second
+	// historyLength is how many there are: an hour.
+	historyLength = 360
+)
+
+// point is the state at one moment.
+type point struct {
+	connections, delivered int
+	average, p95           float64 // ms
+	submissions, errors    int
+	heap                   uint64
+}
+
+// history is the last hour.
+type history struct {
+	mu     sync.Mutex // guards the fields below
+	points []point    // oldest first
+	end    time.Time
+}
+
+// record notes a point every step.
+func (ob *Observer) record(ctx context.Context) {
+	ticker := time.NewTicker(historyStep)
+	defer ticker.Stop()
+	var before totals
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			before = ob.note(before)
+		}
+	}
+}
+
+// totals are counters that grow, of which the charts show the steps.
+type totals struct {
+	delivered, errors uint64
+	submissions       int
+	known             bool
+}
+
+func (ob *Observer) note(before totals) totals {
+	f := ob.o.Realtime.Figures()
+	counts, err := ob.o.Store.Counts()
+	if err != nil {
+		return before
+	}
+	now := totals{f.Delivered, ob.failed[0].Load() + ob.failed[1].Load(), counts.Total(), true}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	p := point{connections: f.Active, average: f.Latency.Average, p95: f.Latency.P95, heap: m.HeapAlloc}
+	if before.known {
+		p.delivered = int(now.delivered - before.delivered)
+		p.errors = int(now.errors - before.errors)
+		p.submissions = max(0, now.submissions-before.submissions)
+	}
+	ob.history.mu.Lock()
+	defer ob.history.mu.Unlock()
+	ob.history.points = append(ob.history.points, p)
+	if extra := len(ob.history.points) - historyLength; extra > 0 {
+		ob.history.points = ob.history.points[extra:]
+	}
+	ob.history.end = ob.o.Now()
+	return now
+}
+
+// series are the points as columns.
+func (h *history) series() map[string]any {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	column := func(value func(point) any) []any {
+		out := make([]any, 0, len(h.points))
+		for _, p := range h.points {
+			out = append(out, value(p))
+		}
+		return out
+	}
+	var end int64
+	if !h.end.IsZero() {
+		end = h.end.UnixMilli()
+	}
+	return map[string]any{
+		"step": historyStep.Seconds(), "end": end,
+		"connections":    column(func(p point) any { return p.connections }),
+		"delivered":      column(func(p point) any { return p.delivered }),
+		"latencyAverage": column(func(p point) any { return p.average }),
+		"latencyP95":     column(func(p point) any { return p.p95 }),
+		"submissions":    column(func(p point) any { return p.submissions }),
+		"errors":         column(func(p point) any { return p.errors }),
+		"heap":           column(func(p point) any { return p.heap }),
+	}
+}
+
+// lastHour is how many submissions the charts show.
+func (h *history) lastHour() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, p := range h.points {
+		n += p.submissions
+	}
+	return n
+}
+
+// Dashboard answers GET /api/dashboard.
+func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
+	f := ob.o.Realtime.Figures()
+	counts, err := ob.o.Store.Counts()
+	if err != nil {
+		return err
+	}
+	stats, err := ob.o.Store.Stats()
+	if err != nil {
+		return err
+	}
+	byCategory, byStatus := map[string]int{}, map[store.Status]int{}
+	for category, statuses := range counts {
+		for status, n := range statuses {
+			byCategory[category] += n
+			byStatus[status] += n
+		}
+	}
+	var limited uint64
+	for _, r := range ob.o.Refusals() {
+		limited += r.Address + r.Total
+	}
+	free, total := diskSpace(ob.o.DataDir)
+	m := memory()
+	answer.JSON(w, http.StatusOK, map[string]any{
+		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(),
+		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
+		"connections": map[string]any{
+			"active": f.Active, "total": f.Total, "websocket": f.WebSocket, "polling": f.Polling, "sse": f.Streams,
+		},
+		"messages": map[string]any{
+			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "dropped": f.Dropped,
+		},
+		"latency":    f.Latency,
+		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},
+		"submissions": map[string]any{
+			"total": counts.Total(), "approved": byStatus[store.Approved], "waiting": byStatus[store.Waiting],
+			"hidden": byStatus[store.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
+		},
+		"errors": map[string]any{
+			"http5xx": ob.failed[1].Load(), "http4xx": ob.failed[0].Load(), "rateLimited": limited, "pingTimeouts": f.PingTimeouts,
+		},
+		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"]},
+		"disk":       map[string]any{"free": free, "total": total, "database": stats.FileBytes, "uploads": ob.uploadsBytes()},
+		"backups":    map[string]any{"count": 0, "last": nil, "failures": 0},
+		"cloudinary": ob.o.Pictures.CloudState(),
+		"series":     ob.history.series(),
+	})
+	return nil
+}
+
+// status is the server's, by the words of the real-time service.
+func (ob *Observer) status(f realtime.Figures) string {
+	if ob.unready() != "" {
+		return realtime.Unavailable
+	}
+	if ob.warning() != "" {
+		return realtime.Degraded
+	}
+	return f.Status
+}
+
+// reasons say in sentences what is wrong.
+func (ob *Observer) reasons(f realtime.Figures) []string {
+	list := []string{}
+	for _, sentence := range []string{ob.unready(), ob.warning(), f.Warning} {
+		if sentence != "" {
+			list = append(list, sentence)
+		}
+	}
+	return list
+}

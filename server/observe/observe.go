@@ -1,0 +1,273 @@
+// Package observe says how the server does: to Fly's health checks, to
+// Prometheus, and to the admin's dashboard.
+//
+// Figures of the other rooms come in, read when somebody asks; JSON and
+// Prometheus's text go out. None of it names a person: names, phone numbers,
+// addresses and sessions are no figures.
+package observe
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"podium/server/admin"
+	"podium/server/answer"
+	"podium/server/limits"
+	"podium/server/pictures"
+	"podium/server/realtime"
+	"podium/store"
+)
+
+// Options are the rooms that are observed. Every field must be set.
+type Options struct {
+	Store    *store.Store
+	Realtime *realtime.Realtime
+	Admin    *admin.Admin
+	Pictures *pictures.Pictures
+	DataDir  string
+	Refusals func() []limits.Refusals
+	Level    *slog.LevelVar
+	Now      func() time.Time
+}
+
+// Observer answers for the state of the server. It is safe for concurrent use.
+type Observer struct {
+	o       Options
+	started time.Time
+	state   atomic.Int32
+	failed  [2]atomic.Uint64 // answers of 4xx and 5xx
+	history history
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// The states of the server.
+const (
+	starting int32 = iota
+	ready
+	stopping
+)
+
+// New begins to observe. Close ends it.
+func New(o Options) *Observer {
+	ob := &Observer{o: o, started: o.Now()}
+	ctx, cancel := context.WithCancel(context.Background())
+	ob.cancel = cancel
+	ob.work.Go(func() { ob.record(ctx) })
+	return ob
+}
+
+// Close ends the recording.
+func (ob *Observer) Close() {
+	ob.cancel()
+	ob.work.Wait()
+}
+
+// Ready says that requests are served.
+func (ob *Observer) Ready() { ob.state.Store(ready) }
+
+// Stopping says that the server shuts down.
+func (ob *Observer) Stopping() { ob.state.Store(stopping) }
+
+// Failed counts an answer that was an error.
+func (ob *Observer) Failed(status int) {
+	if status >= 500 {
+		ob.failed[1].Add(1)
+	} else if status >= 400 {
+		ob.failed[0].Add(1)
+	}
+}
+
+// categoryCount is a row of the health's winners.
+type categoryCount struct {
+	Category string `json:"category"`
+	Count    int    `json:"count"`
+}
+
+// Health answers GET /health: the process is alive.
+func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
+	body := map[string]any{
+		"status": "healthy", "timestamp": ob.o.Now().UTC().Format(time.RFC3339),
+		"uptime": ob.o.Now().Sub(ob.started).Seconds(), "memory": memory(),
+		"categories": 0, "submissions": 0, "winners": []categoryCount{},
+	}
+	// A store that cannot be read is /ready's to tell: the process lives.
+	if categories, err := ob.o.Store.Categories(); err == nil {
+		body["categories"] = len(categories)
+		if picks, err := ob.o.Store.Winners(); err == nil {
+			rows := make([]categoryCount, 0, len(categories))
+			for _, c := range categories {
+				rows = append(rows, categoryCount{c.ID, len(picks[c.ID])})
+			}
+			body["winners"] = rows
+		}
+	}
+	if counts, err := ob.o.Store.Counts(); err == nil {
+		body["submissions"] = counts.Total()
+	}
+	answer.JSON(w, http.StatusOK, body)
+	return nil
+}
+
+// Readiness answers GET /ready: whether requests should be sent here.
+func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
+	body, status := map[string]any{"ready": true}, http.StatusOK
+	if reason := ob.unready(); reason != "" {
+		body, status = map[string]any{"ready": false, "reason": reason}, http.StatusServiceUnavailable
+	} else if warning := ob.warning(); warning != "" {
+		body["warning"] = warning
+	}
+	answer.JSON(w, status, body)
+	return nil
+}
+
+// unready says why no requests should be sent here, or "".
+func (ob *Observer) unready() string {
+	switch ob.state.Load() {
+	case starting:
+		return "The server is starting."
+	case stopping:
+		return "The server is shutting down."
+	}
+	if _, err := ob.o.Store.Categories(); err != nil {
+		return "The contest's data cannot be read."
+	}
+	if f := ob.o.Realtime.Figures(); f.Status == realtime.Unavailable {
+		return f.Warning
+	}
+	return ""
+}
+
+// fullBelow is the free space, in bytes, below which a warning is given.
+const fullBelow = 64 << 20
+
+// warning says what an operator should do something about, or "".
+func (ob *Observer) warning() string {
+	if stats, err := ob.o.Store.Stats(); err == nil && errors.Is(stats.LastError, store.ErrFull) || err == nil && isFull(stats.LastError) {
+		return "The disk is full: nothing new can be stored. Readers are served."
+	}
+	if free, _ := diskSpace(ob.o.DataDir); free < fullBelow {
+		return "The disk is nearly full: soon nothing new can be stored."
+	}
+	return ""
+}
+
+func isFull(err error) bool {
+	return err != nil && (errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error()))
+}
+
+// Metrics answers GET /api/metrics.
+func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
+	counts, err := ob.o.Store.Counts()
+	if err != nil {
+		return err
+	}
+	spans, err := ob.o.Store.Spans()
+	if err != nil {
+		return err
+	}
+	picks, err := ob.o.Store.Winners()
+	if err != nil {
+		return err
+	}
+	stats, err := ob.o.Store.Stats()
+	if err != nil {
+		return err
+	}
+	type category struct {
+		Count  int   `json:"count"`
+		Oldest int64 `json:"oldest"`
+		Newest int64 `json:"newest"`
+	}
+	byCategory := make(map[string]category)
+	for id, statuses := range counts {
+		n := 0
+		for _, k := range statuses {
+			n += k
+		}
+		byCategory[id] = category{n, spans[id].Oldest, spans[id].Newest}
+	}
+	winners := 0
+	for _, ids := range picks {
+		winners += len(ids)
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{
+		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(), "memory": memory(),
+		"submissions": map[string]any{"total": counts.Total(), "byCategory": byCategory},
+		"winners":     map[string]any{"total": winners, "byCategory": picks},
+		"dataFile":    map[string]any{"size": stats.FileBytes, "used": stats.UsedBytes},
+		"persistence": map[string]any{
+			"commits": stats.Commits, "changes": stats.Changes, "failures": stats.Failures,
+			"backups": 0, "lastBackup": nil,
+		},
+	})
+	return nil
+}
+
+// memory are the process's bytes, by the names that old dashboards know.
+func memory() map[string]uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return map[string]uint64{
+		"rss": residentBytes(), "heapTotal": m.HeapSys, "heapUsed": m.HeapAlloc, "external": m.Sys - m.HeapSys,
+	}
+}
+
+// residentBytes is the memory that the process holds, or 0 where the system
+// does not say.
+func residentBytes() uint64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(data))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseUint(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize())
+}
+
+// diskSpace is what is free and what there is in all where dir is, in bytes.
+func diskSpace(dir string) (free, total uint64) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 1 << 62, 1 << 62
+	}
+	return s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize)
+}
+
+// folderBytes is the size of the files in a folder.
+func folderBytes(dir string) int64 {
+	var n int64
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return n
+		}
+	}
+	return n
+}
+
+// uploadsBytes is the size of the pictures on this machine.
+func (ob *Observer) uploadsBytes() int64 { return folderBytes(filepath.Join(ob.o.DataDir, "uploads")) }

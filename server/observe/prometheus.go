@@ -1,0 +1,121 @@
+package observe
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Prometheus serves the figures in Prometheus's text format.
+func (ob *Observer) Prometheus() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector{ob},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// collector reads the figures when it is asked, so that nothing is counted
+// twice and nothing is measured for nobody.
+type collector struct{ ob *Observer }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("podium_"+name, help, labels, nil)
+}
+
+// The metrics.
+var (
+	connections   = describe("connections", "Open real-time connections.", "transport")
+	handshakes    = describe("handshakes_total", "Real-time sessions ever opened.")
+	upgrades      = describe("upgrades_total", "Sessions that moved from polling to WebSocket.")
+	messages      = describe("messages_total", "Engine.IO messages.", "direction")
+	socketBytes   = describe("websocket_bytes_total", "Bytes over WebSocket.", "direction")
+	pingSeconds   = describe("ping_round_trip_seconds", "Round trip of Engine.IO pings, over the newest 1,024.", "figure")
+	pingTimeouts  = describe("ping_timeouts_total", "Sessions that did not answer a ping in time.")
+	recoveries    = describe("recoveries_total", "Sessions that came back, by outcome.", "outcome")
+	replayed      = describe("recovered_events_total", "Events sent to clients that had missed them.")
+	dropped       = describe("dropped_events_total", "Events that returning clients did not get, being beyond the limits.")
+	logOffset     = describe("log_offset", "Offset of the newest event in the log.")
+	logEvents     = describe("log_events", "Events kept in the log.")
+	submissions   = describe("submissions", "Submissions in the store.", "status")
+	commits       = describe("store_commits_total", "Transactions committed since the start.")
+	changes       = describe("store_changes_total", "Changes in those transactions.")
+	commitSeconds = describe("store_commit_seconds_total", "Time spent writing and syncing.")
+	commitErrors  = describe("store_commit_failures_total", "Transactions that failed.")
+	fileBytes     = describe("store_file_bytes", "Size of the data file.")
+	usedBytes     = describe("store_used_bytes", "Part of the data file that holds data.")
+	refusals      = describe("limit_refusals_total", "What limits refused.", "limit", "scope")
+	httpErrors    = describe("http_errors_total", "HTTP answers that were errors.", "class")
+	diskFree      = describe("disk_free_bytes", "Free space where the data is.")
+)
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	f := c.ob.o.Realtime.Figures()
+	gauge(connections, float64(f.WebSocket), "websocket")
+	gauge(connections, float64(f.Polling), "polling")
+	gauge(connections, float64(f.Streams), "sse")
+	counter(handshakes, float64(f.Total))
+	counter(upgrades, float64(f.Upgraded))
+	counter(messages, float64(f.Delivered), "out")
+	counter(messages, float64(f.Received), "in")
+	counter(socketBytes, float64(f.BytesOut), "out")
+	counter(socketBytes, float64(f.BytesIn), "in")
+	gauge(pingSeconds, f.Latency.Average/1000, "average")
+	gauge(pingSeconds, f.Latency.P95/1000, "p95")
+	gauge(pingSeconds, f.Latency.Max/1000, "max")
+	counter(pingTimeouts, float64(f.PingTimeouts))
+	counter(recoveries, float64(f.Recovered), "recovered")
+	counter(recoveries, float64(f.Refused), "refused")
+	counter(replayed, float64(f.Replayed))
+	counter(dropped, float64(f.Dropped))
+	gauge(logOffset, float64(f.LogLast))
+	gauge(logEvents, float64(f.LogLength))
+	counter(httpErrors, float64(c.ob.failed[0].Load()), "4xx")
+	counter(httpErrors, float64(c.ob.failed[1].Load()), "5xx")
+	free, _ := diskSpace(c.ob.o.DataDir)
+	gauge(diskFree, float64(free))
+	for _, r := range c.ob.o.Refusals() {
+		counter(refusals, float64(r.Address), r.Limit, "address")
+		counter(refusals, float64(r.Total), r.Limit, "total")
+	}
+	c.collectStore(gauge, counter)
+}
+
+// collectStore adds the store's figures, where it can be read.
+func (c collector) collectStore(gauge, counter func(*prometheus.Desc, float64, ...string)) {
+	if counts, err := c.ob.o.Store.Counts(); err == nil {
+		byStatus := map[string]int{"approved": 0, "waiting": 0, "hidden": 0}
+		for _, statuses := range counts {
+			for status, n := range statuses {
+				byStatus[string(status)] += n
+			}
+		}
+		for status, n := range byStatus {
+			gauge(submissions, float64(n), status)
+		}
+	}
+	stats, err := c.ob.o.Store.Stats()
+	if err != nil {
+		return
+	}
+	counter(commits, float64(stats.Commits))
+	counter(changes, float64(stats.Changes))
+	counter(commitSeconds, stats.CommitTime.Seconds())
+	counter(commitErrors, float64(stats.Failures))
+	gauge(fileBytes, float64(stats.FileBytes))
+	gauge(usedBytes, float64(stats.UsedBytes))
+}

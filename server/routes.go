@@ -1,0 +1,236 @@
+package server
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"podium/server/admin"
+	"podium/server/answer"
+	"podium/server/contest"
+)
+
+// socketPath is where Socket.IO is mounted.
+const socketPath = "/socket.io/"
+
+// routes mounts everything. Socket.IO's requests do not pass through Echo: they
+// are many, and need nothing of it.
+func (s *Server) routes() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.writeError
+	add := func(method, path string, h contest.Handler, middleware ...echo.MiddlewareFunc) {
+		e.Add(method, path, s.adapt(h), middleware...)
+		if method == http.MethodGet {
+			e.Add(http.MethodHead, path, s.adapt(h), middleware...)
+		}
+	}
+	for _, r := range s.contest.Routes() {
+		if r.Admin {
+			add(r.Method, r.Path, r.Handler, s.onlyAdmins)
+		} else {
+			add(r.Method, r.Path, r.Handler)
+		}
+	}
+	s.adminRoutes(add)
+	get := func(path string, h contest.Handler, m ...echo.MiddlewareFunc) { add(http.MethodGet, path, h, m...) }
+	get("/api/realtime-health", s.realtime.Health)
+	get("/api/realtime-metrics", s.realtime.Metrics)
+	get("/api/realtime-fallback", s.realtime.Fallback)
+	get("/api/events", s.realtime.Stream)
+	get("/api/join", s.join)
+	get("/api/join.svg", s.joinCode)
+	get("/health", s.observe.Health)
+	get("/ready", s.observe.Readiness)
+	get("/api/metrics", s.observe.Metrics, s.onlyAdmins)
+	get("/api/dashboard", s.observe.Dashboard, s.onlyAdmins)
+	get("/metrics", plain(s.observe.Prometheus()), s.onlyAdmins)
+	s.profileRoutes(get)
+	get("/uploads/:name", func(w http.ResponseWriter, r *http.Request) error {
+		return s.pictures.ServeFile(w, r, r.PathValue("name"))
+	})
+	get("/api/*", func(http.ResponseWriter, *http.Request) error { return errNoRoute })
+	get("/*", s.pages.Serve)
+	return s.around(e)
+}
+
+func (s *Server) profileRoutes(get func(string, contest.Handler, ...echo.MiddlewareFunc)) {
+	get("/debug/pprof/", plain(http.HandlerFunc(pprof.Index)), s.onlyAdmins)
+	get("/debug/pprof/profile", plain(http.HandlerFunc(pprof.Profile)), s.onlyAdmins)
+	get("/debug/pprof/trace", plain(http.HandlerFunc(pprof.Trace)), s.onlyAdmins)
+	get("/debug/pprof/:name", func(w http.ResponseWriter, r *http.Request) error {
+		pprof.Handler(r.PathValue("name")).ServeHTTP(w, r)
+		return nil
+	}, s.onlyAdmins)
+}
+
+// plain makes a handler of one that writes its errors itself.
+func plain(h http.Handler) contest.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+// adapt makes an Echo handler of a room's handler.
+func (s *Server) adapt(h contest.Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		for _, name := range c.ParamNames() {
+			r.SetPathValue(name, c.Param(name))
+		}
+		return h(c.Response(), r)
+	}
+}
+
+// around is what every request passes through.
+func (s *Server) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		if strings.HasPrefix(path, socketPath) {
+			w.Header()["X-Content-Type-Options"] = nosniff
+			if name := path[len(socketPath):]; name == "" {
+				s.realtime.ServeHTTP(w, r)
+			} else if err := s.client.Serve(w, r, name); err != nil {
+				s.fail(w, r, err)
+			}
+			return
+		}
+		s.secure(w, r)
+		if strings.HasPrefix(path, "/api/") {
+			if wait := s.limits.requests.Allow(s.addresses.Of(r), time.Now()); wait > 0 {
+				answer.Later(wait, "Too many requests; please wait a moment.").Write(w)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var nosniff = []string{"nosniff"}
+
+// secure sets the headers that hold for every answer. Pages and pictures bring
+// their own Content-Security-Policy.
+func (s *Server) secure(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["X-Content-Type-Options"] = nosniff
+	h.Set("X-Request-Id", rand.Text()[:16])
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(self), geolocation=(), microphone=(), payment=(), usb=()")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if s.addresses.Secure(r) {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// onlyAdmins lets requests with a session or a token in. A request that changes
+// something and carries a cookie must come from this site's own pages.
+func (s *Server) onlyAdmins(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		session, ok := s.admin.Authenticate(r)
+		if !ok {
+			return answer.ErrUnauthorized
+		}
+		if err := sameSite(r); err != nil {
+			return err
+		}
+		c.SetRequest(r.WithContext(admin.WithSession(r.Context(), session)))
+		return next(c)
+	}
+}
+
+// sameSite refuses requests that another site's page made a browser send.
+// Scripts send no Origin and no Sec-Fetch-Site, and pass.
+func sameSite(r *http.Request) error {
+	if r.Header.Get("Authorization") != "" {
+		return nil // no page of another site can make a browser send that
+	}
+	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+		return answer.Because(err, http.StatusForbidden, "This request came from another site.")
+	}
+	return nil
+}
+
+var errNoRoute = answer.New(http.StatusNotFound, "There is no such route.")
+
+// writeError is Echo's error handler.
+func (s *Server) writeError(err error, c echo.Context) {
+	if c.Response().Committed {
+		s.log.Debug("an answer broke off", "path", c.Path(), "error", err)
+		return
+	}
+	var framework *echo.HTTPError
+	if errors.As(err, &framework) {
+		switch framework.Code {
+		case http.StatusNotFound:
+			err = errNoRoute
+		case http.StatusMethodNotAllowed:
+			err = answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
+		default:
+			err = answer.Because(framework, framework.Code, http.StatusText(framework.Code)+".")
+		}
+	}
+	s.fail(c.Response(), c.Request(), err)
+}
+
+// fail answers with an error, and logs it where an operator should know.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var known *answer.Error
+	if !errors.As(err, &known) {
+		known = answer.Because(err, http.StatusInternalServerError, "Something went wrong on this server.")
+	}
+	s.observe.Failed(known.Status)
+	if known.Status >= 500 && r.Context().Err() == nil {
+		s.log.Error("a request failed", "method", r.Method, "route", routeOf(r.URL.Path), "status", known.Status,
+			"request", w.Header().Get("X-Request-Id"), "error", err)
+	}
+	known.Write(w)
+}
+
+// routeOf is a path without what people put into it.
+func routeOf(path string) string {
+	parts := strings.SplitN(path, "/", 4)
+	if len(parts) > 3 {
+		return strings.Join(parts[:3], "/") + "/…"
+	}
+	return path
+}
+
+// join answers GET /api/join: where phones find this server.
+func (s *Server) join(w http.ResponseWriter, r *http.Request) error {
+	addresses := s.reachable(r)
+	answer.JSON(w, http.StatusOK, map[string]any{
+		"url": addresses[0], "addresses": addresses, "reachable": !strings.Contains(addresses[0], "localhost"),
+	})
+	return nil
+}
+
+// joinCode answers GET /api/join.svg: a QR code of such an address.
+func (s *Server) joinCode(w http.ResponseWriter, r *http.Request) error {
+	addresses := s.reachable(r)
+	n, _ := strconv.Atoi(r.URL.Query().Get("address"))
+	if n < 0 || n >= len(addresses) {
+		return answer.New(http.StatusBadRequest, "There is no such address.")
+	}
+	target := strings.TrimSuffix(addresses[n], "/") + "/" + strings.TrimPrefix(r.URL.Query().Get("path"), "/")
+	if len(target) > 500 {
+		return answer.New(http.StatusBadRequest, "The address is too long for a code.")
+	}
+	svg, err := qrSVG(target)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(svg) // the client may be gone
+	return nil
+}

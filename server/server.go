@@ -1,0 +1,336 @@
+// Package server assembles Podium: it builds the rooms below it from the
+// settings, mounts them on one HTTP server, and starts and stops them in
+// order.
+//
+// Settings come in; a server that listens goes out. What a request means is
+// decided in the rooms: contest (the REST API), realtime (Socket.IO and event
+// streams), admin (who may), pages, pictures, observe (health and metrics).
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"podium/server/admin"
+	"podium/server/contest"
+	"podium/server/limits"
+	"podium/server/observe"
+	"podium/server/pages"
+	"podium/server/pictures"
+	"podium/server/realtime"
+	"podium/static"
+	"podium/store"
+)
+
+// DatabaseName is the name of the database in the data folder.
+const DatabaseName = "podium.db"
+
+// settingRealtimeKey is where the key that signs session ids is kept.
+const settingRealtimeKey = "realtime.key"
+
+// Server is a Podium that can serve.
+type Server struct {
+	settings  Settings
+	log       *slog.Logger
+	level     *slog.LevelVar
+	store     *store.Store
+	admin     *admin.Admin
+	contest   *contest.Contest
+	realtime  *realtime.Realtime
+	pictures  *pictures.Pictures
+	pages     *pages.Pages
+	client    *pages.Client
+	observe   *observe.Observer
+	addresses *limits.Addresses
+	limits    rateLimits
+
+	handler http.Handler
+	// Password is the admin password that New made, or "": the only time that it
+	// can be read.
+	Password string
+}
+
+// rateLimits are the limits that requests meet.
+type rateLimits struct {
+	requests, submissions, handshakes *limits.Rate
+	connections, streams              *limits.Gate
+	uploads                           *limits.Uploads
+}
+
+// New builds a server from its settings: it opens the store, which another
+// process must not have open, and starts the real-time service. Close ends what
+// it started. level is the level of log, changeable while the server runs.
+func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
+	settings.onFly()
+	db, err := store.Open(filepath.Join(settings.Data, DatabaseName), store.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{settings: settings, log: log, level: level, store: db}
+	if err := s.build(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// onFly takes over what Fly's environment says, where settings do not.
+func (s *Settings) onFly() {
+	machine := os.Getenv("FLY_MACHINE_ID")
+	if machine == "" {
+		return
+	}
+	if s.NodeID == "" {
+		s.NodeID = machine
+	}
+	if len(s.TrustedProxies) == 0 {
+		// Requests reach a machine through Fly's proxy only, from private networks.
+		s.TrustedProxies = []string{"172.16.0.0/12", "10.0.0.0/8", "fdaa::/16"}
+		s.AddressHeader = "Fly-Client-IP"
+	}
+	if app := os.Getenv("FLY_APP_NAME"); app != "" && s.PublicURL == "" {
+		s.PublicURL = "https://" + app + ".fly.dev"
+	}
+}
+
+// build makes the rooms, those first that the others need.
+func (s *Server) build() error {
+	proxies, err := s.settings.proxies()
+	if err != nil {
+		return err
+	}
+	s.addresses = &limits.Addresses{Proxies: proxies, Header: s.settings.AddressHeader}
+	s.limits = s.settings.limits()
+	s.admin, s.Password, err = admin.New(s.store, admin.Options{
+		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
+		FailuresPerMinute: s.settings.LimitSignIns, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.buildRealtime(); err != nil {
+		return err
+	}
+	if err := s.buildPictures(); err != nil {
+		return err
+	}
+	s.contest.Pictures = s.pictures
+	s.buildPages()
+	s.observe = observe.New(observe.Options{
+		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, DataDir: s.settings.Data,
+		Refusals: s.limits.refusals, Level: s.level, Now: time.Now,
+	})
+	s.handler = s.routes()
+	return nil
+}
+
+func (s *Server) buildRealtime() error {
+	key, err := s.realtimeKey()
+	if err != nil {
+		return err
+	}
+	set := &s.settings
+	s.contest = contest.New(contest.Options{
+		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
+		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads,
+		Published: func() { s.realtime.Publish() },
+		Allow:     func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
+		Facts: map[string]any{
+			"heartbeatInterval": set.HeartbeatInterval.Milliseconds(),
+			"recovery":          map[string]int64{"maxMessages": int64(set.RecoveryMessages), "maxAge": set.RecoveryAge.Milliseconds()},
+			"reconnect":         []int{1000, 2000, 4000, 8000, 16000, 30000},
+		},
+		Now: time.Now, Logger: s.log,
+	})
+	s.realtime = realtime.New(realtime.Options{
+		Store: s.store, Payload: s.contest.EventPayload, Key: key,
+		HeartbeatInterval: set.HeartbeatInterval, HeartbeatTimeout: set.HeartbeatTimeout,
+		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
+		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops,
+		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
+		Addresses: s.addresses, Handshakes: s.limits.handshakes, Gate: s.limits.connections, Streams: s.limits.streams,
+		Now: time.Now, Logger: s.log,
+	})
+	return nil
+}
+
+// realtimeKey returns the key that signs session ids, made at the first start:
+// sessions outlive the process because it does.
+func (s *Server) realtimeKey() ([]byte, error) {
+	key, err := s.store.Setting(settingRealtimeKey)
+	if err != nil || len(key) > 0 {
+		return key, err
+	}
+	key = make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return key, s.store.SaveSetting(settingRealtimeKey, key)
+}
+
+func (s *Server) buildPictures() error {
+	set := &s.settings
+	var cloud *pictures.Cloud
+	if set.CloudinaryCloudName != "" {
+		var err error
+		cloud, err = pictures.NewCloud(set.CloudinaryCloudName, set.CloudinaryAPIKey, set.CloudinaryAPISecret, set.CloudinaryURL)
+		if err != nil {
+			return err
+		}
+	}
+	limit := memoryLimit()
+	var err error
+	s.pictures, err = pictures.New(pictures.Options{
+		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 2<<30,
+		Cloud: cloud, Store: s.store, Published: func() { s.realtime.Publish() }, Logger: s.log,
+	})
+	return err
+}
+
+func (s *Server) buildPages() {
+	s.client = pages.NewClient(static.Client(), static.ClientVersion, s.log)
+	var files fs.FS = static.Files()
+	if s.settings.Static != "" {
+		// A root cannot be left through links either.
+		if root, err := os.OpenRoot(s.settings.Static); err == nil {
+			files = root.FS()
+		} else {
+			s.log.Error("open the folder of pages", "error", err)
+		}
+	}
+	s.pages = pages.New(files, s.client.Origin())
+}
+
+// limits makes the limits from the settings.
+func (s *Settings) limits() rateLimits {
+	second := func(address, total float64, burst int) limits.PerSecond {
+		return limits.PerSecond{Address: address, Total: total, AddressBurst: burst}
+	}
+	return rateLimits{
+		requests:    limits.NewRate("requests", second(s.LimitRequestsAddress, s.LimitRequests, 0)),
+		submissions: limits.NewRate("submissions", second(s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, int(s.LimitSubmissionsAddress*2/3))),
+		handshakes:  limits.NewRate("handshakes", second(s.LimitHandshakesAddress, s.LimitHandshakes, int(5*s.LimitHandshakesAddress))),
+		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()),
+		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
+		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytes)),
+	}
+}
+
+func (l *rateLimits) refusals() []limits.Refusals {
+	return []limits.Refusals{
+		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(),
+		l.connections.Refusals(), l.streams.Refusals(), l.uploads.Refusals(),
+	}
+}
+
+// Handler is the server's HTTP handler.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Store is the server's store.
+func (s *Server) Store() *store.Store { return s.store }
+
+// Listen takes the listening socket: one that systemd hands over, or a new one
+// at the settings' address.
+func (s *Server) Listen() (net.Listener, error) {
+	l, err := activated()
+	if l != nil || err != nil {
+		return l, err
+	}
+	l, err = net.Listen("tcp", s.settings.listenAddress())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.settings.listenAddress(), err)
+	}
+	return l, nil
+}
+
+// Run serves on l until ctx ends, and then stops in order (see stop). It
+// returns nil after a stop that was asked for.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: s.settings.HeaderTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    int(s.settings.MaxHeader),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	metrics, err := s.serveMetrics()
+	if err != nil {
+		return errors.Join(err, l.Close(), s.Close())
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if s.settings.TLSCert != "" {
+			failed <- srv.ServeTLS(l, s.settings.TLSCert, s.settings.TLSKey)
+			return
+		}
+		failed <- srv.Serve(l)
+	}()
+	s.observe.Ready()
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(srv, metrics))
+	case <-ctx.Done():
+	}
+	err = s.stop(srv, metrics)
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// serveMetrics serves Prometheus on an address of its own, where one is set.
+func (s *Server) serveMetrics() (*http.Server, error) {
+	if s.settings.MetricsAddress == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", s.settings.MetricsAddress)
+	if err != nil {
+		return nil, fmt.Errorf("listen for metrics on %s: %w", s.settings.MetricsAddress, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.observe.Prometheus())
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: s.settings.HeaderTimeout}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("serve metrics", "error", err)
+		}
+	}()
+	return srv, nil
+}
+
+// stop ends everything, in the order that loses nothing.
+func (s *Server) stop(srv, metrics *http.Server) error {
+	began := time.Now()
+	// 1. No new requests are sent here: whoever asks is told so.
+	s.observe.Stopping()
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.ShutdownGrace)
+	defer cancel()
+	// 2. Clients are told, get what was sent to them, and are let go, so that
+	// they connect again. This ends the polls and streams that the next step
+	// would wait for.
+	err := s.realtime.Shutdown(ctx)
+	// 3. Requests in flight are finished: a submission that has been read is
+	// stored and answered.
+	err = errors.Join(err, srv.Shutdown(ctx))
+	if metrics != nil {
+		err = errors.Join(err, metrics.Shutdown(ctx))
+	}
+	// 4. Last what they all write to.
+	err = errors.Join(err, s.Close())
+	s.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
+	return err
+}
+
+// Close ends what New started besides the real-time service and lets go of the
+// store. Run calls it.
+func (s *Server) Close() error {
+	s.pictures.Close()
+	s.observe.Close()
+	return s.store.Close()
+}
