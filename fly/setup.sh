@@ -69,7 +69,7 @@ else
   fi
   add_secret ADMIN_PASSWORD "${ADMIN_PASSWORD:-}"
 fi
-for name in CLOUDINARY_CLOUD_NAME CLOUDINARY_API_KEY CLOUDINARY_API_SECRET BACKUP_URL; do
+for name in CLOUDINARY_CLOUD_NAME CLOUDINARY_API_KEY CLOUDINARY_API_SECRET BACKUPS_DIR; do
   [ -z "${!name:-}" ] || add_secret "$name" "${!name}"
 done
 if [ ${#names[@]} -gt 0 ]; then

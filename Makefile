@@ -1,0 +1,62 @@
+# Podium. `make` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CLIENT := test/node_modules/socket.io-client/dist
+CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
+
+.PHONY: help run build client node test lint bench crash fuzz screenshots vuln clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: build ## build and serve with an embedded database in data/
+	@exec bin/podium serve
+
+build: client ## build bin/podium with the Socket.IO browser client inside
+	@echo "building bin/podium (the first time downloads Go modules)"
+	@CGO_ENABLED=0 go build -trimpath -o bin/podium .
+
+node: test/node_modules/.installed ## install the official clients for the tests
+test/node_modules/.installed: test/package.json test/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	@echo "installing the official Socket.IO clients from npm"
+	@npm ci --prefix test --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+client: $(addprefix static/client/,$(CLIENT_FILES)) ## copy the official browser client to where it is embedded
+# Without npm the binary is built all the same, and sends browsers to the public CDN.
+static/client/%: | maybe-node
+	@if [ -f $(CLIENT)/$* ]; then cp $(CLIENT)/$* $@; fi
+
+.PHONY: maybe-node
+maybe-node:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; \
+	else echo "npm is missing: building without the Socket.IO browser client"; fi
+
+test: lint node client ## everything: unit tests with -race, official clients, Chromium
+	@echo "testing"
+	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@echo "linting (the first time downloads staticcheck)"
+	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+
+fuzz: ## fuzz every target for FUZZTIME (10s)
+	@for d in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | sed 's/func //'); do \
+	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$d || exit 1; done; done
+
+crash: node client ## kill the server again and again under load: make crash CYCLES=1000
+	@go test -count=1 -timeout 0 -run TestNothingIsLostByKilling -v ./test -cycles=$${CYCLES:-100}
+
+vuln: ## look for known vulnerabilities
+	@go run $(GOVULNCHECK) ./...
+	@npm audit --prefix test --omit=dev
+
+clean: ## remove what was built and downloaded
+	@rm -rf bin test/node_modules $(addprefix static/client/,$(CLIENT_FILES))

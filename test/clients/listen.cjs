@@ -1,0 +1,32 @@
+// Connects one official client and prints what happens, one JSON object a line:
+//   node listen.cjs PACKAGE URL TRANSPORTS
+// PACKAGE is a folder of node_modules; TRANSPORTS is "default" or a list such as "polling,websocket".
+// A line on standard input is a command: "drop" cuts the connection below Socket.IO, "quit" ends.
+const [, , name, url, transports] = process.argv;
+const io = require(name);
+const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+const options = { reconnectionDelay: 50, reconnectionDelayMax: 200, timeout: 5000, forceNew: true };
+if (transports !== "default") options.transports = transports.split(",");
+const socket = (io.io || io)(url, options);
+
+socket.on("connect", () => {
+  say({ type: "connect", id: socket.id, recovered: socket.recovered === true, transport: socket.io.engine.transport.name });
+  socket.io.engine.on("upgrade", (transport) => say({ type: "upgrade", transport: transport.name }));
+});
+socket.on("disconnect", (reason) => say({ type: "disconnect", reason }));
+for (const event of ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "server-shutdown"]) {
+  socket.on(event, (payload) => say({ type: "event", event, payload }));
+}
+
+let rest = "";
+process.stdin.on("data", (data) => {
+  rest += data;
+  const lines = rest.split("\n");
+  rest = lines.pop();
+  for (const line of lines) {
+    if (line === "drop") socket.io.engine.close();
+    if (line === "quit") process.exit(0);
+  }
+});
+process.stdin.on("end", () => process.exit(0));
