@@ -55,9 +55,30 @@ func (s *Server) routes() http.Handler {
 	get("/uploads/:name", func(w http.ResponseWriter, r *http.Request) error {
 		return s.pictures.ServeFile(w, r, r.PathValue("name"))
 	})
-	get("/api/*", func(http.ResponseWriter, *http.Request) error { return errNoRoute })
+	e.RouteNotFound("/api/*", s.noSuchRoute(e))
 	get("/*", s.pages.Serve)
 	return s.around(e)
+}
+
+// noSuchRoute answers what matches no row of the API: 405 where the path has
+// rows with other methods, which Echo's own fallback for a prefix does not
+// tell apart, and 404 otherwise.
+func (s *Server) noSuchRoute(e *echo.Echo) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+			probe := e.NewContext(nil, nil)
+			e.Router().Find(method, c.Request().URL.EscapedPath(), probe)
+			if path := probe.Path(); strings.HasPrefix(path, "/api/") && !strings.HasSuffix(path, "*") {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			return errNoRoute
+		}
+		c.Response().Header().Set("Allow", strings.Join(allowed, ", "))
+		return answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
+	}
 }
 
 func (s *Server) profileRoutes(get func(string, contest.Handler, ...echo.MiddlewareFunc)) {

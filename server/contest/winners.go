@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"podium/server/answer"
 	"podium/store"
@@ -47,14 +48,9 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	if err := answer.Read(w, r, maxJSON, &body); err != nil {
 		return err
 	}
-	var picks store.Picks
-	if !bytes.HasPrefix(body.Winners, []byte("{")) || json.Unmarshal(body.Winners, &picks) != nil {
-		return answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
-	}
-	for category, ids := range picks {
-		if ids == nil {
-			return answer.New(http.StatusBadRequest, "winners of %q must be an array of ids.", category)
-		}
+	picks, err := readPicks(body.Winners)
+	if err != nil {
+		return err
 	}
 	key, err := idempotencyKey(r)
 	if err != nil {
@@ -82,4 +78,25 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	c.Published()
 	answer.Bytes(w, http.StatusOK, first)
 	return nil
+}
+
+// readPicks reads an object of arrays of ids. A null is none of these, though
+// encoding/json would take it for an empty value of any type.
+func readPicks(raw json.RawMessage) (store.Picks, error) {
+	var lists map[string][]*string
+	if !bytes.HasPrefix(raw, []byte("{")) || json.Unmarshal(raw, &lists) != nil {
+		return nil, answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
+	}
+	picks := make(store.Picks, len(lists))
+	for category, list := range lists {
+		if list == nil || slices.Contains(list, nil) {
+			return nil, answer.New(http.StatusBadRequest, "The winners of each category must be an array of ids.")
+		}
+		ids := make([]string, len(list))
+		for i, id := range list {
+			ids[i] = *id
+		}
+		picks[category] = ids
+	}
+	return picks, nil
 }
