@@ -53,7 +53,8 @@ func (p *publisher) bringIn(s *Socket, pos position) bool {
 type replay struct {
 	pub    *publisher
 	socket *Socket
-	rooms  []string
+	rooms  []RoomRecord
+	known  bool   // rooms was read
 	after  uint64 // every event up to here was sent, or is not for the socket
 	out    []*engineio.Message
 	size   int
@@ -80,8 +81,9 @@ func (r *replay) round(hold bool) (done, ok bool) {
 		return true, r.flush() && s.nsp.roster.add(s)
 	}
 	p.mu.RUnlock()
-	if r.rooms == nil {
-		r.rooms = s.nsp.roster.roomNames(s)
+	if !r.known {
+		r.rooms, _ = s.nsp.roster.memberships(s)
+		r.known = true
 	}
 	if covered {
 		if !r.send(recs, true) {
@@ -105,7 +107,7 @@ func (r *replay) fromLog(last uint64) bool {
 			return false
 		}
 		rec := &logged{offset: e.Offset}
-		if t := (target{e.Rooms, e.Except}); namespaceOf(&e) == r.socket.nsp.name && addresses(t, r.socket.id, r.rooms) {
+		if t := (target{e.Rooms, e.Except}); namespaceOf(&e) == r.socket.nsp.name && addresses(t, e.Offset, r.socket.id, r.rooms) {
 			rec = r.pub.encode(e, flags{})
 		}
 		recs = append(recs, rec)
@@ -133,7 +135,7 @@ func (r *replay) send(recs []*logged, mayWait bool) bool {
 		if rec.offset <= r.after || len(rec.messages) == 0 || rec.nsp != r.socket.nsp.name {
 			continue
 		}
-		if !addresses(rec.target, r.socket.id, r.rooms) {
+		if !addresses(rec.target, rec.offset, r.socket.id, r.rooms) {
 			continue
 		}
 		r.out = append(r.out, rec.messages...)
@@ -228,12 +230,12 @@ type missedEvents struct {
 }
 
 // missed counts the events after an offset for a socket of that id and rooms.
-func (p *publisher) missed(nsp string, after uint64, id string, rooms []string) (missedEvents, error) {
+func (p *publisher) missed(nsp string, after uint64, id string, rooms []RoomRecord) (missedEvents, error) {
 	m := missedEvents{newest: after}
 	oldest := p.options.Now().Add(-p.options.MaxAge)
 	var offsets []uint64
 	look := func(offset uint64, at time.Time, t target, in string) {
-		if in != nsp || !addresses(t, id, rooms) {
+		if in != nsp || !addresses(t, offset, id, rooms) {
 			return
 		}
 		if at.Before(oldest) {

@@ -170,12 +170,18 @@ func (e *Entry) size() int {
 	return n
 }
 
-// addresses reports whether the entry is for a socket of that id and rooms.
-func addresses(t target, id string, rooms []string) bool {
+// addresses reports whether the event at an offset is for a socket of that id
+// and rooms. Events from before it joined a room do not count.
+func addresses(t target, offset uint64, id string, rooms []RoomRecord) bool {
 	in := func(names []string) bool {
 		for _, name := range names {
-			if name == id || slices.Contains(rooms, name) {
+			if name == id {
 				return true
+			}
+			for _, rm := range rooms {
+				if rm.Name == name && rm.Since < offset {
+					return true
+				}
 			}
 		}
 		return false

@@ -90,6 +90,14 @@ func (p *publisher) start() error {
 	return nil
 }
 
+// offset is the log offset up to which events were delivered, or 0.
+func (srv *Server) offset() uint64 {
+	if srv.publisher == nil {
+		return 0
+	}
+	return srv.publisher.last.Load()
+}
+
 func (p *publisher) stop() {
 	p.closed.Store(true)
 	if t := p.retry.Swap(nil); t != nil {

@@ -165,7 +165,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	s.id = t.id
 	s.recovered = true
 	if len(rec.Rooms) > 0 {
-		s.nsp.roster.join(s, rec.Rooms)
+		s.nsp.roster.rejoin(s, rec.Rooms)
 	}
 	if known := len(rec.Rooms) > 0 || rec.Data != nil; known {
 		s.tracked.Store(true)

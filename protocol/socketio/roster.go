@@ -28,8 +28,9 @@ type room struct {
 
 // membership is a socket's place in a room.
 type membership struct {
-	room *room
-	slot uint32
+	room  *room
+	since uint64 // log offset at which it joined
+	slot  uint32
 }
 
 // add lets broadcasts reach s, with the rooms it joined so far. It returns
@@ -130,35 +131,45 @@ func (r *roster) release(id string, s *Socket) {
 	}
 }
 
-// join puts s into rooms. Before s is connected they are only noted.
-func (r *roster) join(s *Socket, names []string) {
+// join puts s into rooms at a log offset. Before s is connected they are only
+// noted.
+func (r *roster) join(s *Socket, names []string, since uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.state.Load() == stateClosed {
+	for _, name := range names {
+		r.joinLocked(s, name, since)
+	}
+}
+
+// rejoin puts s into the rooms of its session.
+func (r *roster) rejoin(s *Socket, rooms []RoomRecord) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rm := range rooms {
+		r.joinLocked(s, rm.Name, rm.Since)
+	}
+}
+
+func (r *roster) joinLocked(s *Socket, name string, since uint64) {
+	if s.state.Load() == stateClosed || name == s.id {
 		return
 	}
-	connected := r.ids[s.id] == s
-	for _, name := range names {
-		if name == s.id {
-			continue
+	rm := r.rooms[name]
+	if rm == nil {
+		rm = &room{name: name}
+		if r.rooms == nil {
+			r.rooms = make(map[string]*room)
 		}
-		rm := r.rooms[name]
-		if rm == nil {
-			rm = &room{name: name}
-			if r.rooms == nil {
-				r.rooms = make(map[string]*room)
-			}
-			r.rooms[name] = rm
-		} else if s.memberOf(rm) >= 0 {
-			continue
-		}
-		m := membership{room: rm}
-		rm.refs++
-		if connected {
-			m.slot = rm.members.add(s)
-		}
-		s.rooms = append(s.rooms, m)
+		r.rooms[name] = rm
+	} else if s.memberOf(rm) >= 0 {
+		return
 	}
+	m := membership{room: rm, since: since}
+	rm.refs++
+	if r.ids[s.id] == s {
+		m.slot = rm.members.add(s)
+	}
+	s.rooms = append(s.rooms, m)
 }
 
 // leave takes s out of rooms.
@@ -209,12 +220,12 @@ func (r *roster) roomNames(s *Socket) []string {
 
 // memberships returns the rooms of s without its own, and whether s is
 // connected.
-func (r *roster) memberships(s *Socket) ([]string, bool) {
+func (r *roster) memberships(s *Socket) ([]RoomRecord, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var out []string
+	var out []RoomRecord
 	for _, m := range s.rooms {
-		out = append(out, m.room.name)
+		out = append(out, RoomRecord{m.room.name, m.since})
 	}
 	return out, r.ids[s.id] == s
 }

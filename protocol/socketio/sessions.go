@@ -10,16 +10,23 @@ import (
 )
 
 // SessionRecord is what is kept of a session that is in rooms, has data, or
-// may not be recovered.
+// may not be recovered. It marshals as JSON.
 type SessionRecord struct {
-	ID        string   // the socket's id, the key
-	Namespace string   // "/" or "/name"
-	Rooms     []string // without the socket's own
-	Data      json.RawMessage
-	Denied    bool // the client may not come back
-	At        time.Time
+	ID        string          `json:"id"`               // the socket's id, the key
+	Namespace string          `json:"nsp"`              // "/" or "/name"
+	Rooms     []RoomRecord    `json:"rooms,omitempty"`  // without the socket's own
+	Data      json.RawMessage `json:"data,omitempty"`   // nil for none
+	Denied    bool            `json:"denied,omitempty"` // the client may not come back
+	At        time.Time       `json:"at"`               // when the record was made
 
 	live any // Data before it was marshalled, where the process still has it
+}
+
+// RoomRecord is a room of a session, and the log offset at which it joined:
+// earlier events of the room are not for it.
+type RoomRecord struct {
+	Name  string `json:"name"`
+	Since uint64 `json:"since"`
 }
 
 // SessionStore keeps session records beyond the process. All methods are safe

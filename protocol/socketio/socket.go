@@ -141,7 +141,7 @@ func DataOf[T any](s *Socket) (T, bool) {
 // Join puts the socket into rooms. With recovery and a session store, the
 // store knows of it after [Recovery.SaveEvery] at the latest.
 func (s *Socket) Join(rooms ...string) {
-	s.nsp.roster.join(s, rooms)
+	s.nsp.roster.join(s, rooms, s.nsp.server.offset())
 	s.nsp.server.sessionChanged(s)
 }
 
