@@ -272,10 +272,10 @@ type sessionStore struct{ store *store.Store }
 
 // sessionData is the part of a record that the store does not look at.
 type sessionData struct {
-	Namespace string          `json:"nsp,omitempty"`
-	Rooms     []string        `json:"rooms,omitempty"`
-	Data      json.RawMessage `json:"data,omitempty"`
-	Denied    bool            `json:"denied,omitempty"`
+	Namespace string                `json:"nsp,omitempty"`
+	Rooms     []socketio.RoomRecord `json:"rooms,omitempty"`
+	Data      json.RawMessage       `json:"data,omitempty"`
+	Denied    bool                  `json:"denied,omitempty"`
 }
 
 func (s sessionStore) SaveSessions(ctx context.Context, records []socketio.SessionRecord) error {
