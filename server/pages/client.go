@@ -1,46 +1,56 @@
 package pages
 
 import (
-	"bytes"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
-	"time"
 
 	"podium/server/answer"
 )
 
-// cdn is where the official Socket.IO client is published.
+// cdn is where the Socket.IO project publishes its browser client, a folder a
+// version.
 const cdn = "https://cdn.socket.io"
 
-// clientFiles are the files that the official server offers.
+// clientFiles are the files of the official browser client, as the official
+// server offers them below its path.
 var clientFiles = []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js"}
 
-// Client serves the official Socket.IO browser client as the official server
-// does. It is safe for concurrent use.
+// Client serves the official Socket.IO browser client, with the headers of the
+// official server. It is safe for concurrent use.
 type Client struct {
 	version string
-	files   map[string]*file
+	files   map[string]*asset
 }
 
-// NewClient reads the client's files of that version. Where they are missing it
-// logs one warning and sends browsers to the public CDN.
+// NewClient reads the client's files of that version. Where some are missing
+// it logs one warning, and browsers are sent to the public CDN for them. A nil
+// logger means slog.Default().
 func NewClient(files fs.FS, version string, logger *slog.Logger) *Client {
-	c := &Client{version: version, files: make(map[string]*file)}
+	if logger == nil {
+		logger = slog.Default()
+	}
+	c := &Client{version: version, files: make(map[string]*asset)}
 	missing := 0
-	for _, name := range clientFiles {
-		for _, name := range []string{name, name + ".map"} {
-			body, err := fs.ReadFile(files, name)
+	for _, script := range clientFiles {
+		for _, name := range []string{script, script + ".map"} {
+			data, err := fs.ReadFile(files, name)
 			if err != nil {
 				missing++
 				continue
 			}
-			c.files[name] = newFile(name, body)
+			a := newAsset(name, data)
+			a.kind = "application/javascript; charset=utf-8"
+			if strings.HasSuffix(name, ".map") {
+				a.kind = "application/json; charset=utf-8"
+			}
+			c.files[name] = a
 		}
 	}
 	if missing > 0 {
-		logger.Warn("the Socket.IO browser client is not built in; browsers are sent to the public CDN for it", "missing", missing)
+		logger.Warn("the Socket.IO browser client is not built in; browsers are sent to the public CDN for it (make client)", "missing", missing)
 	}
 	return c
 }
@@ -53,38 +63,39 @@ func (c *Client) Origin() string {
 	return cdn
 }
 
-// Has reports whether a path below /socket.io/ names one of the client's files.
+// Has reports whether name, a path below /socket.io/, is one of the client's
+// files.
 func (c *Client) Has(name string) bool {
-	for _, known := range clientFiles {
-		if name == known || name == known+".map" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(clientFiles, strings.TrimSuffix(name, ".map"))
 }
 
-// Serve answers a request for one of the client's files.
+// Serve answers GET and HEAD for one of the client's files. Another name or
+// method is an [answer.Error].
 func (c *Client) Serve(w http.ResponseWriter, r *http.Request, name string) error {
 	if !c.Has(name) {
 		return answer.New(http.StatusNotFound, "There is no such file.")
 	}
-	f := c.files[name]
-	if f == nil {
+	h := w.Header()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		return answer.New(http.StatusMethodNotAllowed, "The client can only be read.")
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	a := c.files[name]
+	if a == nil {
+		h.Set("Cache-Control", "no-store")
 		http.Redirect(w, r, cdn+"/"+c.version+"/"+name, http.StatusFound)
 		return nil
 	}
-	h := w.Header()
-	h.Set("Content-Type", f.kind)
+	// The official server's ETag is the version, the same for every encoding.
+	tag := `"` + c.version + `"`
 	h.Set("Cache-Control", "public, max-age=0")
-	h.Set("ETag", `"`+c.version+`"`)
-	body := f.body
-	if f.gzipped != nil {
+	h.Set("ETag", tag)
+	if match := r.Header.Get("If-None-Match"); match == tag || match == "W/"+tag {
 		h.Add("Vary", "Accept-Encoding")
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			h.Set("Content-Encoding", "gzip")
-			body = f.gzipped
-		}
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	a.serveTagged(w, r)
 	return nil
 }

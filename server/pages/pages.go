@@ -1,182 +1,146 @@
-// Package pages serves HTML pages and what they load, from the binary or from
-// a folder, and gives each page the strictest Content-Security-Policy that it
-// works under.
+// Package pages serves the pages: the embedded ones or those of a folder, and
+// the official Socket.IO browser client.
 //
-// Requests for files come in; files go out, compressed and with an ETag. Where
-// files come from is an [fs.FS], so that nothing outside of it can be reached.
-// The policy is computed from what a page holds: see policy.go.
+// A tree of files comes in; an http.Handler goes out that answers with them,
+// with an ETag, compressed, and each page with a Content-Security-Policy made
+// from what it really holds. The files themselves are never changed.
+//
+// # The policy
+//
+// A page's policy is computed from the page, and from the scripts and style
+// sheets of this server that it loads (see findings). What is known only when
+// the page runs can't be seen in a file, so these are the rules:
+//
+//   - Inline scripts run by the SHA-256 of those that the file holds; script
+//     files from 'self' and from the exact external addresses in the file.
+//   - Handler attributes (onclick="…") run by their hashes where the file
+//     holds them and no script builds markup. Where a script builds some
+//     (`onclick="deleteCategory('${id}')"`), no hash can cover them: that page
+//     gets script-src-attr 'unsafe-inline', and only escaped text protects it.
+//   - Inline styles and style attributes likewise.
+//   - Pictures come from 'self', data:, blob:, Cloudinary and the origins in
+//     the file; connections go to 'self' and the origins that the
+//     page's scripts name; so a picture or form of somebody else's loads
+//     nothing and goes nowhere.
+//   - base-uri, form-action, frame-ancestors and object-src are closed, as far
+//     as the page's own forms allow.
 package pages
 
 import (
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
 	"sync"
-	"time"
+	"syscall"
 
 	"podium/server/answer"
 )
 
-// minCompressed is the size in bytes from which text is compressed.
-const minCompressed = 1024
+// cloudinary is where pictures come from besides this server. It stands in
+// every page's policy, because entries may be from a time when it was in use.
+const cloudinary = "https://res.cloudinary.com"
 
-// Pages serves the files of a folder. It is safe for concurrent use.
+// Pages serves pages. It is safe for concurrent use.
 type Pages struct {
-	files fs.FS
+	source source
 	// clientOrigin is where the Socket.IO client comes from when it is not
 	// served here, or "".
 	clientOrigin string
 
-	mu    sync.Mutex // guards cache, and is held while a file is read
-	cache map[string]*file
+	mu       sync.Mutex           // guards policies
+	policies map[string]*pageRule // by file, folder of the address, and ETag
 }
 
-// file is a file as it is served.
-type file struct {
-	modified time.Time
-	size     int64
-	kind     string
-	etag     string
-	body     []byte
-	gzipped  []byte // nil where that saves nothing
-	policy   string // of HTML; {host} stands for the server's own host
-}
-
-// New serves files. clientOrigin is where pages get the Socket.IO client from
-// by a redirect, "" where it is served here.
+// New serves files; one that changes is read again. For a folder that anybody
+// else can write to, files should be an [os.Root]'s, which links can't leave.
+// clientOrigin is where pages get the Socket.IO client from by a redirect, ""
+// where it is served here.
 func New(files fs.FS, clientOrigin string) *Pages {
-	return &Pages{files: files, clientOrigin: clientOrigin, cache: make(map[string]*file)}
+	return &Pages{source: source{files: files, assets: map[string]*asset{}}, clientOrigin: clientOrigin, policies: map[string]*pageRule{}}
 }
 
-// names are the paths whose files have other names.
+// names are the addresses whose files have other names.
 var names = map[string]string{
 	"/":                "index.html",
 	"/admin":           "admin.html",
+	"/admin/":          "admin.html",
 	"/admin/dashboard": "dashboard.html",
 	"/wall":            "wall.html",
 	"/winners":         "winners.html",
 }
 
-// Serve answers a request for a page or a file that pages load.
+// fileOf returns the file that answers an address, "" for none. Names with a
+// part that begins with a dot, and those that are not clean, have none.
+func fileOf(address string) string {
+	if name, ok := names[address]; ok {
+		return name
+	}
+	name := strings.TrimPrefix(address, "/")
+	if strings.HasSuffix(name, "/") {
+		name += "index.html"
+	}
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
+		return ""
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") {
+			return ""
+		}
+	}
+	return name
+}
+
+// Serve answers GET and HEAD for a page or a file that pages load. What it
+// returns instead of an answer is an [answer.Error] (404 or 405), or what kept
+// it from reading the file.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
-	name, ok := nameOf(r.URL.Path)
-	if !ok {
+	name := fileOf(r.URL.Path)
+	if name == "" {
 		return notFound()
 	}
-	f, err := p.load(name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return answer.New(http.StatusMethodNotAllowed, "Pages can only be read.")
+	}
+	a, err := p.source.open(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) || escapes(err) {
 		return notFound()
 	}
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", name, err)
 	}
+	defer a.release()
 	h := w.Header()
-	h.Set("Content-Type", f.kind)
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", f.etag)
-	if f.policy != "" {
-		h.Set("Content-Security-Policy", strings.ReplaceAll(f.policy, hostMark, safeHost(r.Host)))
+	switch {
+	case a.isPage():
+		h.Set("Content-Security-Policy", p.policy(name, path.Dir(r.URL.Path), a).header(r.Host))
+		h.Set("X-Frame-Options", "DENY")
+	case a.isDocument():
+		h.Set("Content-Security-Policy", documentPolicy)
+	default:
+		// A worker takes its policy from its own file, so there is none here;
+		// nothing else that is served is more than what its type says.
+		h.Del("Content-Security-Policy")
 	}
-	body := f.body
-	if f.gzipped != nil {
-		h.Add("Vary", "Accept-Encoding")
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			h.Set("Content-Encoding", "gzip")
-			body = f.gzipped
-		}
-	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	a.serve(w, r)
 	return nil
 }
 
-func notFound() error { return answer.New(http.StatusNotFound, "There is no such page.") }
-
-// nameOf returns the file that a path stands for. Hidden files are none.
-func nameOf(urlPath string) (string, bool) {
-	if name, ok := names[urlPath]; ok {
-		return name, true
-	}
-	name := strings.TrimPrefix(urlPath, "/")
-	if !fs.ValidPath(name) || name == "." {
-		return "", false
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.HasPrefix(part, ".") {
-			return "", false
+// escapes reports whether a root refused a link that leaves it, or the path is
+// none that can be followed. What the system itself failed at is neither.
+func escapes(err error) bool {
+	var at *fs.PathError
+	for _, failure := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, failure) {
+			return false
 		}
 	}
-	return name, true
+	return errors.As(err, &at)
 }
 
-// load returns a file, read anew where it changed.
-func (p *Pages) load(name string) (*file, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	info, err := fs.Stat(p.files, name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fs.ErrNotExist
-	}
-	if f := p.cache[name]; f != nil && f.modified.Equal(info.ModTime()) && f.size == info.Size() {
-		return f, nil
-	}
-	body, err := fs.ReadFile(p.files, name)
-	if err != nil {
-		return nil, err
-	}
-	f := newFile(name, body)
-	f.modified, f.size = info.ModTime(), info.Size()
-	if strings.HasPrefix(f.kind, "text/html") {
-		f.policy = policyOf(body, p.files, p.clientOrigin)
-	}
-	p.cache[name] = f
-	return f, nil
-}
-
-func newFile(name string, body []byte) *file {
-	sum := sha256.Sum256(body)
-	kind := mime.TypeByExtension(path.Ext(name))
-	switch path.Ext(name) { // systems disagree on these
-	case ".js", ".mjs":
-		kind = "text/javascript; charset=utf-8"
-	case ".map", ".json":
-		kind = "application/json; charset=utf-8"
-	case ".webmanifest":
-		kind = "application/manifest+json"
-	case "":
-		kind = "application/octet-stream"
-	}
-	if kind == "" {
-		kind = http.DetectContentType(body)
-	}
-	f := &file{kind: kind, body: body, etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
-	text := strings.HasPrefix(kind, "text/") || strings.HasPrefix(kind, "application/json") ||
-		strings.HasPrefix(kind, "application/manifest") || strings.HasPrefix(kind, "image/svg")
-	if text && len(body) >= minCompressed {
-		f.gzipped = compress(body)
-	}
-	return f
-}
-
-// compress returns body as gzip, or nil where that is no smaller.
-func compress(body []byte) []byte {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil
-	}
-	if _, err := z.Write(body); err != nil || z.Close() != nil || b.Len() >= len(body) {
-		return nil
-	}
-	return b.Bytes()
-}
+func notFound() error { return answer.New(http.StatusNotFound, "There is no such page.") }
