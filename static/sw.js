@@ -1,1 +1,0 @@
-// Keeps the feed page usable without a network.
