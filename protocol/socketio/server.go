@@ -28,6 +28,8 @@ type Server struct {
 	cluster   *cluster   // nil without an adapter
 	workers   workers
 	stats     counters
+	ending    sync.Once
+	endErr    error // set by ending
 
 	// mu guards the fields below, and dynamic.list. No other lock is taken
 	// under it.
@@ -86,7 +88,7 @@ func (srv *Server) attach(cn conn) *client {
 	srv.mu.Unlock()
 	if closed {
 		c.closed = true
-		cn.Close()
+		srv.workers.start(cn.Close) // not here: the session has no receiver yet
 		return c
 	}
 	c.start()
@@ -260,7 +262,8 @@ func (srv *Server) To(rooms ...string) Broadcast { return srv.Of("/").To(rooms..
 // Shutdown ends the server: sockets disconnect with [ReasonServerShutdown] in
 // a way that clients come back from, session records are saved, and Shutdown
 // returns when every handler has returned, or with ctx's error when ctx ends
-// first. It must not be called from a handler. Calling it again is allowed.
+// first. It must not be called from a handler. Calling it again waits for the
+// first call and returns what that returned.
 //
 //  1. no new connections, so that the list of sockets is complete
 //  2. sockets close, which remembers their sessions
@@ -268,6 +271,11 @@ func (srv *Server) To(rooms ...string) Broadcast { return srv.Of("/").To(rooms..
 //  4. handlers finish, which may still change session data
 //  5. session records are saved, and the adapter ends
 func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.ending.Do(func() { srv.endErr = srv.shutdown(ctx) })
+	return srv.endErr
+}
+
+func (srv *Server) shutdown(ctx context.Context) error {
 	srv.mu.Lock()
 	srv.closed = true
 	clients := make([]*client, 0, len(srv.clients))

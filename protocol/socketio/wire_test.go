@@ -44,7 +44,10 @@ func newWire(srv *Server) *wire { return newWireFor(srv, 4) }
 
 func newWireFor(srv *Server, protocol int) *wire {
 	w := &wire{id: fmt.Sprintf("wire%d", wireIDs.Add(1)), protocol: protocol, limit: -1, changed: make(chan struct{})}
-	w.client = srv.attach(w)
+	c := srv.attach(w)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.client = c
 	return w
 }
 
@@ -97,9 +100,10 @@ func (w *wire) Close() {
 	if first {
 		w.changeLocked()
 	}
+	c := w.client
 	w.mu.Unlock()
-	if first {
-		w.client.OnClose("forced close", nil)
+	if first && c != nil {
+		c.OnClose("forced close", nil)
 	}
 }
 
