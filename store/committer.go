@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,7 +27,9 @@ type committer struct {
 	waiting []*change
 	stopped bool
 
-	sick bool // the last commit failed; owned by the goroutine
+	// suspect: a failed commit left the file in doubt, see heal.go. It is
+	// owned by the committing goroutine.
+	suspect bool
 
 	wake chan struct{} // capacity 1
 	done chan struct{} // closed when the goroutine has ended
@@ -158,17 +161,29 @@ func (c *committer) commit(batch []*change) {
 // nothing is committed and its index is returned. Otherwise the index is -1
 // and the error that of the commit.
 func (c *committer) try(batch []*change) (failed int, err error) {
-	s := c.store
-	if err := s.heal(); err != nil {
+	if err := c.store.heal(); err != nil {
+		c.store.figures.failed(err)
 		return -1, err
 	}
+	failed, id, err := c.transact(batch)
+	if err != nil && failed < 0 && c.store.durableAfterAll(id) {
+		err = nil
+	}
+	return failed, err
+}
+
+// transact is try without what must happen outside of the lock. It returns
+// the transaction's id, too.
+func (c *committer) transact(batch []*change) (failed, id int, err error) {
+	s := c.store
 	s.life.RLock()
 	defer s.life.RUnlock()
 	tx, err := s.db.Begin(true)
 	if err != nil {
-		s.noteFailure(err)
-		return -1, err
+		s.noteFailure(math.MaxInt, err)
+		return -1, math.MaxInt, err
 	}
+	id = tx.ID()
 	write := &writeTx{Tx: tx, now: s.now()}
 	changed := false
 	for i, one := range batch {
@@ -176,23 +191,23 @@ func (c *committer) try(batch []*change) (failed int, err error) {
 		one.err = nil
 		err := runChange(one.fn, write)
 		if err != nil && write.touched {
-			return i, errors.Join(err, tx.Rollback())
+			return i, id, errors.Join(err, tx.Rollback())
 		}
 		one.err = err
 		changed = changed || write.touched
 	}
 	if !changed {
-		return -1, tx.Rollback()
+		return -1, id, tx.Rollback()
 	}
-	return -1, c.finish(tx, len(batch))
+	return -1, id, c.finish(tx, len(batch))
 }
 
 // finish commits the transaction and counts it.
 func (c *committer) finish(tx *bolt.Tx, changes int) error {
 	s := c.store
-	began := time.Now()
+	id, began := tx.ID(), time.Now()
 	if err := commitTx(tx); err != nil {
-		s.noteFailure(err)
+		s.noteFailure(id, err)
 		return err
 	}
 	commit := Commit{Changes: changes, Took: time.Since(began)}

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"strconv"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -50,34 +47,6 @@ var (
 // defaultCategories are those of a new contest.
 var defaultCategories = []Category{{"worst", "Worst Tattoo"}, {"best", "Best Tattoo"}}
 
-// minFileBytes is the size below which a file cannot be a bbolt file: two meta
-// pages of the smallest page size.
-const minFileBytes = 2 * 1024
-
-// checkFile finds files that bbolt would misread as new or crash on.
-func checkFile(path string, mustExist bool) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !mustExist:
-		return nil
-	case err != nil:
-		return fmt.Errorf("open the data file: %w", err)
-	case info.IsDir():
-		return fmt.Errorf("%s is a folder: %w", path, ErrNotAStore)
-	case info.Size() < minFileBytes && (info.Size() > 0 || mustExist):
-		return fmt.Errorf("%s is cut short: %w", path, ErrNotAStore)
-	}
-	return nil
-}
-
-// initialMapping is mappedBytes where addresses have the room for it.
-func initialMapping() int {
-	if strconv.IntSize < 64 {
-		return 0
-	}
-	return mappedBytes
-}
-
 // prepareFormat makes a new file's buckets, and judges an existing file's
 // version.
 func (s *Store) prepareFormat() error {
@@ -92,6 +61,8 @@ func (s *Store) prepareFormat() error {
 		return fmt.Errorf("%s: %w", s.path, ErrNotAStore)
 	case version == 0:
 		return s.create()
+	case version < formatVersion:
+		return s.migrate(version)
 	}
 	return nil
 }

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// migrations lead from the format of their index to the one after it. They
+// run one after the other in a single transaction.
+var migrations = map[uint64]func(*bolt.Tx) error{}
+
+// migrate brings the file from an older format to the present one, after a
+// copy of it was put beside it.
+func (s *Store) migrate(from uint64) error {
+	if s.options.ReadOnly {
+		return fmt.Errorf("open %s: its format %d is older than %d; start the server once to bring it up to date", s.path, from, formatVersion)
+	}
+	aside := fmt.Sprintf("%s.format-%d-%s", s.path, from, s.now().UTC().Format("20060102-150405"))
+	if err := s.copyTo(aside); err != nil {
+		return fmt.Errorf("copy the data before bringing it to a newer format: %w", err)
+	}
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		for format := from; format < formatVersion; format++ {
+			step := migrations[format]
+			if step == nil {
+				return fmt.Errorf("%w: its format %d is unknown", ErrNotAStore, format)
+			}
+			if err := step(tx); err != nil {
+				return fmt.Errorf("from format %d: %w", format, err)
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(metaFormat, uint64Key(formatVersion))
+	})
+	if err != nil {
+		return writeError("bring the data to a newer format", err)
+	}
+	s.log.Info("the data was brought to a newer format", "from", from, "to", formatVersion, "copy", aside)
+	return nil
+}
+
+// copyTo writes a synced copy of the file.
+func (s *Store) copyTo(path string) error {
+	return s.db.View(func(tx *bolt.Tx) error {
+		return writeFileSynced(path, func(w io.Writer) error {
+			_, err := tx.WriteTo(w)
+			return err
+		})
+	})
+}
+
+// writeFileSynced makes a file that is either whole and synced, or not there.
+func writeFileSynced(path string, write func(io.Writer) error) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+			_ = os.Remove(file.Name())
+		}
+	}()
+	if err = write(file); err != nil {
+		return err
+	}
+	if err = file.Sync(); err != nil {
+		return err
+	}
+	if err = file.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a rename in a folder survive a power loss.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
