@@ -37,6 +37,7 @@ type Conn struct {
 	corked    bool // what is sent waits in out: before Start, and while a batch of messages is handled
 	answered  bool // the peer's close frame arrived
 	lingering bool // after a violation: half-close, and let the peer close
+	waiting   bool // for room: the link will go on
 }
 
 // States of a connection; each has only those below it as successors.
@@ -56,9 +57,10 @@ type link interface {
 	write(bufs [][]byte) (n int, more bool, err error)
 	// writeOne is write for a single buffer, without allocation.
 	writeOne(b []byte) (n int, err error)
-	// await asks for a call of Conn.flush as soon as there is room.
+	// await asks the link to go on as soon as there is room: it then clears
+	// Conn.waiting and writes the rest.
 	await()
-	// later asks for a call of Conn.flush soon, on the link's own goroutine.
+	// later has the link flush the queue soon, on a goroutine of its own.
 	later()
 	// closing begins the time in which the close handshake must end with shut.
 	closing()
@@ -276,6 +278,7 @@ func (c *Conn) sendOneLocked(frame []byte, shared bool) error {
 	} else {
 		q.addCopy(frame[n:])
 	}
+	c.waiting = true
 	c.link.await()
 	return nil
 }
@@ -303,18 +306,10 @@ func (c *Conn) boundLocked() error {
 	return nil
 }
 
-// flush writes what is queued, as far as there is room.
-func (c *Conn) flush() {
-	c.mu.Lock()
-	if !c.corked {
-		c.flushLocked()
-	}
-	c.mu.Unlock()
-}
-
-// flushLocked is flush; mu must be held.
+// flushLocked writes what is queued, as far as there is room; mu must be held. While
+// the connection waits for room it does nothing, to save the useless system call.
 func (c *Conn) flushLocked() {
-	if c.out == nil || c.state.Load() == stateDead {
+	if c.out == nil || c.waiting || c.state.Load() == stateDead {
 		return
 	}
 	for c.out.bytes > 0 {
@@ -327,6 +322,7 @@ func (c *Conn) flushLocked() {
 			return
 		}
 		if !more && c.out.bytes > 0 {
+			c.waiting = true
 			c.link.await()
 			return
 		}

@@ -93,7 +93,7 @@ func (l *loop) run() {
 			}
 			ready[i] = nil
 			if events[i].Events&unix.EPOLLOUT != 0 {
-				s.conn.flush()
+				s.writable()
 			}
 			if events[i].Events&^unix.EPOLLOUT != 0 {
 				s.readable(buf)
@@ -167,7 +167,8 @@ func (l *loop) expire() {
 	}
 }
 
-// push has s served by the loop, soon. The socket's conn.mu must be held.
+// push has s served by the loop, soon. The socket's conn.mu must be held: so the loop
+// cannot end the socket, and then itself, before it was woken.
 func (l *loop) push(s *socket) {
 	if s.pushed {
 		return
@@ -191,15 +192,15 @@ func (l *loop) wake() {
 // stop ends the loop, which must have no sockets left.
 func (l *loop) stop() {
 	l.mu.Lock()
-	l.stopped = true
-	l.mu.Unlock()
-	l.wake()
+	defer l.mu.Unlock() // until it was woken, lest it closes wakeFd before
+	if !l.stopped {
+		l.stopped = true
+		l.wake()
+	}
 }
 
 func (l *loop) close() {
 	_ = unix.Close(l.epoll)
-	l.mu.Lock() // stop may still be waking it
-	defer l.mu.Unlock()
 	_ = unix.Close(l.wakeFd)
 }
 
@@ -215,6 +216,7 @@ func (l *loop) attach(s *socket) {
 		l.slots = append(l.slots, slot{})
 	}
 	l.slots[s.slot].socket = s
+	s.gen = l.slots[s.slot].gen
 }
 
 // detach frees the slot of s; events for it are ignored from now on.
@@ -224,14 +226,6 @@ func (l *loop) detach(s *socket) {
 	l.slots[s.slot].socket = nil
 	l.slots[s.slot].gen++
 	l.free = append(l.free, s.slot)
-}
-
-// event is the registration of s for events. Only its owner changes a slot's
-// generation, so it is stable as long as s is attached.
-func (l *loop) event(s *socket, events uint32) unix.EpollEvent {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(l.slots[s.slot].gen)}
 }
 
 // appendConns appends the loop's connections.

@@ -14,6 +14,7 @@ type socket struct {
 	loop    *loop
 	initial *[]byte // read before the upgrade; the loop's once started
 	slot    int32
+	gen     uint32 // of the slot, for this socket
 
 	// fd is written by the loop with conn.mu held, when it closes it: the loop reads it
 	// freely, others with conn.mu held and the connection not dead.
@@ -77,7 +78,7 @@ func (s *socket) poll() {
 	if s.armed {
 		events |= unix.EPOLLOUT
 	}
-	ev := s.loop.event(s, events)
+	ev := unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(s.gen)}
 	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_ADD, int(s.fd), &ev); err != nil {
 		s.conn.failLocked(err)
 		return
@@ -98,9 +99,22 @@ func (s *socket) arm(on bool) {
 	if on {
 		events |= unix.EPOLLOUT
 	}
-	ev := s.loop.event(s, events)
+	ev := unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(s.gen)}
 	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_MOD, int(s.fd), &ev); err != nil {
 		s.conn.failLocked(err)
+	}
+}
+
+// writable writes what is left, and asks for no more events when that is all. The
+// loop calls it.
+func (s *socket) writable() {
+	c := &s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	c.flushLocked()
+	if !c.waiting {
+		s.arm(false)
 	}
 }
 
@@ -152,7 +166,7 @@ func (s *socket) serve() {
 		s.poll()
 	}
 	if c.state.Load() != stateDead {
-		if !s.armed && !c.corked {
+		if !c.corked {
 			c.flushLocked()
 		}
 		c.mu.Unlock()

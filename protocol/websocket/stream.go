@@ -103,7 +103,7 @@ func (st *stream) drain() {
 	var vector [maxVector][]byte
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer func() { st.writing = false }()
+	defer func() { st.writing, c.waiting = false, false }()
 	for c.state.Load() != stateDead && c.out != nil {
 		if c.corked && c.started {
 			return // the reader flushes when its batch ends
