@@ -33,6 +33,19 @@ type Codec interface {
 // NewValue makes a value for a custom [Parser]'s decoder.
 func NewValue(raw []byte, c Codec) Value { return Value{raw, c} }
 
+// Codec returns what reads the value, nil for JSON without attachments.
+func (v Value) Codec() Codec { return v.codec }
+
+// ArgsOf turns Go values into arguments, encoded as Emit encodes them with the
+// JSON parser.
+func ArgsOf(values ...any) (Args, error) {
+	raw, attachments, err := marshalArgs(values)
+	if err != nil {
+		return nil, err
+	}
+	return wireArgs(raw, attachments), nil
+}
+
 // Raw returns the value as the parser has it: JSON, with the JSON parser.
 func (v Value) Raw() []byte { return v.raw }
 

@@ -214,8 +214,8 @@ func (c *client) refuse(nsp string, err error) error {
 
 // connectError is the payload of CONNECT_ERROR.
 type connectError struct {
-	Message string `json:"message" msgpack:"message"`
-	Data    any    `json:"data,omitempty" msgpack:"data,omitempty"`
+	Message string `json:"message"`
+	Data    any    `json:"data,omitempty"`
 }
 
 func (c *client) send(p *Packet) error {

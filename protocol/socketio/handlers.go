@@ -70,8 +70,8 @@ func (e *Event) fail(err error) {
 
 // ackError is the one argument of an acknowledgement that tells of an error.
 type ackError struct {
-	Error string `json:"error" msgpack:"error"`
-	Data  any    `json:"data,omitempty" msgpack:"data,omitempty"`
+	Error string `json:"error"`
+	Data  any    `json:"data,omitempty"`
 }
 
 var errArguments = errors.New("arguments do not fit")

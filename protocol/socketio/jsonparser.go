@@ -257,6 +257,10 @@ func (d *jsonDecoder) eventName(raw []byte) (string, error) {
 	return "", parseError("event name is no string")
 }
 
+// Reserved reports whether name is an event that only the library itself may
+// report, for custom parsers: such an event from a peer is an invalid packet.
+func Reserved(name string) bool { return reserved(name) }
+
 // reserved reports whether name is an event that only the library itself may
 // report. (Socket.IO, "Emit cheatsheet: reserved events")
 func reserved(name string) bool {

@@ -278,8 +278,8 @@ func (n *Namespace) bringIn(s *Socket) bool {
 
 // connectAnswer is the payload of CONNECT to the client.
 type connectAnswer struct {
-	SID string `json:"sid" msgpack:"sid"`
-	PID string `json:"pid,omitempty" msgpack:"pid,omitempty"`
+	SID string `json:"sid"`
+	PID string `json:"pid,omitempty"`
 }
 
 // connected calls the connection handlers.

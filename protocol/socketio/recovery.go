@@ -105,8 +105,8 @@ func (r Recovery) withDefaults() Recovery {
 
 // sessionOffer is what a client offers in its CONNECT payload.
 type sessionOffer struct {
-	PID    string `json:"pid" msgpack:"pid"`
-	Offset string `json:"offset" msgpack:"offset"`
+	PID    string `json:"pid"`
+	Offset string `json:"offset"`
 }
 
 // offerOf reads what the client offers. Payloads that offer nothing, or
@@ -116,8 +116,8 @@ func offerOf(p *publisher, s *Socket, auth Value) (o sessionOffer) {
 		return o
 	}
 	var loose struct {
-		PID    any `json:"pid" msgpack:"pid"`
-		Offset any `json:"offset" msgpack:"offset"`
+		PID    any `json:"pid"`
+		Offset any `json:"offset"`
 	}
 	if auth.Decode(&loose) != nil {
 		return o

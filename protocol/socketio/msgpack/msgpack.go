@@ -1,0 +1,335 @@
+// Package msgpack is a Socket.IO parser that carries each packet as one binary
+// message in MessagePack, wire-compatible with socket.io-msgpack-parser.
+//
+// Packets come in and go out through [Parser], which is set as the Parser of
+// socketio.Options; clients must be given the same parser. Values of handlers
+// are decoded by the rules of encoding/json, with binary where it stands.
+package msgpack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"podium/protocol/engineio"
+	"podium/protocol/socketio"
+)
+
+// Parser implements [socketio.Parser]. The zero value is ready to use.
+type Parser struct{}
+
+var _ socketio.Parser = Parser{}
+
+// Encode implements [socketio.Parser]: one binary message, a map of the fields
+// that the official parser writes.
+func (Parser) Encode(p *socketio.Packet) ([]*engineio.Message, error) {
+	e := new(writer)
+	fields := 2
+	hasData := p.Type == socketio.EventPacket || p.Type == socketio.Ack || len(p.Args) > 0
+	if hasData {
+		fields++
+	}
+	if p.ID != socketio.NoID {
+		fields++
+	}
+	e.mapHead(fields)
+	e.str("type")
+	e.integer(int64(p.Type))
+	if hasData {
+		e.str("data")
+		if err := e.data(p); err != nil {
+			return nil, fmt.Errorf("msgpack: encode %v: %w", p.Type, err)
+		}
+	}
+	if p.ID != socketio.NoID {
+		e.str("id")
+		e.integer(p.ID)
+	}
+	e.str("nsp")
+	e.str(p.Namespace)
+	return []*engineio.Message{engineio.Binary(e.out)}, nil
+}
+
+// data writes a packet's arguments in the form that its type has.
+func (e *writer) data(p *socketio.Packet) error {
+	switch p.Type {
+	case socketio.EventPacket:
+		e.arrayHead(len(p.Args) + 1)
+		e.str(p.Event)
+	case socketio.Ack:
+		e.arrayHead(len(p.Args))
+	default:
+		return e.argument(p.Args[0])
+	}
+	for _, a := range p.Args {
+		if err := e.argument(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// argument writes one argument. Values that this parser decoded are passed on
+// as they came.
+func (e *writer) argument(a any) error {
+	switch a := a.(type) {
+	case socketio.Value:
+		if a.Codec() == (codec{}) {
+			e.out = append(e.out, a.Raw()...)
+			return nil
+		}
+	case nil, string, bool, int, int64, []byte:
+		return e.value(a, maxDepth)
+	case socketio.Binary:
+		return e.value([]byte(a), maxDepth)
+	}
+	wire, err := socketio.ArgsOf(a)
+	if err != nil {
+		return err
+	}
+	var tree any
+	if err := wire.Get(0).Decode(&tree); err != nil {
+		return err
+	}
+	return e.value(tree, maxDepth)
+}
+
+// NewDecoder implements [socketio.Parser].
+func (Parser) NewDecoder() socketio.Decoder { return decoder{} }
+
+// decoder keeps nothing: a packet is one message.
+type decoder struct{}
+
+var errText = fmt.Errorf("%w: text with the msgpack parser", socketio.ErrParse)
+
+// Decode implements [socketio.Decoder].
+func (decoder) Decode(data []byte, binary bool, p *socketio.Packet) (bool, error) {
+	if !binary {
+		return false, errText
+	}
+	if err := decodePacket(data, p); err != nil {
+		return false, fmt.Errorf("%w: %w", socketio.ErrParse, err)
+	}
+	return true, nil
+}
+
+var (
+	errType  = errors.New("invalid packet type")
+	errNsp   = errors.New("invalid namespace")
+	errID    = errors.New("invalid packet id")
+	errData  = errors.New("invalid payload")
+	errShort = errors.New("message is cut short or malformed")
+)
+
+const maxID = 1<<53 - 1
+
+// decodePacket reads the fields of data, in any order, ignoring others.
+func decodePacket(data []byte, p *socketio.Packet) error {
+	r := &reader{data: data}
+	n, ok := r.mapHead()
+	if !ok {
+		return errShort
+	}
+	*p = socketio.Packet{ID: socketio.NoID, Values: p.Values[:0]}
+	kind := int64(-1)
+	var payload []byte
+	for range n {
+		key, ok := r.text()
+		from := r.pos
+		if !ok || !r.skip(maxDepth) {
+			return errShort
+		}
+		raw := data[from:r.pos]
+		field := &reader{data: raw}
+		switch key {
+		case "type":
+			if kind, ok = field.integer(); !ok || kind < 0 || kind > int64(socketio.ConnectError) {
+				return errType
+			}
+		case "nsp":
+			if p.Namespace, ok = field.text(); !ok {
+				return errNsp
+			}
+		case "id":
+			if isUndefined(raw) {
+				continue
+			}
+			if p.ID, ok = field.integer(); !ok || p.ID < 0 || p.ID > maxID {
+				return errID
+			}
+		case "data":
+			if !isUndefined(raw) {
+				payload = raw
+			}
+		}
+	}
+	if r.pos != len(data) {
+		return errShort
+	}
+	if kind < 0 {
+		return errType
+	}
+	if p.Namespace == "" || p.Namespace[0] != '/' {
+		return errNsp
+	}
+	p.Type = socketio.PacketType(kind)
+	return fill(p, payload)
+}
+
+// fill checks the payload as the official parser does, and takes it apart.
+func fill(p *socketio.Packet, payload []byte) error {
+	r := &reader{data: payload}
+	switch p.Type {
+	case socketio.Disconnect:
+		if payload != nil {
+			return errData
+		}
+	case socketio.Connect, socketio.ConnectError:
+		if payload == nil && p.Type == socketio.Connect {
+			return nil
+		}
+		_, isMap := r.mapHead()
+		_, isText := (&reader{data: payload}).text()
+		if !isMap && (!isText || p.Type == socketio.Connect) {
+			return errData
+		}
+		p.Values = append(p.Values, socketio.NewValue(payload, codec{}))
+	default:
+		n, ok := r.arrayHead()
+		if !ok || p.Type == socketio.Ack && p.ID == socketio.NoID {
+			return errData
+		}
+		for i := range n {
+			from := r.pos
+			r.skip(maxDepth)
+			v := socketio.NewValue(payload[from:r.pos], codec{})
+			if i == 0 && p.Type == socketio.EventPacket {
+				if p.Event, ok = eventName(v.Raw()); !ok {
+					return errData
+				}
+				continue
+			}
+			p.Values = append(p.Values, v)
+		}
+		if p.Type == socketio.EventPacket && n == 0 {
+			return errData
+		}
+	}
+	return nil
+}
+
+// eventName reads a name: a string that is not reserved, or a number.
+func eventName(raw []byte) (string, bool) {
+	r := &reader{data: raw}
+	if name, ok := r.text(); ok {
+		return name, !socketio.Reserved(name)
+	}
+	if n, ok := (&reader{data: raw}).integer(); ok {
+		return fmt.Sprint(n), true
+	}
+	return "", false
+}
+
+// codec reads values.
+type codec struct{}
+
+var _ socketio.Codec = codec{}
+
+// Binary implements [socketio.Codec].
+func (codec) Binary(raw []byte) ([]byte, bool) {
+	v, ok := (&reader{data: raw}).value(maxDepth)
+	b, isBytes := v.([]byte)
+	return b, ok && isBytes
+}
+
+// JSON implements [socketio.Codec].
+func (codec) JSON(raw []byte) ([]byte, error) {
+	v, ok := (&reader{data: raw}).value(maxDepth)
+	if !ok {
+		return nil, errShort
+	}
+	return json.Marshal(marked(v))
+}
+
+// Unmarshal implements [socketio.Codec].
+func (c codec) Unmarshal(raw []byte, into any) error {
+	switch into := into.(type) {
+	case *any:
+		v, ok := (&reader{data: raw}).value(maxDepth)
+		if !ok {
+			return errShort
+		}
+		*into = plain(v)
+		return nil
+	case *[]byte:
+		if b, ok := c.Binary(raw); ok {
+			*into = b
+			return nil
+		}
+	case *socketio.Binary:
+		b, ok := c.Binary(raw)
+		if !ok {
+			return errors.New("msgpack: argument is not binary")
+		}
+		*into = b
+		return nil
+	case *map[string]any:
+		return untyped(c, raw, into)
+	case *[]any:
+		return untyped(c, raw, into)
+	}
+	text, err := c.JSON(raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+func untyped[T any](c codec, raw []byte, into *T) error {
+	var v any
+	if err := c.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	t, ok := v.(T)
+	if !ok && v != nil {
+		return fmt.Errorf("msgpack: cannot decode %T into %T", v, t)
+	}
+	*into = t
+	return nil
+}
+
+// marked returns v with Binary for []byte, which survives a detour over JSON.
+func marked(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return socketio.Binary(v)
+	case []any:
+		for i := range v {
+			v[i] = marked(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = marked(v[k])
+		}
+	}
+	return v
+}
+
+// plain returns v with float64 for integers, as encoding/json has numbers.
+func plain(v any) any {
+	switch v := v.(type) {
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plain(v[k])
+		}
+	}
+	return v
+}
