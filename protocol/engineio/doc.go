@@ -1,6 +1,7 @@
 // Package engineio is an Engine.IO server: sessions that carry messages over
 // HTTP long-polling and WebSocket and move from the one to the other without
-// losing or reordering any. It implements protocol version 4.
+// losing or reordering any. It implements protocol version 4, and version 3
+// where Options.AllowEIO3 is set.
 //
 // HTTP requests come in at [Server.ServeHTTP]; for each session the function
 // given to [NewServer] is called once and returns the [Receiver] of its

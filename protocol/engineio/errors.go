@@ -16,6 +16,16 @@ var (
 	ErrSlow = errors.New("engineio: client takes its packets too slowly")
 )
 
+// What clients do wrong.
+var (
+	errHeartbeat  = errors.New("engineio: heartbeat in the wrong direction")
+	errTwoPolls   = errors.New("engineio: two polls at the same time")
+	errTwoPosts   = errors.New("engineio: two POSTs at the same time")
+	errCancelled  = errors.New("engineio: poll was cancelled")
+	errBinaryPost = errors.New("engineio: binary payload")
+	errUnused     = errors.New("engineio: opened and never used")
+)
+
 // Reason says why a session ended, by the official names.
 type Reason string
 
@@ -48,6 +58,10 @@ var (
 	ErrUnsupportedProtocol = &Error{5, "Unsupported protocol version"}
 )
 
+// errFull refuses a handshake beyond Options.MaxSessions, with 503. The official
+// server has no such limit, and no code for it.
+var errFull = &Error{3, "Too many sessions"}
+
 // refuse answers a request with e: 403 for "Forbidden", else 400. A WebSocket
 // handshake gets the bare sentence, as the official server sends it.
 func (srv *Server) refuse(w http.ResponseWriter, e *Error, webSocket bool) {
@@ -62,6 +76,10 @@ func (srv *Server) refuse(w http.ResponseWriter, e *Error, webSocket bool) {
 	status := http.StatusBadRequest
 	if e.Code == ErrForbidden.Code {
 		status = http.StatusForbidden
+	}
+	if e == errFull {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "5")
 	}
 	body, err := json.Marshal(e)
 	if err != nil {

@@ -32,15 +32,25 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Transports that clients may use. Nil means polling and WebSocket.
 	Transports []string
+	// AllowEIO3 lets clients of protocol 3 in too (Socket.IO 2 and older).
+	AllowEIO3 bool
 	// NoUpgrades keeps sessions on the transport they began with.
 	NoUpgrades bool
 	// MaxQueuedBytes bounds what waits for one client. A client that exceeds it is
 	// disconnected: a broadcast must not wait for the slowest. Zero means 4 MiB.
 	MaxQueuedBytes int
+	// MaxSessions bounds the open sessions; handshakes beyond it are answered with
+	// 503. Zero means no bound.
+	MaxSessions int
+	// MaxUnused bounds the long-polling sessions whose client made no request after
+	// the handshake: the newest are kept, so that a flood of handshakes costs a
+	// bounded amount of memory, and a client that is there is not hurt as long as it
+	// comes back within that many handshakes. Zero means 16,384; negative, no bound.
+	MaxUnused int
 	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
 	Compression *websocket.Compression
 	// HTTPCompression is the size in bytes from which polls are answered with gzip
-	// where the client takes it. Zero means 1024; negative turns it off.
+	// or deflate where the client takes it. Zero means 1024; negative turns it off.
 	HTTPCompression int
 	// Cookie, when set, is sent with the handshake, with the session id for value.
 	// An empty Path means "/"; an unset SameSite means Lax.
@@ -91,6 +101,7 @@ func (o Options) withDefaults() Options {
 	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
 	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
 	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)
+	o.MaxUnused = or(o.MaxUnused, 16<<10)
 	o.HTTPCompression = or(o.HTTPCompression, 1024)
 	if o.Transports == nil {
 		o.Transports = []string{TransportPolling, TransportWebSocket}

@@ -6,7 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"podium/protocol/websocket"
 )
+
+// Packet types (Engine.IO protocol v4, "Packet encoding"), as the first
+// character of a packet.
+const (
+	packetOpen    = '0' // server to client: the handshake
+	packetClose   = '1' // both ways: the session ends
+	packetPing    = '2' // server to client; client to server with "probe", and in protocol 3
+	packetPong    = '3' // client to server; server to client with "probe", and in protocol 3
+	packetMessage = '4' // both ways
+	packetUpgrade = '5' // client to server: the probed transport takes over
+	packetNoop    = '6' // server to client: ends a pending poll
+)
+
+// recordSeparator stands between the packets of a payload
+// (Engine.IO protocol v4, "Packet encoding", "HTTP long-polling").
+const recordSeparator = 0x1e
 
 var errPacket = errors.New("engineio: invalid packet")
 
@@ -18,19 +36,94 @@ type packet struct {
 	data   []byte
 }
 
-// decodePacket reads one packet of a polling payload.
-// (Engine.IO protocol v4, "Packet encoding")
-func decodePacket(b []byte) (packet, error) {
+// codec is a version of the protocol: how packets are put into payloads and
+// binary messages into packets. codecV4 and codecV3 are the two.
+type codec interface {
+	// version is the number of the protocol.
+	version() int
+	// appendPayload appends the body of a poll's answer. asBase64 is for clients
+	// that take text only. binary says that the body is no text.
+	appendPayload(body []byte, packets []*Message, asBase64 bool) (_ []byte, binary bool)
+	// decodePayload calls each for the packets of a POST's body, in order, until
+	// it returns false. Packets before an invalid one are delivered, as the
+	// official server does. binary says that the body was sent as no text.
+	decodePayload(body []byte, binary bool, each func(packet) bool) error
+	// decodeText reads a packet that is text: a WebSocket message, or one of a payload.
+	decodeText(b []byte) (packet, error)
+	// decodeBinary reads a binary WebSocket message.
+	decodeBinary(b []byte) (packet, error)
+	// frame is the WebSocket message for a binary message. asBase64 as above.
+	frame(m *Message, asBase64 bool) *Message
+}
+
+type codecV4 struct{}
+
+var _ codec = codecV4{}
+
+func (codecV4) version() int { return 4 }
+
+func (codecV4) appendPayload(body []byte, packets []*Message, _ bool) ([]byte, bool) {
+	for i, m := range packets {
+		if i > 0 {
+			body = append(body, recordSeparator)
+		}
+		if m.Op() == websocket.OpBinary {
+			body = append(body, 'b')
+			body = base64.StdEncoding.AppendEncode(body, m.Payload())
+		} else {
+			body = append(body, m.Payload()...)
+		}
+	}
+	return body, false
+}
+
+func (c codecV4) decodePayload(body []byte, binary bool, each func(packet) bool) error {
+	if binary {
+		return fmt.Errorf("%w: binary payload", errPacket)
+	}
+	if !utf8.Valid(body) {
+		return fmt.Errorf("%w: not UTF-8", errPacket)
+	}
+	for more := true; more; {
+		var part []byte
+		part, body, more = bytes.Cut(body, separator)
+		p, err := c.decodeText(part)
+		if err != nil {
+			return err
+		}
+		if !each(p) {
+			return nil
+		}
+	}
+	return nil
+}
+
+var separator = []byte{recordSeparator}
+
+func (codecV4) decodeText(b []byte) (packet, error) {
+	if len(b) > 0 && b[0] == 'b' {
+		data, err := decodeBase64(b[1:])
+		return packet{kind: packetMessage, binary: true, data: data}, err
+	}
+	return decodePlain(b)
+}
+
+func (codecV4) decodeBinary(b []byte) (packet, error) {
+	return packet{kind: packetMessage, binary: true, data: b}, nil
+}
+
+func (codecV4) frame(m *Message, asBase64 bool) *Message {
+	if !asBase64 {
+		return m
+	}
+	b := make([]byte, 0, 1+base64.StdEncoding.EncodedLen(len(m.Payload())))
+	return websocket.NewMessage(websocket.OpText, base64.StdEncoding.AppendEncode(append(b, 'b'), m.Payload()))
+}
+
+// decodePlain reads a text packet that holds no base64.
+func decodePlain(b []byte) (packet, error) {
 	if len(b) == 0 {
 		return packet{}, fmt.Errorf("%w: empty", errPacket)
-	}
-	if b[0] == 'b' {
-		data := make([]byte, base64.StdEncoding.DecodedLen(len(b)-1))
-		n, err := base64.StdEncoding.Decode(data, b[1:])
-		if err != nil {
-			return packet{}, fmt.Errorf("%w: %w", errPacket, err)
-		}
-		return packet{kind: packetMessage, binary: true, data: data[:n]}, nil
 	}
 	if b[0] < packetOpen || b[0] > packetNoop {
 		return packet{}, fmt.Errorf("%w: unknown type %q", errPacket, b[0])
@@ -38,23 +131,18 @@ func decodePacket(b []byte) (packet, error) {
 	return packet{kind: b[0], data: b[1:]}, nil
 }
 
-// decodePayload calls each for every packet of the body of a POST, in order.
-// The packets share the body's bytes. Nothing is delivered of a payload that
-// has an invalid packet.
-func decodePayload(body []byte, each func(packet)) error {
-	if !utf8.Valid(body) {
-		return fmt.Errorf("%w: not UTF-8", errPacket)
+// decodeBase64 decodes b. Padding may be missing, and both alphabets do: the
+// official server takes all of these.
+func decodeBase64(b []byte) ([]byte, error) {
+	b = bytes.TrimRight(b, "=")
+	encoding := base64.RawStdEncoding
+	if bytes.ContainsAny(b, "-_") {
+		encoding = base64.RawURLEncoding
 	}
-	packets := make([]packet, 0, 4)
-	for part := range bytes.SplitSeq(body, []byte{recordSeparator}) {
-		p, err := decodePacket(part)
-		if err != nil {
-			return err
-		}
-		packets = append(packets, p)
+	data := make([]byte, encoding.DecodedLen(len(b)))
+	n, err := encoding.Decode(data, b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPacket, err)
 	}
-	for _, p := range packets {
-		each(p)
-	}
-	return nil
+	return data[:n], nil
 }

@@ -1,13 +1,11 @@
 package engineio
 
 import (
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
+	"time"
 )
 
 // poll is a GET that waits for packets.
@@ -28,62 +26,50 @@ func (p *poll) wake() {
 
 var polls = sync.Pool{New: func() any { return &poll{ready: make(chan struct{}, 1)} }}
 
-var payloads = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxPooledPayload is the capacity, in bytes, up to which a payload's buffer is kept.
-const maxPooledPayload = 64 << 10
-
-// openPolling answers a handshake over long-polling.
-func (s *Session) openPolling(w http.ResponseWriter, r *http.Request) {
+// openPolling answers a handshake over long-polling: with the open packet alone,
+// as the official server does; what the receiver sends waits for the first poll.
+func (s *Session) openPolling(w http.ResponseWriter, r *http.Request, q *query) {
 	s.mu.Lock()
 	s.enter(polling)
-	s.push(s.openPacket(true))
 	s.mu.Unlock()
 	s.admit()
-	s.servePoll(w, r)
+	if err := s.writePayload(w, r, q, []*Message{s.openPacket(true)}); err != nil {
+		s.end(ReasonTransportError, err)
+		return
+	}
+	s.server.opened(s)
 }
 
 // servePolling serves a request of a session that polls.
-func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
+func (s *Session) servePolling(w http.ResponseWriter, r *http.Request, q *query) {
+	s.mu.Lock()
+	s.used = true
+	s.mu.Unlock()
 	switch r.Method {
 	case http.MethodGet:
-		s.servePoll(w, r)
+		s.servePoll(w, r, q)
 	case http.MethodPost:
-		s.servePost(w, r)
+		s.servePost(w, r, q)
 	default:
 		w.WriteHeader(http.StatusInternalServerError) // as the official server answers
 	}
 }
 
-// servePoll waits until there are packets and answers with them.
+// servePoll waits until there are packets and answers with them. They stay in
+// the queue until the moment before they are written: a poll that is cancelled
+// earlier takes none with it. Whether the client has read what was written
+// cannot be known; where the kernel reports an error, the session ends.
 // (Engine.IO protocol v4, "HTTP long-polling")
-func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	p := polls.Get().(*poll)
-	s.mu.Lock()
-	if s.poll != nil {
-		s.mu.Unlock()
+	delay, ok := s.beginPoll(p)
+	if !ok {
 		polls.Put(p)
-		s.end(ReasonTransportError, errors.New("engineio: two polls at the same time"))
-		w.WriteHeader(http.StatusBadRequest)
+		s.end(ReasonTransportError, errTwoPolls)
+		s.server.refuse(w, ErrBadRequest, false)
 		return
 	}
-	s.poll = p
-	switch {
-	case len(s.queue) > 0:
-		p.wake()
-	case s.state == upgrading:
-		s.push(packetsNoop) // so that the client can stop polling
-	case s.state == onWebSocket || s.state == closed:
-		s.push(packetsClose)
-	}
-	s.mu.Unlock()
-
-	gone := false
-	select {
-	case <-p.ready:
-	case <-r.Context().Done():
-		gone = true
-	}
+	gone := s.await(w, r, p, delay)
 
 	s.mu.Lock()
 	s.poll = nil
@@ -91,7 +77,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	if !gone {
 		packets, s.queue, s.queued = s.queue, nil, 0
 	}
-	last := s.state == closing
+	st := s.state
 	s.mu.Unlock()
 	select { // it goes back as it came
 	case <-p.ready:
@@ -100,104 +86,131 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	polls.Put(p)
 
 	if gone {
-		s.end(ReasonTransportError, errors.New("engineio: poll was cancelled"))
-		return
+		if st == polling || st == closing {
+			s.end(ReasonTransportError, errCancelled)
+		}
+		return // else the WebSocket carries on, and what is queued with it
 	}
-	if err := s.writePayload(w, r, packets); err != nil {
+	if err := s.writePayload(w, r, q, packets); err != nil {
 		s.end(ReasonTransportError, err)
 		return
 	}
-	if last {
+	if st == closing {
 		s.end(ReasonForcedClose, nil)
 	}
 }
 
-// writePayload answers a poll.
-func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, packets []*Message) error {
-	buffer := payloads.Get().(*[]byte)
-	body := (*buffer)[:0]
-	for _, m := range packets {
-		body = appendPacket(body, m)
+// beginPoll makes p the poll that waits, unless there is one. delay is after
+// what time it shall be ended with a noop; 0 means never.
+func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll != nil {
+		return 0, false
 	}
-	defer func() {
-		if cap(body) <= maxPooledPayload {
-			*buffer = body
+	s.poll = p
+	switch {
+	case len(s.queue) > 0:
+		p.wake()
+	case s.state == upgrading:
+		if s.probe.noops++; s.probe.noops > promptNoops {
+			return noopDelay, true
 		}
-		payloads.Put(buffer)
-	}()
-	h := w.Header()
-	h["Content-Type"] = contentTypeText
-	h["Cache-Control"] = cacheControl
-	if n := s.server.opts.HTTPCompression; n >= 0 && len(body) >= n && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		return writeGzip(w, body)
+		s.push(packetsNoop) // so that the client can stop polling
+	case s.state == onWebSocket || s.state == closed:
+		s.push(packetsClose)
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, err := w.Write(body)
-	return err
+	return 0, true
 }
 
-// Header values that many answers share.
-var (
-	contentTypeText = []string{"text/plain; charset=UTF-8"}
-	contentTypeHTML = []string{"text/html"}
-	cacheControl    = []string{"no-store"}
-)
-
-var gzips = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is valid
-	return z
-}}
-
-func writeGzip(w http.ResponseWriter, body []byte) error {
-	z := gzips.Get().(*gzip.Writer)
-	defer gzips.Put(z)
-	w.Header().Set("Content-Encoding", "gzip")
-	w.Header().Add("Vary", "Accept-Encoding")
-	z.Reset(w)
-	if _, err := z.Write(body); err != nil {
-		return err
+// await waits until there is something for p, and reports whether the client
+// went away before.
+func (s *Session) await(w http.ResponseWriter, r *http.Request, p *poll, delay time.Duration) (gone bool) {
+	select {
+	case <-p.ready: // mostly: no need to prepare for waiting
+		return r.Context().Err() != nil
+	default:
 	}
-	return z.Close()
+	s.liftDeadlines(w, r)
+	var hurry <-chan time.Time
+	if delay > 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		hurry = timer.C
+	}
+	for {
+		select {
+		case <-p.ready:
+			return r.Context().Err() != nil
+		case <-r.Context().Done():
+			return true
+		case <-hurry:
+			s.mu.Lock()
+			s.push(packetsNoop)
+			s.mu.Unlock()
+		}
+	}
+}
+
+// liftDeadlines keeps timeouts of the HTTP server, which are made for requests
+// that are answered at once, from ending a poll.
+func (s *Session) liftDeadlines(w http.ResponseWriter, r *http.Request) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || server.ReadTimeout <= 0 && server.WriteTimeout <= 0 {
+		return
+	}
+	o := &s.server.opts
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // not possible: then the timeouts stay
+	_ = control.SetWriteDeadline(time.Now().Add(o.PingInterval + 2*o.PingTimeout))
 }
 
 // servePost takes the packets in the body.
-func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
 	s.mu.Lock()
 	overlap := s.posting
 	s.posting = true
 	s.mu.Unlock()
 	if overlap {
-		s.end(ReasonTransportError, errors.New("engineio: two POSTs at the same time"))
-		w.WriteHeader(http.StatusBadRequest)
+		s.end(ReasonTransportError, errTwoPosts)
+		s.server.refuse(w, ErrBadRequest, false)
 		return
 	}
-	status := s.takePost(w, r)
+	status := s.takePost(w, r, q)
 	s.mu.Lock()
 	s.posting = false
 	s.mu.Unlock()
 	w.Header()["Cache-Control"] = cacheControl
-	if status != http.StatusOK {
+	switch status {
+	case http.StatusOK:
+		w.Header()["Content-Type"] = contentTypeHTML
+		w.Header()["Content-Length"] = lengthOfOK
+		_, _ = w.Write(answerOK) // a client that is gone misses nothing
+	case http.StatusBadRequest:
+		s.server.refuse(w, ErrBadRequest, false)
+	default:
 		w.WriteHeader(status)
-		return
 	}
-	w.Header()["Content-Type"] = contentTypeHTML
-	_, _ = io.WriteString(w, "ok") // a client that is gone misses nothing
 }
 
+var (
+	answerOK   = []byte("ok")
+	lengthOfOK = []string{"2"}
+)
+
 // takePost reads and handles the body and returns the status of the answer.
-func (s *Session) takePost(w http.ResponseWriter, r *http.Request) int {
-	if r.Header.Get("Content-Type") == "application/octet-stream" {
-		s.end(ReasonParseError, errors.New("engineio: binary payload"))
+func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query) int {
+	binary := r.Header.Get("Content-Type") == "application/octet-stream"
+	if binary && s.Protocol() == 4 {
+		s.end(ReasonTransportError, errBinaryPost)
 		return http.StatusBadRequest
+	}
+	if r.ContentLength > s.server.opts.MaxPayload {
+		return http.StatusRequestEntityTooLarge
 	}
 	buffer := payloads.Get().(*[]byte)
 	body, err := readBody(*buffer, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
-	defer func() {
-		if cap(body) <= maxPooledPayload {
-			*buffer = body[:0]
-		}
-		payloads.Put(buffer)
-	}()
+	defer func() { freePayload(buffer, body) }()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
 	}
@@ -205,7 +218,14 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) int {
 		s.end(ReasonTransportError, err)
 		return http.StatusBadRequest
 	}
-	if err := decodePayload(body, func(p packet) { s.onPacket(p.kind, p.data, p.binary) }); err != nil {
+	payload := body
+	if q.jsonp {
+		if payload, err = decodeJSONP(body); err != nil {
+			s.end(ReasonParseError, err)
+			return http.StatusBadRequest
+		}
+	}
+	if err := s.codec.decodePayload(payload, binary, s.onPacket); err != nil {
 		s.end(ReasonParseError, err)
 		return http.StatusBadRequest
 	}
@@ -221,7 +241,7 @@ func readBody(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, nil
 		}
 		if err != nil {

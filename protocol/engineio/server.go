@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"context"
-	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 // Packets that are the same for every session.
 var (
 	packetsPing  = control("2")
+	packetsPong  = control("3")
 	packetsProbe = control("3probe")
 	packetsClose = control("1")
 	packetsNoop  = control("6")
@@ -36,6 +36,7 @@ type Server struct {
 	start    sync.Once
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine
+	unused   unused
 }
 
 // counters are a Server's since it was made.
@@ -106,26 +107,26 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !wantsWebSocket && srv.cors.handle(w, r) {
 		return
 	}
-	q := r.URL.Query()
-	s, refusal := srv.verify(r, q.Get("transport"), q.Get("sid"), wantsWebSocket)
+	q := parseQuery(r.URL.RawQuery)
+	s, refusal := srv.verify(r, &q, wantsWebSocket)
 	if refusal != nil {
 		srv.refuse(w, refusal, wantsWebSocket)
 		return
 	}
 	switch {
 	case s == nil:
-		srv.handshake(w, r, q.Get("EIO"), wantsWebSocket)
+		srv.handshake(w, r, &q, wantsWebSocket)
 	case wantsWebSocket:
-		s.serveProbe(w, r)
+		s.serveProbe(w, r, &q)
 	default:
-		s.servePolling(w, r)
+		s.servePolling(w, r, &q)
 	}
 }
 
 // verify judges a request in the order of the official server and returns the
 // session that it names, or nil for a handshake.
-func (srv *Server) verify(r *http.Request, transport, sid string, wantsWebSocket bool) (*Session, *Error) {
-	if !slices.Contains(srv.opts.Transports, transport) {
+func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Session, *Error) {
+	if !slices.Contains(srv.opts.Transports, q.transport) {
 		return nil, ErrUnknownTransport
 	}
 	if srv.down.Load() {
@@ -134,43 +135,63 @@ func (srv *Server) verify(r *http.Request, transport, sid string, wantsWebSocket
 	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
 		return nil, ErrForbidden
 	}
-	if sid != "" {
-		s := srv.registry.get(sid)
-		if s == nil {
-			return nil, ErrUnknownSession
-		}
-		if wantsWebSocket != (transport == TransportWebSocket) || !wantsWebSocket && s.Transport() != transport {
-			return nil, ErrBadRequest
-		}
-		return s, nil
+	if q.sid != "" {
+		return srv.named(q, wantsWebSocket)
 	}
 	if r.Method != http.MethodGet {
 		return nil, ErrBadHandshakeMethod
 	}
-	if wantsWebSocket != (transport == TransportWebSocket) {
+	if wantsWebSocket != (q.transport == TransportWebSocket) {
 		return nil, ErrBadRequest
 	}
 	return nil, nil
 }
 
-// handshake opens a session. (Engine.IO protocol v4, "Handshake")
-func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, version string, wantsWebSocket bool) {
-	if version != "4" {
-		srv.refuse(w, ErrUnsupportedProtocol, wantsWebSocket)
-		return
+// named is the session that the query names, if the request fits it.
+func (srv *Server) named(q *query, wantsWebSocket bool) (*Session, *Error) {
+	s := srv.registry.get(q.sid)
+	if s == nil {
+		return nil, ErrUnknownSession
 	}
+	if s.expired() {
+		s.end(ReasonPingTimeout, nil)
+		return nil, ErrUnknownSession
+	}
+	if wantsWebSocket != (q.transport == TransportWebSocket) || !wantsWebSocket && s.Transport() != q.transport {
+		return nil, ErrBadRequest
+	}
+	if s.Protocol() != q.protocol() {
+		return nil, ErrBadRequest
+	}
+	return s, nil
+}
+
+// handshake opens a session. (Engine.IO protocol v4, "Handshake")
+func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, wantsWebSocket bool) {
 	if f := srv.opts.AllowRequest; f != nil {
 		if err := f(r); err != nil {
 			srv.refuse(w, forbidden(err), wantsWebSocket)
 			return
 		}
 	}
+	var c codec = codecV4{}
+	if q.protocol() == 3 {
+		if !srv.opts.AllowEIO3 {
+			srv.refuse(w, ErrUnsupportedProtocol, wantsWebSocket)
+			return
+		}
+		c = codecV3{}
+	}
+	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n {
+		srv.refuse(w, errFull, wantsWebSocket)
+		return
+	}
 	s := &Session{
-		server:   srv,
-		id:       newID(srv.opts.NodeID),
-		request:  newRequest(r),
-		protocol: 4,
-		timer:    wheelEntry{slot: -1},
+		server:    srv,
+		id:        newID(srv.opts.NodeID),
+		request:   newRequest(r),
+		codec:     c,
+		textPolls: q.base64 || q.jsonp,
 	}
 	if f := srv.opts.InitialHeaders; f != nil {
 		f(w.Header(), r)
@@ -180,10 +201,10 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, version str
 	}
 	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
 	if wantsWebSocket {
-		s.openWebSocket(w, r)
+		s.openWebSocket(w, r, q)
 		return
 	}
-	s.openPolling(w, r)
+	s.openPolling(w, r, q)
 }
 
 // forbidden makes the refusal of what AllowRequest returned.
@@ -213,7 +234,7 @@ func (s *Session) admit() {
 	if srv.down.Load() {
 		defer s.close(ReasonShutdown) // Shutdown may have passed this shard already
 	}
-	srv.wheel.set(s, jitter(srv.opts.PingInterval))
+	s.beginHeartbeat()
 	s.receiver = srv.accept(s)
 	s.recvMu.Unlock()
 	s.reportEnd()
@@ -280,81 +301,4 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	close(srv.stop)
 	srv.turning.Wait()
 	return srv.webSocket.Shutdown(ctx)
-}
-
-// registry holds the open sessions by id, in shards, so that requests of
-// different sessions seldom wait for each other.
-type registry struct {
-	seed   maphash.Seed
-	shards [64]shard
-}
-
-type shard struct {
-	mu       sync.RWMutex // guards sessions
-	sessions map[string]*Session
-}
-
-func newRegistry() *registry {
-	r := &registry{seed: maphash.MakeSeed()}
-	for i := range r.shards {
-		r.shards[i].sessions = make(map[string]*Session)
-	}
-	return r
-}
-
-func (r *registry) shard(id string) *shard {
-	return &r.shards[maphash.String(r.seed, id)%uint64(len(r.shards))]
-}
-
-func (r *registry) get(id string) *Session {
-	sh := r.shard(id)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.sessions[id]
-}
-
-func (r *registry) add(s *Session) {
-	sh := r.shard(s.id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.sessions[s.id] = s
-}
-
-// remove reports whether this call was the one that removed the session.
-func (r *registry) remove(id string) bool {
-	sh := r.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	_, found := sh.sessions[id]
-	delete(sh.sessions, id)
-	return found
-}
-
-func (r *registry) len() int {
-	n := 0
-	for i := range r.shards {
-		r.shards[i].mu.RLock()
-		n += len(r.shards[i].sessions)
-		r.shards[i].mu.RUnlock()
-	}
-	return n
-}
-
-// each calls f without holding a lock, for the sessions of one shard after the
-// other.
-func (r *registry) each(f func(*Session) bool) {
-	for i := range r.shards {
-		sh := &r.shards[i]
-		sh.mu.RLock()
-		sessions := make([]*Session, 0, len(sh.sessions))
-		for _, s := range sh.sessions {
-			sessions = append(sessions, s)
-		}
-		sh.mu.RUnlock()
-		for _, s := range sessions {
-			if !f(s) {
-				return
-			}
-		}
-	}
 }

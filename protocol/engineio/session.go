@@ -25,7 +25,11 @@ type Session struct {
 	id       string
 	request  *Request
 	receiver Receiver
-	protocol int8
+	codec    codec
+
+	textPolls  bool // the client's polls take no binary; set before the session is shared
+	textFrames bool // nor does its WebSocket; set before webSocket is
+	translate  bool // binary frames are not the message as it is; set before webSocket is
 
 	// ended is why the session ended, until the receiver is told.
 	ended atomic.Pointer[ending]
@@ -35,8 +39,9 @@ type Session struct {
 	// that was queued before has been given to it.
 	webSocket atomic.Pointer[websocket.Conn]
 
-	pingSent atomic.Int64 // when the last ping was made, in ns; 0 once it was answered
-	rtt      atomic.Int64 // the last round trip, in ns
+	pingSent  atomic.Int64 // when the last ping was made, in ns; 0 once it was answered
+	rtt       atomic.Int64 // the last round trip, in ns
+	refreshed atomic.Bool  // the time to answer the ping was extended
 
 	timer wheelEntry // guarded by wheel.mu
 
@@ -44,6 +49,7 @@ type Session struct {
 	mu      sync.Mutex
 	state   state
 	posting bool       // a POST is being read
+	used    bool       // a request came after the handshake
 	poll    *poll      // the poll that waits, or nil
 	probe   *probe     // the WebSocket that is being probed, or nil
 	queue   []*Message // what waits for a poll
@@ -60,8 +66,8 @@ type ending struct {
 // ID is the session id that the client sends with its requests.
 func (s *Session) ID() string { return s.id }
 
-// Protocol is the Engine.IO protocol version, 4.
-func (s *Session) Protocol() int { return int(s.protocol) }
+// Protocol is the Engine.IO protocol version, 4 or 3.
+func (s *Session) Protocol() int { return s.codec.version() }
 
 // Request is the request that opened the session.
 func (s *Session) Request() *Request { return s.request }
@@ -82,7 +88,7 @@ func (s *Session) RTT() time.Duration { return time.Duration(s.rtt.Load()) }
 // ErrSlow means that the bound on the queue was exceeded and the session ended.
 func (s *Session) Send(ms ...*Message) error {
 	if c := s.webSocket.Load(); c != nil {
-		return s.sent(c.Send(ms...), len(ms))
+		return s.sent(c.Send(s.frames(ms)...), len(ms))
 	}
 	return s.enqueue(ms)
 }
@@ -91,7 +97,7 @@ func (s *Session) Send(ms ...*Message) error {
 // connection's loop, so that a burst costs one system call a connection.
 func (s *Session) Post(ms ...*Message) error {
 	if c := s.webSocket.Load(); c != nil {
-		return s.sent(c.Post(ms...), len(ms))
+		return s.sent(c.Post(s.frames(ms)...), len(ms))
 	}
 	return s.enqueue(ms)
 }
@@ -107,6 +113,27 @@ func (s *Session) SendText(parts ...[]byte) error {
 	all[0] = messagePrefix
 	n := copy(all[1:], parts)
 	return s.sent(c.SendParts(websocket.OpText, all[:n+1]...), 1)
+}
+
+// frames are the messages as this session's WebSocket carries them.
+func (s *Session) frames(ms []*Message) []*Message {
+	if !s.translate {
+		return ms
+	}
+	out := make([]*Message, len(ms))
+	for i, m := range ms {
+		if out[i] = m; m.Op() == websocket.OpBinary {
+			out[i] = s.codec.frame(m, s.textFrames)
+		}
+	}
+	return out
+}
+
+// attach makes c the session's transport. s.mu must be held.
+func (s *Session) attach(c *websocket.Conn, textFrames bool) {
+	s.textFrames = textFrames
+	s.translate = textFrames || s.Protocol() == 3
+	s.webSocket.Store(c)
 }
 
 // sent counts n messages given to a WebSocket and translates its error.
@@ -127,7 +154,7 @@ func (s *Session) enqueue(ms []*Message) error {
 	s.mu.Lock()
 	if c := s.webSocket.Load(); c != nil {
 		s.mu.Unlock()
-		return s.sent(c.Send(ms...), len(ms))
+		return s.sent(c.Send(s.frames(ms)...), len(ms))
 	}
 	if s.state == closing || s.state == closed {
 		s.mu.Unlock()
@@ -195,7 +222,7 @@ func (s *Session) close(reason Reason) {
 		s.end(reason, nil)
 		return
 	}
-	s.server.wheel.set(s, s.server.opts.CloseTimeout)
+	s.server.wheel.set(s, time.Now().Add(s.server.opts.CloseTimeout))
 }
 
 // idle reports whether a closing session has no poll and nothing queued that
@@ -273,54 +300,29 @@ func (s *Session) alive() bool {
 	return s.state != closed && s.state != closing
 }
 
-// onPacket handles a packet of the transport that is in charge.
-func (s *Session) onPacket(kind byte, data []byte, binary bool) {
-	switch kind {
+// onPacket handles a packet of the transport that is in charge, and reports
+// whether the session takes more.
+func (s *Session) onPacket(p packet) bool {
+	if p.kind != packetPong {
+		s.heard()
+	}
+	switch p.kind {
 	case packetMessage:
-		s.deliver(data, binary)
-	case packetPong:
-		s.onPong()
+		s.deliver(p.data, p.binary)
+	case packetPing, packetPong:
+		if (p.kind == packetPing) != (s.Protocol() == 3) {
+			s.end(ReasonTransportError, errHeartbeat)
+			return false
+		}
+		if p.kind == packetPing {
+			s.onPing()
+		} else {
+			s.onPong()
+		}
 	case packetClose:
 		s.end(ReasonTransportClose, nil)
-	case packetNoop:
-	default: // open, ping and upgrade are not for this direction or moment
-		s.end(ReasonParseError, errPacket)
+		return false
+	default: // open, upgrade and noop mean nothing here, and nobody else minds them
 	}
-}
-
-// onPong takes the answer to a ping. (Engine.IO protocol v4, "Heartbeat")
-func (s *Session) onPong() {
-	sent := s.pingSent.Swap(0)
-	if sent == 0 {
-		return
-	}
-	rtt := time.Duration(time.Now().UnixNano() - sent)
-	s.rtt.Store(int64(rtt))
-	s.server.wheel.set(s, jitter(s.server.opts.PingInterval))
-	if f := s.server.opts.Observer.Pong; f != nil {
-		f(s, rtt)
-	}
-}
-
-// onTimer is called by the wheel: a ping is due, or its answer did not come, or
-// a closing session was not fetched in time.
-func (s *Session) onTimer() {
-	s.mu.Lock()
-	st := s.state
-	s.mu.Unlock()
-	if st == closing || st == closed {
-		s.end(ReasonForcedClose, nil)
-		return
-	}
-	if s.pingSent.Load() != 0 {
-		s.end(ReasonPingTimeout, nil)
-		return
-	}
-	s.pingSent.Store(time.Now().UnixNano())
-	s.server.wheel.set(s, s.server.opts.PingTimeout)
-	if c := s.webSocket.Load(); c != nil {
-		_ = c.Send(packetsPing) // a broken connection reports itself
-		return
-	}
-	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
+	return true
 }

@@ -12,7 +12,7 @@ import (
 type channel struct{ session *Session }
 
 // openWebSocket answers a handshake over WebSocket.
-func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
+func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query) {
 	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, w.Header().Clone())
 	if err != nil {
 		return // it has been answered, or there is nobody to answer
@@ -20,7 +20,8 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	_ = c.Send(s.openPacket(false)) // before Start nothing can fail
 	s.mu.Lock()
 	s.enter(onWebSocket)
-	s.webSocket.Store(c)
+	s.used = true
+	s.attach(c, q.base64)
 	s.mu.Unlock()
 	s.admit()
 	c.Start()
@@ -28,15 +29,17 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 
 // OnMessage implements websocket.Handler.
 func (ch channel) OnMessage(_ *websocket.Conn, op websocket.Opcode, data []byte) {
+	s := ch.session
+	decode := s.codec.decodeText
 	if op == websocket.OpBinary {
-		ch.session.deliver(data, true)
+		decode = s.codec.decodeBinary
+	}
+	p, err := decode(data)
+	if err != nil {
+		s.end(ReasonParseError, err)
 		return
 	}
-	if len(data) == 0 || data[0] < packetOpen || data[0] > packetNoop {
-		ch.session.end(ReasonParseError, errPacket)
-		return
-	}
-	ch.session.onPacket(data[0], data[1:], false)
+	s.onPacket(p)
 }
 
 // OnClose implements websocket.Handler.
@@ -62,19 +65,30 @@ type probe struct {
 	session *Session
 	conn    *websocket.Conn
 	timer   *time.Timer
+	base64  bool // it takes no binary
+	noops   int  // polls that were ended for it
 	done    bool // it has taken over
 }
 
+// A client may poll until it has seen that its probe was answered. The first
+// such polls are ended at once, later ones after a delay, so that one that never
+// finishes its upgrade cannot poll as fast as the network lets it.
+const (
+	promptNoops = 3
+	noopDelay   = 100 * time.Millisecond
+)
+
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
 // is being probed, or after the upgrade, is closed.
-func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request) {
-	p := &probe{session: s}
+func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
+	p := &probe{session: s, base64: q.base64}
 	c, err := s.server.webSocket.Upgrade(w, r, p, w.Header().Clone())
 	if err != nil {
 		return // it has been answered, or there is nobody to answer
 	}
 	p.conn = c
 	s.mu.Lock()
+	s.used = true
 	welcome := s.state == polling && s.probe == nil && !s.server.opts.NoUpgrades
 	if welcome {
 		s.probe = p
@@ -148,10 +162,12 @@ func (s *Session) beginUpgrade(p *probe) {
 }
 
 // completeUpgrade makes the WebSocket the session's transport. What was queued
-// goes first; the session's lock keeps what is sent meanwhile behind it.
+// goes first; the session's lock keeps what is sent meanwhile behind it. A
+// session that is closing ends with what was queued.
 func (s *Session) completeUpgrade(p *probe) {
 	s.mu.Lock()
-	if s.probe != p || !s.enter(onWebSocket) {
+	last := s.state == closing
+	if s.probe != p || !s.enter(onWebSocket) && !last {
 		s.mu.Unlock()
 		p.conn.Close(websocket.CloseNoStatus, "")
 		return
@@ -161,12 +177,19 @@ func (s *Session) completeUpgrade(p *probe) {
 	s.probe = nil
 	queue := s.queue
 	s.queue, s.queued = nil, 0
+	if n := len(queue); last && n > 0 {
+		queue = queue[:n-1] // the close packet: closing the connection says it
+	}
 	if s.poll != nil { // a client that did not wait for its poll
 		s.push(packetsNoop)
 	}
-	_ = p.conn.Send(queue...) // a broken connection reports itself
-	s.webSocket.Store(p.conn)
+	s.attach(p.conn, p.base64)
+	_ = p.conn.Send(s.frames(queue)...) // a broken connection reports itself
 	s.mu.Unlock()
+	if last {
+		s.end(s.closing, nil)
+		return
+	}
 	s.server.stats.upgraded.Add(1)
 	if f := s.server.opts.Observer.Upgraded; f != nil {
 		f(s)

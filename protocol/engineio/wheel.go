@@ -3,6 +3,7 @@ package engineio
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,76 +12,86 @@ import (
 // list through its own fields.
 type wheel struct {
 	tick time.Duration
+	from time.Time // when the wheel stood at turn 0
 
-	// mu guards the fields below and Session.timer of every session.
+	// mu guards the fields below and the entries of every session.
 	mu    sync.Mutex
 	slots []*Session
-	now   int // the slot that is due next
+	turns int64 // made so far
 }
 
-// wheelEntry is a session's place in the wheel. Guarded by wheel.mu.
+// wheelEntry is a session's place in the wheel. Guarded by wheel.mu, except due.
 type wheelEntry struct {
 	previous, next *Session
-	slot           int32 // -1 when in none
-	rounds         int32
+	turn           int64        // when it fires; 0 when it is in no slot
+	due            atomic.Int64 // the moment it was set to, in ns since the epoch
 }
 
+// newWheel makes a wheel for durations of which shortest is the shortest. It is
+// never early, and late by less than a tick.
 func newWheel(shortest time.Duration) *wheel {
-	tick := min(max(shortest/25, time.Millisecond), 250*time.Millisecond)
-	return &wheel{tick: tick, slots: make([]*Session, 512)}
+	tick := min(max(shortest/256, time.Millisecond), 50*time.Millisecond)
+	return &wheel{tick: tick, from: time.Now(), slots: make([]*Session, 512)}
 }
 
 // run turns the wheel until stop is closed.
 func (w *wheel) run(stop <-chan struct{}) {
 	ticker := time.NewTicker(w.tick)
 	defer ticker.Stop()
-	last := time.Now()
+	w.mu.Lock()
+	w.turns = int64(time.Since(w.from) / w.tick) // nothing can be due yet
+	w.mu.Unlock()
 	for {
 		select {
 		case <-stop:
 			return
-		case now := <-ticker.C:
+		case <-ticker.C:
 			// A ticker drops ticks when this goroutine is late: make up for them.
-			for ; now.Sub(last) >= w.tick/2; last = last.Add(w.tick) {
-				w.turn()
+			for reached := int64(time.Since(w.from) / w.tick); w.turn(reached); {
 			}
 		}
 	}
 }
 
-// turn fires what is due in one slot.
-func (w *wheel) turn() {
+// turn fires what is due in the next slot, unless turn number reached was made.
+func (w *wheel) turn(reached int64) bool {
 	var due []*Session
 	w.mu.Lock()
-	for s := w.slots[w.now]; s != nil; {
+	if w.turns >= reached {
+		w.mu.Unlock()
+		return false
+	}
+	w.turns++
+	for s := w.slots[w.turns%int64(len(w.slots))]; s != nil; {
 		next := s.timer.next
-		if s.timer.rounds > 0 {
-			s.timer.rounds--
-		} else {
+		if s.timer.turn <= w.turns {
 			w.unlink(s)
 			due = append(due, s)
 		}
 		s = next
 	}
-	w.now = (w.now + 1) % len(w.slots)
 	w.mu.Unlock()
 	for _, s := range due {
 		s.onTimer()
 	}
+	return true
 }
 
-// set makes s's timer fire after d, in place of when it would have fired before.
-func (w *wheel) set(s *Session, d time.Duration) {
-	ticks := max(int((d+w.tick-1)/w.tick), 1)
+// set makes s's timer fire at the moment at, in place of when it would have
+// fired before.
+func (w *wheel) set(s *Session, at time.Time) {
+	turn := int64((at.Sub(w.from) + w.tick - 1) / w.tick)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.unlink(s)
-	slot := (w.now + ticks) % len(w.slots)
-	s.timer = wheelEntry{next: w.slots[slot], slot: int32(slot), rounds: int32(ticks / len(w.slots))}
-	if first := w.slots[slot]; first != nil {
-		first.timer.previous = s
+	turn = max(turn, w.turns+1)
+	first := &w.slots[turn%int64(len(w.slots))]
+	s.timer.turn, s.timer.next = turn, *first
+	s.timer.due.Store(at.UnixNano())
+	if *first != nil {
+		(*first).timer.previous = s
 	}
-	w.slots[slot] = s
+	*first = s
 }
 
 // remove takes s out of the wheel.
@@ -93,18 +104,18 @@ func (w *wheel) remove(s *Session) {
 // unlink takes s out of its slot. w.mu must be held.
 func (w *wheel) unlink(s *Session) {
 	t := &s.timer
-	if t.slot < 0 {
+	if t.turn == 0 {
 		return
 	}
 	if t.previous != nil {
 		t.previous.timer.next = t.next
 	} else {
-		w.slots[t.slot] = t.next
+		w.slots[t.turn%int64(len(w.slots))] = t.next
 	}
 	if t.next != nil {
 		t.next.timer.previous = t.previous
 	}
-	*t = wheelEntry{slot: -1}
+	t.previous, t.next, t.turn = nil, nil, 0
 }
 
 // jitter shortens a long interval by up to an eighth, so that clients that

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"podium/protocol/engineio"
@@ -15,6 +16,7 @@ func engineOptions(c config) engineio.Options {
 		PingInterval: c.pingInterval,
 		PingTimeout:  c.pingTimeout,
 		MaxPayload:   c.maxPayload,
+		AllowEIO3:    c.eio3,
 	}
 }
 
@@ -40,7 +42,10 @@ func openEcho(c config) server {
 }
 
 // hi greets, and answers some messages in a way of their own.
-type hi struct{ echo }
+type hi struct {
+	echo
+	posts *posts
+}
 
 func (h hi) OnMessage(data []byte, binary bool) {
 	switch string(data) {
@@ -49,7 +54,7 @@ func (h hi) OnMessage(data []byte, binary bool) {
 	case "give utf8":
 		send(h.session, []byte("пойду спать всем спокойной ночи"), false)
 	case "sendHeaders":
-		send(h.session, headersJSON(h.session.Request().Header()), false)
+		send(h.session, headersJSON(h.posts.headers(h.session.ID())), false)
 	default:
 		h.echo.OnMessage(data, binary)
 	}
@@ -83,10 +88,41 @@ func openHi(c config) server {
 		h.Add("Set-Cookie", "3=3; Max-Age=0")
 		h.Add("Set-Cookie", "4=4; Expires="+expiresNow())
 	}
-	return engineio.NewServer(o, func(s *engineio.Session) engineio.Receiver {
+	p := &posts{current: make(map[string]http.Header)}
+	p.Server = engineio.NewServer(o, func(s *engineio.Session) engineio.Receiver {
 		send(s, []byte("hi"), false)
-		return hi{echo{s}}
+		return hi{echo{s}, p}
 	})
+	return p
+}
+
+// posts is a server that knows the headers of the POSTs that are being served.
+type posts struct {
+	*engineio.Server
+	mu      sync.Mutex // guards current
+	current map[string]http.Header
+}
+
+func (p *posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		sid := r.URL.Query().Get("sid")
+		p.mu.Lock()
+		p.current[sid] = r.Header
+		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			delete(p.current, sid)
+			p.mu.Unlock()
+		}()
+	}
+	p.Server.ServeHTTP(w, r)
+}
+
+// headers are those of the POST that the session is sending, if any.
+func (p *posts) headers(sid string) http.Header {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current[sid]
 }
 
 func expiresNow() string { return time.Now().UTC().Format(http.TimeFormat) }

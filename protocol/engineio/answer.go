@@ -1,0 +1,125 @@
+package engineio
+
+import (
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledPayload is the capacity, in bytes, up to which a payload's buffer is kept.
+const maxPooledPayload = 64 << 10
+
+// freePayload gives back a buffer from payloads, which may have grown.
+func freePayload(buffer *[]byte, b []byte) {
+	if cap(b) <= maxPooledPayload {
+		*buffer = b[:0]
+	}
+	payloads.Put(buffer)
+}
+
+// Header values that many answers share.
+var (
+	contentTypeText   = []string{"text/plain; charset=UTF-8"}
+	contentTypeBinary = []string{"application/octet-stream"}
+	contentTypeScript = []string{"text/javascript; charset=UTF-8"} // nosniff would refuse a script in plain text
+	contentTypeHTML   = []string{"text/html"}
+	cacheControl      = []string{"no-store"}
+)
+
+// writePayload answers a poll. The error is what the kernel said; nil does not
+// mean that the client has read it.
+func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q *query, packets []*Message) error {
+	buffer := payloads.Get().(*[]byte)
+	body, binary := s.codec.appendPayload((*buffer)[:0], packets, s.textPolls || q.jsonp)
+	defer func() { freePayload(buffer, body) }()
+	h := w.Header()
+	h["Content-Type"] = contentTypeText
+	switch {
+	case q.jsonp:
+		h["Content-Type"] = contentTypeScript
+		body = appendJSONP(make([]byte, 0, len(body)+len(body)/8+32), q.callback, body)
+	case binary:
+		h["Content-Type"] = contentTypeBinary
+	}
+	h["Cache-Control"] = cacheControl
+	if n := s.server.opts.HTTPCompression; n >= 0 && len(body) >= n {
+		if encoding := acceptedEncoding(r.Header.Get("Accept-Encoding")); encoding != "" {
+			return writeCompressed(w, encoding, body)
+		}
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	// The answer would leave in any case when the handler returns; but then nobody
+	// would learn of an error.
+	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// acceptedEncoding is "gzip" or "deflate" where the Accept-Encoding header takes
+// it, or "".
+func acceptedEncoding(accept string) string {
+	deflate := false
+	for item := range strings.SplitSeq(accept, ",") {
+		name, parameters, _ := strings.Cut(item, ";")
+		weight := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(parameters), "q="))
+		if weight != "" && strings.Trim(weight, "0.") == "" {
+			continue // q=0: not acceptable (RFC 9110, section 12.4.2)
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "gzip", "*":
+			return "gzip"
+		case "deflate":
+			deflate = true
+		}
+	}
+	if deflate {
+		return "deflate"
+	}
+	return ""
+}
+
+// compressor is what gzip's and zlib's writers have in common.
+type compressor interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+var (
+	gzips = sync.Pool{New: func() any {
+		z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is valid
+		return z
+	}}
+	zlibs = sync.Pool{New: func() any {
+		z, _ := zlib.NewWriterLevel(io.Discard, zlib.BestSpeed) // the level is valid
+		return z
+	}}
+)
+
+// writeCompressed writes body in the given encoding ("deflate" is zlib's format:
+// RFC 9110, section 8.4.1.2).
+func writeCompressed(w http.ResponseWriter, encoding string, body []byte) error {
+	pool := &gzips
+	if encoding == "deflate" {
+		pool = &zlibs
+	}
+	z := pool.Get().(compressor)
+	defer pool.Put(z)
+	w.Header().Set("Content-Encoding", encoding)
+	w.Header().Add("Vary", "Accept-Encoding")
+	z.Reset(w)
+	if _, err := z.Write(body); err != nil {
+		return err
+	}
+	return z.Close()
+}

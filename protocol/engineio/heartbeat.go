@@ -1,0 +1,92 @@
+package engineio
+
+import "time"
+
+// Protocol 4: the server pings, PingInterval after the handshake or the last
+// pong, and the client has PingTimeout to answer. Protocol 3: the client pings,
+// and the server waits for PingInterval and PingTimeout together.
+// (Engine.IO protocol v4 and v3, "Heartbeat")
+
+// beginHeartbeat sets the timer of a session that has just opened.
+func (s *Session) beginHeartbeat() {
+	o := &s.server.opts
+	if s.Protocol() == 3 {
+		s.server.wheel.set(s, time.Now().Add(o.PingInterval+o.PingTimeout))
+		return
+	}
+	s.server.wheel.set(s, time.Now().Add(jitter(o.PingInterval)))
+}
+
+// onTimer is called by the wheel: a ping is due, or its answer did not come, or
+// a closing session was not fetched in time.
+func (s *Session) onTimer() {
+	s.mu.Lock()
+	st := s.state
+	s.mu.Unlock()
+	if st == closing || st == closed {
+		s.end(ReasonForcedClose, nil)
+		return
+	}
+	if s.Protocol() == 3 || s.pingSent.Load() != 0 {
+		s.end(ReasonPingTimeout, nil)
+		return
+	}
+	s.refreshed.Store(false)
+	now := time.Now()
+	s.pingSent.Store(now.UnixNano())
+	// The time to answer counts from when the ping was due, so that a turn of the
+	// wheel adds nothing; unless the whole process was held up.
+	from := time.Unix(0, s.timer.due.Load())
+	if now.Sub(from) > s.server.opts.PingTimeout/8 {
+		from = now
+	}
+	s.server.wheel.set(s, from.Add(s.server.opts.PingTimeout))
+	if c := s.webSocket.Load(); c != nil {
+		_ = c.Send(packetsPing) // a broken connection reports itself
+		return
+	}
+	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
+}
+
+// expired reports whether the answer to a ping is overdue, or in protocol 3 the
+// ping. It is as precise as the clock, where the wheel is late by up to a tick.
+func (s *Session) expired() bool {
+	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
+		return false
+	}
+	return time.Now().UnixNano() >= s.timer.due.Load()
+}
+
+// onPong takes the answer to a ping.
+func (s *Session) onPong() {
+	sent := s.pingSent.Swap(0)
+	if sent == 0 {
+		return
+	}
+	now := time.Now()
+	rtt := time.Duration(now.UnixNano() - sent)
+	s.rtt.Store(int64(rtt))
+	s.server.wheel.set(s, now.Add(jitter(s.server.opts.PingInterval)))
+	if f := s.server.opts.Observer.Pong; f != nil {
+		f(s, rtt)
+	}
+}
+
+// onPing answers a client's ping, in protocol 3.
+func (s *Session) onPing() {
+	o := &s.server.opts
+	s.server.wheel.set(s, time.Now().Add(o.PingInterval+o.PingTimeout))
+	if c := s.webSocket.Load(); c != nil {
+		_ = c.Send(packetsPong) // a broken connection reports itself
+		return
+	}
+	_ = s.enqueue([]*Message{packetsPong}) // a session that has just ended needs no pong
+}
+
+// heard notes that a client that owes a pong sent something else: it is alive,
+// and gets PingTimeout once more, but not for ever.
+func (s *Session) heard() {
+	if s.pingSent.Load() != 0 && s.refreshed.CompareAndSwap(false, true) {
+		s.server.wheel.set(s, time.Now().Add(s.server.opts.PingTimeout))
+	}
+}
