@@ -100,11 +100,15 @@ func (s *Settings) EscapesText() bool {
 }
 
 // UploadsDir is the folder of pictures kept on this machine.
-func (s *Settings) UploadsDir() string {
-	if s.Uploads != "" {
-		return s.Uploads
+func (s *Settings) UploadsDir() string { return UploadsFolder(s.Data, s.Uploads) }
+
+// UploadsFolder is where the pictures of a data folder are: the folder that is
+// set, or uploads in the data folder.
+func UploadsFolder(data, set string) string {
+	if set != "" {
+		return set
 	}
-	return filepath.Join(s.Data, "uploads")
+	return filepath.Join(data, "uploads")
 }
 
 // BackupsDest is the folder or bucket URL that backups go to.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"podium/store/archive"
 )
 
 // MakeToken makes a token for scripts that lasts for age (0: for ever).
@@ -17,4 +19,9 @@ func (s *Server) Abandon() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return errors.Join(s.realtime.Shutdown(ctx), s.Close())
+}
+
+// Export is what leaves the server when its data is exported.
+func (s *Server) Export(anonymous bool) archive.Export {
+	return archive.Export{Store: s.store, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}
 }

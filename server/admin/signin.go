@@ -43,6 +43,9 @@ const (
 type Options struct {
 	// Password rules when it is not empty; the kept one rules otherwise.
 	Password string
+	// KeepPassword leaves the password alone, even where there is none: for
+	// commands that only make tokens.
+	KeepPassword bool
 	// SessionAge is how long a session lasts without being used; 0 is a week.
 	SessionAge time.Duration
 	// AtOnce is how many passwords are hashed at the same time; 0 is 2.
@@ -97,6 +100,9 @@ func New(store Store, options Options) (a *Admin, made string, err error) {
 	}
 	if err := a.load(); err != nil {
 		return nil, "", err
+	}
+	if options.KeepPassword {
+		return a, "", nil
 	}
 	made, err = a.settlePassword()
 	return a, made, err

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"podium/server"
 	"podium/store"
 )
 
@@ -28,14 +27,36 @@ func (*backupCommand) Help() string {
 func (c *backupCommand) Run(ctx context.Context, out output) error {
 	dest := c.Dest
 	if dest == "" {
-		dest = filepath.Join(c.Data, "backups", "podium-"+time.Now().UTC().Format("20060102T150405Z")+".db")
+		dest = filepath.Join(c.Data, "backups", "podium-"+time.Now().UTC().Format(stamp)+".db")
 	}
+	var n int64
+	err := writeBackup(dest, func(w io.Writer) (size int64, err error) {
+		n, err = c.stream(ctx, w)
+		return n, err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.stdout, "Backed up %d bytes to %s\n", n, dest)
+	return nil
+}
+
+// writeBackup writes a copy of the data to a file, checks it, and only then
+// gives it its name.
+func writeBackup(dest string, write func(io.Writer) (int64, error)) error {
 	if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
 		return fmt.Errorf("make the folder of backups: %w", err)
 	}
 	partial := dest + ".partial"
-	n, err := c.copyTo(ctx, partial)
+	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("back up to %s: %w", dest, err)
+	}
+	_, err = write(f)
 	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
 		err = verifyBackup(partial)
 	}
 	if err == nil {
@@ -44,21 +65,7 @@ func (c *backupCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("back up to %s: %w", dest, err), os.Remove(partial))
 	}
-	fmt.Fprintf(out.stdout, "Backed up %d bytes to %s\n", n, dest)
 	return nil
-}
-
-// copyTo writes the copy, by the running server or from the file itself.
-func (c *backupCommand) copyTo(ctx context.Context, path string) (int64, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	n, err := c.stream(ctx, f)
-	if err == nil {
-		err = f.Sync()
-	}
-	return n, errors.Join(err, f.Close())
 }
 
 func (c *backupCommand) stream(ctx context.Context, w io.Writer) (int64, error) {
@@ -70,12 +77,7 @@ func (c *backupCommand) stream(ctx context.Context, w io.Writer) (int64, error) 
 	if !errors.Is(err, errNoServer) {
 		return 0, err
 	}
-	s, err := store.Open(filepath.Join(c.Data, server.DatabaseName), store.Options{ReadOnly: true})
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.WriteTo(w)
-	return n, errors.Join(err, s.Close())
+	return reading(c.Data, func(s *store.Store) (int64, error) { return s.WriteTo(w) })
 }
 
 // verifyBackup opens a copy and checks it.

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 
-	"podium/server"
 	"podium/store"
 )
 
@@ -59,10 +57,5 @@ func (c *checkCommand) find(ctx context.Context) ([]string, error) {
 	if !errors.Is(err, errNoServer) {
 		return nil, err
 	}
-	s, err := store.Open(filepath.Join(c.Data, server.DatabaseName), store.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Check()
-	return found, errors.Join(err, s.Close())
+	return reading(c.Data, (*store.Store).Check)
 }

@@ -29,10 +29,15 @@ const (
 
 // commands are all commands, as kong reads them.
 type commands struct {
-	Serve  serveCommand  `cmd:"" default:"withargs" help:"Serve the contest (also without a command)."`
-	Backup backupCommand `cmd:"" help:"Write a consistent copy of the contest's data."`
-	Check  checkCommand  `cmd:"" help:"Check that the contest's data can be read."`
-	Token  tokenCommand  `cmd:"" help:"Make a token with which scripts sign in."`
+	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the contest (also without a command)."`
+	Import  importCommand  `cmd:"" help:"Take over the data of an old deployment."`
+	Export  exportCommand  `cmd:"" help:"Write everything as data.json, a table and pictures, into a folder or a zip."`
+	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the contest's data."`
+	Restore restoreCommand `cmd:"" help:"Put a backup in the place of the data."`
+	Check   checkCommand   `cmd:"" help:"Check that the contest's data is in order."`
+	Inspect inspectCommand `cmd:"" help:"Say what the data holds: counts, sizes, the newest entries, the log."`
+	Tail    tailCommand    `cmd:"" help:"Print the event log as it grows."`
+	Token   tokenCommand   `cmd:"" help:"Make a token with which scripts sign in."`
 }
 
 // output is where commands write.

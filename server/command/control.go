@@ -40,14 +40,14 @@ func serveControl(ctx context.Context, s *server.Server, data string) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("protect the local socket: %w", err), l.Close())
 	}
-	srv := &http.Server{Handler: controlRoutes(s), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: controlRoutes(ctx, s), ReadHeaderTimeout: 5 * time.Second}
 	go srv.Serve(l)
 	context.AfterFunc(ctx, func() { srv.Close() })
 	return nil
 }
 
 // controlRoutes are what commands can ask of a running server.
-func controlRoutes(s *server.Server) http.Handler {
+func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.Store().WriteTo(w); err != nil {
@@ -61,6 +61,21 @@ func controlRoutes(s *server.Server) http.Handler {
 			return
 		}
 		answer.JSON(w, http.StatusOK, found)
+	})
+	mux.HandleFunc("GET /inspect", func(w http.ResponseWriter, r *http.Request) {
+		in, err := inspect(s.Store())
+		if err != nil {
+			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
+			return
+		}
+		answer.JSON(w, http.StatusOK, in)
+	})
+	mux.HandleFunc("GET /tail", func(w http.ResponseWriter, r *http.Request) { serveTail(ctx, s.Store(), w, r) })
+	mux.HandleFunc("GET /export", func(w http.ResponseWriter, r *http.Request) {
+		e := s.Export(r.URL.Query().Has("anonymous"))
+		if err := e.WriteZip(w); err != nil {
+			panic(http.ErrAbortHandler) // the zip breaks off, and the reader sees that
+		}
 	})
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		var body tokenRequest

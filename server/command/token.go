@@ -59,7 +59,7 @@ func (c *tokenCommand) make(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, _, err := admin.New(s, admin.Options{Password: "-"})
+	a, _, err := admin.New(s, admin.Options{KeepPassword: true})
 	if err != nil {
 		return "", errors.Join(err, s.Close())
 	}

@@ -1,0 +1,216 @@
+package archive
+
+import (
+	"archive/zip"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"podium/store"
+)
+
+// Export is what goes out.
+type Export struct {
+	Store   *store.Store
+	Uploads string // folder of the pictures; "" for none
+	// Anonymous leaves out names and phone numbers.
+	Anonymous bool
+}
+
+// WriteZip writes everything as a zip, as a stream. After an error the zip has
+// no end, so nobody takes it for whole.
+func (e Export) WriteZip(w io.Writer) error {
+	z := zip.NewWriter(w)
+	create := func(name string, picture bool) (io.Writer, error) {
+		header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Now()}
+		if picture {
+			header.Method = zip.Store // it is compressed already
+		}
+		return z.CreateHeader(header)
+	}
+	if err := e.write(create); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// write writes each file to what create returns for its name.
+func (e Export) write(create func(name string, picture bool) (io.Writer, error)) error {
+	categories, err := e.Store.Categories()
+	if err != nil {
+		return err
+	}
+	entries, err := e.entries()
+	if err != nil {
+		return err
+	}
+	picks, err := e.Store.Winners()
+	if err != nil {
+		return err
+	}
+	for _, file := range []struct {
+		name  string
+		value any
+	}{
+		{"categories.json", categories},
+		{"data.json", map[string]any{"submissions": entries, "winners": picks}},
+	} {
+		w, err := create(file.name, false)
+		if err != nil {
+			return err
+		}
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(file.value); err != nil {
+			return fmt.Errorf("write %s: %w", file.name, err)
+		}
+	}
+	w, err := create("submissions.csv", false)
+	if err != nil {
+		return err
+	}
+	if err := e.WriteCSV(w); err != nil {
+		return err
+	}
+	return e.pictures(create)
+}
+
+// entries are all submissions by category, the newest first, those of removed
+// categories too.
+func (e Export) entries() (map[string][]Entry, error) {
+	counts, err := e.Store.Counts()
+	if err != nil {
+		return nil, err
+	}
+	categories, err := e.Store.Categories()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]Entry{}
+	for _, c := range categories {
+		all[c.ID] = []Entry{}
+	}
+	for id := range counts {
+		all[id] = []Entry{}
+	}
+	for id := range all {
+		list, _, err := e.Store.Submissions(id, store.Query{All: true})
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			all[id] = append(all[id], e.entry(&list[i]))
+		}
+		if len(list) == 0 && !slices.ContainsFunc(categories, func(c store.Category) bool { return c.ID == id }) {
+			delete(all, id) // all of it was deleted
+		}
+	}
+	return all, nil
+}
+
+func (e Export) entry(s *store.Submission) Entry {
+	entry := Entry{ID: s.ID, Category: s.Category, Caption: s.Caption, Name: s.Name, Phone: s.Phone, ImageURL: s.ImageURL,
+		StorageMethod: s.StorageMethod, CreatedAt: s.CreatedAt, SubmissionID: s.SubmissionID, Images: s.Images}
+	if s.Status != store.Approved {
+		entry.Status = s.Status
+	}
+	if e.Anonymous {
+		entry.Name, entry.Phone = "", ""
+	}
+	return entry
+}
+
+// WriteCSV writes every submission as a row for a spreadsheet.
+func (e Export) WriteCSV(w io.Writer) error {
+	picks, err := e.Store.Winners()
+	if err != nil {
+		return err
+	}
+	// The mark at the beginning tells spreadsheets that the text is UTF-8.
+	if _, err := io.WriteString(w, "\uFEFF"); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	out := csv.NewWriter(w)
+	head := []string{"id", "submissionId", "category", "caption", "imageUrl", "storageMethod", "createdAt", "status", "place"}
+	if !e.Anonymous {
+		head = append(head, "name", "phone")
+	}
+	_ = out.Write(head) // Error tells below
+	err = e.Store.Each(func(s store.Submission) bool {
+		place, image := "", ""
+		if i := slices.Index(picks[s.Category], s.ID); i >= 0 {
+			place = strconv.Itoa(i + 1)
+		}
+		if s.ImageURL != nil {
+			image = *s.ImageURL
+		}
+		row := []string{s.ID, s.SubmissionID, s.Category, cell(s.Caption), cell(image), cell(s.StorageMethod),
+			time.UnixMilli(s.CreatedAt).UTC().Format(time.RFC3339), string(s.Status), place}
+		if !e.Anonymous {
+			row = append(row, cell(s.Name), cell(s.Phone))
+		}
+		return out.Write(row) == nil
+	})
+	out.Flush()
+	return errors.Join(err, out.Error())
+}
+
+// cell keeps a spreadsheet from running text as a formula.
+func cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+func (e Export) pictures(create func(name string, picture bool) (io.Writer, error)) error {
+	if e.Uploads == "" {
+		return nil
+	}
+	files, err := os.ReadDir(e.Uploads)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the folder of pictures: %w", err)
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || !uploadName.MatchString(f.Name()) {
+			continue
+		}
+		if err := e.picture(f.Name(), create); err != nil {
+			return fmt.Errorf("write the picture %s: %w", f.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (e Export) picture(name string, create func(string, bool) (io.Writer, error)) error {
+	from, err := os.Open(filepath.Join(e.Uploads, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted since the folder was read
+	}
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := create("uploads/"+name, true)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return err
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
