@@ -170,6 +170,8 @@ func (b *browser) read() {
 				b.fresh = len(b.got)
 			}
 			b.sid, b.pid = a.SID, a.PID
+		case '1': // put out
+			b.connected = false
 		case '2':
 			if !b.connected {
 				b.t.Fatalf("%s: event before CONNECT: %s", b.name, text)

@@ -29,6 +29,7 @@ type wire struct {
 	received []wireMessage
 	limit    int // messages that still get through; -1 for all
 	closed   bool
+	slow     bool          // what the test has not read counts as waiting
 	changed  chan struct{} // closed and replaced at each change
 	client   *client
 }
@@ -54,7 +55,19 @@ func newWireFor(srv *Server, protocol int) *wire {
 func (w *wire) ID() string     { return w.id }
 func (w *wire) Protocol() int  { return w.protocol }
 func (w *wire) Writable() bool { return !w.blocked.Load() }
-func (w *wire) Buffered() int  { return 0 }
+
+func (w *wire) Buffered() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.slow {
+		return 0
+	}
+	n := 0
+	for _, m := range w.received {
+		n += len(m.data)
+	}
+	return n
+}
 
 func (w *wire) Request() requestInfo {
 	return requestInfo{
