@@ -52,6 +52,7 @@ type Settings struct {
 	CleanupInterval   time.Duration `env:"CLEANUP_INTERVAL" default:"60s" placeholder:"TIME" group:"Real time" help:"Time between two cleanings of the event log (${default})."`
 	ClientQueue       Bytes         `env:"CLIENT_QUEUE" default:"4MiB" placeholder:"SIZE" group:"Real time" help:"Bytes that may wait for one slow client; then it is disconnected and recovers (${default})."`
 	MaxPayload        Bytes         `env:"MAX_PAYLOAD" default:"1MB" placeholder:"SIZE" group:"Real time" help:"Largest message that a client may send (${default})."`
+	Transports        []string      `env:"TRANSPORTS" default:"polling,websocket" placeholder:"NAME" group:"Real time" help:"Transports that clients may use (${default})."`
 	AllowEIO3         bool          `env:"ALLOW_EIO3" name:"allow-eio3" group:"Real time" help:"Let clients of Socket.IO 2 connect."`
 	CORSOrigins       []string      `env:"CORS_ORIGINS" name:"cors-origins" placeholder:"ORIGIN" group:"Real time" help:"Origins of pages elsewhere that may connect, such as https://example.org, or *. Pages of this server always may."`
 	EventLoops        int           `env:"EVENT_LOOPS" default:"0" placeholder:"N" group:"Real time" help:"Event loops that hold the connections; 0 chooses."`
@@ -150,6 +151,11 @@ func (s *Settings) Validate() error {
 	} {
 		if d <= 0 {
 			reject("--%s must be more than nothing, not %s", name, d)
+		}
+	}
+	for _, name := range s.Transports {
+		if name != "polling" && name != "websocket" {
+			reject("--transports knows polling and websocket, not %q", name)
 		}
 	}
 	if s.WinnersLimit < 1 {

@@ -45,8 +45,9 @@ type Options struct {
 	CleanupInterval   time.Duration
 	MaxQueuedBytes    int
 	MaxPayload        int64
-	Loops             int    // optional
-	NodeID            string // optional
+	Transports        []string // nil: polling and WebSocket
+	Loops             int      // optional
+	NodeID            string   // optional
 	CORSOrigins       []string
 	Compress          bool
 	ShutdownGrace     time.Duration // told to clients
@@ -101,6 +102,7 @@ func New(o Options) *Realtime {
 		PingTimeout:    o.HeartbeatTimeout,
 		MaxPayload:     o.MaxPayload,
 		MaxQueuedBytes: o.MaxQueuedBytes,
+		Transports:     o.Transports,
 		Loops:          o.Loops,
 		NodeID:         o.NodeID,
 		AllowRequest:   rt.allow,

@@ -1,0 +1,142 @@
+package test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// tab is a browser of its own: no other test's cookies or storage are in it.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openTab starts Chromium and opens a page. What the page writes to the
+// console as an error fails the test.
+func openTab(t *testing.T, url string, width, height int) *tab {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	need(t, err == nil, "chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(width, height),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
+	)
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	ctx, cancelTimeout := context.WithTimeout(ctx, 2*time.Minute)
+	tb := &tab{t, ctx}
+	tb.run(chromedp.Navigate("about:blank"))
+	console := chromedp.Console(ctx)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for m, err := range console {
+			if err == nil && (m.IsException() || strings.Contains(m.Text, "Content Security Policy")) {
+				t.Errorf("%s: the page's console says %s", url, m)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancelTimeout()
+		cancel()
+		<-read
+		cancelAllocator()
+	})
+	tb.run(chromedp.Navigate(url))
+	return tb
+}
+
+func (tb *tab) run(actions ...chromedp.Action[chromedp.Void]) {
+	tb.t.Helper()
+	if err := chromedp.Do(tb.ctx, actions...); err != nil {
+		tb.t.Fatal(err)
+	}
+}
+
+// eval evaluates an expression in the page.
+func eval[T any](tb *tab, expression string) T {
+	tb.t.Helper()
+	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	return v
+}
+
+// sees waits until an element's text holds the words.
+func (tb *tab) sees(selector, words string) {
+	tb.t.Helper()
+	eventually(tb.t, selector+" to say "+words, func() bool {
+		text, err := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.querySelector(`+quote(selector)+`)?.innerText ?? ""`))
+		return err == nil && strings.Contains(text, words)
+	})
+}
+
+func quote(s string) string { return "`" + strings.ReplaceAll(s, "`", "\\`") + "`" }
+
+// photoFile writes a JPEG for a form.
+func photoFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "photo.jpg")
+	if err := os.WriteFile(path, photo(t, 1200, 900), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// send fills the form of the feed page and sends it.
+func (tb *tab) send(caption string) {
+	tb.t.Helper()
+	tb.run(
+		chromedp.WaitReady(`input[name=category]`),
+		chromedp.SetUploadFiles(`#library`, []string{photoFile(tb.t)}),
+		chromedp.WaitVisible(`#preview`),
+		chromedp.SetValue(`#caption`, caption),
+		chromedp.SetValue(`#name`, "Ann"), chromedp.SetValue(`#phone`, "0170 123"),
+		chromedp.Click(`#send`),
+	)
+}
+
+// The whole evening: a guest sends a photo, another one sees it, an admin
+// picks it, and everybody sees that it won.
+func TestAnEveningInTheBrowser(t *testing.T) {
+	for name, args := range map[string][]string{"default": nil, "polling only": {"--transports=polling"}} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, args...)
+			guest := openTab(t, p.url+"/", 390, 844)
+			watcher := openTab(t, p.url+"/", 1280, 800)
+			stage := openTab(t, p.url+"/winners.html", 1920, 1080)
+			state := "Live"
+			if name == "polling only" {
+				state = "Live, by polling"
+			}
+			watcher.sees("#state", state)
+			stage.sees("#state", state)
+
+			guest.send("My <b>best</b> one")
+			guest.sees("#outbox", "On the wall!")
+			watcher.sees("#feed .tile", "My <b>best</b> one")
+			eventually(t, "the photo to be shown", func() bool {
+				return eval[float64](watcher, `document.querySelector("#feed .tile img")?.naturalWidth ?? 0`) > 0
+			})
+
+			admin := openTab(t, p.url+"/admin", 1280, 800)
+			admin.run(
+				chromedp.WaitVisible(`#password`), chromedp.SendKeys(`#password`, password),
+				chromedp.Click(`#signin button`), chromedp.WaitVisible(`.entry button`),
+			)
+			admin.sees(".entry .facts", "0170 123")
+			admin.run(chromedp.Click(`.entry button`), chromedp.WaitVisible(`.picked li`), chromedp.Click(`#publish`))
+			stage.sees(".place", "My <b>best</b> one")
+		})
+	}
+}
