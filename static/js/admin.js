@@ -8,6 +8,7 @@ let submissions = {}; // by category, newest first
 let categories = [];
 let picks = {}; // by category, ids in order
 let limit = 2;
+let unsaved = false; // picks differ from what is published
 let following = false;
 
 function say(sentence, undo) {
@@ -55,7 +56,8 @@ async function load() {
   submissions = answers[0].submissions;
   categories = answers[1].categories;
   limit = answers[1].winnersLimit;
-  picks = Object.fromEntries(categories.map((c) => [c.id, (answers[2].winners[c.id] ?? []).map((w) => w.id)]));
+  const published = (c) => (answers[2].winners[c.id] ?? []).map((w) => w.id);
+  picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? picks[c.id] : published(c)]));
   byId("moderation").checked = answers[3].settings.moderation;
   showAll();
 }
@@ -100,6 +102,7 @@ function row(entry) {
 function pick(entry) {
   const list = picks[entry.category];
   const at = list.indexOf(entry.id);
+  unsaved = true;
   if (at >= 0) list.splice(at, 1);
   else if (list.length < limit) list.push(entry.id);
   else return say(`A category has ${limit} winners at most. Unpick one first.`);
@@ -129,6 +132,7 @@ function pickedRow(category, id, at) {
     const to = at + by;
     if (to < 0 || to >= list.length) return;
     list.splice(to, 0, ...list.splice(at, 1));
+    unsaved = true;
     showPicks();
     document.querySelector(`[data-category="${CSS.escape(category)}"] li:nth-child(${to + 1})`)?.focus();
   };
@@ -143,10 +147,11 @@ function pickedRow(category, id, at) {
       const from = Number(e.dataTransfer.getData("text/plain"));
       if (!(from in list)) return;
       list.splice(at, 0, ...list.splice(from, 1));
+      unsaved = true;
       showPicks();
     },
   } }, shot(entry, "40px"), make("span", { class: "grow" }, name),
-  make("button", { "aria-label": `Unpick ${name}`, on: { click: () => { picks[category].splice(at, 1); showAll(); } } }, "×"));
+  make("button", { "aria-label": `Unpick ${name}`, on: { click: () => { picks[category].splice(at, 1); unsaved = true; showAll(); } } }, "×"));
   return item;
 }
 
@@ -156,6 +161,7 @@ async function publish() {
   const old = Object.fromEntries(Object.entries(before.winners).map(([id, list]) => [id, list.map((w) => w.id)]));
   const save = (winners) => attempt(() => ask("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": `w-${Date.now()}-${Math.random().toString(36).slice(2)}` } }));
   if (!await save(picks)) return;
+  unsaved = false;
   say("The winners are published.", async () => { if (await save(old)) { say("As it was before."); load(); } });
 }
 
