@@ -154,7 +154,7 @@ func (s *Server) buildRealtime() error {
 		Store: s.store, Payload: s.contest.EventPayload, Key: key,
 		HeartbeatInterval: set.HeartbeatInterval, HeartbeatTimeout: set.HeartbeatTimeout,
 		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
-		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports,
+		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Gate: s.limits.connections, Streams: s.limits.streams,
 		Now: time.Now, Logger: s.log,

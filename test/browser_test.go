@@ -12,15 +12,15 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tab is a browser of its own: no other test's cookies or storage are in it.
-type tab struct {
+// window is a browser of its own: no other test's cookies or storage are in it.
+type window struct {
 	t   *testing.T
 	ctx context.Context
 }
 
-// openTab starts Chromium and opens a page. What the page writes to the
+// openWindow starts Chromium and opens a page. What the page writes to the
 // console as an error fails the test.
-func openTab(t *testing.T, url string, width, height int) *tab {
+func openWindow(t *testing.T, url string, width, height int) *window {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	need(t, err == nil, "chromium")
@@ -32,8 +32,8 @@ func openTab(t *testing.T, url string, width, height int) *tab {
 	)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	ctx, cancelTimeout := context.WithTimeout(ctx, 25*time.Second)
-	tb := &tab{t, ctx}
+	ctx, cancelTimeout := context.WithTimeout(ctx, time.Minute)
+	tb := &window{t, ctx}
 	tb.run(chromedp.Navigate("about:blank"))
 	console := chromedp.Console(ctx)
 	read := make(chan struct{})
@@ -55,7 +55,7 @@ func openTab(t *testing.T, url string, width, height int) *tab {
 	return tb
 }
 
-func (tb *tab) run(actions ...chromedp.Action[chromedp.Void]) {
+func (tb *window) run(actions ...chromedp.Action[chromedp.Void]) {
 	tb.t.Helper()
 	if err := chromedp.Do(tb.ctx, actions...); err != nil {
 		tb.t.Fatal(err)
@@ -63,7 +63,7 @@ func (tb *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 }
 
 // eval evaluates an expression in the page.
-func eval[T any](tb *tab, expression string) T {
+func eval[T any](tb *window, expression string) T {
 	tb.t.Helper()
 	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -73,7 +73,7 @@ func eval[T any](tb *tab, expression string) T {
 }
 
 // sees waits until an element's text holds the words.
-func (tb *tab) sees(selector, words string) {
+func (tb *window) sees(selector, words string) {
 	tb.t.Helper()
 	eventually(tb.t, selector+" to say "+words, func() bool {
 		text, err := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.querySelector(`+quote(selector)+`)?.innerText ?? ""`))
@@ -94,7 +94,7 @@ func photoFile(t *testing.T) string {
 }
 
 // send fills the form of the feed page and sends it.
-func (tb *tab) send(caption string) {
+func (tb *window) send(caption string) {
 	tb.t.Helper()
 	tb.run(chromedp.WaitReady(`input[name=category]`))
 	tb.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(tb.t)}))
@@ -110,9 +110,9 @@ func TestAnEveningInTheBrowser(t *testing.T) {
 	for name, args := range map[string][]string{"default": nil, "polling only": {"--transports=polling"}} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, args...)
-			guest := openTab(t, p.url+"/", 390, 844)
-			watcher := openTab(t, p.url+"/", 1280, 800)
-			stage := openTab(t, p.url+"/winners.html", 1920, 1080)
+			guest := openWindow(t, p.url+"/", 390, 844)
+			watcher := openWindow(t, p.url+"/", 1280, 800)
+			stage := openWindow(t, p.url+"/winners.html", 1920, 1080)
 			state := "Live"
 			if name == "polling only" {
 				state = "Live, by polling"
@@ -127,7 +127,7 @@ func TestAnEveningInTheBrowser(t *testing.T) {
 				return eval[float64](watcher, `document.querySelector("#feed .tile img")?.naturalWidth ?? 0`) > 0
 			})
 
-			admin := openTab(t, p.url+"/admin", 1280, 800)
+			admin := openWindow(t, p.url+"/admin", 1280, 800)
 			admin.run(chromedp.WaitVisible(`#password`))
 			admin.run(chromedp.SendKeys(`#password`, password))
 			admin.run(chromedp.Click(`#signin button`))

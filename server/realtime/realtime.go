@@ -46,6 +46,7 @@ type Options struct {
 	MaxQueuedBytes    int
 	MaxPayload        int64
 	Transports        []string // nil: polling and WebSocket
+	AllowEIO3         bool     // clients of Socket.IO 2
 	Loops             int      // optional
 	NodeID            string   // optional
 	CORSOrigins       []string
@@ -103,6 +104,7 @@ func New(o Options) *Realtime {
 		MaxPayload:     o.MaxPayload,
 		MaxQueuedBytes: o.MaxQueuedBytes,
 		Transports:     o.Transports,
+		AllowEIO3:      o.AllowEIO3,
 		Loops:          o.Loops,
 		NodeID:         o.NodeID,
 		AllowRequest:   rt.allow,
