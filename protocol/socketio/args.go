@@ -82,6 +82,16 @@ func (v Value) Decode(into any) error {
 	case *json.RawMessage:
 		*p = bytes.Clone(v.raw)
 		return nil
+	case *string: // the common kinds, without encoding/json's cost
+		if n := len(v.raw); n >= 2 && v.raw[0] == '"' && bytes.IndexByte(v.raw, '\\') < 0 {
+			*p = string(v.raw[1 : n-1])
+			return nil
+		}
+	case *int:
+		if n := smallInt(v.raw); n >= 0 {
+			*p = n
+			return nil
+		}
 	}
 	return unmarshalJSON(v.raw, into)
 }

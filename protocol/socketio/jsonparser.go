@@ -243,9 +243,11 @@ func (d *jsonDecoder) eventName(raw []byte) (string, error) {
 	case raw[0] == '"':
 		name := d.intern(raw[1 : len(raw)-1])
 		if bytes.IndexByte(raw, '\\') >= 0 {
-			if err := unmarshalJSON(raw, &name); err != nil {
+			var unescaped string
+			if err := unmarshalJSON(raw, &unescaped); err != nil {
 				return "", fmt.Errorf("%w: event name: %w", ErrParse, err)
 			}
+			name = unescaped
 		}
 		if reserved(name) {
 			return "", parseError("reserved event name")
