@@ -19,6 +19,9 @@ import (
 // socketPath is where Socket.IO is mounted.
 const socketPath = "/socket.io/"
 
+// streamPath is the event stream's: its requests last as long as their clients.
+const streamPath = "/api/events"
+
 // routes mounts everything. Socket.IO's requests do not pass through Echo: they
 // are many, and need nothing of it.
 func (s *Server) routes() http.Handler {
@@ -43,7 +46,7 @@ func (s *Server) routes() http.Handler {
 	get("/api/realtime-health", s.realtime.Health)
 	get("/api/realtime-metrics", s.realtime.Metrics)
 	get("/api/realtime-fallback", s.realtime.Fallback)
-	get("/api/events", s.realtime.Stream)
+	get(streamPath, s.realtime.Stream)
 	get("/api/join", s.join)
 	get("/api/join.svg", s.joinCode)
 	get("/health", s.observe.Health)
@@ -124,6 +127,10 @@ func (s *Server) around(next http.Handler) http.Handler {
 			return
 		}
 		s.secure(w, r)
+		if path != streamPath {
+			s.requests.enter()
+			defer s.requests.leave()
+		}
 		if strings.HasPrefix(path, "/api/") {
 			if wait := s.limits.requests.Allow(s.addresses.Of(r), time.Now()); wait > 0 {
 				answer.Later(wait, "Too many requests; please wait a moment.").Write(w)

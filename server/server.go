@@ -29,6 +29,7 @@ import (
 	"podium/server/realtime"
 	"podium/static"
 	"podium/store"
+	"podium/store/backup"
 )
 
 // DatabaseName is the name of the database in the data folder.
@@ -50,6 +51,8 @@ type Server struct {
 	pages     *pages.Pages
 	client    *pages.Client
 	observe   *observe.Observer
+	backups   *backup.Keeper
+	requests  inFlight
 	addresses *limits.Addresses
 	limits    rateLimits
 
@@ -124,8 +127,11 @@ func (s *Server) build() error {
 	}
 	s.contest.Pictures = s.pictures
 	s.buildPages()
+	if err := s.buildBackups(); err != nil {
+		return err
+	}
 	s.observe = observe.New(observe.Options{
-		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, DataDir: s.settings.Data,
+		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, DataDir: s.settings.Data,
 		Refusals: s.limits.refusals, Level: s.level, Now: time.Now,
 	})
 	s.handler = s.routes()
@@ -189,6 +195,22 @@ func (s *Server) buildPictures() error {
 	s.pictures, err = pictures.New(pictures.Options{
 		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 2<<30,
 		Cloud: cloud, Store: s.store, Published: func() { s.realtime.Publish() }, Logger: s.log,
+	})
+	return err
+}
+
+// buildBackups begins to make backups. Pictures go along where the backups
+// leave the data folder.
+func (s *Server) buildBackups() error {
+	set := &s.settings
+	uploads := ""
+	if set.Backups != "" {
+		uploads = set.UploadsDir()
+	}
+	var err error
+	s.backups, err = backup.New(context.Background(), backup.Options{
+		Store: s.store, Dest: set.BackupsDest(), Uploads: uploads, Every: set.BackupInterval,
+		Keep: set.BackupKeep, Days: set.BackupKeepDays, Now: time.Now, Logger: s.log,
 	})
 	return err
 }
@@ -304,33 +326,10 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 	return srv, nil
 }
 
-// stop ends everything, in the order that loses nothing.
-func (s *Server) stop(srv, metrics *http.Server) error {
-	began := time.Now()
-	// 1. No new requests are sent here: whoever asks is told so.
-	s.observe.Stopping()
-	ctx, cancel := context.WithTimeout(context.Background(), s.settings.ShutdownGrace)
-	defer cancel()
-	// 2. Clients are told, get what was sent to them, and are let go, so that
-	// they connect again. This ends the polls and streams that the next step
-	// would wait for.
-	err := s.realtime.Shutdown(ctx)
-	// 3. Requests in flight are finished: a submission that has been read is
-	// stored and answered.
-	err = errors.Join(err, srv.Shutdown(ctx))
-	if metrics != nil {
-		err = errors.Join(err, metrics.Shutdown(ctx))
-	}
-	// 4. Last what they all write to.
-	err = errors.Join(err, s.Close())
-	s.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
-	return err
-}
-
 // Close ends what New started besides the real-time service and lets go of the
 // store. Run calls it.
 func (s *Server) Close() error {
 	s.pictures.Close()
 	s.observe.Close()
-	return s.store.Close()
+	return errors.Join(s.backups.Close(), s.store.Close())
 }

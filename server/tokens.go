@@ -21,6 +21,9 @@ func (s *Server) Abandon() error {
 	return errors.Join(s.realtime.Shutdown(ctx), s.Close())
 }
 
+// Backup makes a backup now, where the settings say, and returns its name.
+func (s *Server) Backup(ctx context.Context) (string, error) { return s.backups.Take(ctx) }
+
 // Export is what leaves the server when its data is exported.
 func (s *Server) Export(anonymous bool) archive.Export {
 	return archive.Export{Store: s.store, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}

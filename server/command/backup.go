@@ -1,44 +1,87 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"podium/server"
 	"podium/store"
+	"podium/store/backup"
 )
 
 // backupCommand writes a copy of the data.
 type backupCommand struct {
-	Data string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Dest string `arg:"" optional:"" help:"File to write (a new one in backups/ of the data folder)."`
+	Dest    string `arg:"" optional:"" help:"File to write, or a bucket's URL such as s3://name?region=… (a new backup where --backups says)."`
+	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Backups string `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
 }
 
 // Help implements kong's HelpProvider.
 func (*backupCommand) Help() string {
-	return "Works while a server runs and while none does. The copy is opened and checked before it counts.\n\nExample: podium backup --data /data /mnt/stick/contest.db"
+	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along where the backups leave the data folder.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db"
 }
 
 // Run writes the copy.
 func (c *backupCommand) Run(ctx context.Context, out output) error {
-	dest := c.Dest
-	if dest == "" {
-		dest = filepath.Join(c.Data, "backups", "podium-"+time.Now().UTC().Format(stamp)+".db")
+	if c.Dest != "" && !strings.Contains(c.Dest, "://") {
+		var n int64
+		err := writeBackup(c.Dest, func(w io.Writer) (size int64, err error) {
+			n, err = c.stream(ctx, w)
+			return n, err
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out.stdout, "Backed up %d bytes to %s\n", n, c.Dest)
+		return nil
 	}
-	var n int64
-	err := writeBackup(dest, func(w io.Writer) (size int64, err error) {
-		n, err = c.stream(ctx, w)
-		return n, err
-	})
+	name, err := c.take(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out.stdout, "Backed up %d bytes to %s\n", n, dest)
+	fmt.Fprintf(out.stdout, "Backed up as %s\n", name)
 	return nil
+}
+
+// take makes a backup in a destination: by the running server in its own, and
+// otherwise here.
+func (c *backupCommand) take(ctx context.Context) (name string, err error) {
+	if c.Dest == "" {
+		body, err := ask(ctx, c.Data, "POST", "/backup", "")
+		if err == nil {
+			defer body.Close()
+			return name, json.NewDecoder(body).Decode(&name)
+		}
+		if !errors.Is(err, errNoServer) {
+			return "", err
+		}
+	}
+	settings := server.Settings{Data: c.Data, Uploads: c.Uploads, Backups: cmp.Or(c.Dest, c.Backups)}
+	uploads := ""
+	if settings.Backups != "" {
+		uploads = settings.UploadsDir()
+	}
+	return reading(c.Data, func(s *store.Store) (string, error) {
+		// What was there stays: only the server, which knows the settings, removes.
+		k, err := backup.New(ctx, backup.Options{Store: s, Dest: settings.BackupsDest(), Uploads: uploads, Keep: math.MaxInt,
+			Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return "", err
+		}
+		name, err := k.Take(ctx)
+		return name, errors.Join(err, k.Close())
+	})
 }
 
 // writeBackup writes a copy of the data to a file, checks it, and only then
@@ -57,7 +100,7 @@ func writeBackup(dest string, write func(io.Writer) (int64, error)) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = verifyBackup(partial)
+		err = backup.Verify(partial)
 	}
 	if err == nil {
 		err = os.Rename(partial, dest)
@@ -78,17 +121,4 @@ func (c *backupCommand) stream(ctx context.Context, w io.Writer) (int64, error) 
 		return 0, err
 	}
 	return reading(c.Data, func(s *store.Store) (int64, error) { return s.WriteTo(w) })
-}
-
-// verifyBackup opens a copy and checks it.
-func verifyBackup(path string) error {
-	s, err := store.Open(path, store.Options{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("open the copy: %w", err)
-	}
-	found, err := s.Check()
-	if err == nil && len(found) > 0 {
-		err = fmt.Errorf("the copy has faults: %s", found[0])
-	}
-	return errors.Join(err, s.Close())
 }

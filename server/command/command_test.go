@@ -179,8 +179,7 @@ func TestAPortInUseIsASentence(t *testing.T) {
 
 func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 	data := filled(t)
-	backup := filepath.Join(data, "backups", "first.db")
-	if code, _, stderr := run("backup", backup, "--data", data); code != 0 {
+	if code, _, stderr := run("backup", "--data", data); code != 0 {
 		t.Fatal(stderr)
 	}
 	file := filepath.Join(data, server.DatabaseName)
@@ -293,5 +292,30 @@ func TestADotEnvFileCountsAfterTheEnvironment(t *testing.T) {
 	}
 	if got := os.Getenv("DATA_DIR"); got != "from-the-file" {
 		t.Fatalf("DATA_DIR is %q", got)
+	}
+}
+
+func TestABucketRestoresOntoAFreshMachineWithPictures(t *testing.T) {
+	data, bucket := filled(t), t.TempDir()
+	uploads := filepath.Join(data, "uploads")
+	if err := os.MkdirAll(uploads, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(uploads, "a.jpg"), []byte("picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "file://" + bucket + "?no_tmp_dir=true&metadata=skip"
+	if code, _, stderr := run("backup", url, "--data", data); code != 0 {
+		t.Fatal(stderr)
+	}
+	fresh := filepath.Join(t.TempDir(), "data")
+	if code, _, stderr := run("restore", url, "--yes", "--data", fresh); code != 0 {
+		t.Fatal(stderr)
+	}
+	if got, err := os.ReadFile(filepath.Join(fresh, "uploads", "a.jpg")); err != nil || string(got) != "picture" {
+		t.Fatal(string(got), err)
+	}
+	if code, stdout, _ := run("inspect", "--json", "--data", fresh); code != 0 || !strings.Contains(stdout, "1700000000000-abcdef") {
+		t.Fatal(stdout)
 	}
 }

@@ -54,6 +54,14 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 			panic(http.ErrAbortHandler) // the copy breaks off, and the reader sees that
 		}
 	})
+	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) {
+		name, err := s.Backup(r.Context())
+		if err != nil {
+			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
+			return
+		}
+		answer.JSON(w, http.StatusOK, name)
+	})
 	mux.HandleFunc("GET /check", func(w http.ResponseWriter, r *http.Request) {
 		found, err := s.Store().Check()
 		if err != nil {

@@ -9,23 +9,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"podium/server"
 	"podium/store"
+	"podium/store/backup"
 )
 
 // stamp is the form of times in the names of backups; they sort by it.
-const stamp = "20060102T150405Z"
+const stamp = backup.Stamp
 
 // restoreCommand puts a backup in the place of the data.
 type restoreCommand struct {
-	Backup string    `arg:"" optional:"" default:"latest" help:"File of a backup, or latest (${default})."`
-	At     time.Time `format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Take the newest backup that was made until this moment, such as 2026-01-31T20:00:00Z."`
-	Data   string    `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Yes    bool      `short:"y" help:"Do not ask."`
+	Backup  string    `arg:"" optional:"" default:"latest" help:"A backup's file or name, latest, or a bucket's URL for the latest there (${default})."`
+	At      time.Time `format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Take the newest backup that was made until this moment, such as 2026-01-31T20:00:00Z."`
+	Data    string    `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Uploads string    `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Backups string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
+	Yes     bool      `short:"y" help:"Do not ask."`
 }
 
 // Help implements kong's HelpProvider.
@@ -35,15 +37,17 @@ func (*restoreCommand) Help() string {
 
 // Run restores.
 func (c *restoreCommand) Run(ctx context.Context, out output) error {
-	backup, err := c.find()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	file := filepath.Join(c.Data, server.DatabaseName)
+	fresh := file + ".restoring"
+	name, err := c.fetch(ctx, fresh)
 	if err != nil {
 		return err
 	}
-	if err := verifyBackup(backup); err != nil {
-		return fmt.Errorf("%s cannot be restored: %w", backup, err)
-	}
-	file := filepath.Join(c.Data, server.DatabaseName)
-	if err := c.show(out.stdout, backup, file); err != nil {
+	defer os.Remove(fresh)
+	if err := c.show(out.stdout, name, fresh, file); err != nil {
 		return err
 	}
 	if !c.Yes {
@@ -53,38 +57,69 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 			return errors.New("nothing was changed")
 		}
 	}
-	return c.replace(ctx, out.stdout, backup, file)
+	if err := replace(ctx, out.stdout, fresh, file); err != nil {
+		return err
+	}
+	fmt.Fprintln(out.stdout, "Restored "+name)
+	return c.fetchPictures(ctx, out.stdout)
 }
 
-// find chooses the backup.
-func (c *restoreCommand) find() (string, error) {
-	if c.Backup != "latest" && c.At.IsZero() {
-		return c.Backup, nil
+// source is the destination of backups that is restored from.
+func (c *restoreCommand) source() string {
+	if strings.Contains(c.Backup, "://") {
+		return c.Backup
 	}
-	dir := filepath.Join(c.Data, "backups")
-	names, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	settings := server.Settings{Data: c.Data, Backups: c.Backups}
+	return settings.BackupsDest()
+}
+
+// fetch copies the chosen backup to a file beside the data, checked.
+func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err error) {
+	latest := c.Backup == "latest" || strings.Contains(c.Backup, "://") || !c.At.IsZero()
+	if !latest {
+		if info, err := os.Stat(c.Backup); err == nil && !info.IsDir() {
+			from, err := os.Open(c.Backup)
+			if err != nil {
+				return "", err
+			}
+			defer from.Close()
+			return c.Backup, writeBackup(to, func(w io.Writer) (int64, error) { return io.Copy(w, from) })
+		}
+	}
+	bucket, err := backup.Open(ctx, c.source())
 	if err != nil {
 		return "", err
 	}
-	type dated struct {
-		path string
-		at   time.Time
+	wanted := c.Backup
+	if latest {
+		wanted = ""
 	}
-	var list []dated
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err == nil && (c.At.IsZero() || !info.ModTime().After(c.At)) {
-			list = append(list, dated{name, info.ModTime()})
-		}
+	name, err = backup.Fetch(ctx, bucket, wanted, c.At, to)
+	if errors.Is(err, backup.ErrNone) {
+		err = fmt.Errorf("%w in %s", err, c.source())
 	}
-	if len(list) == 0 {
-		return "", fmt.Errorf("there is no such backup in %s", dir)
+	return name, errors.Join(err, bucket.Close())
+}
+
+// fetchPictures brings back pictures that are not here, from backups that are
+// kept elsewhere.
+func (c *restoreCommand) fetchPictures(ctx context.Context, w io.Writer) error {
+	if c.Backups == "" && !strings.Contains(c.Backup, "://") {
+		return nil
 	}
-	return slices.MaxFunc(list, func(a, b dated) int { return a.at.Compare(b.at) }).path, nil
+	bucket, err := backup.Open(ctx, c.source())
+	if err != nil {
+		return err
+	}
+	n, err := backup.FetchPictures(ctx, bucket, server.UploadsFolder(c.Data, c.Uploads))
+	if n > 0 {
+		fmt.Fprintf(w, "Brought back %d pictures\n", n)
+	}
+	return errors.Join(err, bucket.Close())
 }
 
 // show says what would change.
-func (c *restoreCommand) show(w io.Writer, backup, file string) error {
+func (c *restoreCommand) show(w io.Writer, name, fresh, file string) error {
 	summary := func(path string) (string, error) {
 		s, err := store.Open(path, store.Options{ReadOnly: true})
 		if err != nil {
@@ -103,7 +138,7 @@ func (c *restoreCommand) show(w io.Writer, backup, file string) error {
 		}
 		return text, errors.Join(err, s.Close())
 	}
-	then, err := summary(backup)
+	then, err := summary(fresh)
 	if err != nil {
 		return err
 	}
@@ -116,25 +151,13 @@ func (c *restoreCommand) show(w io.Writer, backup, file string) error {
 	case err != nil:
 		now = fmt.Sprintf("a file that cannot be read (%v)", err)
 	}
-	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, then, backup)
+	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, then, name)
 	return nil
 }
 
-// replace puts the backup in the file's place. At each step either the old or
-// the new file is whole and in place.
-func (c *restoreCommand) replace(ctx context.Context, w io.Writer, backup, file string) error {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	fresh := file + ".restoring"
-	from, err := os.Open(backup)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	if err := writeBackup(fresh, func(to io.Writer) (int64, error) { return io.Copy(to, from) }); err != nil {
-		return err
-	}
+// replace puts a fetched backup in the file's place. At each step either the
+// old or the new file is whole and in place.
+func replace(ctx context.Context, w io.Writer, fresh, file string) error {
 	// Offsets that clients hold belong to what is being replaced.
 	s, err := store.Open(fresh, store.Options{})
 	if err != nil {
@@ -144,7 +167,7 @@ func (c *restoreCommand) replace(ctx context.Context, w io.Writer, backup, file 
 		return err
 	}
 	if _, err := os.Stat(file); err == nil {
-		aside := filepath.Join(c.Data, "backups", "before-restore-"+time.Now().UTC().Format(stamp)+".db")
+		aside := filepath.Join(filepath.Dir(file), "backups", "before-restore-"+time.Now().UTC().Format(stamp)+".db")
 		if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
 			return fmt.Errorf("make the folder of backups: %w", err)
 		}
@@ -156,6 +179,5 @@ func (c *restoreCommand) replace(ctx context.Context, w io.Writer, backup, file 
 	if err := os.Rename(fresh, file); err != nil {
 		return fmt.Errorf("put the backup in place: %w", err)
 	}
-	fmt.Fprintln(w, "Restored "+backup)
 	return nil
 }

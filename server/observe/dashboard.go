@@ -143,6 +143,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	}
 	free, total := diskSpace(ob.o.DataDir)
 	m := memory()
+	backups := ob.o.Backups.Figures()
 	answer.JSON(w, http.StatusOK, map[string]any{
 		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(),
 		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
@@ -163,7 +164,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		},
 		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"]},
 		"disk":       map[string]any{"free": free, "total": total, "database": stats.FileBytes, "uploads": ob.uploadsBytes()},
-		"backups":    map[string]any{"count": 0, "last": nil, "failures": 0},
+		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
 		"cloudinary": ob.o.Pictures.CloudState(),
 		"series":     ob.history.series(),
 	})

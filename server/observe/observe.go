@@ -28,6 +28,7 @@ import (
 	"podium/server/pictures"
 	"podium/server/realtime"
 	"podium/store"
+	"podium/store/backup"
 )
 
 // Options are the rooms that are observed. Every field must be set.
@@ -36,6 +37,7 @@ type Options struct {
 	Realtime *realtime.Realtime
 	Admin    *admin.Admin
 	Pictures *pictures.Pictures
+	Backups  *backup.Keeper
 	DataDir  string
 	Refusals func() []limits.Refusals
 	Level    *slog.LevelVar
@@ -199,6 +201,7 @@ func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
 		}
 		byCategory[id] = category{n, spans[id].Oldest, spans[id].Newest}
 	}
+	backups := ob.o.Backups.Figures()
 	winners := 0
 	for _, ids := range picks {
 		winners += len(ids)
@@ -210,10 +213,18 @@ func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
 		"dataFile":    map[string]any{"size": stats.FileBytes, "used": stats.UsedBytes},
 		"persistence": map[string]any{
 			"commits": stats.Commits, "changes": stats.Changes, "failures": stats.Failures,
-			"backups": 0, "lastBackup": nil,
+			"backups": backups.Count, "lastBackup": moment(backups.Last), "backupFailures": backups.Failures,
 		},
 	})
 	return nil
+}
+
+// moment is a time in milliseconds since the epoch, or null for none.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
 }
 
 // memory are the process's bytes, by the names that old dashboards know.

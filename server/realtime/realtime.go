@@ -227,20 +227,24 @@ func (rt *Realtime) clean(ctx context.Context) {
 	}
 }
 
-// Shutdown tells every client that the server stops, ends all connections so
-// that clients connect again, and saves their sessions. It returns when no
-// goroutine is left or ctx ended.
-func (rt *Realtime) Shutdown(ctx context.Context) error {
+// Announce tells every client that the server is about to stop.
+func (rt *Realtime) Announce() error {
 	rt.state.Store(stopping)
 	notice := map[string]any{
 		"message":       "The server restarts; you will be connected again in a moment.",
 		"gracePeriod":   rt.o.ShutdownGrace.Milliseconds(),
 		"queueMessages": true,
 	}
-	err := rt.io.Of("/").Volatile().Emit("server-shutdown", notice)
+	return rt.io.Of("/").Volatile().Emit("server-shutdown", notice)
+}
+
+// Shutdown ends all connections so that clients connect again, and saves their
+// sessions. It returns when no goroutine is left or ctx ended.
+func (rt *Realtime) Shutdown(ctx context.Context) error {
+	rt.state.Store(stopping)
 	rt.cancel()
 	rt.Publish() // wakes the event streams, which end
-	err = errors.Join(err, rt.io.Shutdown(ctx))
+	err := rt.io.Shutdown(ctx)
 	rt.work.Wait()
 	rt.state.Store(stopped)
 	return err

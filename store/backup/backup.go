@@ -1,0 +1,302 @@
+// Package backup keeps copies of a contest's data where they survive it: in a
+// folder, or in any bucket that gocloud.dev/blob opens by its URL (file://…,
+// s3://…), and gets them back.
+//
+// A store comes in; files go out, named so that they sort by time:
+//
+//	podium-20260131T200000Z.db         a whole, checked copy of the file
+//	podium-20260131T200000Z.db.sha256  its checksum, as sha256sum writes it
+//	uploads/NAME                       pictures, where the destination is away
+//
+// Copying never keeps changes waiting. A copy counts only after it was opened,
+// checked and written whole; the newest are kept, and one of each day for
+// longer. Files that the package did not name are never removed.
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	_ "gocloud.dev/blob/s3blob" // opens s3:// addresses
+
+	"podium/store"
+)
+
+// Stamp is the form of times in names, in UTC.
+const Stamp = "20060102T150405Z"
+
+var named = regexp.MustCompile(`^podium-(\d{8}T\d{6}Z)\.db$`)
+
+// Options say what is backed up, where to, and for how long.
+type Options struct {
+	Store *store.Store
+	// Dest is a folder or a bucket's URL.
+	Dest string
+	// Uploads is the folder of pictures to send along; "" for none.
+	Uploads string
+	// Every is the time between two backups; 0 makes them only when asked.
+	Every time.Duration
+	// Keep is how many of the newest are kept, Days of how many days one each.
+	Keep, Days int
+	Now        func() time.Time
+	Logger     *slog.Logger
+}
+
+// Keeper makes backups. It is safe for concurrent use.
+type Keeper struct {
+	o      Options
+	bucket *blob.Bucket
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	taking sync.Mutex // held while a backup is made
+
+	mu    sync.Mutex // guards the two below
+	state Figures
+	saved string // what the data was at the last backup
+}
+
+// Figures say how the backups go.
+type Figures struct {
+	Count     int       // in the destination
+	Last      time.Time // zero: none since the start
+	Failures  uint64
+	LastError string // why the last one failed; "" after one that succeeded
+}
+
+// Open opens a destination.
+func Open(ctx context.Context, dest string) (*blob.Bucket, error) {
+	if strings.Contains(dest, "://") {
+		b, err := blob.OpenBucket(ctx, dest)
+		if err != nil {
+			return nil, fmt.Errorf("open the bucket for backups: %w", err)
+		}
+		return b, nil
+	}
+	dir, err := filepath.Abs(dest)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of backups: %w", err)
+	}
+	b, err := fileblob.OpenBucket(dir, &fileblob.Options{CreateDir: true, DirFileMode: 0o700, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of backups: %w", err)
+	}
+	return b, nil
+}
+
+// New begins to make backups at intervals. Close ends it.
+func New(ctx context.Context, o Options) (*Keeper, error) {
+	bucket, err := Open(ctx, o.Dest)
+	if err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(context.Background())
+	k := &Keeper{o: o, bucket: bucket, cancel: cancel}
+	if o.Every > 0 {
+		k.work.Go(func() { k.run(running) })
+	}
+	return k, nil
+}
+
+func (k *Keeper) run(ctx context.Context) {
+	tick := time.NewTicker(k.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := k.TakeIfChanged(ctx); err != nil && ctx.Err() == nil {
+				k.o.Logger.Error("a backup failed", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends the backups at intervals, and waits for one that is being made.
+func (k *Keeper) Close() error {
+	k.cancel()
+	k.work.Wait()
+	return k.bucket.Close()
+}
+
+// Figures returns how it goes.
+func (k *Keeper) Figures() Figures {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state
+}
+
+// moment names the state of the data.
+func (k *Keeper) moment() (string, error) {
+	version, err := k.o.Store.Version()
+	if err != nil {
+		return "", err
+	}
+	_, last, err := k.o.Store.EventRange()
+	if err != nil {
+		return "", err
+	}
+	counts, err := k.o.Store.Counts()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(k.o.Store.Epoch(), version, last, counts), nil
+}
+
+// TakeIfChanged makes a backup where the data changed since the last one.
+func (k *Keeper) TakeIfChanged(ctx context.Context) error {
+	now, err := k.moment()
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	same := k.saved == now
+	k.mu.Unlock()
+	if same {
+		return nil
+	}
+	_, err = k.Take(ctx)
+	return err
+}
+
+// Take makes a backup and returns its name.
+func (k *Keeper) Take(ctx context.Context) (name string, err error) {
+	k.taking.Lock()
+	defer k.taking.Unlock()
+	defer func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if err != nil {
+			k.state.Failures++
+			k.state.LastError = err.Error()
+			return
+		}
+		k.state.Last, k.state.LastError = k.o.Now(), ""
+	}()
+	moment, err := k.moment()
+	if err != nil {
+		return "", fmt.Errorf("back up: %w", err)
+	}
+	name = "podium-" + k.o.Now().UTC().Format(Stamp) + ".db"
+	if err := k.copy(ctx, name); err != nil {
+		return "", fmt.Errorf("back up: %w", err)
+	}
+	if err := k.sendPictures(ctx); err != nil {
+		return "", fmt.Errorf("back up the pictures: %w", err)
+	}
+	count, err := k.prune(ctx)
+	if err != nil {
+		return "", fmt.Errorf("remove old backups: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.saved, k.state.Count = moment, count
+	return name, nil
+}
+
+// copy writes a copy beside the data, checks it, and sends it. Its checksum is
+// sent last: a backup that has one is whole.
+func (k *Keeper) copy(ctx context.Context, name string) error {
+	f, err := os.CreateTemp(filepath.Dir(k.o.Store.Path()), ".backup-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := k.o.Store.WriteTo(io.MultiWriter(f, sum)); err != nil {
+		return err
+	}
+	if err := Verify(f.Name()); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if err := k.bucket.Upload(ctx, name, f, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
+		return err
+	}
+	line := hex.EncodeToString(sum.Sum(nil)) + "  " + name + "\n"
+	return k.bucket.WriteAll(ctx, name+".sha256", []byte(line), nil)
+}
+
+// Verify opens a copy and checks it.
+func Verify(path string) error {
+	s, err := store.Open(path, store.Options{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("open the copy: %w", err)
+	}
+	found, err := s.Check()
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("the copy has faults: %s", found[0])
+	}
+	return errors.Join(err, s.Close())
+}
+
+// sendPictures sends the pictures that are not there yet. Pictures never
+// change under one name.
+func (k *Keeper) sendPictures(ctx context.Context) error {
+	if k.o.Uploads == "" {
+		return nil
+	}
+	there, err := list(ctx, k.bucket, "uploads/")
+	if err != nil {
+		return err
+	}
+	files, err := os.ReadDir(k.o.Uploads)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		name := file.Name()
+		if !file.Type().IsRegular() || strings.HasPrefix(name, ".") || there["uploads/"+name] {
+			continue
+		}
+		if err := k.send(ctx, name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) send(ctx context.Context, name string) error {
+	f, err := os.Open(filepath.Join(k.o.Uploads, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return k.bucket.Upload(ctx, "uploads/"+name, f, &blob.WriterOptions{ContentType: "application/octet-stream"})
+}
+
+// list returns the keys that begin with prefix.
+func list(ctx context.Context, b *blob.Bucket, prefix string) (map[string]bool, error) {
+	keys := map[string]bool{}
+	items := b.List(&blob.ListOptions{Prefix: prefix})
+	for {
+		item, err := items.Next(ctx)
+		if err == io.EOF {
+			return keys, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		keys[item.Key] = true
+	}
+}

@@ -1,0 +1,194 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"podium/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// contest opens a store with n submissions.
+func contest(t *testing.T, n int) *store.Store {
+	t.Helper()
+	s, err := store.Open(filepath.Join(t.TempDir(), "podium.db"), store.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for i := range n {
+		submit(t, s, i)
+	}
+	return s
+}
+
+func submit(t *testing.T, s *store.Store, i int) {
+	t.Helper()
+	sub := store.Submission{ID: fmt.Sprintf("%d-aaaaaa", i+1), Category: "best", Status: store.Approved, StorageMethod: "none"}
+	if _, _, err := s.Submit(context.Background(), sub, store.Once{}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func keeper(t *testing.T, o Options) *Keeper {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	k, err := New(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
+	for _, kind := range []string{"folder", "bucket"} {
+		t.Run(kind, func(t *testing.T) {
+			s, dest, uploads := contest(t, 5), t.TempDir(), t.TempDir()
+			if err := os.WriteFile(filepath.Join(uploads, "a.jpg"), []byte("picture"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if kind == "bucket" {
+				dest = "file://" + dest + "?no_tmp_dir=true&metadata=skip"
+			}
+			k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 3})
+			name, err := k.Take(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := Open(context.Background(), dest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			to := filepath.Join(t.TempDir(), "back.db")
+			if got, err := Fetch(context.Background(), b, "", time.Time{}, to); err != nil || got != name {
+				t.Fatal(got, err)
+			}
+			back, err := store.Open(to, store.Options{ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer back.Close()
+			if counts, err := back.Counts(); err != nil || counts.Total() != 5 {
+				t.Fatal(counts, err)
+			}
+			dir := t.TempDir()
+			if n, err := FetchPictures(context.Background(), b, dir); err != nil || n != 1 {
+				t.Fatal(n, err)
+			}
+			if data, err := os.ReadFile(filepath.Join(dir, "a.jpg")); err != nil || string(data) != "picture" {
+				t.Fatal(string(data), err)
+			}
+		})
+	}
+}
+
+func TestADamagedBackupIsNotRestored(t *testing.T) {
+	s, dest := contest(t, 1), t.TempDir()
+	k := keeper(t, Options{Store: s, Dest: dest, Keep: 3})
+	name, err := k.Take(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dest, name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "back.db")
+	if _, err := Fetch(context.Background(), k.bucket, name, time.Time{}, to); err == nil {
+		t.Fatal("a damaged backup was taken")
+	}
+	if _, err := os.Stat(to); err == nil {
+		t.Fatal("it was left there")
+	}
+	if _, err := Fetch(context.Background(), k.bucket, "", time.Unix(1, 0), to); !errors.Is(err, ErrNone) {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingNewMakesNoBackupAndFailuresAreCounted(t *testing.T) {
+	s, dest := contest(t, 1), t.TempDir()
+	now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
+	k := keeper(t, Options{Store: s, Dest: dest, Keep: 10, Now: func() time.Time { now = now.Add(time.Minute); return now }})
+	for range 3 {
+		if err := k.TakeIfChanged(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := k.Figures(); f.Count != 1 || f.Failures != 0 || f.Last.IsZero() {
+		t.Fatalf("%+v", f)
+	}
+	submit(t, s, 7)
+	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 2 {
+		t.Fatal(k.Figures(), err)
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := k.Take(ended); err == nil || k.Figures().Failures != 1 || k.Figures().LastError == "" {
+		t.Fatal(k.Figures(), err)
+	}
+}
+
+func TestTheNewestAreKeptAndOneOfEachDayForLonger(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	var all []Backup
+	for hour := range 24 * 20 {
+		at := now.Add(-time.Duration(hour) * time.Hour)
+		all = append(all, Backup{"podium-" + at.Format(Stamp) + ".db", at})
+	}
+	drop := surplus(all, 5, 7, now)
+	kept := len(all) - len(drop)
+	if kept != 5+7 { // the five newest, all of today, and the last of each of seven days before
+		t.Fatalf("%d are kept", kept)
+	}
+	if len(surplus(all[:1], 0, 0, now)) != 0 {
+		t.Fatal("the only backup was dropped")
+	}
+}
+
+func TestABackupIsWholeWhileSubmissionsGoOn(t *testing.T) {
+	s := contest(t, 100)
+	k := keeper(t, Options{Store: s, Dest: t.TempDir(), Keep: 10})
+	var writers sync.WaitGroup
+	stop := make(chan struct{})
+	writers.Go(func() {
+		for i := 100; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				submit(t, s, i)
+			}
+		}
+	})
+	for range 5 {
+		if _, err := k.Take(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	writers.Wait()
+}

@@ -1,0 +1,159 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// Backup is a copy in a destination.
+type Backup struct {
+	Name string
+	At   time.Time
+}
+
+// List returns the backups of a destination, the newest first.
+func List(ctx context.Context, b *blob.Bucket) ([]Backup, error) {
+	keys, err := list(ctx, b, "podium-")
+	if err != nil {
+		return nil, fmt.Errorf("list the backups: %w", err)
+	}
+	var backups []Backup
+	for key := range keys {
+		if m := named.FindStringSubmatch(key); m != nil {
+			if at, err := time.Parse(Stamp, m[1]); err == nil {
+				backups = append(backups, Backup{key, at})
+			}
+		}
+	}
+	slices.SortFunc(backups, func(x, y Backup) int { return y.At.Compare(x.At) })
+	return backups, nil
+}
+
+// prune removes what need not be kept any more and returns how many are left.
+func (k *Keeper) prune(ctx context.Context) (left int, err error) {
+	all, err := List(ctx, k.bucket)
+	if err != nil {
+		return 0, err
+	}
+	drop := surplus(all, k.o.Keep, k.o.Days, k.o.Now())
+	for _, b := range drop {
+		// The checksum first: without it a backup is not whole.
+		for _, key := range []string{b.Name + ".sha256", b.Name} {
+			if err := k.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+				return 0, err
+			}
+		}
+	}
+	return len(all) - len(drop), nil
+}
+
+// surplus returns those of all, which has the newest first, that are neither
+// among the newest keep (at least one) nor the last of one of the last days.
+func surplus(all []Backup, keep, days int, now time.Time) (drop []Backup) {
+	seen := map[string]bool{}
+	for i, b := range all {
+		day := b.At.UTC().Format(time.DateOnly)
+		last := !seen[day]
+		seen[day] = true
+		if i < max(1, keep) || last && now.Sub(b.At) < time.Duration(days)*24*time.Hour {
+			continue
+		}
+		drop = append(drop, b)
+	}
+	return drop
+}
+
+// ErrNone means that a destination holds no backup that was asked for.
+var ErrNone = errors.New("there is no such backup")
+
+// Fetch copies a backup to a file: the one called name, or the newest that was
+// made until a moment (the zero time: of all). It compares the checksum and
+// checks the copy, and returns the name.
+func Fetch(ctx context.Context, b *blob.Bucket, name string, until time.Time, to string) (string, error) {
+	if name == "" {
+		all, err := List(ctx, b)
+		if err != nil {
+			return "", err
+		}
+		i := slices.IndexFunc(all, func(b Backup) bool { return until.IsZero() || !b.At.After(until) })
+		if i < 0 {
+			return "", ErrNone
+		}
+		name = all[i].Name
+	}
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("fetch the backup: %w", err)
+	}
+	sum := sha256.New()
+	err = b.Download(ctx, name, io.MultiWriter(f, sum), nil)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = compare(ctx, b, name, hex.EncodeToString(sum.Sum(nil)))
+	}
+	if err == nil {
+		err = Verify(to)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("fetch the backup %s: %w", name, err), os.Remove(to))
+	}
+	return name, nil
+}
+
+// compare compares a sum with the one that is kept. A copy that somebody put
+// there has none.
+func compare(ctx context.Context, b *blob.Bucket, name, sum string) error {
+	line, err := b.ReadAll(ctx, name+".sha256")
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read its checksum: %w", err)
+	}
+	if want, _, _ := strings.Cut(string(line), " "); want != sum {
+		return errors.New("its checksum is not what it was: it is damaged")
+	}
+	return nil
+}
+
+// FetchPictures copies the pictures of a destination that are not in dir yet,
+// and returns how many.
+func FetchPictures(ctx context.Context, b *blob.Bucket, dir string) (n int, err error) {
+	keys, err := list(ctx, b, "uploads/")
+	if err != nil {
+		return 0, fmt.Errorf("list the pictures: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, fmt.Errorf("make the folder of pictures: %w", err)
+	}
+	for key := range keys {
+		to := filepath.Join(dir, filepath.Base(key))
+		if _, err := os.Stat(to); err == nil {
+			continue
+		}
+		data, err := b.ReadAll(ctx, key)
+		if err != nil {
+			return n, fmt.Errorf("fetch %s: %w", key, err)
+		}
+		partial := to + ".partial"
+		if err := errors.Join(os.WriteFile(partial, data, 0o600), os.Rename(partial, to)); err != nil {
+			return n, fmt.Errorf("keep %s: %w", key, err)
+		}
+		n++
+	}
+	return n, nil
+}
