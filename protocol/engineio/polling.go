@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -24,7 +23,13 @@ func (p *poll) wake() {
 	}
 }
 
-var polls = sync.Pool{New: func() any { return &poll{ready: make(chan struct{}, 1)} }}
+// newPoll is a poll from the pool, or a new one.
+func (srv *Server) newPoll() *poll {
+	if p, ok := srv.polls.Get().(*poll); ok {
+		return p
+	}
+	return &poll{ready: make(chan struct{}, 1)}
+}
 
 // openPolling answers a handshake over long-polling: with the open packet alone,
 // as the official server does; what the receiver sends waits for the first poll.
@@ -61,10 +66,10 @@ func (s *Session) servePolling(w http.ResponseWriter, r *http.Request, q *query)
 // cannot be known; where the kernel reports an error, the session ends.
 // (Engine.IO protocol v4, "HTTP long-polling")
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
-	p := polls.Get().(*poll)
+	p := s.server.newPoll()
 	delay, ok := s.beginPoll(p)
 	if !ok {
-		polls.Put(p)
+		s.server.polls.Put(p)
 		s.end(ReasonTransportError, errTwoPolls)
 		s.server.refuse(w, ErrBadRequest, false)
 		return
@@ -83,7 +88,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	case <-p.ready:
 	default:
 	}
-	polls.Put(p)
+	s.server.polls.Put(p)
 
 	if gone {
 		if st == polling || st == closing {

@@ -37,6 +37,7 @@ type Server struct {
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine
 	unused   unused
+	polls    sync.Pool // *poll
 }
 
 // counters are a Server's since it was made.

@@ -1,0 +1,270 @@
+package engineio_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+// machine drives one session through actions in any order and knows what must
+// hold: messages arrive in order, none twice, none lost while the session
+// lives; its end is reported once, last; and nothing is left behind.
+type machine struct {
+	*bubble
+	poll   *answer
+	probe  *socket // a WebSocket that was dialled
+	live   *socket // the one that the session uses
+	sent   int     // messages that the server accepted
+	posted int     // messages that the client sent
+	pinged int     // packets looked at for pings
+	asked  bool    // the server asked the session to close: it takes nothing more
+}
+
+// actions are what a byte of the fuzzer's input stands for.
+var actions = []func(*machine){
+	(*machine).startPoll, (*machine).startPoll, (*machine).sendFromServer, (*machine).sendFromServer,
+	(*machine).sendFromClient, (*machine).cancelPoll, (*machine).dialProbe, (*machine).sendProbe,
+	(*machine).sendUpgrade, (*machine).closeProbe, (*machine).closeFromServer, (*machine).closeFromClient,
+	(*machine).letTimePass, (*machine).answerPing, (*machine).sendGarbage, (*machine).upgradeProperly,
+}
+
+func (m *machine) polling() bool { return m.poll != nil && !m.poll.done() }
+
+func (m *machine) startPoll() {
+	if m.live != nil {
+		if a := m.get(); a.status != 400 && !m.ended() {
+			m.Fatalf("a poll after the upgrade got %d %q", a.status, a.body)
+		}
+		return
+	}
+	before, alive := m.poll, !m.ended()
+	twice := m.polling()
+	m.poll = m.get()
+	if twice && alive {
+		synctest.Wait()
+		if !m.ended() || !before.done() || m.poll.status != 400 {
+			m.Fatalf("two polls at once: ended %v, answers %d and %d", m.ended(), before.status, m.poll.status)
+		}
+	}
+}
+
+func (m *machine) sendFromServer() {
+	for range 2 {
+		if m.session.Send(engineio.Text(fmt.Append(nil, m.sent))) == nil {
+			m.sent++
+		}
+	}
+	synctest.Wait()
+}
+
+func (m *machine) sendFromClient() {
+	text := fmt.Sprint("4", m.posted)
+	if m.live != nil {
+		m.live.send(text)
+		if !m.asked {
+			m.posted++
+		}
+		return
+	}
+	alive := !m.ended()
+	if a := m.post(text); a.status == 200 {
+		if !m.asked {
+			m.posted++
+		}
+	} else if alive && !m.ended() {
+		m.Fatalf("POST got %d %q", a.status, a.body)
+	}
+}
+
+func (m *machine) cancelPoll() {
+	if !m.polling() {
+		return
+	}
+	_ = m.poll.conn.Close()
+	m.poll = nil
+	synctest.Wait()
+}
+
+func (m *machine) dialProbe() {
+	if w := m.dialWebSocket(websocketQuery(m.bubble)); m.probe == nil || m.probe.closed() {
+		m.probe = w
+	} else {
+		_ = w.conn.Close() // a second one, while the first is there: refused
+		synctest.Wait()
+	}
+}
+
+func (m *machine) sendProbe() {
+	if m.probe != nil {
+		m.probe.send("2probe")
+	}
+}
+
+// sendUpgrade completes an upgrade as a client may: after the probe was
+// answered and its poll has ended.
+func (m *machine) sendUpgrade() {
+	if m.probe == nil || m.live != nil || m.polling() {
+		return
+	}
+	ready := m.probe.probed() && !m.probe.closed() && !m.ended()
+	m.probe.send("5")
+	if ready && (m.session.Transport() != engineio.TransportWebSocket) {
+		m.Fatalf("the upgrade was not completed")
+	}
+	if ready {
+		m.live = m.probe
+	}
+}
+
+func (m *machine) upgradeProperly() {
+	if m.probe == nil || m.probe.closed() {
+		m.dialProbe()
+	}
+	m.sendProbe()
+	m.sendUpgrade()
+}
+
+func (m *machine) closeProbe() {
+	if m.probe == nil {
+		return
+	}
+	_ = m.probe.conn.Close()
+	synctest.Wait()
+	if m.live == m.probe && !m.ended() {
+		m.Fatalf("the session outlives its WebSocket")
+	}
+	m.probe = nil
+}
+
+func (m *machine) closeFromServer() {
+	m.asked = true
+	m.session.Close()
+	synctest.Wait()
+}
+
+func (m *machine) closeFromClient() {
+	if m.live != nil {
+		m.live.send("1")
+	} else {
+		m.post("1")
+	}
+	if !m.ended() {
+		m.Fatalf("the client's close did not end the session")
+	}
+}
+
+func (m *machine) sendGarbage() {
+	if m.live != nil {
+		m.live.send("x")
+	} else {
+		m.post("x")
+	}
+	if !m.ended() {
+		m.Fatalf("an invalid packet did not end the session")
+	}
+}
+
+func (m *machine) letTimePass() {
+	time.Sleep(3 * time.Second)
+	synctest.Wait()
+}
+
+// answerPing answers a ping that has come.
+func (m *machine) answerPing() {
+	m.guard.Lock()
+	found := slices.Contains(m.packets[m.pinged:], "2")
+	m.pinged = len(m.packets)
+	m.guard.Unlock()
+	if !found {
+		return
+	}
+	if m.live != nil {
+		m.live.send("3")
+	} else {
+		m.post("3")
+	}
+}
+
+// check compares with what must hold at every moment.
+func (m *machine) check() {
+	m.Helper()
+	for i, got := range m.texts() {
+		if got != fmt.Sprint(i) {
+			m.Fatalf("the client got %v", m.texts())
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, got := range m.got {
+		if got != fmt.Sprint(i) {
+			m.Fatalf("the server got %v", m.got)
+		}
+	}
+	if len(m.reasons) > 1 {
+		m.Fatalf("ended more than once: %v", m.reasons)
+	}
+	if len(m.reasons) == 0 && len(m.got) != m.posted {
+		m.Fatalf("the server got %d of %d messages", len(m.got), m.posted)
+	}
+	if len(m.reasons) > 0 && m.polling() {
+		m.Fatalf("a poll is left of a session that ended: %v", m.reasons)
+	}
+}
+
+// drain takes what is queued, as a client that goes on does.
+func (m *machine) drain() {
+	if m.ended() {
+		return
+	}
+	if m.live == nil && !m.polling() {
+		m.poll = m.get()
+	}
+	if got := len(m.texts()); got != m.sent && !m.ended() {
+		m.Fatalf("the client got %d of %d messages", got, m.sent)
+	}
+}
+
+func runMachine(t *testing.T, script []byte) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		m := &machine{bubble: b}
+		m.open(4)
+		for _, action := range script {
+			actions[int(action)%len(actions)](m)
+			m.check()
+		}
+		m.drain()
+		m.check()
+		m.closeFromServer()
+		for _, w := range []*socket{m.probe, m.live} {
+			if w != nil {
+				_ = w.conn.Close()
+			}
+		}
+		if m.polling() {
+			_ = m.poll.conn.Close()
+		}
+	})
+}
+
+// FuzzSession runs a session through any interleaving of polls, POSTs, steps of
+// an upgrade, cancellations, closes and time.
+func FuzzSession(f *testing.F) {
+	f.Add([]byte{0, 2, 4, 0, 2})                      // polling
+	f.Add([]byte{0, 6, 2, 7, 0, 2, 8, 2, 4, 13, 12})  // an upgrade with traffic
+	f.Add([]byte{15, 2, 4, 12, 12, 12, 12, 13, 2, 9}) // on WebSocket
+	f.Add([]byte{6, 7, 0, 0, 0, 0, 5, 2, 8, 2})       // a poll cancelled while upgrading
+	f.Add([]byte{6, 7, 2, 10, 8})                     // closed by the server while upgrading
+	f.Add([]byte{0, 0})                               // two polls
+	f.Add([]byte{2, 2, 10, 0})                        // closed with messages queued
+	f.Add([]byte{6, 9, 6, 7, 9, 0, 6, 12, 12, 12, 12, 2, 0})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 60 {
+			t.Skip("longer than is useful")
+		}
+		runMachine(t, script)
+	})
+}

@@ -1,0 +1,217 @@
+package engineio_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+// short are heartbeats as the official suites set them.
+var short = engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond, AllowEIO3: true}
+
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestPingsComeToTheMillisecond(t *testing.T) {
+	inBubble(t, short, func(b *bubble) {
+		b.open(4)
+		a := b.get()
+		sleep(299 * time.Millisecond)
+		if a.done() {
+			t.Fatalf("a ping after 299 ms: %q", a.body)
+		}
+		sleep(3 * time.Millisecond)
+		if a.body != "2" {
+			t.Fatalf("poll got %q, want a ping after 300 ms", a.body)
+		}
+		b.post("3")
+		a = b.get()
+		sleep(299 * time.Millisecond)
+		if a.done() {
+			t.Fatal("the next ping counts from the pong")
+		}
+		sleep(3 * time.Millisecond)
+		if !a.done() {
+			t.Fatal("no second ping")
+		}
+	})
+}
+
+func TestASessionWithoutPongEndsToTheMillisecond(t *testing.T) {
+	inBubble(t, short, func(b *bubble) {
+		b.open(4)
+		time.Sleep(499 * time.Millisecond)
+		if b.ended() {
+			t.Fatal("ended too early")
+		}
+		time.Sleep(time.Millisecond)
+		if a := b.get(); a.status != 400 || !strings.Contains(a.body, "Session ID unknown") {
+			t.Errorf("poll after the timeout: %d %q", a.status, a.body)
+		}
+		if b.reasons[0] != engineio.ReasonPingTimeout {
+			t.Errorf("reason %q", b.reasons[0])
+		}
+	})
+}
+
+func TestOtherPacketsProlongTheTimeToAnswerAPingOnce(t *testing.T) {
+	inBubble(t, short, func(b *bubble) {
+		b.open(4)
+		sleep(450 * time.Millisecond) // the ping was sent at 300
+		b.post("4still here")
+		sleep(100 * time.Millisecond)
+		if b.ended() {
+			t.Fatal("a packet did not prolong the time")
+		}
+		b.post("4and here")
+		sleep(150 * time.Millisecond)
+		if !b.ended() {
+			t.Error("prolonged twice")
+		}
+	})
+}
+
+func TestClientsOfProtocol3Ping(t *testing.T) {
+	inBubble(t, short, func(b *bubble) {
+		b.open(3)
+		for range 3 {
+			sleep(450 * time.Millisecond)
+			if a := b.post("1:2"); a.status != 200 {
+				t.Fatalf("ping got %d", a.status)
+			}
+			if a := b.get(); a.body != "1:3" {
+				t.Fatalf("pong %q", a.body)
+			}
+		}
+		sleep(499 * time.Millisecond)
+		if b.ended() {
+			t.Fatal("ended too early")
+		}
+		sleep(2 * time.Millisecond)
+		if !b.ended() || b.reasons[0] != engineio.ReasonPingTimeout {
+			t.Errorf("reasons %v", b.reasons)
+		}
+	})
+}
+
+func TestHeartbeatsInTheWrongDirectionEndTheSession(t *testing.T) {
+	for version, body := range map[int]string{4: "2", 3: "1:3"} {
+		inBubble(t, short, func(b *bubble) {
+			b.open(version)
+			b.post(body)
+			if !b.ended() || b.reasons[0] != engineio.ReasonTransportError {
+				t.Errorf("protocol %d: reasons %v", version, b.reasons)
+			}
+		})
+	}
+}
+
+func TestAProbeThatIsNeverFinishedIsClosed(t *testing.T) {
+	inBubble(t, engineio.Options{UpgradeTimeout: time.Second}, func(b *bubble) {
+		b.open(4)
+		w := b.dialWebSocket(websocketQuery(b))
+		w.send("2probe")
+		for i := range 3 { // a client may not have seen the pong yet
+			if a := b.get(); a.body != "6" {
+				t.Fatalf("poll %d: %q", i, a.body)
+			}
+		}
+		a := b.get()
+		if a.done() {
+			t.Fatal("the client can poll as fast as it likes")
+		}
+		sleep(101 * time.Millisecond)
+		if a.body != "6" {
+			t.Fatalf("held poll: %q", a.body)
+		}
+		sleep(time.Second)
+		if !w.closed() {
+			t.Fatal("the probe is still open")
+		}
+		if a = b.get(); a.done() || b.ended() {
+			t.Error("the session does not go on polling")
+		}
+	})
+}
+
+func TestAClosingSessionWaitsForItsClientButNotForEver(t *testing.T) {
+	inBubble(t, engineio.Options{CloseTimeout: time.Second}, func(b *bubble) {
+		b.open(4)
+		b.session.Close()
+		sleep(900 * time.Millisecond)
+		if b.ended() {
+			t.Fatal("did not wait")
+		}
+		sleep(200 * time.Millisecond)
+		if !b.ended() || b.reasons[0] != engineio.ReasonForcedClose {
+			t.Errorf("reasons %v", b.reasons)
+		}
+	})
+}
+
+func TestSessionsThatAreNeverUsedAreBounded(t *testing.T) {
+	inBubble(t, engineio.Options{MaxUnused: 10}, func(b *bubble) {
+		b.open(4)
+		if a := b.post("4x"); a.status != 200 {
+			t.Fatal(a.status)
+		}
+		used := b.query
+		for range 30 {
+			b.open(4)
+		}
+		if n := b.engine.Stats().Sessions; n != 11 {
+			t.Errorf("%d sessions, want 11", n)
+		}
+		if a := b.request("POST", used, "4y"); a.status != 200 {
+			t.Errorf("a session in use got %d", a.status)
+		}
+	})
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	inBubble(t, engineio.Options{MaxSessions: 1}, func(b *bubble) {
+		b.open(4)
+		if a := b.request("GET", "EIO=4&transport=polling", ""); a.status != 503 {
+			t.Errorf("the second session got %d", a.status)
+		}
+		b.post("1")
+		b.open(4)
+	})
+}
+
+func TestWhatIsSentAtTheConnectionWaitsForTheFirstPoll(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.greet = true
+		b.open(4)
+		if n := len(b.texts()); n != 0 {
+			t.Errorf("the handshake's answer holds %d messages", n)
+		}
+		if a := b.get(); a.body != "4hi" {
+			t.Errorf("first poll: %q", a.body)
+		}
+	})
+}
+
+func TestClosingWhileUpgradingLosesNothing(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		w := b.dialWebSocket(websocketQuery(b))
+		w.send("2probe")
+		for i := range 3 {
+			if err := b.session.Send(engineio.Text(fmt.Append(nil, i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.session.Close()
+		w.send("5") // was on its way already
+		if got := fmt.Sprint(b.texts()); got != "[0 1 2]" || !b.ended() || !w.closed() {
+			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
+		}
+	})
+}
