@@ -40,26 +40,6 @@ func (r *recordReader) uint() uint64 {
 	return value
 }
 
-func (r *recordReader) int() int64 {
-	value, n := binary.Varint(r.rest)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return value
-}
-
-func (r *recordReader) byte() byte {
-	if len(r.rest) == 0 {
-		r.fail()
-		return 0
-	}
-	value := r.rest[0]
-	r.rest = r.rest[1:]
-	return value
-}
-
 // view returns bytes that are only valid within the transaction.
 func (r *recordReader) view() []byte {
 	n := r.uint()

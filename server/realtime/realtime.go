@@ -177,7 +177,7 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // errBusy is what a client is told that comes when there is no room.
-var errBusy = errors.New("Too many connections")
+var errBusy = &engineio.Error{Code: engineio.ErrForbidden.Code, Message: "Too many connections"}
 
 // allow judges a handshake.
 func (rt *Realtime) allow(r *http.Request) error {
