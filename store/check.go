@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -31,6 +33,7 @@ func (s *Store) Check() ([]string, error) {
 		c.indexes()
 		c.winners()
 		c.events()
+		c.transfers()
 		return nil
 	})
 	return c.found, err
@@ -157,4 +160,30 @@ func (c *checker) events() {
 	if trimmed, _ := readUint64(c.tx.Bucket(bucketMeta).Get(metaTrimmed)); last != 0 && trimmed >= last {
 		c.fault("The log holds events that are said to be taken off it.")
 	}
+}
+
+// transfers looks for waiting pictures that belong to nothing.
+func (c *checker) transfers() {
+	_ = c.tx.Bucket(bucketTransfers).ForEach(func(id, _ []byte) error {
+		if _, ok := c.entries[string(id)]; !ok {
+			c.fault("A picture waits to be sent to Cloudinary for %s, which is no submission.", id)
+		}
+		return nil
+	})
+}
+
+// MissingPictures returns the ids of the submissions of which a file is not in
+// the folder of uploads.
+func (s *Store) MissingPictures(uploads string) ([]string, error) {
+	var missing []string
+	err := s.Each(func(sub Submission) bool {
+		for _, name := range sub.Files {
+			if _, err := os.Stat(filepath.Join(uploads, name)); err != nil {
+				missing = append(missing, sub.ID)
+				break
+			}
+		}
+		return true
+	})
+	return missing, err
 }

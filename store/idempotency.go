@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -87,4 +88,23 @@ func (s *Store) TrimAnswers(ctx context.Context, before time.Time) error {
 		}
 		return nil
 	})
+}
+
+// forgetAnswers drops the kept answers that name a submission: they hold its
+// name and phone number. They are those of one day, so all are looked at.
+func (t *writeTx) forgetAnswers(id string) error {
+	mark := strconv.AppendQuote(nil, id)
+	var doomed [][]byte
+	c := t.Bucket(bucketAnswers).Cursor()
+	for key, data := c.First(); key != nil; key, data = c.Next() {
+		if bytes.Contains(data, mark) {
+			doomed = append(doomed, bytes.Clone(key))
+		}
+	}
+	for _, key := range doomed {
+		if err := t.delete(bucketAnswers, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -42,6 +42,11 @@ type Options struct {
 	// and must not block.
 	OnCommit func(Commit)
 
+	// CompactFree is how many bytes of free pages, if they are half of the file
+	// or more, make opening it compact it first. Zero means 16 MiB, negative
+	// never.
+	CompactFree int64
+
 	// NoSync leaves out syncing. A crash of the machine then loses the file:
 	// only for tests and for files that are built and synced at the end.
 	NoSync bool
@@ -96,6 +101,9 @@ func Open(path string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if db, err = s.compactAtOpen(db); err != nil {
+		return nil, err
+	}
 	s.db = db
 	if err := s.prepareFormat(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -104,8 +112,38 @@ func Open(path string, options Options) (*Store, error) {
 	return s, nil
 }
 
-// openFile opens the bbolt file, without looking at what it holds.
+// openFile opens the bbolt file, without looking at what it holds. Whoever
+// waited for the lock may have got that of a file that was replaced meanwhile,
+// by a restore or by compacting; then it opens the new one.
 func openFile(path string, options Options) (*bolt.DB, error) {
+	open := options.OpenFile
+	if open == nil {
+		open = os.OpenFile
+	}
+	for {
+		var opened os.FileInfo
+		options.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			file, err := open(name, flag, perm)
+			if err == nil {
+				opened, err = file.Stat()
+			}
+			return file, err
+		}
+		db, err := openOnce(path, options)
+		if err != nil {
+			return nil, err
+		}
+		there, err := os.Stat(path)
+		if err == nil && os.SameFile(there, opened) {
+			return db, nil
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+	}
+}
+
+func openOnce(path string, options Options) (*bolt.DB, error) {
 	wait := options.LockTimeout
 	if wait == 0 {
 		wait = time.Second

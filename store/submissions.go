@@ -332,6 +332,9 @@ func (t *writeTx) remove(sub *Submission) error {
 	if err := t.count(sub.Category, sub.Status, -1); err != nil {
 		return err
 	}
+	if err := t.forgetAnswers(sub.ID); err != nil {
+		return err
+	}
 	return t.retract(sub)
 }
 

@@ -1,0 +1,232 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// filled opens a store with n submissions, and checks it at the end.
+func filled(t *testing.T, n int) *Store {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "db"), Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		mustBeSound(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range n {
+		if _, _, err := s.Submit(t.Context(), sample(i+1), Once{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func TestCheckFindsAndRepairMends(t *testing.T) {
+	for name, damage := range map[string]func(*writeTx) error{
+		"a count is wrong": func(tx *writeTx) error { return tx.count("best", Approved, 5) },
+		"a feed entry is missing": func(tx *writeTx) error {
+			return tx.delete(bucketFeed, orderKey("best", 2))
+		},
+		"an entry is in the feed that is not there": func(tx *writeTx) error {
+			return tx.put(bucketFeed, orderKey("best", 99), []byte("nobody"))
+		},
+		"a winner is nobody": func(tx *writeTx) error { return tx.savePicks("best", []string{"nobody", "1-aaaaaa"}) },
+		"an event is damaged": func(tx *writeTx) error {
+			return tx.put(bucketEvents, uint64Key(2), []byte("x"))
+		},
+		"a part is missing": func(tx *writeTx) error { tx.touched = true; return tx.DeleteBucket(bucketOrder) },
+		"a picture waits for nobody": func(tx *writeTx) error {
+			return tx.put(bucketTransfers, []byte("nobody"), []byte{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := filled(t, 3)
+			if err := s.update(t.Context(), "damage", damage); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := s.Check(); err != nil || len(found) == 0 {
+				t.Errorf("check found %v %v", found, err)
+			}
+			did, err := s.Repair(t.Context())
+			if err != nil || len(did) == 0 {
+				t.Errorf("repair did %v %v", did, err)
+			}
+			if did, err = s.Repair(t.Context()); err != nil || len(did) != 0 {
+				t.Errorf("the second repair did %v %v", did, err)
+			}
+			if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 3 {
+				t.Errorf("%d submissions, %v", len(list), err)
+			}
+			if _, _, err := s.Submit(t.Context(), sample(4), Once{}, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestCompactingKeepsTheDataAndGivesRoomBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, err := Open(path, Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doomed []string
+	for i := range 2000 {
+		sub := sample(i + 1)
+		sub.Caption = string(bytes.Repeat([]byte("x"), 1500))
+		if _, _, err := s.Submit(t.Context(), sub, Once{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if i >= 10 {
+			doomed = append(doomed, sub.ID)
+		}
+	}
+	if _, err := s.TrimEvents(t.Context(), s.now(), 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(t.Context(), doomed...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TrimEvents(t.Context(), s.now(), 10); err != nil {
+		t.Fatal(err)
+	}
+	first, last, _ := s.EventRange()
+	epoch := s.Epoch()
+	if _, err := Compact(path, Options{LockTimeout: -1}); !errors.Is(err, ErrLocked) {
+		t.Errorf("compacting an open file: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.Stat(path)
+	if s, err = Open(path, Options{CompactFree: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	after, _ := os.Stat(path)
+	t.Logf("%d bytes before, %d after", before.Size(), after.Size())
+	if after.Size()*2 > before.Size() {
+		t.Error("opening did not compact it")
+	}
+	mustBeSound(t, s)
+	if f, l, _ := s.EventRange(); f != first || l != last || s.Epoch() != epoch {
+		t.Errorf("the log was %d to %d of %s and is %d to %d of %s", first, last, epoch, f, l, s.Epoch())
+	}
+	if _, _, err := s.Submit(t.Context(), sample(5000), Once{}, nil); err != nil {
+		t.Error(err)
+	}
+	if list, _, _ := s.Submissions("best", Query{}); len(list) != 11 || list[0].ID != "5000-aaaaaa" {
+		t.Errorf("%d submissions", len(list))
+	}
+}
+
+func TestADeletedSubmissionLeavesNoKeptAnswer(t *testing.T) {
+	s := filled(t, 1)
+	once := Once{Key: "key", Content: []byte("c")}
+	if _, _, err := s.Submit(t.Context(), sample(7), once, []byte(`{"entry":{"id":"7-aaaaaa","phone":"555"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(t.Context(), "7-aaaaaa"); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := s.Answer(once); found || err != nil {
+		t.Errorf("the answer is still there (%v)", err)
+	}
+}
+
+func TestForeignAndCutOffFilesAreRefused(t *testing.T) {
+	folder := t.TempDir()
+	whole := filepath.Join(folder, "whole")
+	s, err := Open(whole, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"text": bytes.Repeat([]byte("this is no database. "), 1000), "cut off": data[:3*os.Getpagesize()], "short": []byte("x"),
+		"zeros": make([]byte, 1<<16),
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Open(path, Options{}); !errors.Is(err, ErrNotAStore) {
+			t.Errorf("%s: %v", name, err)
+			if err == nil {
+				s.Close()
+			}
+		}
+	}
+	newer := filepath.Join(folder, "newer")
+	if s, err = Open(newer, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	err = s.update(context.Background(), "age", func(tx *writeTx) error {
+		return tx.put(bucketMeta, metaFormat, uint64Key(formatVersion+1))
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(newer, Options{}); !errors.Is(err, ErrNewerFormat) {
+		t.Errorf("a newer format: %v", err)
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	sub, err := encodeSubmission(&Submission{ID: "1-a", Category: "best", Status: Waiting})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sub)
+	f.Add(encodeEvent(Event{At: 5, Name: EventNewSubmission, Payload: []byte(`{"id":"1-a"}`)}))
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if e, err := decodeEvent(uint64Key(1), data); err == nil {
+			if again, err := decodeEvent(uint64Key(1), encodeEvent(e)); err != nil || again.Name != e.Name || !bytes.Equal(again.Payload, e.Payload) {
+				t.Errorf("event %+v became %+v, %v", e, again, err)
+			}
+		}
+		if sub, err := decodeSubmission(data); err == nil {
+			if _, err := encodeSubmission(&sub); err != nil {
+				t.Errorf("a submission that was read cannot be written: %v", err)
+			}
+		}
+		_, _, _, _ = decodeAnswer(data)
+		_, _ = parseMeta(data)
+	})
+}
+
+func TestAnotherProgramsFileIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("another program's"))
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Options{}); !errors.Is(err, ErrNotAStore) {
+		t.Errorf("got %v", err)
+	}
+}
