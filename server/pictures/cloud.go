@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/cloudinary/cloudinary-go/v2"
+	"github.com/cloudinary/cloudinary-go/v2/api"
 	"github.com/cloudinary/cloudinary-go/v2/api/uploader"
 	"github.com/sony/gobreaker/v2"
 
@@ -22,16 +26,28 @@ import (
 const (
 	// cloudFailures in a row open the circuit: nobody waits for Cloudinary then.
 	cloudFailures = 3
-	// cloudPause is how long the circuit stays open before one try.
-	cloudPause = 30 * time.Second
-	// transferTimeout bounds one later upload.
-	transferTimeout = 60 * time.Second
-	// transferIdle is how often pictures that wait are looked for.
-	transferIdle = 30 * time.Second
+	// maxAnswer bounds what Cloudinary may answer, in bytes.
+	maxAnswer = 1 << 20
+	// transferBatch is how many waiting pictures are looked at in one round.
+	transferBatch = 1000
+	// removeTries is how often a deletion is tried again.
+	removeTries = 12
 )
 
-// Cloud is an account at Cloudinary behind a circuit breaker.
+// Cloud is an account at Cloudinary behind a circuit breaker. Its times may be
+// changed before it is used.
 type Cloud struct {
+	// Patience is how long a guest waits for Cloudinary.
+	Patience time.Duration
+	// Timeout bounds one later upload.
+	Timeout time.Duration
+	// Pause is how long the circuit stays open before one try, and the longest
+	// time between two rounds of transfers.
+	Pause time.Duration
+	// Again is the time after which a failed transfer is tried again at first;
+	// it grows up to Pause.
+	Again time.Duration
+
 	api      *cloudinary.Cloudinary
 	breaker  *gobreaker.CircuitBreaker[uploaded]
 	failures atomic.Uint64
@@ -43,19 +59,48 @@ type uploaded struct{ URL, ID string }
 // NewCloud makes the connection to an account. prefix, when not empty, is the
 // address of the upload API in place of Cloudinary's own.
 func NewCloud(name, key, secret, prefix string) (*Cloud, error) {
-	api, err := cloudinary.NewFromParams(name, key, secret)
+	return newCloud(name, key, secret, prefix, 30*time.Second)
+}
+
+func newCloud(name, key, secret, prefix string, pause time.Duration) (*Cloud, error) {
+	account, err := cloudinary.NewFromParams(name, key, secret)
 	if err != nil {
 		return nil, fmt.Errorf("configure Cloudinary: %w", err)
 	}
 	if prefix != "" {
-		api.Config.API.UploadPrefix = prefix
-		api.Upload.Config.API.UploadPrefix = prefix
+		prefix = strings.TrimSuffix(prefix, "/")
+		account.Config.API.UploadPrefix = prefix
+		account.Upload.Config.API.UploadPrefix = prefix
 	}
-	return &Cloud{api: api, breaker: gobreaker.NewCircuitBreaker[uploaded](gobreaker.Settings{
-		Name:        "cloudinary",
-		Timeout:     cloudPause,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= cloudFailures },
-	})}, nil
+	account.Upload.Client = http.Client{Transport: boundedTransport{http.DefaultTransport}}
+	return &Cloud{Patience: 5 * time.Second, Timeout: time.Minute, Pause: pause, Again: time.Second, api: account,
+		breaker: gobreaker.NewCircuitBreaker[uploaded](gobreaker.Settings{
+			Name:        "cloudinary",
+			Timeout:     pause,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= cloudFailures },
+			// One refused picture says nothing about the service.
+			IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, errRefused) },
+		})}, nil
+}
+
+// boundedTransport cuts answers off that are longer than any of Cloudinary's,
+// and makes those that come from something broken in between into errors.
+type boundedTransport struct{ next http.RoundTripper }
+
+func (b boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests {
+		res.Body.Close()
+		return nil, fmt.Errorf("the answer's status is %d", res.StatusCode)
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(res.Body, maxAnswer), res.Body}
+	return res, nil
 }
 
 // State is the circuit's: closed (it works), open or half-open.
@@ -64,22 +109,22 @@ func (c *Cloud) State() string { return c.breaker.State().String() }
 // Counts are the uploads that succeeded and failed.
 func (c *Cloud) Counts() (uploads, failures uint64) { return c.uploads.Load(), c.failures.Load() }
 
-// upload sends a picture within a time.
-func (c *Cloud) upload(ctx context.Context, picture io.Reader, within time.Duration) (uploaded, error) {
+// errRefused is that Cloudinary works and does not take what it was sent.
+var errRefused = errors.New("cloudinary refuses")
+
+// cloudID is the public id of the picture that is kept in the file name. It is
+// the same for every try, so that one whose answer was lost leaves no second
+// copy.
+func cloudID(name string) string {
+	return "podium/" + strings.TrimSuffix(path.Base(name), path.Ext(name))
+}
+
+// upload sends a picture within a time, under a public id.
+func (c *Cloud) upload(ctx context.Context, id string, picture io.Reader, within time.Duration) (uploaded, error) {
 	up, err := c.breaker.Execute(func() (uploaded, error) {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
-		result, err := c.api.Upload.Upload(ctx, picture, uploader.UploadParams{ResourceType: "image"})
-		if err != nil {
-			return uploaded{}, err
-		}
-		if result.Error.Message != "" {
-			return uploaded{}, errors.New(result.Error.Message)
-		}
-		if !strings.HasPrefix(result.SecureURL, "https://") {
-			return uploaded{}, errors.New("the answer holds no https address")
-		}
-		return uploaded{result.SecureURL, result.PublicID}, nil
+		return c.send(ctx, id, picture)
 	})
 	if err != nil {
 		c.failures.Add(1)
@@ -89,11 +134,37 @@ func (c *Cloud) upload(ctx context.Context, picture io.Reader, within time.Durat
 	return up, nil
 }
 
-// remove deletes a picture there.
-func (c *Cloud) remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// send makes one try. The library panics on some answers that are not
+// Cloudinary's, so that is an error too.
+func (c *Cloud) send(ctx context.Context, id string, picture io.Reader) (up uploaded, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the answer cannot be read: %v", v)
+		}
+	}()
+	result, err := c.api.Upload.Upload(ctx, picture, uploader.UploadParams{ResourceType: "image", PublicID: id, Overwrite: api.Bool(true)})
+	if err != nil {
+		return uploaded{}, err
+	}
+	if result.Error.Message != "" {
+		return uploaded{}, fmt.Errorf("%w: %s", errRefused, result.Error.Message)
+	}
+	if !strings.HasPrefix(result.SecureURL, "https://") {
+		return uploaded{}, errors.New("the answer holds no https address")
+	}
+	return uploaded{result.SecureURL, result.PublicID}, nil
+}
+
+// remove deletes a picture there, in one try.
+func (c *Cloud) remove(ctx context.Context, id string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("delete at Cloudinary: the answer cannot be read: %v", v)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
-	result, err := c.api.Upload.Destroy(ctx, uploader.DestroyParams{PublicID: id})
+	result, err := c.api.Upload.Destroy(ctx, uploader.DestroyParams{PublicID: id, Invalidate: api.Bool(true)})
 	if err != nil {
 		return fmt.Errorf("delete at Cloudinary: %w", err)
 	}
@@ -103,42 +174,71 @@ func (c *Cloud) remove(ctx context.Context, id string) error {
 	return nil
 }
 
+// removeLater tries a deletion again until it succeeds, Close, or it failed too
+// often.
+func (p *Pictures) removeLater(id string) {
+	p.work.Go(func() {
+		_, err := backoff.Retry(p.ctx, func() (struct{}, error) {
+			return struct{}{}, p.o.Cloud.remove(p.ctx, id)
+		}, backoff.WithBackOff(p.o.Cloud.delay()), backoff.WithMaxTries(removeTries), backoff.WithMaxElapsedTime(0))
+		if err != nil {
+			p.o.Logger.Error("a picture stays at Cloudinary", "picture", id, "error", err)
+		}
+	})
+}
+
+// delay is a fresh growing delay.
+func (c *Cloud) delay() *backoff.ExponentialBackOff {
+	delay := backoff.NewExponentialBackOff()
+	delay.InitialInterval, delay.MaxInterval = c.Again, c.Pause
+	return delay
+}
+
 // transfer sends the pictures that had to stay here, now and whenever there are
 // new ones, also those from before a restart.
 func (p *Pictures) transfer(ctx context.Context) {
-	delay := backoff.NewExponentialBackOff()
-	delay.InitialInterval, delay.MaxInterval = time.Second, transferIdle
+	delay := p.o.Cloud.delay()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		wait := transferIdle
-		if err := p.transferWaiting(ctx); err != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+		case <-timer.C:
+		}
+		wait := p.o.Cloud.Pause
+		if err := p.transferWaiting(ctx); err != nil && ctx.Err() == nil {
 			p.o.Logger.Warn("pictures wait for Cloudinary", "error", err)
 			wait = delay.NextBackOff()
 		} else {
 			delay.Reset()
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.wake:
-		case <-time.After(wait):
-		}
+		timer.Reset(wait)
 	}
 }
 
-// transferWaiting sends all that wait, and stops at the first failure.
+// transferWaiting sends all that wait. One that fails does not hold up the
+// others, unless Cloudinary itself does not answer. It returns the last error.
 func (p *Pictures) transferWaiting(ctx context.Context) error {
-	for ctx.Err() == nil {
-		ids, _, err := p.o.Store.Transfers(10)
-		if err != nil || len(ids) == 0 {
+	ids, _, err := p.o.Store.Transfers(transferBatch)
+	if err != nil {
+		return err
+	}
+	var last error
+	for _, id := range ids {
+		err := p.transferOne(ctx, id)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil, errors.Is(err, store.ErrNotFound): // gone since
+		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 			return err
-		}
-		for _, id := range ids {
-			if err := p.transferOne(ctx, id); err != nil {
-				return err
-			}
+		default:
+			last = err
 		}
 	}
-	return nil
+	return last
 }
 
 // transferOne sends the picture of one submission and says where it is now.
@@ -147,16 +247,19 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(sub.Files) == 0 {
-		_, err := p.o.Store.SetPicture(ctx, id, func(*store.Submission) {})
-		return err
+	if len(sub.Files) == 0 || sub.CloudID != "" {
+		return p.stays(ctx, id)
 	}
 	f, err := os.Open(filepath.Join(p.o.Dir, sub.Files[0]))
+	if errors.Is(err, fs.ErrNotExist) {
+		p.o.Logger.Error("a picture that waits for Cloudinary is gone", "submission", id)
+		return p.stays(ctx, id)
+	}
 	if err != nil {
 		return fmt.Errorf("open a picture: %w", err)
 	}
 	defer f.Close()
-	up, err := p.o.Cloud.upload(ctx, f, transferTimeout)
+	up, err := p.o.Cloud.upload(ctx, cloudID(sub.Files[0]), f, p.o.Cloud.Timeout)
 	if err != nil {
 		return err
 	}
@@ -165,11 +268,20 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		s.ImageURL, s.StorageMethod, s.CloudID = &up.URL, MethodCloud, up.ID
 		s.Images = nil
 	})
+	if errors.Is(err, store.ErrNotFound) { // deleted while it was sent
+		p.removeLater(up.ID)
+	}
 	if err != nil {
 		return err
 	}
 	p.o.Published()
 	return nil
+}
+
+// stays takes a submission off the list of those that wait.
+func (p *Pictures) stays(ctx context.Context, id string) error {
+	_, err := p.o.Store.SetPicture(ctx, id, func(*store.Submission) {})
+	return err
 }
 
 // CloudState is how Cloudinary does, for the dashboard.

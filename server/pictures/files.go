@@ -1,6 +1,7 @@
 package pictures
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -8,11 +9,16 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"podium/server/answer"
+	"podium/store"
 )
 
 // fileName is the form of the names of files that are served: of ours, and of
@@ -26,24 +32,44 @@ func prepareDir(dir string) error {
 	return nil
 }
 
-// write stores both sizes, the picture's name first. When it returns, they are
-// on the disk and not only in memory.
+// Endings of the names of files that belong to the picture "<name>.jpg".
+const (
+	thumbEnding    = "-480.jpg"
+	originalEnding = "-original.jpg"
+)
+
+// ownName is the form of the names of files that this package makes.
+var ownName = regexp.MustCompile(`^([0-9a-f]{24})(-480|-original)?\.jpg$`)
+
+// write stores a picture and returns the names of its files, the picture's
+// first and the small size's second, which may be made later. When it returns,
+// they are on the disk and not only in memory.
 func (p *Pictures) write(made rendered) ([]string, error) {
 	raw := make([]byte, 12)
 	_, _ = rand.Read(raw) // never fails
 	name := hex.EncodeToString(raw)
-	files := []string{name + ".jpg", name + "-480.jpg"}
-	for i, data := range [][]byte{made.display.data, made.thumb.data} {
+	files := []string{name + ".jpg", name + thumbEnding}
+	contents := [][]byte{made.display.data, made.thumb.data}
+	if made.original != nil {
+		files, contents = append(files, name+originalEnding), append(contents, made.original)
+	}
+	for i, data := range contents {
+		if data == nil {
+			continue
+		}
 		if err := writeFile(filepath.Join(p.o.Dir, files[i]), data); err != nil {
 			return nil, errors.Join(err, p.removeFiles(files))
 		}
 	}
-	return files, syncDir(p.o.Dir)
+	if err := p.names.sync(); err != nil {
+		return nil, errors.Join(err, p.removeFiles(files))
+	}
+	return files, nil
 }
 
 // writeFile writes a file that is whole or not there.
 func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	f, err := os.CreateTemp(filepath.Dir(path), newPrefix)
 	if err != nil {
 		return fmt.Errorf("make a file for the picture: %w", err)
 	}
@@ -61,13 +87,116 @@ func writeFile(path string, data []byte) error {
 	return nil
 }
 
-// syncDir makes the names of new files last.
+// newPrefix begins the names of files that are being written.
+const newPrefix = ".new-"
+
+// dirSyncer makes the names of new files last. Those who ask while a sync
+// runs share the next one, which comes after all of their files.
+type dirSyncer struct {
+	dir     string
+	running sync.Mutex // held by the one who syncs; taken before mu
+
+	mu   sync.Mutex // guards next
+	next *dirSync
+}
+
+// dirSync is one sync that is still to begin.
+type dirSync struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+func (d *dirSyncer) sync() error {
+	d.mu.Lock()
+	mine := d.next
+	leads := mine == nil
+	if leads {
+		mine = &dirSync{done: make(chan struct{})}
+		d.next = mine
+	}
+	d.mu.Unlock()
+	if !leads {
+		<-mine.done
+		return mine.err
+	}
+	d.running.Lock()
+	defer d.running.Unlock()
+	d.mu.Lock()
+	d.next = nil // from here on, others need the next one
+	d.mu.Unlock()
+	mine.err = syncDir(d.dir)
+	close(mine.done)
+	return mine.err
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("open the folder of pictures: %w", err)
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// sweep deletes what no submission refers to and is older than before: files
+// whose submission a crash kept from being committed, and half-written ones.
+// Files with names that this package does not make are left alone.
+func (p *Pictures) sweep(ctx context.Context, before time.Time) (removed int, err error) {
+	entries, err := os.ReadDir(p.o.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("list the folder of pictures: %w", err)
+	}
+	var old []string
+	for _, e := range entries {
+		half := strings.HasPrefix(e.Name(), newPrefix)
+		if info, err := e.Info(); err != nil || !info.Mode().IsRegular() || !info.ModTime().Before(before) || !half && !ownName.MatchString(e.Name()) {
+			continue
+		}
+		old = append(old, e.Name())
+	}
+	if len(old) == 0 {
+		return 0, nil
+	}
+	used, err := p.used()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range old {
+		if m := ownName.FindStringSubmatch(name); m != nil && used[m[1]] || ctx.Err() != nil {
+			continue
+		}
+		if err := os.Remove(filepath.Join(p.o.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return removed, fmt.Errorf("remove a picture: %w", err)
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+// used are the names, without endings, of the pictures that submissions refer
+// to. Imported ones do so by their address only.
+func (p *Pictures) used() (map[string]bool, error) {
+	used := map[string]bool{}
+	see := func(name string) {
+		if m := ownName.FindStringSubmatch(path.Base(name)); m != nil {
+			used[m[1]] = true
+		}
+	}
+	err := p.o.Store.Each(func(sub store.Submission) bool {
+		for _, name := range sub.Files {
+			see(name)
+		}
+		if sub.ImageURL != nil {
+			see(*sub.ImageURL)
+		}
+		for _, size := range sub.Images {
+			see(size.URL)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the pictures in use: %w", err)
+	}
+	return used, nil
 }
 
 // removeFiles deletes files; those that are gone already do no harm.
@@ -93,14 +222,15 @@ func fullOr(err error) error {
 }
 
 // ServeFile answers GET /uploads/NAME. Nothing is served as anything but an
-// image, and a browser that opens it by itself runs nothing in it.
+// image, and a browser that opens it by itself runs nothing in it. A small size
+// that is not there yet is made; where that fails, the picture itself answers.
 func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string) error {
 	if !fileName.MatchString(name) {
-		return answer.New(http.StatusNotFound, "There is no such picture.")
+		return errNoPicture
 	}
-	f, err := os.Open(filepath.Join(p.o.Dir, name))
+	f, err := p.open(r.Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return answer.New(http.StatusNotFound, "There is no such picture.")
+		return errNoPicture
 	}
 	if err != nil {
 		return fmt.Errorf("open a picture: %w", err)
@@ -116,7 +246,7 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	switch kind {
 	case "image/jpeg", "image/png", "image/gif", "image/webp":
 	default:
-		return answer.New(http.StatusNotFound, "There is no such picture.")
+		return errNoPicture
 	}
 	h := w.Header()
 	h.Set("Content-Type", kind)
@@ -126,4 +256,34 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	http.ServeContent(w, r, name, info.ModTime(), f)
 	return nil
+}
+
+var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.")
+
+// open opens a file, and makes it first where it is a small size that nobody
+// asked for before.
+func (p *Pictures) open(ctx context.Context, name string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(p.o.Dir, name))
+	m := ownName.FindStringSubmatch(name)
+	if !errors.Is(err, fs.ErrNotExist) || m == nil || !strings.HasSuffix(name, thumbEnding) {
+		return f, err
+	}
+	picture := m[1] + ".jpg"
+	// Everybody who asks waits for the one who makes it, who therefore does not
+	// stop when the phone that asked first is gone.
+	_, err, _ = p.making.Do(name, func() (any, error) {
+		data, err := p.makeThumb(context.WithoutCancel(ctx), picture)
+		if err != nil {
+			return nil, err
+		}
+		return nil, writeFile(filepath.Join(p.o.Dir, name), data)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		p.o.Logger.Warn("make the small size of a picture", "file", picture, "error", err)
+		return os.Open(filepath.Join(p.o.Dir, picture))
+	}
+	return os.Open(filepath.Join(p.o.Dir, name))
 }

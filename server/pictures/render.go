@@ -5,91 +5,108 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"image/color"
-	"image/gif"
 	"image/jpeg"
-	"image/png"
 	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 
-	"github.com/gen2brain/heic"
-	"golang.org/x/image/draw"
-	"golang.org/x/image/webp"
+	"podium/server/answer"
 )
 
 // The JPEG qualities of what is made.
 const (
-	displayQuality = 85
-	thumbQuality   = 78
+	displayQuality  = 85
+	thumbQuality    = 78
+	originalQuality = 92
 )
 
 // rendered is a photo as it is kept.
-type rendered struct{ display, thumb encoded }
+type rendered struct {
+	display  encoded
+	thumb    encoded // without data: to be made when somebody asks for it
+	original []byte  // the photo in its full size, nil where it is not kept
+}
 
 type encoded struct {
 	data          []byte
 	width, height int
 }
 
-// format is a kind of picture that is taken.
-type format struct {
-	name   string
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
-}
-
-// sniff tells the format by the first bytes, whatever the client claims.
-func sniff(head []byte, allowHEIC bool) (format, error) {
-	brand := ""
-	if len(head) >= 12 && string(head[4:8]) == "ftyp" {
-		brand = string(head[8:12])
-	}
-	switch {
-	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
-		return format{"JPEG", jpeg.DecodeConfig, jpeg.Decode}, nil
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		return format{"PNG", png.DecodeConfig, png.Decode}, nil
-	case bytes.HasPrefix(head, []byte("GIF87a")), bytes.HasPrefix(head, []byte("GIF89a")):
-		return format{"GIF", gif.DecodeConfig, gif.Decode}, nil
-	case len(head) >= 12 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
-		return format{"WebP", webp.DecodeConfig, webp.Decode}, nil
-	case brand == "avif", brand == "avis":
-		return format{}, unsupported(nil, "AVIF pictures are not taken; please send a JPEG.")
-	case brand == "heic", brand == "heix", brand == "hevc", brand == "mif1", brand == "msf1":
-		if !allowHEIC {
-			return format{}, unsupported(nil, "HEIC pictures are not taken by this server; please send a JPEG.")
-		}
-		return format{"HEIC", heic.DecodeConfig, heic.Decode}, nil
-	}
-	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF or WebP.")
-}
-
 // render judges a photo and makes what is kept of it.
 func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) (rendered, error) {
-	data := make([]byte, size)
-	if _, err := io.ReadFull(photo, data); err != nil {
+	head := make([]byte, min(size, headBytes))
+	if _, err := io.ReadFull(photo, head); err != nil {
 		return rendered{}, fmt.Errorf("read the photo: %w", err)
 	}
-	kind, err := sniff(data[:min(len(data), 16)], p.o.HEIC)
+	kind, err := sniff(head, p.o.HEIC)
 	if err != nil {
 		return rendered{}, err
 	}
-	config, err := kind.config(bytes.NewReader(data))
-	if err != nil || config.Width < 1 || config.Height < 1 {
-		return rendered{}, unsupported(err, "That %s picture cannot be read.", kind.name)
-	}
-	pixels := int64(config.Width) * int64(config.Height)
-	if pixels > int64(p.o.MaxPixels) || pixels*bytesPerPixel > p.o.MemoryBudget {
-		return rendered{}, unsupported(nil, "That picture has more pixels than this server takes (%d × %d).", config.Width, config.Height)
-	}
-	if err := p.memory.Acquire(ctx, pixels*bytesPerPixel); err != nil {
+	held := min(size, p.filesBudget)
+	if err := p.files.Acquire(ctx, held); err != nil {
 		return rendered{}, err
 	}
-	defer p.memory.Release(pixels * bytesPerPixel)
-	return renderDecoded(kind, data)
+	defer p.files.Release(held)
+	data := make([]byte, size)
+	copy(data, head)
+	if _, err := io.ReadFull(photo, data[len(head):]); err != nil {
+		return rendered{}, fmt.Errorf("read the photo: %w", err)
+	}
+	if kind.name == "JPEG" {
+		if out, ok := keepJPEG(data); ok {
+			return out, nil
+		}
+	}
+	release, err := p.reserve(ctx, kind, data)
+	if err != nil {
+		return rendered{}, err
+	}
+	defer release()
+	return renderDecoded(kind, data, p.o.KeepOriginals)
 }
 
-// renderDecoded decodes the photo, turns and scales it.
-func renderDecoded(kind format, data []byte) (rendered, error) {
+// reserve measures a picture and waits until there is memory to decode it. A
+// picture that needs more than there can be is refused.
+func (p *Pictures) reserve(ctx context.Context, kind format, data []byte) (release func(), err error) {
+	w, h, cost, err := kind.measure(data)
+	if err != nil || w < 1 || h < 1 {
+		return nil, unsupported(err, "That %s picture cannot be read.", kind.name)
+	}
+	pixels := int64(w) * int64(h)
+	cost += madeBytes
+	if p.o.KeepOriginals {
+		cost += 3 * pixels
+	}
+	if pixels > int64(p.o.MaxPixels) || cost > p.decodeBudget {
+		return nil, answer.New(http.StatusUnsupportedMediaType, "That picture has more pixels than this server takes (%d × %d).", w, h)
+	}
+	if err := p.decode.Acquire(ctx, cost); err != nil {
+		return nil, err
+	}
+	return func() { p.decode.Release(cost) }, nil
+}
+
+// madeBytes is what the sizes that are made take, in bytes: planes of the
+// display size twice, for turning, and what they are encoded to.
+const madeBytes = 2*displaySide*displaySide*3/2 + 1<<20
+
+// keepJPEG keeps a JPEG as it is, without its metadata, where it fits already,
+// stands upright, and every code of it could be read.
+func keepJPEG(data []byte) (rendered, bool) {
+	plain, ok := checkJPEG(data)
+	if !ok || max(plain.width, plain.height) > displaySide || exifOrientation(data) != 1 {
+		return rendered{}, false
+	}
+	w, h := fitted(plain.width, plain.height, thumbSide)
+	return rendered{
+		display: encoded{plain.clean, plain.width, plain.height},
+		thumb:   encoded{nil, w, h},
+	}, true
+}
+
+// renderDecoded decodes the photo, scales and turns it.
+func renderDecoded(kind format, data []byte, original bool) (rendered, error) {
 	decoded, err := kind.decode(bytes.NewReader(data))
 	if err != nil {
 		return rendered{}, unsupported(err, "That %s picture is damaged or not complete.", kind.name)
@@ -98,22 +115,43 @@ func renderDecoded(kind format, data []byte) (rendered, error) {
 	if kind.name == "JPEG" {
 		orientation = exifOrientation(data)
 	}
-	bounds := decoded.Bounds()
 	var out rendered
-	if kind.name == "JPEG" && orientation == 1 && max(bounds.Dx(), bounds.Dy()) <= displaySide {
-		if clean, ok := stripJPEG(data); ok {
-			out.display = encoded{clean, bounds.Dx(), bounds.Dy()}
-		}
-	}
-	if out.display.data == nil {
-		display := turn(fit(decoded, displaySide), orientation)
-		decoded, orientation = display, 1
-		if out.display, err = encodeJPEG(display, displayQuality); err != nil {
+	if size := decoded.Bounds(); original && max(size.Dx(), size.Dy()) > displaySide {
+		full, err := encodeJPEG(turn(shrink(decoded, max(size.Dx(), size.Dy())), orientation), originalQuality)
+		if err != nil {
 			return rendered{}, err
 		}
+		out.original = full.data
 	}
-	out.thumb, err = encodeJPEG(turn(fit(decoded, thumbSide), orientation), thumbQuality)
+	display := turn(shrink(decoded, displaySide), orientation)
+	if out.display, err = encodeJPEG(display, displayQuality); err != nil {
+		return rendered{}, err
+	}
+	out.thumb, err = encodeJPEG(shrink(display, thumbSide), thumbQuality)
 	return out, err
+}
+
+// makeThumb makes the small size of a picture that is kept in the file name.
+func (p *Pictures) makeThumb(ctx context.Context, name string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(p.o.Dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("read a picture: %w", err)
+	}
+	kind, err := sniff(data[:min(len(data), headBytes)], false)
+	if err != nil {
+		return nil, err
+	}
+	release, err := p.reserve(ctx, kind, data)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	decoded, err := kind.decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("decode a picture: %w", err)
+	}
+	thumb, err := encodeJPEG(shrink(decoded, thumbSide), thumbQuality)
+	return thumb.data, err
 }
 
 func encodeJPEG(m image.Image, quality int) (encoded, error) {
@@ -122,64 +160,4 @@ func encodeJPEG(m image.Image, quality int) (encoded, error) {
 		return encoded{}, fmt.Errorf("encode the picture: %w", err)
 	}
 	return encoded{b.Bytes(), m.Bounds().Dx(), m.Bounds().Dy()}, nil
-}
-
-// fit scales a picture down so that neither side is longer than side, on white
-// where it is transparent.
-func fit(m image.Image, side int) *image.RGBA {
-	b := m.Bounds()
-	w, h := b.Dx(), b.Dy()
-	if longest := max(w, h); longest > side {
-		w, h = max(1, w*side/longest), max(1, h*side/longest)
-	}
-	out := image.NewRGBA(image.Rect(0, 0, w, h))
-	opaque, ok := m.(interface{ Opaque() bool })
-	op := draw.Src
-	if !ok || !opaque.Opaque() {
-		draw.Draw(out, out.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
-		op = draw.Over
-	}
-	if w == b.Dx() && h == b.Dy() {
-		draw.Draw(out, out.Bounds(), m, b.Min, op)
-		return out
-	}
-	draw.ApproxBiLinear.Scale(out, out.Bounds(), m, b, op, nil)
-	return out
-}
-
-// turn applies an EXIF orientation, 1 to 8.
-func turn(m *image.RGBA, orientation int) *image.RGBA {
-	if orientation < 2 || orientation > 8 {
-		return m
-	}
-	w, h := m.Rect.Dx(), m.Rect.Dy()
-	outW, outH := w, h
-	if orientation >= 5 {
-		outW, outH = h, w
-	}
-	out := image.NewRGBA(image.Rect(0, 0, outW, outH))
-	for y := range outH {
-		for x := range outW {
-			var fromX, fromY int
-			switch orientation {
-			case 2:
-				fromX, fromY = w-1-x, y
-			case 3:
-				fromX, fromY = w-1-x, h-1-y
-			case 4:
-				fromX, fromY = x, h-1-y
-			case 5:
-				fromX, fromY = y, x
-			case 6:
-				fromX, fromY = y, h-1-x
-			case 7:
-				fromX, fromY = w-1-y, h-1-x
-			case 8:
-				fromX, fromY = w-1-y, x
-			}
-			from := m.PixOffset(fromX, fromY)
-			copy(out.Pix[out.PixOffset(x, y):][:4], m.Pix[from:from+4])
-		}
-	}
-	return out
 }

@@ -1,0 +1,613 @@
+package pictures
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"podium/server/answer"
+	"podium/server/contest"
+	"podium/store"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(measureVariable) != "" {
+		measureMemory()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// newPictures keeps pictures in a fresh folder.
+func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: 256 << 20, Store: s,
+		Published: func() {}, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func (p *Pictures) keep(t testing.TB, data []byte) (contest.Picture, error) {
+	t.Helper()
+	return p.Keep(t.Context(), bytes.NewReader(data), int64(len(data)))
+}
+
+// stored reads a file of a picture.
+func (p *Pictures) stored(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.o.Dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// get asks for a file over HTTP.
+func (p *Pictures) get(t testing.TB, name string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/uploads/x", nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	if err := p.ServeFile(w, r, name); err != nil {
+		var known *answer.Error
+		if !errors.As(err, &known) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		known.Write(w)
+	}
+	return w
+}
+
+func refusal(t testing.TB, err error) int {
+	t.Helper()
+	var known *answer.Error
+	if !errors.As(err, &known) || known.Sentence == "" {
+		t.Fatalf("no refusal: %v", err)
+	}
+	return known.Status
+}
+
+// gradient is a picture without sharp edges, so that JPEG changes it little.
+func gradient(w, h int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			m.SetRGBA(x, y, color.RGBA{byte(255 * x / w), byte(255 * y / h), byte(128 + 64*x/w), 255})
+		}
+	}
+	return m
+}
+
+func jpegOf(t testing.TB, m image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 90}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func pngOf(t testing.TB, m image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// withSegment puts a segment behind a JPEG's start.
+func withSegment(data []byte, marker byte, payload []byte) []byte {
+	out := append([]byte{0xff, markerSOI, 0xff, marker}, binary.BigEndian.AppendUint16(nil, uint16(len(payload)+2))...)
+	return append(append(out, payload...), data[2:]...)
+}
+
+// exif is EXIF data with an orientation and a place.
+func exif(orientation uint16, order binary.AppendByteOrder) []byte {
+	b := []byte("Exif\x00\x00II")
+	if order == binary.AppendByteOrder(binary.BigEndian) {
+		b = []byte("Exif\x00\x00MM")
+	}
+	b = order.AppendUint16(b, 42)
+	b = order.AppendUint32(b, 8)
+	b = order.AppendUint16(b, 2)
+	b = order.AppendUint16(b, 0x0112) // orientation
+	b = order.AppendUint16(b, 3)
+	b = order.AppendUint32(b, 1)
+	b = order.AppendUint16(b, orientation)
+	b = order.AppendUint16(b, 0)
+	b = order.AppendUint16(b, 0x8825) // GPS
+	b = order.AppendUint16(b, 4)
+	b = order.AppendUint32(b, 1)
+	b = order.AppendUint32(b, 38)
+	b = order.AppendUint32(b, 0)
+	return append(b, "GPS 48.8584 N 2.2945 E"...)
+}
+
+const (
+	webpLossy    = "UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA"
+	webpLossless = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+)
+
+func unbase64(t testing.TB, text string) []byte {
+	t.Helper()
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// animation is a GIF whose first frame is red and whose others are blue.
+func animation(t testing.TB) []byte {
+	t.Helper()
+	g := gif.GIF{}
+	for i := range 5 {
+		frame := image.NewPaletted(image.Rect(0, 0, 30, 20), color.Palette{color.RGBA{255, 0, 0, 255}, color.RGBA{0, 0, 255, 255}})
+		if i > 0 {
+			for k := range frame.Pix {
+				frame.Pix[k] = 1
+			}
+		}
+		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, &g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestEachFormatIsKeptAsJPEG(t *testing.T) {
+	p := newPictures(t)
+	transparent := image.NewNRGBA(image.Rect(0, 0, 40, 30)) // on white
+	for name, test := range map[string]struct {
+		data []byte
+		w, h int
+		at   color.RGBA // in the middle
+	}{
+		"JPEG":            {jpegOf(t, gradient(60, 40)), 60, 40, color.RGBA{127, 127, 160, 255}},
+		"PNG":             {pngOf(t, gradient(60, 40)), 60, 40, color.RGBA{127, 127, 160, 255}},
+		"transparent PNG": {pngOf(t, transparent), 40, 30, color.RGBA{255, 255, 255, 255}},
+		"grey PNG":        {pngOf(t, image.NewGray(image.Rect(0, 0, 9, 7))), 9, 7, color.RGBA{0, 0, 0, 255}},
+		"animated GIF":    {animation(t), 30, 20, color.RGBA{255, 0, 0, 255}},
+		"WebP, lossy":     {unbase64(t, webpLossy), 1, 1, color.RGBA{}},
+		"WebP, lossless":  {unbase64(t, webpLossless), 1, 1, color.RGBA{}},
+		"JPEG of one dot": {jpegOf(t, gradient(1, 1)), 1, 1, color.RGBA{}},
+		"JPEG in grey":    {jpegOf(t, image.NewGray(image.Rect(0, 0, 17, 19))), 17, 19, color.RGBA{0, 0, 0, 255}},
+		"large JPEG":      {jpegOf(t, gradient(3000, 1500)), 2048, 1024, color.RGBA{127, 127, 160, 255}},
+		"large, tall PNG": {pngOf(t, gradient(30, 4096)), 15, 2048, color.RGBA{}},
+		"long and thin":   {pngOf(t, gradient(5000, 1)), 2048, 1, color.RGBA{}},
+		"odd sizes":       {pngOf(t, gradient(2051, 1033)), 2048, 1031, color.RGBA{127, 127, 160, 255}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept, err := p.keep(t, test.data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := jpeg.Decode(bytes.NewReader(p.stored(t, kept.Files[0])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b := m.Bounds(); b.Dx() != test.w || b.Dy() != test.h {
+				t.Errorf("kept as %v, want %d × %d", b, test.w, test.h)
+			}
+			if test.at != (color.RGBA{}) && !near(m.At(test.w/2, test.h/2), test.at, 8) {
+				t.Errorf("the middle is %v, want %v", m.At(test.w/2, test.h/2), test.at)
+			}
+			if kept.Method != MethodLocal || kept.URL != "/uploads/"+kept.Files[0] || len(kept.Images) != 2 {
+				t.Fatalf("%+v", kept)
+			}
+			large := kept.Images[1]
+			if large.URL != kept.URL || large.Width != test.w || large.Height != test.h {
+				t.Errorf("the display size is said to be %+v", large)
+			}
+			thumb := p.get(t, strings.TrimPrefix(kept.Images[0].URL, "/uploads/"))
+			small, err := jpeg.DecodeConfig(thumb.Body)
+			if err != nil || thumb.Code != 200 || small.Width != kept.Images[0].Width || small.Height != kept.Images[0].Height || max(small.Width, small.Height) > thumbSide {
+				t.Errorf("thumbnail: %d, %+v (%v), said to be %+v", thumb.Code, small, err, kept.Images[0])
+			}
+		})
+	}
+}
+
+func near(a color.Color, b color.RGBA, within int) bool {
+	r, g, bl, _ := a.RGBA()
+	for _, pair := range [][2]int{{int(r >> 8), int(b.R)}, {int(g >> 8), int(b.G)}, {int(bl >> 8), int(b.B)}} {
+		if d := pair[0] - pair[1]; d > within || d < -within {
+			return false
+		}
+	}
+	return true
+}
+
+func TestOrientationIsApplied(t *testing.T) {
+	p := newPictures(t)
+	corners := []color.RGBA{{250, 0, 0, 255}, {0, 250, 0, 255}, {0, 0, 250, 255}, {250, 250, 0, 255}} // as the camera saw: TL, TR, BL, BR
+	for _, size := range [][2]int{{96, 64}, {97, 63}, {2400, 1601}} {
+		m := image.NewRGBA(image.Rect(0, 0, size[0], size[1]))
+		for y := range size[1] {
+			for x := range size[0] {
+				m.SetRGBA(x, y, corners[x*2/size[0]+y*2/size[1]*2])
+			}
+		}
+		plain := jpegOf(t, m)
+		// Where the corners of the upright picture come from.
+		for orientation, want := range map[uint16][4]int{1: {0, 1, 2, 3}, 2: {1, 0, 3, 2}, 3: {3, 2, 1, 0}, 4: {2, 3, 0, 1},
+			5: {0, 2, 1, 3}, 6: {2, 0, 3, 1}, 7: {3, 1, 2, 0}, 8: {1, 3, 0, 2}, 0: {0, 1, 2, 3}, 9: {0, 1, 2, 3}} {
+			for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+				if size[0] > displaySide && order == binary.AppendByteOrder(binary.LittleEndian) {
+					continue // slow, and the same
+				}
+				kept, err := p.keep(t, withSegment(plain, markerAPP1, exif(orientation, order)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				data := p.stored(t, kept.Files[0])
+				if bytes.Contains(data, []byte("GPS")) || bytes.Contains(data, []byte("Exif")) {
+					t.Errorf("orientation %d: the place is still in the file", orientation)
+				}
+				out, err := jpeg.Decode(bytes.NewReader(data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := out.Bounds()
+				if (b.Dx() > b.Dy()) != (orientation < 5 || orientation > 8) {
+					t.Errorf("orientation %d: %v", orientation, b)
+				}
+				for i, at := range []image.Point{{b.Dx() / 4, b.Dy() / 4}, {b.Dx() * 3 / 4, b.Dy() / 4}, {b.Dx() / 4, b.Dy() * 3 / 4}, {b.Dx() * 3 / 4, b.Dy() * 3 / 4}} {
+					if !near(out.At(at.X, at.Y), corners[want[i]], 20) {
+						t.Errorf("%v, orientation %d: corner %d is %v, want %v", size, orientation, i, out.At(at.X, at.Y), corners[want[i]])
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestWhatIsNoPictureIsRefused(t *testing.T) {
+	p := newPictures(t)
+	photo := jpegOf(t, gradient(64, 48))
+	broken := slices.Clone(photo)
+	for i := len(broken) - 200; i < len(broken)-2; i++ {
+		broken[i] = 0xfe
+	}
+	for name, data := range map[string][]byte{
+		"text called .jpg":  []byte("this is a text, whatever it is called"),
+		"SVG":               []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`),
+		"SVG with a header": []byte(`<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>`),
+		"HTML":              []byte("<!DOCTYPE html><script>alert(1)</script>"),
+		"PDF":               []byte("%PDF-1.7 ..."),
+		"AVIF":              []byte("\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1miafMA1B"),
+		"HEIC":              []byte("\x00\x00\x00\x20ftypheic\x00\x00\x00\x00heicmif1miafMA1B"),
+		"one byte":          {0xff},
+		"a start only":      {0xff, 0xd8, 0xff},
+		"PNG's start only":  []byte("\x89PNG\r\n\x1a\n"),
+		"broken codes":      broken,
+		"BMP":               []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00"),
+	} {
+		if _, err := p.keep(t, data); err == nil || refusal(t, err) != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	entries, err := os.ReadDir(p.o.Dir)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("refused pictures left %v (%v)", entries, err)
+	}
+}
+
+func TestTruncatedPicturesAreRefusedWhereverTheyEnd(t *testing.T) {
+	p := newPictures(t)
+	for name, whole := range map[string][]byte{"JPEG": jpegOf(t, gradient(40, 24)), "PNG": pngOf(t, gradient(12, 9)), "GIF": animation(t)[:60], "WebP": unbase64(t, webpLossy)} {
+		for end := 1; end < len(whole); end++ {
+			if name == "PNG" && end >= len(whole)-12 {
+				break // the end chunk says nothing about the pixels
+			}
+			if _, err := p.keep(t, whole[:end]); err == nil || refusal(t, err) != http.StatusUnsupportedMediaType {
+				t.Fatalf("%s cut at %d of %d: %v", name, end, len(whole), err)
+			}
+		}
+	}
+}
+
+func TestBombsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
+	p := newPictures(t)
+	huge := jpegOf(t, gradient(16, 16))
+	sof := bytes.Index(huge, []byte{0xff, markerSOF0})
+	binary.BigEndian.PutUint16(huge[sof+5:], 20000)
+	binary.BigEndian.PutUint16(huge[sof+7:], 20000)
+	header := []byte("IHDR\x00\x00\x4e\x20\x00\x00\x4e\x20\x08\x06\x00\x00\x00")
+	bigPNG := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), header...)
+	bigPNG = binary.BigEndian.AppendUint32(bigPNG, crc32.ChecksumIEEE(header))
+	lossy := unbase64(t, webpLossy)
+	frame := slices.Clone(lossy[12:])
+	binary.LittleEndian.PutUint16(frame[14:], 16383)
+	binary.LittleEndian.PutUint16(frame[16:], 16383)
+	// The header says one pixel, the frame says 268 million.
+	liar := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), frame...)
+	binary.LittleEndian.PutUint32(liar[4:], uint32(len(liar)-8))
+	scans := progressive(200)
+	for name, data := range map[string][]byte{
+		"JPEG of 20,000 × 20,000": huge, "PNG of 20,000 × 20,000": bigPNG, "WebP that lies": liar, "JPEG of 200 scans": scans,
+		"GIF of 65,535 × 65,535": []byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"),
+	} {
+		allocated := testing.AllocsPerRun(1, func() {
+			if _, err := p.keep(t, data); err == nil || refusal(t, err) != http.StatusUnsupportedMediaType {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		if allocated > 10000 {
+			t.Errorf("%s: %v allocations", name, allocated)
+		}
+	}
+}
+
+// progressive is the frame of a progressive JPEG with that many empty scans.
+func progressive(scans int) []byte {
+	b := []byte{0xff, markerSOI, 0xff, markerSOF2, 0, 11, 8, 0x10, 0, 0x10, 0, 1, 1, 0x11, 0}
+	for range scans {
+		b = append(b, 0xff, markerSOS, 0, 8, 1, 1, 0, 0, 0, 0, 0x00)
+	}
+	return append(b, 0xff, markerEOI)
+}
+
+func TestNothingButThePictureSurvives(t *testing.T) {
+	p := newPictures(t)
+	const payload = "<script>alert(document.domain)</script>"
+	plain := jpegOf(t, gradient(64, 48))
+	gifWith := append(slices.Clone(animation(t)), payload...)
+	pngWith := slices.Clone(pngOf(t, gradient(20, 20)))
+	text := append([]byte("tEXt"), "Comment\x00"+payload...)
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(text)-4))
+	chunk = binary.BigEndian.AppendUint32(append(chunk, text...), crc32.ChecksumIEEE(text))
+	pngWith = append(slices.Concat(pngWith[:33], chunk, pngWith[33:]), payload...)
+	for name, data := range map[string][]byte{
+		"behind the end":      append(slices.Clone(plain), "PK\x03\x04"+payload...),
+		"a comment":           withSegment(plain, markerCOM, []byte(payload)),
+		"XMP":                 withSegment(plain, markerAPP1, []byte("http://ns.adobe.com/xap/1.0/\x00"+payload)),
+		"a colour profile":    withSegment(plain, 0xe2, []byte("ICC_PROFILE\x00\x01\x01"+payload)),
+		"an APP15 segment":    withSegment(plain, markerAPPF, []byte(payload)),
+		"an unknown segment":  withSegment(plain, markerAPP0, []byte("JFIF\x00"+payload)),
+		"several":             withSegment(withSegment(plain, markerCOM, []byte(payload)), markerAPP1, exif(1, binary.BigEndian)),
+		"behind a GIF's end":  gifWith,
+		"a PNG's text":        pngWith,
+		"an unused table":     withSegment(plain, markerDQT, append([]byte{3}, (payload + payload)[:64]...)),
+		"fill before segment": append([]byte{0xff, 0xd8, 0xff, 0xff, 0xff}, withSegment(plain, markerCOM, []byte(payload))[3:]...),
+	} {
+		kept, err := p.keep(t, data)
+		if err != nil {
+			if name == "an unused table" || name == "an unknown segment" {
+				continue // refusing is as good
+			}
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		out := p.stored(t, kept.Files[0])
+		if bytes.Contains(out, []byte("<script")) && name != "an unused table" || bytes.Contains(out, []byte("GPS")) || bytes.Contains(out, []byte("PK\x03\x04")) {
+			t.Errorf("%s is still in the file", name)
+		}
+		if _, err := jpeg.Decode(bytes.NewReader(out)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestASmallJPEGKeepsItsPixels(t *testing.T) {
+	p := newPictures(t)
+	data := jpegOf(t, gradient(640, 480))
+	kept, err := p.keep(t, withSegment(data, markerAPP1, exif(1, binary.LittleEndian)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.stored(t, kept.Files[0]); !bytes.Equal(got, data) {
+		t.Errorf("%d bytes of %d came through otherwise", len(got), len(data))
+	}
+	if _, err := os.Stat(filepath.Join(p.o.Dir, kept.Files[1])); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the thumbnail was made before anybody asked: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if w := p.get(t, kept.Files[1]); w.Code != 200 || w.Body.Len() == 0 {
+				t.Errorf("thumbnail: %d", w.Code)
+			}
+		})
+	}
+	all.Wait()
+	p.stored(t, kept.Files[1])
+	if err := p.Remove(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(p.o.Dir); len(left) != 0 {
+		t.Errorf("left after removal: %v", left)
+	}
+	if w := p.get(t, kept.Files[1]); w.Code != 404 {
+		t.Errorf("the thumbnail of a removed picture: %d", w.Code)
+	}
+}
+
+func TestOriginalsAreKeptWhereAskedFor(t *testing.T) {
+	p := newPictures(t, func(o *Options) { o.KeepOriginals = true })
+	kept, err := p.keep(t, withSegment(jpegOf(t, gradient(2500, 1000)), markerAPP1, exif(6, binary.BigEndian)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(kept.Files) != 3 {
+		t.Fatalf("files: %v", kept.Files)
+	}
+	config, err := jpeg.DecodeConfig(bytes.NewReader(p.stored(t, kept.Files[2])))
+	if err != nil || config.Width != 1000 || config.Height != 2500 {
+		t.Errorf("the original is %d × %d (%v)", config.Width, config.Height, err)
+	}
+}
+
+func TestFilesAreServedAsPicturesOnly(t *testing.T) {
+	p := newPictures(t)
+	kept, err := p.keep(t, jpegOf(t, gradient(64, 48)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{"old-photo.jpg": string(jpegOf(t, gradient(5, 5))), "page.jpg": "<html><script>alert(1)</script>", "notes.txt": "x", ".env": "x"} {
+		if err := os.WriteFile(filepath.Join(p.o.Dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := p.get(t, kept.Files[0])
+	h := w.Header()
+	if w.Code != 200 || h.Get("Content-Type") != "image/jpeg" || h.Get("X-Content-Type-Options") != "nosniff" ||
+		h.Get("Content-Security-Policy") != "default-src 'none'; sandbox" || h.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+		t.Errorf("%d %v", w.Code, h)
+	}
+	if w := p.get(t, kept.Files[0], "Range", "bytes=0-1"); w.Code != 206 || w.Body.String() != "\xff\xd8" {
+		t.Errorf("range: %d", w.Code)
+	}
+	if w := p.get(t, "old-photo.jpg"); w.Code != 200 {
+		t.Errorf("a picture of an old server: %d", w.Code)
+	}
+	for _, name := range []string{"page.jpg", "notes.txt", ".env", "../test.db", "", "..", "a/b.jpg", "none.jpg", strings.Repeat("0", 24) + "-480.jpg", "..jpg", "\x00.jpg"} {
+		if w := p.get(t, name); w.Code != 404 {
+			t.Errorf("%q: %d", name, w.Code)
+		}
+	}
+}
+
+func TestFilesThatACrashLeftOverAreRemoved(t *testing.T) {
+	p := newPictures(t)
+	used, err := p.keep(t, jpegOf(t, gradient(64, 48)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, err := p.keep(t, jpegOf(t, gradient(3000, 48)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported := strings.Repeat("ab", 12) + ".jpg"
+	for _, name := range []string{"old-photo.jpg", newPrefix + "123", imported} {
+		if err := os.WriteFile(filepath.Join(p.o.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := "/uploads/" + imported
+	for i, sub := range []store.Submission{{Files: used.Files}, {ImageURL: &url}} {
+		sub.ID, sub.Category, sub.Status = fmt.Sprintf("%d-aaaaaa", i), "best", store.Approved
+		if _, _, err := p.o.Store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := p.sweep(t.Context(), time.Now().Add(-time.Hour)); err != nil || n != 0 {
+		t.Errorf("young files: %d removed (%v)", n, err)
+	}
+	if n, err := p.sweep(t.Context(), time.Now().Add(time.Hour)); err != nil || n != 3 {
+		t.Errorf("%d removed, want the two of the lost picture and the half-written one (%v)", n, err)
+	}
+	for _, name := range []string{used.Files[0], "old-photo.jpg", imported} {
+		p.stored(t, name)
+	}
+	if _, err := os.Stat(filepath.Join(p.o.Dir, lost.Files[0])); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the lost picture is there: %v", err)
+	}
+}
+
+func TestManyAtOnceWaitForMemoryAndAllAreKept(t *testing.T) {
+	p := newPictures(t, func(o *Options) { o.MemoryBudget = 64 << 20 })
+	photo := jpegOf(t, gradient(2600, 2000))
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			if _, err := p.keep(t, photo); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.decode.Acquire(t.Context(), p.decodeBudget); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Keep(ctx, bytes.NewReader(photo), int64(len(photo))); !errors.Is(err, context.Canceled) {
+		t.Errorf("a guest who left still waits: %v", err)
+	}
+	p.decode.Release(p.decodeBudget)
+}
+
+func TestAFullDiskIs507(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if got := refusal(t, fullOr(fmt.Errorf("write the picture: %w", &fs.PathError{Op: "write", Err: cause}))); got != http.StatusInsufficientStorage {
+			t.Errorf("%v: %d", cause, got)
+		}
+	}
+	if err := fullOr(io.ErrShortWrite); err != io.ErrShortWrite {
+		t.Error(err)
+	}
+}
+
+func TestScalingTakesTheMeanOfEachArea(t *testing.T) {
+	for _, size := range [][4]int{{100, 80, 50, 40}, {101, 67, 50, 33}, {7, 5, 3, 2}, {1000, 3, 10, 1}, {64, 64, 64, 32}, {5, 5, 5, 5}, {9, 9, 1, 1}} {
+		oldW, oldH, w, h := size[0], size[1], size[2], size[3]
+		old := make([]byte, oldW*oldH)
+		for i := range old {
+			old[i] = byte(i * 37 % 251)
+		}
+		got := make([]byte, w*h)
+		s := newShrinker(got, w, w, h, oldW, oldH)
+		shrinkPlane(s, old, oldW)
+		for y := range h {
+			for x := range w {
+				sum, area := 0.0, 0.0
+				for j := y * oldH / h; j < oldH && j*h < (y+1)*oldH; j++ {
+					for i := x * oldW / w; i < oldW && i*w < (x+1)*oldW; i++ {
+						part := float64(min((i+1)*w, (x+1)*oldW)-max(i*w, x*oldW)) * float64(min((j+1)*h, (y+1)*oldH)-max(j*h, y*oldH))
+						sum, area = sum+part*float64(old[j*oldW+i]), area+part
+					}
+				}
+				if want := sum / area; float64(got[y*w+x]) < want-2.5 || float64(got[y*w+x]) > want+2.5 {
+					t.Fatalf("%v: sample %d,%d is %d, want %.1f", size, x, y, got[y*w+x], want)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package pictures
+
+import (
+	"image"
+	"image/color"
+)
+
+// shrinker scales one plane of samples down, row by row, to the mean of the
+// area that each new sample covers. It holds two rows and the new plane, so
+// that the memory that scaling takes does not depend on the photo's size.
+type shrinker struct {
+	to             []byte // the new plane
+	stride         int
+	width, height  int // of the new plane
+	rows           int // of the old one
+	starts         []int32
+	weights        []uint16 // of old samples for new ones, in 256ths
+	row            []uint32 // the row as it comes in, in 256ths
+	sum            []uint32 // of the running new row, in 256ths × 65536ths
+	at, done       int      // rows that came in; rows that are done
+	oldWidth       int
+	sameW, sameAll bool
+}
+
+// newShrinker scales a plane of oldW by oldH samples into to.
+func newShrinker(to []byte, stride, w, h, oldW, oldH int) *shrinker {
+	s := &shrinker{to: to, stride: stride, width: w, height: h, rows: oldH, oldWidth: oldW, sameW: w == oldW, sameAll: w == oldW && h == oldH}
+	if s.sameAll {
+		return s
+	}
+	s.row, s.sum = make([]uint32, w), make([]uint32, w)
+	s.starts = make([]int32, w+1)
+	for x := range w {
+		// The new sample covers [x·oldW/w, (x+1)·oldW/w). Rounding the running
+		// total keeps the weights' sum at 256.
+		first, end := x*oldW/w, ((x+1)*oldW+w-1)/w
+		total := 0
+		s.starts[x] = int32(len(s.weights))
+		for i := first; i < end; i++ {
+			upTo := (min((i+1)*w, (x+1)*oldW) - x*oldW) * 256 / oldW
+			s.weights = append(s.weights, uint16(upTo-total))
+			total = upTo
+		}
+	}
+	s.starts[w] = int32(len(s.weights))
+	return s
+}
+
+// add takes in the next row of the old plane.
+func (s *shrinker) add(src []byte) {
+	if s.sameAll {
+		copy(s.to[s.at*s.stride:][:s.width], src)
+		s.at++
+		return
+	}
+	s.across(src)
+	// In units of 1/height of an old row, this one spans [at·height,
+	// (at+1)·height), and a new one [done·rows, (done+1)·rows).
+	from, to := s.at*s.height, (s.at+1)*s.height
+	s.at++
+	for s.done < s.height {
+		start, end := s.done*s.rows, (s.done+1)*s.rows
+		if start >= to {
+			return
+		}
+		// The same rounding of the running total as across.
+		upTo := (min(to, end) - start) * 65536 / s.rows
+		before := (max(from, start) - start) * 65536 / s.rows
+		weight := uint32(upTo - before)
+		for x, v := range s.row {
+			s.sum[x] += v * weight
+		}
+		if end > to {
+			return
+		}
+		line := s.to[s.done*s.stride:][:s.width]
+		for x, v := range s.sum {
+			line[x] = byte((v + 1<<23) >> 24)
+		}
+		clear(s.sum)
+		s.done++
+	}
+}
+
+// across scales one row to the new width.
+func (s *shrinker) across(src []byte) {
+	if s.sameW {
+		for x := range s.row {
+			s.row[x] = uint32(src[x]) << 8
+		}
+		return
+	}
+	for x := range s.row {
+		weights := s.weights[s.starts[x]:s.starts[x+1]]
+		from := src[x*s.oldWidth/s.width:][:len(weights)]
+		sum := uint32(0)
+		for i, weight := range weights {
+			sum += uint32(weight) * uint32(from[i])
+		}
+		s.row[x] = sum
+	}
+}
+
+// fitted is the size of a picture of w by h within a square of side.
+func fitted(w, h, side int) (int, int) {
+	longest := max(w, h)
+	if longest <= side {
+		return w, h
+	}
+	return max(1, (w*side+longest/2)/longest), max(1, (h*side+longest/2)/longest)
+}
+
+// shrink makes m at most side wide and high, as JPEG stores pictures: with
+// colours at half the resolution, and on white where m is transparent.
+func shrink(m image.Image, side int) *image.YCbCr {
+	b := m.Bounds()
+	w, h := fitted(b.Dx(), b.Dy(), side)
+	out := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
+	cw, ch := (w+1)/2, (h+1)/2
+	if src, ok := m.(*image.YCbCr); ok {
+		shrinkPlane(newShrinker(out.Y, out.YStride, w, h, b.Dx(), b.Dy()), src.Y[src.YOffset(b.Min.X, b.Min.Y):], src.YStride)
+		oldW, oldH := chromaSize(src)
+		shrinkPlane(newShrinker(out.Cb, out.CStride, cw, ch, oldW, oldH), src.Cb[src.COffset(b.Min.X, b.Min.Y):], src.CStride)
+		shrinkPlane(newShrinker(out.Cr, out.CStride, cw, ch, oldW, oldH), src.Cr[src.COffset(b.Min.X, b.Min.Y):], src.CStride)
+		return out
+	}
+	y := newShrinker(out.Y, out.YStride, w, h, b.Dx(), b.Dy())
+	cb := newShrinker(out.Cb, out.CStride, cw, ch, b.Dx(), b.Dy())
+	cr := newShrinker(out.Cr, out.CStride, cw, ch, b.Dx(), b.Dy())
+	line := make([]byte, 3*b.Dx())
+	ys, cbs, crs := line[:b.Dx()], line[b.Dx():2*b.Dx()], line[2*b.Dx():]
+	for row := b.Min.Y; row < b.Max.Y; row++ {
+		readRow(m, row, ys, cbs, crs)
+		y.add(ys)
+		cb.add(cbs)
+		cr.add(crs)
+	}
+	return out
+}
+
+func shrinkPlane(s *shrinker, plane []byte, stride int) {
+	for row := range s.rows {
+		s.add(plane[row*stride:][:s.oldWidth])
+	}
+}
+
+// chromaSize is the size of the colour planes of m.
+func chromaSize(m *image.YCbCr) (w, h int) {
+	b := m.Bounds()
+	last := m.COffset(b.Max.X-1, b.Max.Y-1) - m.COffset(b.Min.X, b.Min.Y)
+	return last%m.CStride + 1, last/m.CStride + 1
+}
+
+// readRow reads one row of any picture, on white.
+func readRow(m image.Image, y int, ys, cbs, crs []byte) {
+	b := m.Bounds()
+	switch src := m.(type) {
+	case *image.Gray:
+		copy(ys, src.Pix[src.PixOffset(b.Min.X, y):][:len(ys)])
+		for x := range cbs {
+			cbs[x], crs[x] = 128, 128
+		}
+	case *image.NRGBA:
+		pix := src.Pix[src.PixOffset(b.Min.X, y):][:4*len(ys)]
+		for x := range ys {
+			p := pix[4*x:][:4]
+			ys[x], cbs[x], crs[x] = color.RGBToYCbCr(onWhite(p[0], p[3]), onWhite(p[1], p[3]), onWhite(p[2], p[3]))
+		}
+	default:
+		for x := range ys {
+			r, g, bl, a := m.At(b.Min.X+x, y).RGBA() // premultiplied, 16 bits
+			white := 0xffff - a
+			ys[x], cbs[x], crs[x] = color.RGBToYCbCr(byte((r+white)>>8), byte((g+white)>>8), byte((bl+white)>>8))
+		}
+	}
+}
+
+// onWhite blends a sample with white.
+func onWhite(v, alpha byte) byte {
+	return byte((uint32(v)*uint32(alpha) + 255*(255-uint32(alpha)) + 127) / 255)
+}
+
+// turn applies an EXIF orientation, 1 to 8 (CIPA DC-008, 4.6.4).
+func turn(m *image.YCbCr, orientation int) *image.YCbCr {
+	if orientation < 2 || orientation > 8 {
+		return m
+	}
+	w, h := m.Rect.Dx(), m.Rect.Dy()
+	outW, outH := w, h
+	if orientation >= 5 {
+		outW, outH = h, w
+	}
+	out := image.NewYCbCr(image.Rect(0, 0, outW, outH), image.YCbCrSubsampleRatio420)
+	turnPlane(out.Y, out.YStride, m.Y, m.YStride, w, h, orientation)
+	turnPlane(out.Cb, out.CStride, m.Cb, m.CStride, (w+1)/2, (h+1)/2, orientation)
+	turnPlane(out.Cr, out.CStride, m.Cr, m.CStride, (w+1)/2, (h+1)/2, orientation)
+	return out
+}
+
+// turnPlane applies an orientation to a plane of w by h samples.
+func turnPlane(to []byte, toStride int, from []byte, stride, w, h, orientation int) {
+	outW, outH := w, h
+	if orientation >= 5 {
+		outW, outH = h, w
+	}
+	for y := range outH {
+		// The samples of a new row lie step apart in the old plane.
+		var start, step int
+		switch orientation {
+		case 2:
+			start, step = y*stride+w-1, -1
+		case 3:
+			start, step = (h-1-y)*stride+w-1, -1
+		case 4:
+			start, step = (h-1-y)*stride, 1
+		case 5:
+			start, step = y, stride
+		case 6:
+			start, step = (h-1)*stride+y, -stride
+		case 7:
+			start, step = (h-1)*stride+w-1-y, -stride
+		case 8:
+			start, step = w-1-y, stride
+		}
+		line := to[y*toStride:][:outW]
+		for x := range line {
+			line[x] = from[start+x*step]
+		}
+	}
+}
