@@ -132,7 +132,9 @@ func (c *client) OnMessage(data []byte, binary bool) {
 // (Socket.IO protocol v5: "the server must close the connection")
 func (c *client) fail(err error) {
 	for _, s := range c.list() {
-		s.report(err)
+		if s.state.Load() != stateConnecting { // those the application does not know
+			s.report(err)
+		}
 	}
 	c.close(ReasonParseError)
 }

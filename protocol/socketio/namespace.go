@@ -261,6 +261,9 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 	} else if !n.bringIn(s) {
 		return
 	}
+	if s.tracked.Load() {
+		srv.sessionChanged(s) // rooms and data from middleware
+	}
 	n.connected(s, inBox)
 }
 

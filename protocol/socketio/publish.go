@@ -257,7 +257,7 @@ func (p *publisher) append(n *Namespace, t target, f flags, event string, args [
 		At: p.options.Now(), Namespace: n.name, Rooms: t.rooms, Except: t.except,
 		Event: event, Args: raw, Attachments: attachments,
 	}
-	if len(t.rooms)+len(t.except) > 0 {
+	if n.roster.namesRoom(t) {
 		// A membership that an event relies on must outlive a crash that
 		// the event outlives.
 		if err := p.server.sessions.flush(); err != nil {

@@ -162,7 +162,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		}
 		return p.fresh(s)
 	}
-	s.id = t.id
+	s.nsp.roster.rename(s, t.id)
 	s.recovered = true
 	if len(rec.Rooms) > 0 {
 		s.nsp.roster.rejoin(s, rec.Rooms)
@@ -203,7 +203,7 @@ func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionR
 	if off, ok := parseOffset(o.Offset, p.tag); ok {
 		pos = max(pos, off)
 	}
-	if pos > p.last.Load() {
+	if pos > p.delivered(pos) {
 		stats.refusedUnknown.Add(1)
 		return 0, rec, verdictRefuse
 	}
@@ -220,6 +220,18 @@ func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionR
 		return pos, rec, verdictMissedTooMuch
 	}
 	return pos, rec, verdictRecover
+}
+
+// delivered returns the offset up to which events were delivered. Where that
+// is before pos it waits for a delivery under way: the client may have got the
+// event before the delivery to all others came to its end.
+func (p *publisher) delivered(pos uint64) uint64 {
+	if last := p.last.Load(); last >= pos {
+		return last
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.last.Load()
 }
 
 // fresh begins a new session at the end of the log.

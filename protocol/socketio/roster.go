@@ -122,6 +122,28 @@ func (r *roster) claim(id string, s *Socket) (old *Socket) {
 	return old
 }
 
+// rename gives s the id that it claimed. Nobody but the claim knows s yet; the
+// lock is for one that is closed meanwhile.
+func (r *roster) rename(s *Socket, id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.id = id
+}
+
+// namesRoom reports whether t names a room, and not only sockets.
+func (r *roster) namesRoom(t target) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, names := range [2][]string{t.rooms, t.except} {
+		for _, name := range names {
+			if r.ids[name] == nil || r.rooms[name] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // release undoes a claim that came to nothing.
 func (r *roster) release(id string, s *Socket) {
 	r.mu.Lock()

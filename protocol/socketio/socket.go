@@ -172,7 +172,7 @@ func (s *Socket) PrependAny(f func(s *Socket, event string, args Args)) (remove 
 
 // OnAnyOutgoing registers a listener for every event that is sent to the
 // socket, acknowledgements not counted. It is called on the goroutine that
-// emits and must not block. The arguments must not be kept.
+// emits, must not block and must not emit. The arguments must not be kept.
 func (s *Socket) OnAnyOutgoing(f func(s *Socket, event string, args Args)) (remove func()) {
 	return s.hookTable().onAny(f, true, false)
 }
