@@ -1,0 +1,348 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// verifyCommand checks a server from the outside, and its machine.
+type verifyCommand struct {
+	URL      string `arg:"" optional:"" help:"Address of the server (http://127.0.0.1:PORT)."`
+	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default}); looked at when no URL is given."`
+	Port     int    `env:"PORT" default:"3000" placeholder:"N" help:"Port of the server on this machine (${default})."`
+	Settings bool   `help:"Judge the settings in the environment only, without a server."`
+	Live     bool   `help:"Ask only whether the server on this machine is alive."`
+	JSON     bool   `name:"json" help:"Print the findings as a JSON array."`
+}
+
+// Help implements kong's HelpProvider.
+func (*verifyCommand) Help() string {
+	return "Each line is ✓ or ✗ with what to do. The exit code is 1 where anything failed.\n\nExamples:\n  podium verify\n  podium verify https://contest.example"
+}
+
+// verifyTimeout bounds each check.
+const verifyTimeout = 15 * time.Second
+
+// finding is the outcome of one check.
+type finding struct {
+	OK    bool   `json:"ok"`
+	What  string `json:"what"`
+	Fault string `json:"fault,omitempty"` // what is wrong and what to do
+}
+
+// verifier collects findings.
+type verifier struct {
+	ctx  context.Context
+	base string
+	list []finding
+}
+
+// check runs one check and notes its outcome.
+func (v *verifier) check(what string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(v.ctx, verifyTimeout)
+	defer cancel()
+	f := finding{OK: true, What: what}
+	if err := do(ctx); err != nil {
+		f.OK, f.Fault = false, err.Error()
+	}
+	v.list = append(v.list, f)
+}
+
+// Run makes the checks and prints them.
+func (c *verifyCommand) Run(ctx context.Context, out output) error {
+	base := strings.TrimSuffix(c.URL, "/")
+	if base == "" {
+		base = fmt.Sprintf("http://127.0.0.1:%d", c.Port)
+	}
+	v := &verifier{ctx: ctx, base: base}
+	switch {
+	case c.Settings:
+		v.settings()
+	case c.Live:
+		v.check("the server is alive", v.status("/health"))
+	default:
+		if c.URL == "" {
+			v.settings()
+			v.machine(c.Data)
+		}
+		v.service()
+	}
+	return v.print(out, c.JSON)
+}
+
+func (v *verifier) print(out output, asJSON bool) error {
+	failed := 0
+	for _, f := range v.list {
+		if !f.OK {
+			failed++
+		}
+	}
+	if asJSON {
+		if err := json.NewEncoder(out.stdout).Encode(v.list); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range v.list {
+			if f.OK {
+				fmt.Fprintln(out.stdout, "✓ "+f.What)
+			} else {
+				fmt.Fprintf(out.stdout, "✗ %s: %s\n", f.What, f.Fault)
+			}
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", failed, len(v.list))
+	}
+	return nil
+}
+
+// settings judges the environment.
+func (v *verifier) settings() {
+	v.check("Cloudinary's settings belong together", func(context.Context) error {
+		set := 0
+		for _, name := range []string{"CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET"} {
+			if os.Getenv(name) != "" {
+				set++
+			}
+		}
+		if set != 0 && set != 3 {
+			return errors.New("set all of CLOUDINARY_CLOUD_NAME, CLOUDINARY_API_KEY and CLOUDINARY_API_SECRET, or none")
+		}
+		return nil
+	})
+	v.check("the admin password is long enough", func(context.Context) error {
+		if p := os.Getenv("ADMIN_PASSWORD"); p != "" && len(p) < 8 {
+			return errors.New("ADMIN_PASSWORD has fewer than 8 characters; choose a longer one")
+		}
+		return nil
+	})
+}
+
+// The least that a machine should have.
+const (
+	leastSpace = 256 << 20 // bytes free for data
+	leastFiles = 4096      // open files, about one a connection
+)
+
+// machine looks at the machine that the command runs on.
+func (v *verifier) machine(data string) {
+	v.check("the data folder can be written", func(context.Context) error {
+		f, err := os.CreateTemp(data, ".verify-")
+		if err != nil {
+			return fmt.Errorf("%w; check who owns it", err)
+		}
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	})
+	v.check("the disk has room", func(context.Context) error {
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(data, &s); err != nil {
+			return err
+		}
+		if free := s.Bavail * uint64(s.Bsize); free < leastSpace {
+			return fmt.Errorf("%d MB are free; make room or extend the volume", free>>20)
+		}
+		return nil
+	})
+	v.check("enough files may be open", func(context.Context) error {
+		var files syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+			return err
+		}
+		if files.Max < leastFiles {
+			return fmt.Errorf("only %d; raise LimitNOFILE or ulimit -n", files.Max)
+		}
+		return nil
+	})
+	v.check("the data is in order", func(ctx context.Context) error {
+		body, err := ask(ctx, data, "GET", "/check", "")
+		if errors.Is(err, errNoServer) {
+			if _, err := os.Stat(filepath.Join(data, "podium.db")); err != nil {
+				return errors.New("no server runs on this data folder; start one, or give its address")
+			}
+			return errors.New("no server runs on this data folder; podium check looks at the data without one")
+		}
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		var found []any
+		if err := json.NewDecoder(body).Decode(&found); err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("%d faults; podium check names them", len(found))
+		}
+		return nil
+	})
+}
+
+// service looks at a running server.
+func (v *verifier) service() {
+	v.check("the server is alive (/health)", v.status("/health"))
+	v.check("the server is ready (/ready)", v.status("/ready"))
+	v.check("the real-time service works (/api/realtime-health)", v.status("/api/realtime-health"))
+	v.check("the Socket.IO client is served", func(ctx context.Context) error {
+		res, body, err := v.get(ctx, "/socket.io/socket.io.min.js")
+		if err != nil {
+			return err
+		}
+		if res.StatusCode != http.StatusOK || res.Request.URL.Host != strings.TrimPrefix(strings.TrimPrefix(v.base, "https://"), "http://") || len(body) < 10_000 {
+			return errors.New("it is not built in, and browsers need the public CDN; build with make build")
+		}
+		return nil
+	})
+	v.check("pages come with their policy", v.headers)
+	v.check("the clock is right", v.clock)
+	v.check("a client connects by long-polling", v.polling)
+	v.check("a client connects by WebSocket", v.webSocket)
+	v.check("event streams open", func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/api/events", nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+			return fmt.Errorf("the answer is %s; a proxy may be in the way", res.Status)
+		}
+		return nil
+	})
+	if strings.HasPrefix(v.base, "https://") {
+		v.check("TLS is kept (HSTS)", func(ctx context.Context) error {
+			res, _, err := v.get(ctx, "/")
+			if err == nil && res.Header.Get("Strict-Transport-Security") == "" {
+				return errors.New("the server does not know that it is behind TLS; set --trusted-proxies")
+			}
+			return err
+		})
+	}
+}
+
+func (v *verifier) get(ctx context.Context, path string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; is it running, and is the address right?", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 10<<20))
+	return res, body, err
+}
+
+// status checks that a path answers 200.
+func (v *verifier) status(path string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		res, body, err := v.get(ctx, path)
+		if err == nil && res.StatusCode != http.StatusOK {
+			return fmt.Errorf("it answers %s: %.200s", res.Status, body)
+		}
+		return err
+	}
+}
+
+func (v *verifier) headers(ctx context.Context) error {
+	res, _, err := v.get(ctx, "/")
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
+		if res.Header.Get(name) == "" {
+			return fmt.Errorf("the header %s is missing; a proxy may take it away", name)
+		}
+	}
+	return nil
+}
+
+// maxSkew is how far the clocks may be apart.
+const maxSkew = 10 * time.Second
+
+func (v *verifier) clock(ctx context.Context) error {
+	res, _, err := v.get(ctx, "/health")
+	if err != nil {
+		return err
+	}
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return fmt.Errorf("the answer has no date: %w", err)
+	}
+	if skew := time.Since(date).Abs(); skew > maxSkew {
+		return fmt.Errorf("the server's clock and this one differ by %s; synchronise them", skew.Round(time.Second))
+	}
+	return nil
+}
+
+// polling opens a session by long-polling, connects, and ends it.
+func (v *verifier) polling(ctx context.Context) error {
+	const query = "/socket.io/?EIO=4&transport=polling"
+	res, body, err := v.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	var open struct{ SID string }
+	if len(body) < 2 || body[0] != '0' || json.Unmarshal(body[1:], &open) != nil {
+		return fmt.Errorf("the handshake is answered with %s: %.100s", res.Status, body)
+	}
+	session := query + "&sid=" + open.SID
+	send := func(packet string) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.base+session, strings.NewReader(packet))
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		return res.Body.Close()
+	}
+	if err := send("40"); err != nil {
+		return err
+	}
+	res, body, err = v.get(ctx, session)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(string(body), `40{"sid"`) {
+		return fmt.Errorf("CONNECT is answered with %s: %.100s; requests of one session may reach different machines", res.Status, body)
+	}
+	return send("1")
+}
+
+// webSocket opens a session over WebSocket, connects, and ends it.
+func (v *verifier) webSocket(ctx context.Context) error {
+	c, _, err := websocket.Dial(ctx, v.base+"/socket.io/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		return fmt.Errorf("%w; a proxy may not pass Upgrade on", err)
+	}
+	defer c.CloseNow()
+	if _, _, err := c.Read(ctx); err != nil {
+		return err
+	}
+	if err := c.Write(ctx, websocket.MessageText, []byte("40")); err != nil {
+		return err
+	}
+	_, answer, err := c.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(string(answer), `40{"sid"`) {
+		return fmt.Errorf("CONNECT is answered with %.100s", answer)
+	}
+	return nil
+}
