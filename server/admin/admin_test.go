@@ -1,0 +1,220 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// memory is a Store in memory.
+type memory struct {
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+func (m *memory) Setting(name string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.values[name], nil
+}
+
+func (m *memory) SaveSetting(name string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[name] = value
+	return nil
+}
+
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func newAdmin(t *testing.T, store *memory, o Options) (*Admin, string) {
+	t.Helper()
+	a, made, err := New(store, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, made
+}
+
+func from(address string) From { return From{Address: netip.MustParseAddr(address)} }
+
+func TestAPasswordIsMadeOnceAndOnlyItsHashIsKept(t *testing.T) {
+	m := &memory{values: map[string][]byte{}}
+	a, made := newAdmin(t, m, Options{})
+	if len(made) < 16 {
+		t.Fatalf("%q", made)
+	}
+	if _, again := newAdmin(t, m, Options{}); again != "" {
+		t.Fatal("a second password was made")
+	}
+	secret, _, err := a.SignIn(context.Background(), made, from("1.1.1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range m.values {
+		if strings.Contains(string(value), made) || strings.Contains(string(value), secret) {
+			t.Errorf("%s holds a secret", name)
+		}
+	}
+	if !strings.HasPrefix(string(m.values[settingPassword]), "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("%s", m.values[settingPassword])
+	}
+}
+
+func TestAChangedPasswordEndsSessionsAndTokensStay(t *testing.T) {
+	m := &memory{values: map[string][]byte{}}
+	a, _ := newAdmin(t, m, Options{Password: "first one"})
+	secret, _, err := a.SignIn(context.Background(), "first one", from("1.1.1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := a.MakeToken("x", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, _ := newAdmin(t, m, Options{Password: "first one"})
+	if _, ok := same.Session(secret); !ok {
+		t.Error("a restart ended the session")
+	}
+	changed, _ := newAdmin(t, m, Options{Password: "another one"})
+	if _, ok := changed.Session(secret); ok {
+		t.Error("the session outlived its password")
+	}
+	if _, ok := changed.Session(token); !ok {
+		t.Error("the token ended")
+	}
+	if _, _, err := changed.SignIn(context.Background(), "first one", from("1.1.1.1")); !errors.Is(err, ErrPassword) {
+		t.Error(err)
+	}
+}
+
+func TestSessionsEndWhenUnusedAndAtTheLatestAfterAMonth(t *testing.T) {
+	c := &clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password", SessionAge: 24 * time.Hour, Now: c.now})
+	unused, _, _ := a.SignIn(context.Background(), "the password", from("1.1.1.1"))
+	used, _, _ := a.SignIn(context.Background(), "the password", from("1.1.1.1"))
+	for hour := 0; hour < 24*31; hour += 12 {
+		_, ok := a.Session(used)
+		if want := hour < 24*30; ok != want {
+			t.Fatalf("after %d hours of use: %v", hour, ok)
+		}
+		c.t = c.t.Add(12 * time.Hour)
+	}
+	if _, ok := a.Session(unused); ok {
+		t.Error("the unused session did not end")
+	}
+	if len(a.Sessions()) != 0 {
+		t.Error("ended sessions are listed")
+	}
+}
+
+func TestWaitsGrowForWhoFailsAndNobodyElse(t *testing.T) {
+	c := &clock{time.Unix(1_000_000, 0)}
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password", Now: c.now})
+	ctx := context.Background()
+	var last time.Duration
+	waits := 0
+	for range 16 {
+		_, _, err := a.SignIn(ctx, "wrong", from("1.1.1.1"))
+		var wait *WaitError
+		if errors.As(err, &wait) {
+			if wait.Wait < last || wait.Wait > maxWait {
+				t.Fatalf("after %v comes %v", last, wait.Wait)
+			}
+			last, waits = wait.Wait, waits+1
+			if _, _, err := a.SignIn(ctx, "the password", from("1.1.1.1")); !errors.As(err, &wait) {
+				t.Fatal("waiting can be skipped")
+			}
+			c.t = c.t.Add(wait.Wait)
+			continue
+		}
+		if !errors.Is(err, ErrPassword) {
+			t.Fatal(err)
+		}
+	}
+	if waits < 4 || last < 10*time.Second {
+		t.Fatalf("%d waits, the last of %v", waits, last)
+	}
+	if _, _, err := a.SignIn(ctx, "the password", from("2.2.2.2")); err != nil {
+		t.Fatalf("another address: %v", err)
+	}
+	c.t = c.t.Add(forgetAfter + maxWait)
+	if _, _, err := a.SignIn(ctx, "the password", from("1.1.1.1")); err != nil {
+		t.Fatalf("much later: %v", err)
+	}
+}
+
+// A whole room shares one address; the organiser's phone must get in all the
+// same.
+func TestABrowserThatSignedInBeforeIsNotHeldUpByItsNeighbours(t *testing.T) {
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password"})
+	w := httptest.NewRecorder()
+	a.SetCookies(w, "secret", false)
+	r := &http.Request{Header: http.Header{}}
+	for _, c := range w.Result().Cookies() {
+		r.AddCookie(c)
+	}
+	for range 10 {
+		a.SignIn(context.Background(), "wrong", from("1.1.1.1"))
+	}
+	known := from("1.1.1.1")
+	if _, _, err := a.SignIn(context.Background(), "the password", known); err == nil {
+		t.Fatal("the address does not wait")
+	}
+	known.Device = "made.up"
+	if _, _, err := a.SignIn(context.Background(), "the password", known); err == nil {
+		t.Fatal("a made-up device cookie counts")
+	}
+	known.Device = DeviceOf(r)
+	if _, _, err := a.SignIn(context.Background(), "the password", known); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTriesAtTheSameTimeCountLikeTriesInARow(t *testing.T) {
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password"})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	judged := 0
+	for range 40 {
+		all.Go(func() {
+			_, _, err := a.SignIn(context.Background(), "wrong", from("1.1.1.1"))
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.Is(err, ErrPassword) {
+				judged++
+			}
+		})
+	}
+	all.Wait()
+	if judged > freeTries+1 {
+		t.Fatalf("%d passwords were tried at once", judged)
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	c := &clock{time.Unix(1_000_000, 0)}
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password", Now: c.now})
+	first, record := newRecord(KindSession, c.now())
+	if err := a.add(record); err != nil {
+		t.Fatal(err)
+	}
+	for range maxSessions {
+		c.t = c.t.Add(time.Second)
+		_, record := newRecord(KindSession, c.now())
+		if err := a.add(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := a.Session(first); ok || len(a.Sessions()) != maxSessions {
+		t.Fatal(len(a.Sessions()))
+	}
+}
