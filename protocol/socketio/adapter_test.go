@@ -64,11 +64,11 @@ func (n *node) Close() error {
 	return nil
 }
 
-func TestServersJoinedByAnAdapterActAsOne(t *testing.T) {
+// joinedServers are servers on one bus, each with one client that is in the
+// main namespace. Event "join" puts a client into a room.
+func joinedServers(t *testing.T, n int) (srvs []*socketio.Server, clients []*pollClient) {
 	b := new(bus)
-	var srvs []*socketio.Server
-	var clients []*pollClient
-	for range 2 {
+	for range n {
 		srv := socketio.NewServer(socketio.Options{Adapter: b.open})
 		socketio.OnAck(srv, "join", func(s *socketio.Socket, room string) (struct{}, error) {
 			s.Join(room)
@@ -76,37 +76,51 @@ func TestServersJoinedByAnAdapterActAsOne(t *testing.T) {
 			return struct{}{}, nil
 		})
 		c, end := serve(srv)
-		defer end()
+		t.Cleanup(end)
 		c.join("")
 		srvs, clients = append(srvs, srv), append(clients, c)
 	}
-	expect := func(c *pollClient, want string) {
-		t.Helper()
-		if got := c.next(); got != want {
-			t.Fatalf("received %s, want %s", got, want)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	return srvs, clients
+}
 
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *pollClient) expect(t *testing.T, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if got := c.next(); got != w {
+			t.Fatalf("received %s, want %s", got, w)
 		}
 	}
-	must(srvs[0].Emit("all", 1, []byte{2}))
+}
+
+func TestEventsReachTheSocketsOfAllServers(t *testing.T) {
+	srvs, clients := joinedServers(t, 2)
+	must(t, srvs[0].Emit("all", 1, []byte{2}))
 	for _, c := range clients {
-		expect(c, `51-["all",1,{"_placeholder":true,"num":0}]`)
-		expect(c, `bAg==`)
+		c.expect(t, `51-["all",1,{"_placeholder":true,"num":0}]`, `bAg==`)
 	}
 	clients[1].send(`21["join","r"]`)
-	expect(clients[1], `31[]`)
-	must(srvs[0].To("r").Emit("room"))
-	expect(clients[1], `2["room"]`)
+	clients[1].expect(t, `31[]`)
+	must(t, srvs[0].To("r").Emit("room"))
+	clients[1].expect(t, `2["room"]`)
+	must(t, srvs[0].Of("/").Local().Emit("near"))
+	must(t, srvs[0].To("r").DisconnectSockets(false))
+	clients[1].expect(t, `1`)
+	clients[0].expect(t, `2["near"]`)
+}
 
-	list, err := srvs[0].Of("/").FetchSockets(ctx)
-	must(err)
+func TestSocketsOfOtherServersAreFetchedAndMoved(t *testing.T) {
+	srvs, clients := joinedServers(t, 2)
+	clients[1].send(`21["join","r"]`)
+	clients[1].expect(t, `31[]`)
+	list, err := srvs[0].Of("/").FetchSockets(t.Context())
+	must(t, err)
 	if len(list) != 2 {
 		t.Fatalf("fetched %d sockets", len(list))
 	}
@@ -114,40 +128,49 @@ func TestServersJoinedByAnAdapterActAsOne(t *testing.T) {
 	if !slices.Contains(far.Rooms, "r") || string(far.Data) != `{"in":"r"}` {
 		t.Errorf("fetched %+v", far)
 	}
-	must(far.Emit("to you"))
-	expect(clients[1], `2["to you"]`)
-	must(far.Leave("r"))
-	must(far.Join("q"))
+	must(t, far.Emit("to you"))
+	clients[1].expect(t, `2["to you"]`)
+	must(t, far.Leave("r"))
+	must(t, far.Join("q"))
+	must(t, srvs[0].To("r").Emit("to nobody"))
+	must(t, srvs[0].To("q").Emit("to q"))
+	clients[1].expect(t, `2["to q"]`)
+}
 
+func TestServersAskEachOthersSocketsAndEachOther(t *testing.T) {
+	srvs, clients := joinedServers(t, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	type answer struct {
 		all []int
 		err error
 	}
 	got := make(chan answer, 1)
 	go func() {
-		all, err := socketio.CallAll[int](ctx, srvs[0].To("q", list[0].ID), "q")
+		all, err := socketio.CallAll[int](ctx, srvs[0].Of("/").Timeout(time.Minute), "q")
 		got <- answer{all, err}
 	}()
-	expect(clients[0], `20["q"]`)
-	clients[0].send(`30[1]`)
-	expect(clients[1], `20["q"]`)
-	clients[1].send(`30[2]`)
+	for i, c := range clients {
+		c.expect(t, `20["q"]`)
+		c.send([]string{`30[1]`, `30[2]`}[i])
+	}
 	a := <-got
 	slices.Sort(a.all)
 	if a.err != nil || !slices.Equal(a.all, []int{1, 2}) {
 		t.Errorf("answers %v, %v", a.all, a.err)
 	}
-
 	srvs[1].Of("/").OnServerSide("sum", func(e *socketio.ServerEvent) {
 		var x, y int
-		must(e.Args.Decode(&x, &y))
-		must(e.Ack(x + y))
+		if err := e.Args.Decode(&x, &y); err != nil {
+			t.Error(err)
+		}
+		if err := e.Ack(x + y); err != nil {
+			t.Error(err)
+		}
 	})
 	answers, err := srvs[0].Of("/").ServerSideEmitWithAck(ctx, "sum", 2, 3)
-	must(err)
+	must(t, err)
 	if len(answers) != 1 || answers[0].Get(0).String() != "5" {
 		t.Errorf("answers %v", answers)
 	}
-	must(srvs[0].To("q").DisconnectSockets(false))
-	expect(clients[1], `1`)
 }

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -267,8 +266,6 @@ func mustBeNil(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
-
-func clone(b []byte) []byte { return bytes.Clone(b) }
 
 // payload returns what m carries, without the Engine.IO packet type.
 func payload(m *engineio.Message) []byte {

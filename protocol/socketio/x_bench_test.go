@@ -14,7 +14,6 @@ import (
 type sink struct {
 	client *client
 	n      int
-	sid    string
 }
 
 func (k *sink) ID() string                      { return "sink" }
@@ -79,7 +78,7 @@ func TestAnIdleSocketIsSmall(t *testing.T) {
 		o.ConnectTimeout = time.Hour
 		before := heap()
 		srv, ks := sinks(t, n, o)
-		perSocket := float64(heap()-before)/n - 56 // the sink itself
+		perSocket := float64(heap()-before)/n - 24 // the sink itself
 		t.Logf("%s: %.0f bytes a socket", name, perSocket)
 		if perSocket > 500 {
 			t.Errorf("%s: %.0f bytes a socket", name, perSocket)
