@@ -12,7 +12,10 @@ const socket = (io.io || io)(url, options);
 
 socket.on("connect", () => {
   say({ type: "connect", id: socket.id, recovered: socket.recovered === true, transport: socket.io.engine.transport.name });
-  socket.io.engine.on("upgrade", (transport) => say({ type: "upgrade", transport: transport.name }));
+  const engine = socket.io.engine;
+  const upgraded = () => say({ type: "upgrade", transport: engine.transport.name });
+  if (engine.transport.name === "websocket") upgraded(); // it was before CONNECT was answered
+  else engine.on("upgrade", upgraded);
 });
 socket.on("disconnect", (reason) => say({ type: "disconnect", reason }));
 for (const event of ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "server-shutdown"]) {
