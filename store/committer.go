@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -105,15 +106,42 @@ func (c *committer) do(ctx context.Context, fn func(*writeTx) error) error {
 func (c *committer) run() {
 	defer close(c.done)
 	for range c.wake {
-		for c.commitWaiting() {
-		}
+		c.commitAll()
 	}
-	for c.commitWaiting() {
+	c.commitAll()
+}
+
+// commitAll commits until nothing waits.
+func (c *committer) commitAll() {
+	for n := c.commitWaiting(); n > 0; n = c.commitWaiting() {
+		c.gather(n)
 	}
 }
 
-// commitWaiting commits what waits, and reports whether there was anything.
-func (c *committer) commitWaiting() bool {
+// gatherFor bounds gather: a small part of what a sync takes.
+const gatherFor = 50 * time.Microsecond
+
+// gather lets the callers of the last transaction, which just got their
+// answers, hand in their next changes, where there were several. Otherwise the
+// first of them would start a transaction alone, and every second one would
+// hold half of what it could.
+func (c *committer) gather(last int) {
+	if last == 1 {
+		return
+	}
+	for began := time.Now(); time.Since(began) < gatherFor; {
+		c.mu.Lock()
+		enough := len(c.waiting) >= last || c.stopped
+		c.mu.Unlock()
+		if enough {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// commitWaiting commits what waits, and returns how many changes that were.
+func (c *committer) commitWaiting() int {
 	c.mu.Lock()
 	n := min(len(c.waiting), maxShared)
 	batch := c.waiting[:n:n]
@@ -123,13 +151,13 @@ func (c *committer) commitWaiting() bool {
 	}
 	c.mu.Unlock()
 	if n == 0 {
-		return false
+		return 0
 	}
 	c.commit(batch)
 	for _, one := range batch {
 		close(one.done)
 	}
-	return true
+	return n
 }
 
 // commit runs the changes of a batch in one transaction and sets their errors.

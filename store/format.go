@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -131,19 +130,4 @@ func (s *Store) RenewEpoch(ctx context.Context) error {
 	defer s.life.Unlock()
 	s.epoch = epoch
 	return nil
-}
-
-// WriteTo writes a consistent copy of the whole file, without keeping changes
-// waiting, and returns its size in bytes.
-func (s *Store) WriteTo(w io.Writer) (int64, error) {
-	var n int64
-	err := s.view(func(tx *bolt.Tx) error {
-		var err error
-		n, err = tx.WriteTo(w)
-		return err
-	})
-	if err != nil {
-		return n, fmt.Errorf("copy the data file: %w", err)
-	}
-	return n, nil
 }

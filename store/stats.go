@@ -36,6 +36,12 @@ func (f *figures) committed(c Commit) {
 	f.lastErr = nil
 }
 
+func (f *figures) commitCount() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.commits
+}
+
 func (f *figures) failed(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

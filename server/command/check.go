@@ -5,23 +5,33 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"time"
 
+	"podium/server"
 	"podium/store"
 )
 
 // checkCommand checks the data.
 type checkCommand struct {
-	Data string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	JSON bool   `name:"json" help:"Print what was found as a JSON array of sentences."`
+	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of pictures (uploads in the data folder)."`
+	JSON    bool   `name:"json" help:"Print what was found as a JSON array of sentences."`
+	Repair  bool   `help:"Put right what follows from the submissions themselves, without guessing. No server may run; a copy of the data is kept first."`
+	Compact bool   `help:"Write the file anew without the room that deleted data left. No server may run."`
 }
 
 // Help implements kong's HelpProvider.
 func (*checkCommand) Help() string {
-	return "Works while a server runs and while none does. The exit code is 1 where something was found.\n\nExample: podium check --data /data"
+	return "Works while a server runs and while none does. The exit code is 1 where something was found.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
 }
 
 // Run checks the data and prints what it found.
 func (c *checkCommand) Run(ctx context.Context, out output) error {
+	if err := c.mend(ctx, out); err != nil {
+		return err
+	}
 	found, err := c.find(ctx)
 	if err != nil {
 		return err
@@ -47,6 +57,64 @@ func (c *checkCommand) Run(ctx context.Context, out output) error {
 	return nil
 }
 
+// mend repairs and compacts, where that is asked for.
+func (c *checkCommand) mend(ctx context.Context, out output) error {
+	file := filepath.Join(c.Data, server.DatabaseName)
+	if c.Repair {
+		did, err := c.repair(ctx, file)
+		for _, sentence := range did {
+			fmt.Fprintln(out.stderr, "Repaired: "+sentence)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.Compact {
+		done, err := store.Compact(file, store.Options{})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out.stderr, "Compacted: the file had %d KiB and has %d KiB.\n", done.Before>>10, done.After>>10)
+	}
+	return nil
+}
+
+// repair keeps a copy of the data and repairs it.
+func (c *checkCommand) repair(ctx context.Context, file string) (did []string, err error) {
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("there is no data to repair: %w", err)
+	}
+	s, err := store.Open(file, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	aside := filepath.Join(c.Data, "backups", "before-repair-"+time.Now().UTC().Format(stampOfCopies)+".db")
+	if err := keepCopy(s, aside); err != nil {
+		return nil, err
+	}
+	return s.Repair(ctx)
+}
+
+// stampOfCopies is the form of times in the names of copies.
+const stampOfCopies = "20060102T150405Z"
+
+// keepCopy writes a copy as it is, faults and all.
+func keepCopy(s *store.Store, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the folder of backups: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep a copy first: %w", err)
+	}
+	_, err = s.WriteTo(f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep a copy first: %w", err)
+	}
+	return nil
+}
+
 func (c *checkCommand) find(ctx context.Context) ([]string, error) {
 	body, err := ask(ctx, c.Data, "GET", "/check", "")
 	if err == nil {
@@ -57,5 +125,15 @@ func (c *checkCommand) find(ctx context.Context) ([]string, error) {
 	if !errors.Is(err, errNoServer) {
 		return nil, err
 	}
-	return reading(c.Data, (*store.Store).Check)
+	return reading(c.Data, func(s *store.Store) ([]string, error) {
+		found, err := s.Check()
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+		missing, err := s.MissingPictures(server.UploadsFolder(c.Data, c.Uploads))
+		for _, id := range missing {
+			found = append(found, "The picture of submission "+id+" is not in the folder of uploads.")
+		}
+		return found, err
+	})
 }

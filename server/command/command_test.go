@@ -319,3 +319,19 @@ func TestABucketRestoresOntoAFreshMachineWithPictures(t *testing.T) {
 		t.Fatal(stdout)
 	}
 }
+
+func TestCheckRepairsAndCompactsWhereNoServerRuns(t *testing.T) {
+	data := filled(t)
+	code, stdout, stderr := run("check", "--repair", "--compact", "--data", data)
+	if code != 0 || !strings.Contains(stdout, "in order") || !strings.Contains(stderr, "Compacted") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	copies, err := filepath.Glob(filepath.Join(data, "backups", "before-repair-*.db"))
+	if err != nil || len(copies) != 1 {
+		t.Errorf("copies kept: %v %v", copies, err)
+	}
+	serving(t, data)
+	if code, _, stderr := run("check", "--repair", "--data", data); code == 0 || !strings.Contains(stderr, "another process") {
+		t.Errorf("while a server runs: exit %d: %s", code, stderr)
+	}
+}
