@@ -164,6 +164,17 @@ func TestImportAndRestoreRefuseWhileAServerRuns(t *testing.T) {
 	}
 }
 
+func TestCommandsReachAServerInAFolderWithALongName(t *testing.T) {
+	data := filepath.Join(t.TempDir(), strings.Repeat("long", 40))
+	if err := os.Rename(filled(t), data); err != nil {
+		t.Fatal(err)
+	}
+	serving(t, data)
+	if code, stdout, stderr := run("check", "--data", data); code != 0 {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
 func TestAPortInUseIsASentence(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

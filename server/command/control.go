@@ -33,7 +33,12 @@ func serveControl(ctx context.Context, s *server.Server, data string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove an old socket: %w", err)
 	}
-	l, err := net.Listen("unix", path)
+	address, release, err := socketAddress(data)
+	if err != nil {
+		return err
+	}
+	defer release()
+	l, err := net.Listen("unix", address)
 	if err != nil {
 		return fmt.Errorf("listen on the local socket: %w", err)
 	}
@@ -44,6 +49,25 @@ func serveControl(ctx context.Context, s *server.Server, data string) error {
 	go srv.Serve(l)
 	context.AfterFunc(ctx, func() { srv.Close() })
 	return nil
+}
+
+// longestSocket is the longest name of a local socket, in bytes: systems have
+// room for a little more than a hundred.
+const longestSocket = 100
+
+// socketAddress returns the name of a data folder's socket for listening and
+// dialing, valid until release is called. A name that is too long for a socket
+// is written by way of the open folder.
+func socketAddress(data string) (name string, release func(), err error) {
+	name = filepath.Join(data, socketName)
+	if len(name) <= longestSocket {
+		return name, func() {}, nil
+	}
+	dir, err := os.Open(data)
+	if err != nil {
+		return "", nil, fmt.Errorf("open the data folder: %w", err)
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName), func() { dir.Close() }, nil
 }
 
 // controlRoutes are what commands can ask of a running server.
@@ -104,7 +128,11 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 // ask sends a request to the server that serves the data folder. It returns
 // errNoServer where there is none.
 func ask(ctx context.Context, data, method, path, body string) (io.ReadCloser, error) {
-	socket := filepath.Join(data, socketName)
+	socket, release, err := socketAddress(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoServer, err)
+	}
+	defer release()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
