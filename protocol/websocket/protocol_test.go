@@ -44,7 +44,7 @@ func TestViolationsCloseWithTheirCode(t *testing.T) {
 		{"piece of a frame already wrong", string(masked(fin|1, "\xf4\x90\x80\x80"))[:8], 1007},
 		{"message too big", string(masked(fin|2, strings.Repeat("b", 2001))), 1009},
 		{"announced too big", string(masked(fin|2, strings.Repeat("b", 70000)))[:20], 1009},
-		{"fragments too big", string(masked(2, strings.Repeat("b", 1500))) + string(masked(fin|0, strings.Repeat("b", 501))), 1009},
+		{"fragments too big", string(masked(2, strings.Repeat("b", 1500))) + string(masked(fin, strings.Repeat("b", 501))), 1009},
 	}
 	for _, code := range []int{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
 		cases = append(cases, struct {
@@ -85,7 +85,7 @@ func TestWhatTheProtocolAllows(t *testing.T) {
 	}{
 		{"pings of every length", []frame{{fin | 9, ""}, {fin | 9, strings.Repeat("p", 125)}}, []frame{{fin | 10, ""}, {fin | 10, strings.Repeat("p", 125)}}},
 		{"unsolicited pong", []frame{{fin | 10, "whatever"}, {fin | 1, "x"}}, []frame{{fin | 1, "x"}}},
-		{"empty fragments", []frame{{1, ""}, {0, ""}, {fin | 0, ""}}, []frame{{fin | 1, ""}}},
+		{"empty fragments", []frame{{1, ""}, {0, ""}, {fin, ""}}, []frame{{fin | 1, ""}}},
 		{"character over three fragments", []frame{{1, "\xf0\x9f"}, {0, "\x98"}, {fin, "\x80"}}, []frame{{fin | 1, "😀"}}},
 		{"pings between fragments", []frame{{2, "a"}, {fin | 9, "1"}, {0, "b"}, {fin | 9, "2"}, {fin, "c"}}, []frame{{fin | 10, "1"}, {fin | 10, "2"}, {fin | 2, "abc"}}},
 		{"binary is not text", []frame{{fin | 2, "\xff\xfe\x00"}}, []frame{{fin | 2, "\xff\xfe\x00"}}},

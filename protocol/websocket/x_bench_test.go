@@ -1,0 +1,86 @@
+package websocket
+
+import (
+	"bytes"
+	"io"
+	"testing"
+)
+
+func BenchmarkMask(b *testing.B) {
+	p := make([]byte, 4096)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		mask(p, 0x12345678)
+	}
+}
+
+// BenchmarkBroadcast is a delivery to each of many connections over loopback.
+func BenchmarkBroadcast(b *testing.B) {
+	for _, way := range []struct {
+		name  string
+		burst int
+	}{{"single", 1}, {"burst20", 20}} {
+		b.Run(way.name, func(b *testing.B) {
+			const conns = 200
+			h := serve(b, "loop", Options{}, func() Handler { return quietBench{} })
+			m := NewMessage(OpText, bytes.Repeat([]byte("x"), 100))
+			var ends []*Conn
+			var clients []*client
+			for range conns {
+				clients = append(clients, h.dial(b))
+				ends = append(ends, h.conn(b))
+			}
+			buf := make([]byte, len(m.frame)*way.burst)
+			b.ReportAllocs()
+			deliveries := 0
+			for b.Loop() {
+				for range way.burst {
+					for _, c := range ends {
+						_ = c.Post(m)
+					}
+				}
+				for _, c := range clients {
+					if _, err := io.ReadFull(c.br, buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+				deliveries += conns * way.burst
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(deliveries), "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkEcho is round trips over loopback, one or sixteen in flight.
+func BenchmarkEcho(b *testing.B) {
+	for _, way := range []struct {
+		name     string
+		inFlight int
+	}{{"one", 1}, {"sixteen", 16}} {
+		b.Run(way.name, func(b *testing.B) {
+			h := serve(b, "loop", Options{}, func() Handler { return echoBench{} })
+			c := h.dial(b)
+			frame := bytes.Repeat(masked(bitFin|byte(OpText), "round trip"), way.inFlight)
+			buf := make([]byte, 12*way.inFlight)
+			b.ReportAllocs()
+			trips := 0
+			for b.Loop() {
+				c.write(frame)
+				if _, err := io.ReadFull(c.br, buf); err != nil {
+					b.Fatal(err)
+				}
+				trips += way.inFlight
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(trips), "ns/trip")
+		})
+	}
+}
+
+type quietBench struct{}
+
+func (quietBench) OnMessage(*Conn, Opcode, []byte) {}
+func (quietBench) OnClose(*Conn, error)            {}
+
+type echoBench struct{ quietBench }
+
+func (echoBench) OnMessage(c *Conn, op Opcode, data []byte) { _ = c.SendParts(op, data) }
