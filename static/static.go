@@ -7,6 +7,7 @@
 // What the pages ask of the server that serves them:
 //   - Scripts and styles come only from files of their own origin: script-src 'self' and style-src 'self' are enough.
 //   - Pictures come from the same origin, from blob: (previews of photos not sent yet) and from where uploads are kept.
+//   - sw.js is a service worker for the whole origin, so it has to stay at the root.
 //   - Files have no version in their names, so browsers have to ask again (ETag), or pages and scripts could be of
 //     different versions after an update.
 package static
@@ -16,7 +17,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.html *.css *.svg *.webmanifest js client
+//go:embed *.html *.css *.js *.svg *.webmanifest css js client
 var files embed.FS
 
 // ClientVersion is the version of the Socket.IO browser client that belongs into client/, and that browsers are sent to a

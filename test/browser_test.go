@@ -117,14 +117,14 @@ func TestAnEveningInTheBrowser(t *testing.T) {
 			if name == "polling only" {
 				state = "Live, by polling"
 			}
-			watcher.sees("#state", state)
+			watcher.sees("#connection", state)
 			stage.sees("#state", state)
 
 			guest.send("My <b>best</b> one")
-			guest.sees("#outbox", "On the wall!")
-			watcher.sees("#feed .tile", "My <b>best</b> one")
+			guest.sees("#outbox", "On the wall")
+			watcher.sees("#prints .print", "My <b>best</b> one")
 			eventually(t, "the photo to be shown", func() bool {
-				return eval[float64](watcher, `document.querySelector("#feed .tile img")?.naturalWidth ?? 0`) > 0
+				return eval[float64](watcher, `document.querySelector("#prints .print img")?.naturalWidth ?? 0`) > 0
 			})
 
 			admin := openWindow(t, p.url+"/admin", 1280, 800)

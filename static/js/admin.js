@@ -1,7 +1,7 @@
 // The admin page: sign in, judge, pick, publish.
-import { ask } from "/js/api.js";
+import { request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
-import { follow, showState } from "/js/live.js";
+import { follow } from "/js/follow.js";
 import { shot } from "/js/shot.js";
 
 let submissions = {}; // by category, newest first
@@ -10,6 +10,7 @@ let picks = {}; // by category, ids in order
 let limit = 2;
 let unsaved = false; // picks differ from what is published
 let following = false;
+let shown = ""; // the answers that the page shows
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
@@ -44,15 +45,19 @@ async function signedIn() {
   following = true;
   let due = 0;
   follow({
-    onState: showState(byId("state")),
+    sign: byId("state"),
     onResync: load,
     onEvent: () => { due ||= setTimeout(() => { due = 0; load(); }, 300); },
   });
 }
 
 async function load() {
-  const answers = await attempt(() => Promise.all([ask("/api/submissions"), ask("/api/contest"), ask("/api/winners"), ask("/api/settings")]));
+  const answers = await attempt(() => Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings")]));
   if (!answers) return;
+  // Redrawing what is the same would take a button from under somebody's finger.
+  const now = JSON.stringify(answers);
+  if (now === shown) return;
+  shown = now;
   submissions = answers[0].submissions;
   categories = answers[1].categories;
   limit = answers[1].winnersLimit;
@@ -110,14 +115,14 @@ function pick(entry) {
 }
 
 async function change(entry, verb) {
-  if (!await attempt(() => ask(`/api/submissions/${entry.id}/${verb}`, { method: "POST", body: {} }))) return;
+  if (!await attempt(() => request(`/api/submissions/${entry.id}/${verb}`, { method: "POST", body: {} }))) return;
   say(verb === "hide" ? "Hidden." : "Approved.", () => change(entry, verb === "hide" ? "approve" : "hide"));
   load();
 }
 
 async function remove(entry) {
   if (!confirm("Delete this entry and its photo for good?")) return;
-  if (await attempt(() => ask(`/api/submissions/${entry.id}`, { method: "DELETE" }))) load();
+  if (await attempt(() => request(`/api/submissions/${entry.id}`, { method: "DELETE" }))) load();
 }
 
 function showPicks() {
@@ -156,10 +161,10 @@ function pickedRow(category, id, at) {
 }
 
 async function publish() {
-  const before = await attempt(() => ask("/api/winners"));
+  const before = await attempt(() => request("/api/winners"));
   if (!before) return;
   const old = Object.fromEntries(Object.entries(before.winners).map(([id, list]) => [id, list.map((w) => w.id)]));
-  const save = (winners) => attempt(() => ask("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": `w-${Date.now()}-${Math.random().toString(36).slice(2)}` } }));
+  const save = (winners) => attempt(() => request("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": `w-${Date.now()}-${Math.random().toString(36).slice(2)}` } }));
   if (!await save(picks)) return;
   unsaved = false;
   say("The winners are published.", async () => { if (await save(old)) { say("As it was before."); load(); } });
@@ -172,7 +177,7 @@ function showCategories() {
 }
 
 async function saveCategories(list) {
-  if (await attempt(() => ask("/api/categories", { method: "POST", body: { categories: list } }))) load();
+  if (await attempt(() => request("/api/categories", { method: "POST", body: { categories: list } }))) load();
 }
 
 function dropCategory(i) {
@@ -196,7 +201,7 @@ byId("signin").addEventListener("submit", async (event) => {
   event.preventDefault();
   byId("refusal").hidden = true;
   try {
-    await ask("/api/login", { method: "POST", body: { password: byId("password").value } });
+    await request("/api/login", { method: "POST", body: { password: byId("password").value } });
     byId("password").value = "";
     signedIn();
   } catch (refusal) {
@@ -208,16 +213,16 @@ byId("publish").addEventListener("click", publish);
 byId("search").addEventListener("input", showEntries);
 byId("filter").addEventListener("change", showEntries);
 byId("addCategory").addEventListener("submit", addCategory);
-byId("moderation").addEventListener("change", (e) => attempt(() => ask("/api/settings", { method: "POST", body: { moderation: e.target.checked } })));
+byId("moderation").addEventListener("change", (e) => attempt(() => request("/api/settings", { method: "POST", body: { moderation: e.target.checked } })));
 byId("forget").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!confirm("Delete every photo sent with this number, for good?")) return;
-  const answer = await attempt(() => ask("/api/submissions/delete-by-phone", { method: "POST", body: { phone: byId("forgetPhone").value } }));
+  const answer = await attempt(() => request("/api/submissions/delete-by-phone", { method: "POST", body: { phone: byId("forgetPhone").value } }));
   if (answer) { say(`${answer.deleted} deleted.`); load(); }
 });
-byId("signout").addEventListener("click", async () => { await attempt(() => ask("/api/logout", { method: "POST", body: {} })); signedOut(); });
-byId("signoutAll").addEventListener("click", async () => { await attempt(() => ask("/api/logout-everywhere", { method: "POST", body: {} })); signedOut(); });
+byId("signout").addEventListener("click", async () => { await attempt(() => request("/api/logout", { method: "POST", body: {} })); signedOut(); });
+byId("signoutAll").addEventListener("click", async () => { await attempt(() => request("/api/logout-everywhere", { method: "POST", body: {} })); signedOut(); });
 
-const session = await ask("/api/session").catch(() => ({ signedIn: false }));
+const session = await request("/api/session").catch(() => ({ signedIn: false }));
 if (session.signedIn) signedIn();
 else signedOut();

@@ -1,34 +1,87 @@
-// Asks the server, and turns what goes wrong into sentences.
+// Requests to the server's REST interface, and its refusals as errors that a person can read.
 
-/** An answer that was an error. `status` is 0 where there was no answer. */
-export class Refusal extends Error {
-  constructor(status, message, retryAfter = 0) {
-    super(message);
+/** A request that was answered with an error, or not at all (status 0). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status HTTP status, 0 where no answer came
+   * @param {string} sentence what to tell the person
+   * @param {number} [retryAfter] seconds after which trying again makes sense
+   */
+  constructor(status, sentence, retryAfter = 0) {
+    super(sentence);
+    this.name = "ApiError";
     this.status = status;
     this.retryAfter = retryAfter;
   }
 }
 
 /**
- * Sends a request and returns the decoded answer.
- * @param {string} path
- * @param {object} [options] method, body (sent as JSON), headers
- * @throws {Refusal}
+ * Makes an error of an answer's status and body.
+ * @param {number} status
+ * @param {string} body the answer's text, where it is JSON its "error" is used
+ * @param {string|null} [retryAfter] the Retry-After header
+ * @returns {ApiError}
  */
-export async function ask(path, { method = "GET", body, headers = {} } = {}) {
+export function errorOf(status, body, retryAfter = null) {
+  let sentence = "";
+  try {
+    sentence = JSON.parse(body).error;
+  } catch {
+    // A proxy answered in its own words, which are no use to a guest.
+  }
+  return new ApiError(status, sentence || `The server answered with ${status}.`, Number(retryAfter) || 0);
+}
+
+/**
+ * Sends a request and reads the JSON answer.
+ * @param {string} path
+ * @param {{method?: string, body?: any, headers?: Record<string,string>}} [options] body is sent as JSON
+ * @returns {Promise<any>}
+ * @throws {ApiError}
+ */
+export async function request(path, { method = "GET", body, headers = {} } = {}) {
+  const init = { method, headers: { ...headers } };
+  if (body !== undefined) {
+    init.headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
   let response;
   try {
-    response = await fetch(path, {
-      method,
-      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    response = await fetch(path, init);
   } catch {
-    throw new Refusal(0, "The server cannot be reached.");
+    throw new ApiError(0, "The server can't be reached right now.");
   }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    throw new Refusal(response.status, answer.error || "Something went wrong.", Number(response.headers.get("Retry-After")) || 0);
-  }
-  return answer;
+  if (!response.ok) throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
+  return response.json();
+}
+
+/**
+ * Returns a reader of one address that transfers the body only when it changed (ETag).
+ * @param {string} path
+ * @returns {() => Promise<any|null>} null where nothing changed since the last call
+ */
+export function changesOf(path) {
+  let tag = "";
+  return async () => {
+    let response;
+    try {
+      response = await fetch(path, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+    } catch {
+      throw new ApiError(0, "The server can't be reached right now.");
+    }
+    if (response.status === 304) return null;
+    if (!response.ok) throw errorOf(response.status, await response.text());
+    const body = await response.json();
+    tag = response.headers.get("ETag") || "";
+    return body;
+  };
+}
+
+/**
+ * Makes a key for Idempotency-Key. crypto.randomUUID exists only on secure origins, and phones in the room often come
+ * over plain http.
+ * @returns {string} 32 hexadecimal digits
+ */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

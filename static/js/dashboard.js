@@ -1,5 +1,5 @@
 // The operator's dashboard. It reads sums, never single connections, and so costs the same with ten thousand.
-import { ask } from "/js/api.js";
+import { request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
 
 const every = 5000;
@@ -36,7 +36,7 @@ const sentences = { healthy: "Everything works.", degraded: "It works, with diff
 async function load() {
   let d;
   try {
-    d = await ask("/api/dashboard");
+    d = await request("/api/dashboard");
   } catch (refusal) {
     byId("status").textContent = refusal.status === 401 ? "Please sign in on the entries page first." : refusal.message;
     return;

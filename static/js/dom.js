@@ -35,3 +35,18 @@ export function byId(id) {
   if (!element) throw new Error(`this page has no element #${id}`);
   return element;
 }
+
+/**
+ * Makes an icon from the page's own sprite sheet.
+ * @param {string} name the symbol's id in /icons.svg without its prefix
+ * @returns {SVGElement}
+ */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}

@@ -1,118 +1,164 @@
-// Keeps a page up to date: over Socket.IO, and while that cannot be had over Server-Sent Events or by asking
-// for the feed every few seconds. Which of them is in use is told to the page; what arrives is the same.
-import { io } from "/socket.io/socket.io.esm.min.js";
+// The connection to the server: the official Socket.IO client, and what to use while it cannot work.
+//
+// Steps down: WebSocket → long-polling (both by the client itself) → Server-Sent Events → reading the feed every few
+// seconds. The client goes on trying underneath; when it is back, the others stop.
+import { request } from "./api.js";
+import { waitBefore } from "./retry.js";
 
-const events = ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "categoriesUpdated"];
-const shortest = 1000;
-const longest = 30_000;
-const pollEvery = 5000;
-
-/** The wait before the n-th try: 1, 2, 4 … 30 s, give or take a third, so that a room does not come back as one. */
-export function backoff(n, random = Math.random) {
-  return Math.round(Math.min(longest, shortest * 2 ** n) * (2 / 3 + random() * (2 / 3)));
-}
+const EVENTS = ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "categoriesUpdated"];
+const FAILURES_BEFORE_FALLBACK = 2;
+const FEED_INTERVAL = 5000;
 
 /**
- * Connects and stays connected.
- * @param {object} page
- * @param {(event: string, payload: any) => void} page.onEvent called for each event, in order
- * @param {(state: string, text: string) => void} page.onState live, polling, reconnecting, updating, fallback, offline
- * @param {() => Promise<void>|void} page.onResync called when events may have been missed: read everything anew
+ * @typedef {{state: "connecting"|"live"|"polling"|"reconnecting"|"updating"|"offline", until?: number}} ConnectionState
+ *   until: when the next try is made, milliseconds since the epoch
  */
-export function follow({ onEvent, onState, onResync }) {
-  const socket = io({ reconnection: false });
-  let attempt = 0;
-  let updating = false;
-  let met = false; // connected at least once
-  let timer = 0;
-  const substitute = makeSubstitute(onEvent, onResync);
 
-  const announce = () => {
-    const transport = socket.io.engine?.transport.name;
-    if (transport === "websocket") onState("live", "Live");
-    else onState("polling", "Live, by polling");
-  };
+/** Delivers the contest's events, and says how well it can. Listen to "state" (ConnectionState), "gap" and "event". */
+export class Live extends EventTarget {
+  constructor() {
+    super();
+    /** @type {ConnectionState} */
+    this.current = { state: "connecting" };
+    this.attempt = 0;
+    this.failures = 0;
+    this.updating = false;
+    this.retryTimer = 0;
+    this.loads = 0;
+    this.stopFallback = null;
+    addEventListener("online", () => this.tryNow());
+    addEventListener("offline", () => this.say({ state: "offline" }));
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.tryNow(); });
+  }
 
-  const retry = () => {
-    clearInterval(timer);
-    const wait = backoff(attempt++);
-    const due = Date.now() + wait;
-    const tick = () => {
-      const left = Math.ceil((due - Date.now()) / 1000);
-      if (left <= 0) {
-        clearInterval(timer);
-        socket.connect();
-        return;
-      }
-      if (!navigator.onLine) onState("offline", "Offline");
-      else if (updating) onState("updating", "The server is being updated…");
-      else if (substitute.active()) onState("fallback", "Live, the slow way");
-      else onState("reconnecting", `Reconnecting in ${left} s`);
+  /** Connects, and stays connected from then on. */
+  async start() {
+    try {
+      // A module that failed to load stays failed under its address, so that every try needs a new one.
+      const address = "/socket.io/socket.io.esm.min.js" + (this.loads++ ? `?try=${this.loads}` : "");
+      const { io } = await import(address);
+      this.connect(io);
+    } catch {
+      this.failed();
+    }
+  }
+
+  /** Tries at once instead of after the wait. */
+  tryNow() {
+    if (this.socket?.connected || !this.retryTimer) return;
+    clearTimeout(this.retryTimer);
+    this.retryTimer = 0;
+    this.again();
+  }
+
+  again() {
+    this.retryTimer = 0;
+    if (this.socket) this.socket.connect();
+    else this.start();
+  }
+
+  connect(io) {
+    // The waits are our own (see waitBefore), because the page says when the next try comes. An address with
+    // ?transport=polling is for rooms whose network is known to break WebSockets.
+    const only = new URLSearchParams(location.search).get("transport");
+    const socket = io({ reconnection: false, ...(only ? { transports: [only] } : {}) });
+    this.socket = socket;
+    socket.on("connect", () => this.connected());
+    socket.on("connect_error", () => this.failed());
+    socket.on("disconnect", () => this.failed());
+    socket.on("server-shutdown", () => {
+      this.updating = true;
+      this.say({ state: "updating" });
+    });
+    for (const name of EVENTS) socket.on(name, (payload) => this.deliver(name, payload));
+  }
+
+  connected() {
+    this.attempt = 0;
+    this.failures = 0;
+    this.updating = false;
+    this.stopFallback?.();
+    this.stopFallback = null;
+    const engine = this.socket.io.engine;
+    const name = () => this.say({ state: engine.transport.name === "websocket" ? "live" : "polling" });
+    if (engine.transport.name === "websocket") name();
+    else {
+      // Nearly every connection starts with polling and becomes a WebSocket within a moment: no news until it doesn't.
+      this.say({ state: "live" });
+      const late = setTimeout(name, 4000);
+      engine.once("upgrade", () => { clearTimeout(late); name(); });
+      engine.once("close", () => clearTimeout(late));
+    }
+    if (!this.socket.recovered) this.dispatchEvent(new CustomEvent("gap"));
+  }
+
+  failed() {
+    if (this.retryTimer) return;
+    this.failures++;
+    const wait = waitBefore(this.attempt++);
+    this.retryTimer = setTimeout(() => this.again(), wait);
+    if (!this.stopFallback) this.say({ state: "reconnecting", until: Date.now() + wait });
+    if (this.failures >= FAILURES_BEFORE_FALLBACK && !this.stopFallback && navigator.onLine) this.fallBack();
+  }
+
+  /** Asks the server which way is open; a server that can't even say is simply not there. */
+  async fallBack() {
+    let advice;
+    try {
+      advice = await request("/api/realtime-fallback");
+    } catch (failure) {
+      if (failure.status !== 503) return;
+      advice = {};
+    }
+    if (this.socket?.connected || this.stopFallback) return;
+    const ways = advice.alternatives ?? [];
+    const polling = ways.find((way) => way.method === "polling");
+    const events = ways.find((way) => way.method === "server-sent-events");
+    if (events && "EventSource" in window) this.followEvents(events.url, polling?.interval ?? FEED_INTERVAL);
+    else this.readFeed(polling?.interval ?? FEED_INTERVAL);
+  }
+
+  followEvents(url, interval) {
+    const source = new EventSource(url);
+    let errors = 0;
+    source.onopen = () => {
+      errors = 0;
+      this.say({ state: "polling" });
+      this.dispatchEvent(new CustomEvent("gap"));
     };
-    tick();
-    timer = setInterval(tick, 500);
-    if (attempt >= 3) substitute.start();
-  };
+    source.onerror = () => {
+      if (++errors < 2) return;
+      source.close();
+      this.stopFallback = null;
+      if (!this.socket?.connected) this.readFeed(interval);
+    };
+    for (const name of EVENTS) source.addEventListener(name, (event) => this.deliver(name, JSON.parse(event.data)));
+    this.stopFallback = () => source.close();
+  }
 
-  socket.on("connect", () => {
-    clearInterval(timer);
-    attempt = 0;
-    updating = false;
-    substitute.stop();
-    announce();
-    socket.io.engine.on("upgrade", announce);
-    if (met && !socket.recovered) onResync();
-    met = true;
-  });
-  socket.on("disconnect", retry);
-  socket.on("connect_error", retry);
-  socket.on("server-shutdown", () => { updating = true; });
-  for (const name of events) socket.on(name, (payload) => onEvent(name, payload));
-  addEventListener("online", () => {
-    if (socket.connected) return;
-    clearInterval(timer);
-    attempt = 0;
-    socket.connect();
-  });
-  addEventListener("offline", () => onState("offline", "Offline"));
-}
+  readFeed(interval) {
+    const timer = setInterval(() => this.dispatchEvent(new CustomEvent("gap")), interval);
+    this.stopFallback = () => clearInterval(timer);
+    this.say({ state: "polling" });
+    this.dispatchEvent(new CustomEvent("gap"));
+  }
 
-// What is used while Socket.IO cannot be had.
-function makeSubstitute(onEvent, onResync) {
-  let source = null;
-  let poll = 0;
-  const listen = () => {
-    source = new EventSource("/api/events");
-    source.addEventListener("open", () => {
-      clearInterval(poll);
-      poll = 0;
-      onResync();
-    });
-    source.addEventListener("reset", () => onResync());
-    for (const name of events) source.addEventListener(name, (e) => onEvent(name, JSON.parse(e.data)));
-    source.addEventListener("error", () => {
-      poll ||= setInterval(() => onResync(), pollEvery);
-    });
-  };
-  return {
-    active: () => source !== null,
-    start() {
-      if (!source) listen();
-    },
-    stop() {
-      source?.close();
-      source = null;
-      clearInterval(poll);
-      poll = 0;
-    },
-  };
-}
+  /** To be told when a reading of the feed failed: then the polling is no connection either. */
+  unreachable() {
+    if (this.socket?.connected || !this.stopFallback) return;
+    this.stopFallback();
+    this.stopFallback = null;
+    this.say({ state: "reconnecting", until: Date.now() });
+  }
 
-/** Shows the state of the connection in the page's indicator. */
-export function showState(element) {
-  return (state, text) => {
-    if (element.dataset.state === state && element.textContent === text) return;
-    element.dataset.state = state;
-    element.textContent = text;
-  };
+  deliver(name, payload) {
+    this.dispatchEvent(new CustomEvent("event", { detail: { name, payload } }));
+  }
+
+  say(state) {
+    if (!navigator.onLine && state.state !== "live") state = { state: "offline" };
+    else if (this.updating && state.state === "reconnecting") state = { state: "updating" };
+    this.current = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
 }

@@ -1,119 +1,183 @@
-// Keeps what is to be sent until the server has said that it is stored: in IndexedDB, so that neither a closed
-// page nor a dropped Wi-Fi loses a photo. Each entry has the Idempotency-Key that was made when it was captured,
-// so that sending twice is submitting once.
-import { backoff } from "/js/live.js";
+// Sends the guest's photos, one after the other, until each has an answer; exactly once, by its key.
+import { ApiError, errorOf, newKey } from "./api.js";
+import { afterFailure, KEY_LIFE, waitBefore } from "./retry.js";
 
-const name = "podium-outbox";
+const STALLED = 45000;
 
-function open() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("entries", { keyPath: "key" });
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-function run(db, mode, work) {
-  return new Promise((resolve, reject) => {
-    const transaction = db.transaction("entries", mode);
-    const request = work(transaction.objectStore("entries"));
-    transaction.oncomplete = () => resolve(request.result);
-    transaction.onerror = () => reject(transaction.error);
-  });
-}
-
-/**
- * Opens the outbox and begins to send what waits in it.
- * @param {(entry: object, state: "waiting"|"sending"|"saved"|"refused", detail: any) => void} onChange detail is the
- *   share sent (0 to 1), the server's answer, or the sentence of a refusal
- */
-export async function openOutbox(onChange) {
-  let db = null;
-  const memory = new Map(); // private windows may have no database
-  try {
-    db = await open();
-  } catch {
-    db = null;
+/** The queue of photos. Fires "change" whenever an item or its progress changed. */
+export class Outbox extends EventTarget {
+  /** @param {import("./outbox-store.js").OutboxStore} store */
+  constructor(store) {
+    super();
+    this.store = store;
+    /** @type {Map<string, import("./outbox-store.js").Item & {progress?: number, said?: string, onWall?: boolean}>} */
+    this.items = new Map();
+    this.busy = false;
+    this.attempt = 0;
+    this.timer = 0;
+    addEventListener("online", () => this.nudge());
   }
-  const all = async () => (db ? await run(db, "readonly", (s) => s.getAll()) : [...memory.values()]);
-  const put = async (entry) => (db ? run(db, "readwrite", (s) => s.put(entry)) : memory.set(entry.key, entry));
-  const drop = async (entry) => (db ? run(db, "readwrite", (s) => s.delete(entry.key)) : memory.delete(entry.key));
 
-  let busy = false;
-  let failures = 0;
-  let timer = 0;
-  const later = (wait) => {
-    clearTimeout(timer);
-    timer = setTimeout(pump, wait);
-  };
+  /** Takes up what an earlier visit left. */
+  async restore() {
+    for (const item of await this.store.all()) this.items.set(item.key, item);
+    this.changed();
+    this.nudge();
+  }
 
-  async function pump() {
-    if (busy) return;
-    busy = true;
-    try {
-      for (const entry of (await all()).sort((a, b) => a.at - b.at)) {
-        onChange(entry, "sending", 0);
-        const result = await send(entry, (share) => onChange(entry, "sending", share));
-        if (result.stored) {
-          failures = 0;
-          await drop(entry);
-          onChange(entry, "saved", result.answer);
-        } else if (result.final) {
-          await drop(entry);
-          onChange(entry, "refused", result.sentence);
-        } else {
-          onChange(entry, "waiting", result.sentence);
-          later(Math.max(result.retryAfter * 1000, backoff(failures++)));
-          return;
-        }
-      }
-    } finally {
-      busy = false;
+  /**
+   * Keeps a photo and begins to send it. The key is made here, once, and stays with the photo.
+   * @param {{category: string, caption: string, name: string, phone: string, photo: Blob, thumbnail: Blob}} what
+   */
+  async add(what) {
+    const item = { ...what, key: newKey(), createdAt: Date.now(), firstTry: 0, state: "waiting" };
+    this.items.set(item.key, item);
+    this.changed();
+    await this.keep(item);
+    this.nudge();
+  }
+
+  /** Tries now what waits. */
+  nudge() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (!this.busy) this.run();
+  }
+
+  /** @param {string} key of a refused photo that the guest wants to send again, as a new one */
+  async again(key) {
+    const item = this.items.get(key);
+    await this.discard(key);
+    await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
+  }
+
+  /** @param {string} key */
+  async discard(key) {
+    this.items.delete(key);
+    this.changed();
+    await this.store.remove(key);
+  }
+
+  /**
+   * Notes which photos the wall shows.
+   * @param {(id: string) => boolean} shown
+   */
+  async seen(shown) {
+    for (const item of this.items.values()) {
+      if (item.state !== "saved" || item.onWall || !shown(item.id)) continue;
+      item.onWall = true;
+      this.changed();
+      await this.store.remove(item.key);
     }
   }
 
-  addEventListener("online", () => later(0));
-  for (const entry of await all()) onChange(entry, "waiting", "");
-  later(0);
-  return {
-    /** Adds an entry ({category, caption, name, phone, photo}) and sends it as soon as that works. */
-    async add(fields) {
-      const entry = { ...fields, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`, at: Date.now() };
-      await put(entry);
-      onChange(entry, "waiting", "");
-      later(0);
-    },
-    retry: () => later(0),
-  };
+  async run() {
+    this.busy = true;
+    try {
+      for (let item = this.next(); item; item = this.next()) {
+        if (!(await this.sendOne(item))) break;
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  next() {
+    return [...this.items.values()].find((item) => item.state === "waiting");
+  }
+
+  /** @returns {Promise<boolean>} whether to go on with the next one at once */
+  async sendOne(item) {
+    if (item.firstTry && Date.now() - item.firstTry > KEY_LIFE) {
+      await this.refuse(item, "This photo has waited for more than a day. Send it again if it isn't on the wall.");
+      return true;
+    }
+    if (!item.firstTry) {
+      item.firstTry = Date.now();
+      await this.keep(item);
+    }
+    item.said = "";
+    item.progress = 0;
+    this.changed();
+    try {
+      const answer = await send(item, (share) => { item.progress = share; this.changed(); });
+      this.attempt = 0;
+      if (!this.items.has(item.key)) return true;
+      Object.assign(item, { state: "saved", id: answer.entry.id, held: answer.status === "waiting", photo: null });
+      delete item.progress;
+      await this.keep(item);
+      this.changed();
+      this.dispatchEvent(new CustomEvent("saved"));
+      return true;
+    } catch (failure) {
+      const verdict = afterFailure(failure.status ?? 0, failure.message);
+      delete item.progress;
+      if (!verdict.again) {
+        await this.refuse(item, verdict.sentence);
+        return true;
+      }
+      item.said = verdict.sentence;
+      this.changed();
+      const wait = Math.max(waitBefore(this.attempt++), verdict.wait ?? 0, (failure.retryAfter ?? 0) * 1000);
+      this.timer = setTimeout(() => this.nudge(), wait);
+      return false;
+    }
+  }
+
+  async refuse(item, sentence) {
+    Object.assign(item, { state: "refused", problem: sentence });
+    await this.keep(item);
+    this.changed();
+  }
+
+  async keep(item) {
+    const { progress, said, onWall, ...kept } = item;
+    try {
+      await this.store.put(kept);
+    } catch {
+      // A full phone: the photo is still sent from memory, it only would not survive a reload.
+    }
+  }
+
+  changed() {
+    this.dispatchEvent(new CustomEvent("change"));
+  }
 }
 
-// Sends one entry. What the server refuses for good is final; everything else is tried again.
-function send(entry, onProgress) {
-  return new Promise((resolve) => {
-    const body = new FormData();
-    for (const field of ["category", "caption", "name", "phone"]) body.append(field, entry[field]);
-    if (entry.photo) body.append("photo", entry.photo, "photo.jpg");
-    const request = new XMLHttpRequest();
-    request.open("POST", "/api/submit");
-    request.setRequestHeader("Idempotency-Key", entry.key);
-    request.timeout = 120_000;
-    request.upload.onprogress = (e) => e.lengthComputable && onProgress(e.loaded / e.total);
-    const again = (sentence) => resolve({ stored: false, final: false, sentence, retryAfter: Number(request.getResponseHeader?.("Retry-After")) || 0 });
-    request.onerror = () => again("No connection: kept here and sent later.");
-    request.ontimeout = () => again("That took too long: it is sent again.");
-    request.onload = () => {
-      let answer = {};
-      try {
-        answer = JSON.parse(request.responseText);
-      } catch {
-        answer = {};
-      }
-      if (request.status === 200 && answer.persistenceConfirmed) resolve({ stored: true, answer });
-      else if (request.status >= 400 && request.status < 500 && ![408, 409, 425, 429].includes(request.status)) {
-        resolve({ stored: false, final: true, sentence: answer.error || "The server did not take it." });
-      } else again(answer.error || "The server is busy: it is sent again.");
+/** Sends one photo. fetch cannot report how much of a body has left, so this is an XMLHttpRequest. */
+function send(item, report) {
+  const form = new FormData();
+  form.append("category", item.category);
+  form.append("caption", item.caption);
+  form.append("name", item.name);
+  form.append("phone", item.phone);
+  form.append("photo", item.photo, "photo");
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    let stalled = 0;
+    const alive = () => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => xhr.abort(), STALLED);
     };
-    request.send(body);
+    xhr.upload.onprogress = (event) => {
+      alive();
+      if (event.lengthComputable) report(event.loaded / event.total);
+    };
+    xhr.onloadend = () => {
+      clearTimeout(stalled);
+      if (xhr.status === 200) {
+        try {
+          return resolve(JSON.parse(xhr.responseText));
+        } catch {
+          return reject(new ApiError(0, "The answer was cut short."));
+        }
+      }
+      if (xhr.status === 0) return reject(new ApiError(0, "No answer."));
+      reject(errorOf(xhr.status, xhr.responseText, xhr.getResponseHeader("Retry-After")));
+    };
+    xhr.open("POST", "/api/submit");
+    xhr.setRequestHeader("Idempotency-Key", item.key);
+    alive();
+    xhr.send(form);
   });
 }

@@ -1,7 +1,7 @@
 // The big screen: a slideshow of all photos, the newest beside it, and the winners when they are announced.
-import { ask } from "/js/api.js";
+import { request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
-import { follow, showState } from "/js/live.js";
+import { follow } from "/js/follow.js";
 import { shot } from "/js/shot.js";
 
 const slideEvery = 7000;
@@ -27,7 +27,7 @@ function showNewest() {
 }
 
 async function load() {
-  const answer = await ask("/api/feed?limit=200").catch(() => null);
+  const answer = await request("/api/feed?limit=200").catch(() => null);
   if (!answer) return;
   photos = Object.values(answer.feed).flat().filter((item) => item.imageUrl).sort((a, b) => b.createdAt - a.createdAt);
   showNewest();
@@ -35,7 +35,7 @@ async function load() {
 }
 
 async function announce() {
-  const answers = await Promise.all([ask("/api/winners"), ask("/categories.json")]).catch(() => null);
+  const answers = await Promise.all([request("/api/winners"), request("/categories.json")]).catch(() => null);
   if (!answers) return;
   const [{ winners }, categories] = answers;
   const all = categories.flatMap((c) => (winners[c.id] ?? []).map((winner, i) => ({ winner, label: `${c.name}: ${i === 0 ? "winner" : `place ${i + 1}`}` })));
@@ -48,11 +48,11 @@ async function announce() {
 }
 
 byId("code").src = "/api/join.svg";
-ask("/api/join").then(({ url }) => { byId("address").textContent = url; }).catch(() => {});
+request("/api/join").then(({ url }) => { byId("address").textContent = url; }).catch(() => {});
 await load();
 setInterval(slide, slideEvery);
 follow({
-  onState: showState(byId("state")),
+  sign: byId("state"),
   onResync: load,
   onEvent(event, payload) {
     if (event === "winnersUpdated") announce();

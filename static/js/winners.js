@@ -1,14 +1,14 @@
 // The winners, revealed.
-import { ask } from "/js/api.js";
+import { request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
-import { follow, showState } from "/js/live.js";
+import { follow } from "/js/follow.js";
 import { shot } from "/js/shot.js";
 
 const places = ["Winner", "Second", "Third"];
 let before = "";
 
 async function load(reveal) {
-  const answers = await Promise.all([ask("/api/winners"), ask("/categories.json")]).catch(() => null);
+  const answers = await Promise.all([request("/api/winners"), request("/categories.json")]).catch(() => null);
   if (!answers) return;
   const [{ winners }, categories] = answers;
   const now = JSON.stringify(winners);
@@ -30,7 +30,7 @@ function stage(category, winners, reveal) {
 
 await load(false);
 follow({
-  onState: showState(byId("state")),
+  sign: byId("state"),
   onResync: () => load(false),
   onEvent(event) {
     if (event === "winnersUpdated") load(true);

@@ -1,0 +1,143 @@
+// The page guests open: their own photos on the way, and the wall.
+import { changesOf, request } from "./api.js";
+import { showConnection } from "./connection-sign.js";
+import { byId, make } from "./dom.js";
+import { FeedView } from "./feed-view.js";
+import { LargePhoto } from "./large-photo.js";
+import { Live } from "./live.js";
+import { OutboxStore } from "./outbox-store.js";
+import { showOutbox } from "./outbox-view.js";
+import { Outbox } from "./outbox.js";
+import { PhotoSet } from "./photo-set.js";
+import { SubmitSheet } from "./submit-sheet.js";
+
+const photos = new PhotoSet();
+const live = new Live();
+const outbox = new Outbox(new OutboxStore());
+const sheet = new SubmitSheet((what) => outbox.add(what));
+const large = new LargePhoto(() => photos.newestFirst(chosen));
+const view = new FeedView(byId("prints"), byId("sentinel"), (id) => large.open(id));
+const readFeed = changesOf("/api/feed");
+let categories = [];
+let chosen = decodeURIComponent(location.hash.slice(1));
+let winners = new Set();
+let loaded = false;
+let hidden = new Set(); // arrived while the guest was further down
+
+/** Draws the wall. fresh are ids that arrived just now. */
+function show(fresh = [], reset = false) {
+  const arrived = [...fresh].filter((id) => !chosen || photos.get(id)?.category === chosen);
+  if (arrived.length && byId("photos").getBoundingClientRect().top < -200 && !reset) for (const id of arrived) hidden.add(id);
+  if (reset || byId("photos").getBoundingClientRect().top >= -200) hidden = new Set();
+  const shown = photos.newestFirst(chosen).filter((photo) => !hidden.has(photo.id));
+  view.show(shown, { fresh: arrived, reset, winners, names: new Map(categories.map(({ id, name }) => [id, name])) });
+  byId("empty").hidden = !loaded || shown.length > 0;
+  byId("fresh").hidden = hidden.size === 0;
+  byId("fresh").textContent = hidden.size === 1 ? "1 new photo" : `${hidden.size} new photos`;
+  outbox.seen((id) => photos.has(id));
+}
+
+function showCategories() {
+  if (chosen && !categories.some(({ id }) => id === chosen)) chosen = "";
+  const chip = (id, name) => make("button", { class: "chip", type: "button", "aria-pressed": String(id === chosen), on: { click: () => choose(id) } }, name);
+  byId("categories").replaceChildren(...(categories.length > 1 ? [chip("", "All"), ...categories.map(({ id, name }) => chip(id, name))] : []));
+  sheet.offer(categories, chosen);
+}
+
+function choose(id) {
+  chosen = id;
+  history.replaceState(null, "", id ? `#${encodeURIComponent(id)}` : location.pathname + location.search);
+  showCategories();
+  if (id) sheet.choose(id);
+  show([], true);
+}
+
+async function loadCategories() {
+  categories = await request("/categories.json");
+  showCategories();
+  show();
+}
+
+async function loadWinners() {
+  const { winners: picked } = await request("/api/winners");
+  winners = new Set(Object.values(picked).flat().map((photo) => photo.id));
+  show();
+}
+
+/** Reads the feed whole; what it holds and the page does not is new, what it lacks is gone. */
+async function reload() {
+  try {
+    const body = await readFeed();
+    if (!body) return;
+    const fresh = photos.replace(body.feed);
+    show(loaded ? fresh.map((photo) => photo.id) : [], !loaded);
+    loaded = true;
+    show();
+    if (body.winnersAvailable) loadWinners().catch(() => {});
+  } catch {
+    live.unreachable();
+  }
+}
+
+function received({ detail: { name, payload } }) {
+  switch (name) {
+    case "newSubmission":
+      return show(photos.put(payload) ? [payload.id] : []);
+    case "submissionUpdated":
+      photos.put(payload);
+      return show();
+    case "submissionRemoved":
+      photos.remove(payload.id);
+      return show();
+    case "winnersUpdated":
+      winners = new Set(Object.values(payload.winners).flat());
+      byId("announcer").textContent = winners.size ? "Winners have been announced." : "";
+      return show();
+    case "categoriesUpdated":
+      categories = payload.categories;
+      return showCategories();
+  }
+}
+
+/** Photos also come by drop and by paste, where there is a keyboard. */
+function acceptDrops() {
+  const pictures = (list) => [...(list ?? [])].filter((file) => file.type.startsWith("image/"));
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    sheet.open(pictures(event.dataTransfer?.files));
+  });
+  addEventListener("paste", (event) => sheet.open(pictures(event.clipboardData?.files)));
+}
+
+for (const id of ["camera", "library"]) {
+  byId(id).addEventListener("change", (event) => {
+    sheet.open([...event.target.files]);
+    event.target.value = "";
+  });
+}
+byId("fresh").addEventListener("click", () => {
+  show([], true);
+  byId("photos").scrollIntoView();
+});
+addEventListener("scroll", () => { if (hidden.size && byId("photos").getBoundingClientRect().top >= -200) show(); }, { passive: true });
+live.addEventListener("event", received);
+live.addEventListener("gap", () => {
+  reload();
+  if (!categories.length) loadCategories().catch(() => {});
+});
+live.addEventListener("state", ({ detail }) => { if (detail.state === "live" || detail.state === "polling") outbox.nudge(); });
+outbox.addEventListener("saved", () => outbox.seen((id) => photos.has(id)));
+showConnection(byId("connection"), live);
+showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox);
+acceptDrops();
+loadCategories().catch(() => {});
+reload();
+outbox.restore();
+live.start();
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js").catch(() => {});

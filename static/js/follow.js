@@ -1,0 +1,18 @@
+// Connects a page that needs nothing of the connection but its events and its sign.
+import { showConnection } from "./connection-sign.js";
+import { Live } from "./live.js";
+
+/**
+ * Connects and stays connected.
+ * @param {object} page
+ * @param {HTMLElement} page.sign element that says how the page is connected
+ * @param {(event: string, payload: any) => void} page.onEvent called for each event, in order
+ * @param {() => Promise<void>|void} page.onResync called when events may have been missed: read everything anew
+ */
+export function follow({ sign, onEvent, onResync }) {
+  const live = new Live();
+  live.addEventListener("event", ({ detail: { name, payload } }) => onEvent(name, payload));
+  live.addEventListener("gap", () => onResync());
+  showConnection(sign, live);
+  live.start();
+}

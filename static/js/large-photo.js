@@ -1,0 +1,51 @@
+// One photo, as large as the screen allows.
+import { byId, make } from "./dom.js";
+import { ago } from "./ago.js";
+import { shot } from "./shot.js";
+
+/** A dialog that shows a photo and turns to its neighbours by buttons, arrow keys and swipes. */
+export class LargePhoto {
+  /** @param {() => import("./photo-set.js").Photo[]} photos what there is to turn through, newest first */
+  constructor(photos) {
+    this.photos = photos;
+    this.dialog = byId("large");
+    byId("large-close").addEventListener("click", () => this.dialog.close());
+    byId("large-back").addEventListener("click", () => this.turn(-1));
+    byId("large-next").addEventListener("click", () => this.turn(1));
+    this.dialog.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowLeft") this.turn(-1);
+      if (event.key === "ArrowRight") this.turn(1);
+    });
+    let from = 0;
+    this.dialog.addEventListener("pointerdown", (event) => { from = event.clientX; });
+    this.dialog.addEventListener("pointerup", (event) => {
+      const way = event.clientX - from;
+      if (event.pointerType === "touch" && Math.abs(way) > 60) this.turn(way < 0 ? 1 : -1);
+    });
+    this.dialog.addEventListener("close", () => byId("large-picture").replaceChildren());
+  }
+
+  /** @param {string} id */
+  open(id) {
+    this.id = id;
+    this.draw();
+    if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  turn(step) {
+    const photos = this.photos();
+    const next = photos[photos.findIndex((photo) => photo.id === this.id) + step];
+    if (next) this.open(next.id);
+  }
+
+  draw() {
+    const photos = this.photos();
+    const place = photos.findIndex((photo) => photo.id === this.id);
+    const photo = photos[place];
+    if (!photo) return;
+    byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, "No picture"));
+    byId("large-caption").replaceChildren(make("strong", {}, photo.caption || "Without a caption"), make("span", {}, ago(photo.createdAt)));
+    byId("large-back").disabled = place === 0;
+    byId("large-next").disabled = place === photos.length - 1;
+  }
+}

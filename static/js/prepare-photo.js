@@ -1,0 +1,86 @@
+// Makes a photo ready to send, on the phone: upright, at most 2,048 pixels wide or high, without metadata.
+
+/** Longest side of a photo that is sent, in pixels. */
+export const LONGEST_SIDE = 2048;
+const LARGEST_AS_IS = 10 * 1024 * 1024;
+const QUALITY = 0.86;
+
+/**
+ * Size within a square that keeps the proportions and never enlarges.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} longest
+ * @returns {{width: number, height: number}}
+ */
+export function fit(width, height, longest) {
+  const scale = Math.min(1, longest / Math.max(width, height));
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/**
+ * Prepares a picture file.
+ * @param {File|Blob} file
+ * @returns {Promise<{photo: Blob, thumbnail: Blob}>} photo to send, and a small square-ish one for the list
+ * @throws {Error} with a sentence for the guest where the file is no picture this browser or the server could read
+ */
+export async function preparePhoto(file) {
+  let source;
+  try {
+    source = await decode(file);
+  } catch {
+    return asIs(file);
+  }
+  try {
+    const size = fit(source.width, source.height, LONGEST_SIDE);
+    const thumbnail = await draw(source, fit(source.width, source.height, 240));
+    // A canvas would keep only the first picture of an animation.
+    if (file.type === "image/gif" && file.size <= LARGEST_AS_IS) return { photo: file, thumbnail };
+    return { photo: await draw(source, size), thumbnail };
+  } finally {
+    source.close?.();
+  }
+}
+
+/** iPhone pictures that this browser cannot decode are the server's to judge; anything else is refused here. */
+function asIs(file) {
+  const picture = /^image\/(hei[cf]|avif)/.test(file.type) || /\.(hei[cf]|avif)$/i.test(file.name ?? "");
+  if (!picture) throw new Error("This file is not a picture that can be read here. Please choose another.");
+  if (file.size > LARGEST_AS_IS) throw new Error("This picture is too large to be sent as it is. Please choose another.");
+  return { photo: file, thumbnail: file };
+}
+
+async function decode(file) {
+  if (!file.size) throw new Error("empty");
+  if ("createImageBitmap" in window) {
+    try {
+      return await createImageBitmap(file, { imageOrientation: "from-image" });
+    } catch {
+      // Older Safari knows no options, and some formats only decode as an image element.
+    }
+  }
+  const url = URL.createObjectURL(file);
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    return Object.assign(image, { close: () => {} });
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+function draw(source, { width, height }) {
+  const canvas = "OffscreenCanvas" in window ? new OffscreenCanvas(width, height) : document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  // JPEG has no transparency; without this it would turn black.
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(source, 0, 0, width, height);
+  if (canvas.convertToBlob) return canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("This phone could not prepare the picture."))), "image/jpeg", QUALITY);
+  });
+}
