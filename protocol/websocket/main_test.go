@@ -72,7 +72,6 @@ func (r *recorder) wantClosed(t *testing.T) error {
 // host serves WebSockets over HTTP for a test.
 type host struct {
 	*Server
-	t     *testing.T
 	http  *httptest.Server
 	conns chan *Conn
 	mode  string
