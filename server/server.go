@@ -193,7 +193,7 @@ func (s *Server) buildPictures() error {
 	limit := memoryLimit()
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
-		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 2<<30, KeepOriginals: set.KeepOriginals,
+		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 1<<30, KeepOriginals: set.KeepOriginals,
 		Cloud: cloud, Store: s.store, Published: func() { s.realtime.Publish() }, Logger: s.log,
 	})
 	return err

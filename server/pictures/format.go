@@ -49,7 +49,7 @@ func sniff(head []byte, allowHEIC bool) (format, error) {
 		if !allowHEIC {
 			return format{}, unsupported(nil, "HEIC pictures are not taken by this server; please send a JPEG.")
 		}
-		return format{"HEIC", heic.Decode, measureHEIC}, nil
+		return format{"HEIC", decodeHEIC, measureHEIC}, nil
 	}
 	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF or WebP.")
 }
@@ -165,7 +165,25 @@ const (
 	heicPerPixel = 24
 )
 
+// heicSmallest is the width from which the decoder's planes are laid out as it
+// says; smaller ones come out in wrong colours.
+const heicSmallest = 128
+
 func measureHEIC(data []byte) (w, h int, cost int64, err error) {
 	config, err := heic.DecodeConfig(bytes.NewReader(data))
+	if err == nil && config.Width < heicSmallest {
+		err = errors.New("it is too small for the decoder")
+	}
 	return config.Width, config.Height, heicBase + heicPerPixel*int64(config.Width)*int64(config.Height), err
+}
+
+// decodeHEIC decodes a picture. The decoder frees the pixels before it hands
+// them out, and its allocator writes over the first of them: these are taken
+// from the row below.
+func decodeHEIC(r io.Reader) (image.Image, error) {
+	m, err := heic.Decode(r)
+	if planes, ok := m.(*image.YCbCr); ok && err == nil && planes.YStride >= 32 && len(planes.Y) >= 2*planes.YStride {
+		copy(planes.Y[:32], planes.Y[planes.YStride:])
+	}
+	return m, err
 }

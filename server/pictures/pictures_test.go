@@ -254,6 +254,63 @@ func TestEachFormatIsKeptAsJPEG(t *testing.T) {
 	}
 }
 
+func TestHEICIsTakenWhereThereIsMemoryForIt(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "small.heic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPictures(t, func(o *Options) { o.HEIC, o.MemoryBudget = true, 512<<20 })
+	kept, err := p.keep(t, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := jpeg.Decode(bytes.NewReader(p.stored(t, kept.Files[0])))
+	if err != nil || m.Bounds() != image.Rect(0, 0, 160, 120) || !near(m.At(80, 60), color.RGBA{200, 30, 60, 255}, 8) || !near(m.At(0, 0), color.RGBA{200, 30, 60, 255}, 8) {
+		t.Errorf("%v, %v in the middle (%v)", m.Bounds(), m.At(80, 60), err)
+	}
+	if _, err := p.keep(t, data[:len(data)/2]); err == nil || refusal(t, err) != http.StatusUnsupportedMediaType {
+		t.Errorf("half of it: %v", err)
+	}
+	small := newPictures(t, func(o *Options) { o.HEIC, o.MemoryBudget = true, 64<<20 })
+	if _, err := small.keep(t, data); err == nil || refusal(t, err) != http.StatusUnsupportedMediaType {
+		t.Errorf("without the memory: %v", err)
+	}
+}
+
+func BenchmarkKeepASmallJPEG(b *testing.B) {
+	p := newPictures(b)
+	data := jpegOf(b, gradient(1600, 1200))
+	b.SetBytes(int64(len(data)))
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := p.keep(b, data); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkCheckJPEG(b *testing.B) {
+	data := jpegOf(b, gradient(1600, 1200))
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, ok := checkJPEG(data); !ok {
+			b.Fatal("it is plain")
+		}
+	}
+}
+
+func BenchmarkDecodeJPEG(b *testing.B) {
+	data := jpegOf(b, gradient(1600, 1200))
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func near(a color.Color, b color.RGBA, within int) bool {
 	r, g, bl, _ := a.RGBA()
 	for _, pair := range [][2]int{{int(r >> 8), int(b.R)}, {int(g >> 8), int(b.G)}, {int(bl >> 8), int(b.B)}} {
