@@ -35,7 +35,7 @@ var (
 
 // writePayload answers a poll. The error is what the kernel said; nil does not
 // mean that the client has read it.
-func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q *query, packets []*Message) error {
+func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, packets []*Message) error {
 	buffer := payloads.Get().(*[]byte)
 	body, binary := s.codec.appendPayload((*buffer)[:0], packets, s.textPolls || q.jsonp)
 	defer func() { freePayload(buffer, body) }()
@@ -50,7 +50,7 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, q *query,
 	}
 	h["Cache-Control"] = cacheControl
 	if n := s.server.opts.HTTPCompression; n >= 0 && len(body) >= n {
-		if encoding := acceptedEncoding(r.Header.Get("Accept-Encoding")); encoding != "" {
+		if encoding := acceptedEncoding(accept); encoding != "" {
 			return writeCompressed(w, encoding, body)
 		}
 	}

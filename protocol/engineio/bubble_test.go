@@ -112,7 +112,7 @@ func (p *pipes) dial() net.Conn {
 func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{T: t, pipes: pipes{conns: make(chan net.Conn)}}
-		o.Loops = -1 // an event loop waits in the kernel, which the bubble does not see
+		o.Loops, o.ParkAfter = -1, -1 // both wait in the kernel, which the bubble does not see
 		b.engine = engineio.NewServer(o, func(s *engineio.Session) engineio.Receiver {
 			b.session = s
 			if b.greet {

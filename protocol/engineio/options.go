@@ -30,6 +30,10 @@ type Options struct {
 	// CloseTimeout is how long a closing session waits for the client to take what
 	// is queued. Zero means 30 s.
 	CloseTimeout time.Duration
+	// ParkAfter is how long a poll waits before its connection is taken from
+	// net/http, see parking.go, so that it holds no goroutine any more. Zero means
+	// 500 ms; negative, that polls wait in their handlers.
+	ParkAfter time.Duration
 	// Transports that clients may use. Nil means polling and WebSocket.
 	Transports []string
 	// AllowEIO3 lets clients of protocol 3 in too (Socket.IO 2 and older).
@@ -101,6 +105,7 @@ func (o Options) withDefaults() Options {
 	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
 	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
 	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)
+	o.ParkAfter = or(o.ParkAfter, 500*time.Millisecond)
 	o.MaxUnused = or(o.MaxUnused, 16<<10)
 	o.HTTPCompression = or(o.HTTPCompression, 1024)
 	if o.Transports == nil {

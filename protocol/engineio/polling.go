@@ -10,11 +10,21 @@ import (
 // poll is a GET that waits for packets.
 type poll struct {
 	ready chan struct{} // of capacity 1: there is something to take
+
+	// Guarded by Session.mu.
+	parked    *parked // where the poll waits, once it has left its handler
+	answering bool    // its answer is being made
 }
 
-// wake tells a poll to take what is queued. On nil it does nothing.
+// wake tells a poll to take what is queued. On nil it does nothing. Session.mu
+// must be held.
 func (p *poll) wake() {
-	if p == nil {
+	switch {
+	case p == nil || p.answering:
+		return
+	case p.parked != nil:
+		p.answering = true
+		go p.parked.answer()
 		return
 	}
 	select {
@@ -38,7 +48,7 @@ func (s *Session) openPolling(w http.ResponseWriter, r *http.Request, q *query) 
 	s.enter(polling)
 	s.mu.Unlock()
 	s.admit()
-	if err := s.writePayload(w, r, q, []*Message{s.openPacket(true)}); err != nil {
+	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, []*Message{s.openPacket(true)}); err != nil {
 		s.end(ReasonTransportError, err)
 		return
 	}
@@ -74,7 +84,11 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		s.server.refuse(w, ErrBadRequest, false)
 		return
 	}
-	gone := s.await(w, r, p, delay)
+	outcome := s.await(w, r, q, p, delay)
+	if outcome == wasParked {
+		return
+	}
+	gone := outcome == clientGone
 
 	s.mu.Lock()
 	s.poll = nil
@@ -96,7 +110,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		}
 		return // else the WebSocket carries on, and what is queued with it
 	}
-	if err := s.writePayload(w, r, q, packets); err != nil {
+	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets); err != nil {
 		s.end(ReasonTransportError, err)
 		return
 	}
@@ -128,33 +142,58 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	return 0, true
 }
 
-// await waits until there is something for p, and reports whether the client
-// went away before.
-func (s *Session) await(w http.ResponseWriter, r *http.Request, p *poll, delay time.Duration) (gone bool) {
+// outcome is how the waiting of a poll ended.
+type outcome uint8
+
+const (
+	somethingToSay outcome = iota
+	clientGone
+	wasParked
+)
+
+// await waits until there is something for p.
+func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *poll, delay time.Duration) outcome {
 	select {
 	case <-p.ready: // mostly: no need to prepare for waiting
-		return r.Context().Err() != nil
+		return stillThere(r)
 	default:
 	}
 	s.liftDeadlines(w, r)
-	var hurry <-chan time.Time
+	var hurry, enough <-chan time.Time
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		hurry = timer.C
+	} else if d := s.server.opts.ParkAfter; d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		enough = timer.C
 	}
 	for {
 		select {
 		case <-p.ready:
-			return r.Context().Err() != nil
+			return stillThere(r)
 		case <-r.Context().Done():
-			return true
+			return clientGone
+		case <-enough:
+			if s.park(w, r, q, p) {
+				return wasParked
+			}
 		case <-hurry:
 			s.mu.Lock()
 			s.push(packetsNoop)
 			s.mu.Unlock()
 		}
 	}
+}
+
+// stillThere spares a client that is known to be gone an answer: what is queued
+// stays for the WebSocket that it may be upgrading to.
+func stillThere(r *http.Request) outcome {
+	if r.Context().Err() != nil {
+		return clientGone
+	}
+	return somethingToSay
 }
 
 // liftDeadlines keeps timeouts of the HTTP server, which are made for requests

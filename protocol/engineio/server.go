@@ -38,6 +38,10 @@ type Server struct {
 	turning  sync.WaitGroup // the wheel's goroutine
 	unused   unused
 	polls    sync.Pool // *poll
+
+	parking parking
+	lot     lot
+	homes   homes
 }
 
 // counters are a Server's since it was made.
@@ -45,9 +49,10 @@ type counters struct {
 	opened, upgraded, sent, received atomic.Uint64
 }
 
-// Stats are counters of a Server since it was made, except Sessions.
+// Stats are counters of a Server since it was made, except Sessions and Parked.
 type Stats struct {
 	Sessions  int    // open now
+	Parked    int    // polls that wait without a goroutine, now
 	Opened    uint64 // ever opened
 	Upgraded  uint64 // moved from polling to WebSocket
 	Sent      uint64 // messages written or queued
@@ -81,6 +86,7 @@ func NewServer(o Options, accept func(*Session) Receiver) *Server {
 func (srv *Server) Stats() Stats {
 	return Stats{
 		Sessions:  srv.registry.len(),
+		Parked:    srv.parking.len(),
 		Opened:    srv.stats.opened.Load(),
 		Upgraded:  srv.stats.upgraded.Load(),
 		Sent:      srv.stats.sent.Load(),
@@ -299,6 +305,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		})
 		<-drained
 	}
+	srv.parking.close() // the sessions are closed, so the polls are being answered
+	srv.homes.close()
+	srv.lot.close()
 	close(srv.stop)
 	srv.turning.Wait()
 	return srv.webSocket.Shutdown(ctx)

@@ -1,0 +1,353 @@
+package engineio
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A poll that waits in a handler costs what net/http holds for a request: two
+// goroutines and buffers, some 25 KB. After Options.ParkAfter it is therefore
+// parked: its connection is taken from net/http and only watched. When there is
+// something to say, the answer is written by hand, and the connection goes back
+// to the http.Server that it came from, through a listener that this server
+// accepts from: to it, it is a new connection, whose next request passes through
+// all of the program's handlers as before.
+//
+// Parked are polls on plain HTTP/1.1 connections of servers that hand out their
+// sockets; all others wait in their handlers.
+
+// parked is a poll whose connection is only watched. Who takes it from
+// Session.poll, with Session.mu held, owns the connection.
+type parked struct {
+	session  *Session
+	poll     *poll
+	conn     net.Conn
+	raw      syscall.RawConn
+	early    []byte // what the client sent after its request
+	header   http.Header
+	home     *http.Server
+	encoding string // that the client takes
+	query    query
+	last     bool // the client wants the connection closed after the answer
+	watch    watch
+}
+
+// parking counts the parked polls, so that Shutdown can wait for their answers.
+type parking struct {
+	mu          sync.Mutex // guards the fields below
+	closed      bool
+	unwatchable bool // the program's listener does not hand out sockets
+	count       int
+	polls       sync.WaitGroup // count of them
+}
+
+// enter reports whether a poll may be parked; then leave must be called.
+func (p *parking) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.unwatchable {
+		return false
+	}
+	p.count++
+	p.polls.Add(1)
+	return true
+}
+
+func (p *parking) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count--
+	p.polls.Done()
+}
+
+func (p *parking) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// close refuses polls from now on and waits until all were answered.
+func (p *parking) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.polls.Wait()
+}
+
+// parkable reports whether r's connection can be taken over and given back: a
+// body that was not read would be taken for the next request.
+func parkable(r *http.Request) bool {
+	return r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
+		r.ContentLength == 0 && len(r.TransferEncoding) == 0
+}
+
+// park parks p, if that is possible. It reports whether it did: then the
+// handler has nothing more to do, and must not use w any more.
+func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll) bool {
+	home, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || !parkable(r) || !s.server.lot.open() || !s.server.parking.enter() {
+		return false
+	}
+	pk := &parked{
+		session: s, poll: p, home: home,
+		encoding: acceptedEncoding(r.Header.Get("Accept-Encoding")),
+		query:    query{jsonp: q.jsonp, callback: strings.Clone(q.callback)},
+		last:     r.Close,
+	}
+	if h := w.Header(); len(h) > 0 {
+		pk.header = maps.Clone(h)
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.server.parking.leave()
+		return false
+	}
+	pk.conn = conn
+	if n := buffered.Reader.Buffered(); n > 0 {
+		pk.early = make([]byte, n)
+		_, _ = buffered.Reader.Read(pk.early) // n bytes are there
+	}
+	if source, ok := conn.(syscall.Conn); ok {
+		pk.raw, _ = source.SyscallConn() // nil: as below
+	}
+	if pk.raw == nil { // this one is not watched, the heartbeat finds out; others will not be parked
+		s.server.parking.mu.Lock()
+		s.server.parking.unwatchable = true
+		s.server.parking.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.parked = pk
+	select {
+	case <-p.ready:
+		p.wake()
+	default:
+		s.server.lot.add(pk)
+	}
+	return true
+}
+
+// take makes the caller the owner, unless somebody else is, and returns what
+// there is to be written.
+func (pk *parked) take() (packets []*Message, st state, ok bool) {
+	s := pk.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll != pk.poll {
+		return nil, s.state, false
+	}
+	s.poll = nil
+	packets, s.queue, s.queued = s.queue, nil, 0
+	return packets, s.state, true
+}
+
+// answer writes what is queued. It has its own goroutine, for as long as that takes.
+func (pk *parked) answer() {
+	s := pk.session
+	packets, st, ok := pk.take()
+	if !ok {
+		return
+	}
+	defer s.server.parking.leave()
+	s.server.lot.remove(pk)
+	if err := pk.write(packets); err != nil {
+		_ = pk.conn.Close()
+		s.end(ReasonTransportError, err)
+		return
+	}
+	if st == closing {
+		s.end(ReasonForcedClose, nil)
+	}
+	if pk.last {
+		_ = pk.conn.Close()
+		return
+	}
+	s.server.homes.give(pk.home, pk.conn, pk.early)
+}
+
+// gone handles that the client went away. What is queued stays.
+func (pk *parked) gone() {
+	s := pk.session
+	s.mu.Lock()
+	st, ok := s.state, s.poll == pk.poll
+	if ok {
+		s.poll = nil
+	}
+	s.mu.Unlock()
+	if !ok {
+		return
+	}
+	defer s.server.parking.leave()
+	s.server.lot.remove(pk)
+	_ = pk.conn.Close()
+	if st == polling || st == closing {
+		s.end(ReasonTransportError, errCancelled)
+	}
+}
+
+// write writes the answer in one call.
+func (pk *parked) write(packets []*Message) error {
+	h := handWritten{header: pk.header}
+	if h.header == nil {
+		h.header = make(http.Header, 5)
+	}
+	if err := pk.session.writePayload(&h, pk.encoding, &pk.query, packets); err != nil {
+		return err
+	}
+	if err := pk.conn.SetWriteDeadline(time.Now().Add(pk.session.server.opts.PingTimeout)); err != nil {
+		return err
+	}
+	if _, err := pk.conn.Write(h.bytes(pk.last)); err != nil {
+		return err
+	}
+	return pk.conn.SetWriteDeadline(time.Time{})
+}
+
+// handWritten is a response that is collected, to be written by hand. Only
+// writePayload writes to it.
+type handWritten struct {
+	header http.Header
+	body   []byte
+}
+
+func (h *handWritten) Header() http.Header { return h.header }
+
+func (h *handWritten) WriteHeader(int) {} // always 200
+
+func (h *handWritten) Write(b []byte) (int, error) {
+	h.body = append(h.body, b...)
+	return len(b), nil
+}
+
+// bytes is the response as HTTP/1.1 (RFC 9112, sections 3 to 6).
+func (h *handWritten) bytes(last bool) []byte {
+	if last {
+		h.header.Set("Connection", "close")
+	}
+	h.header["Content-Length"] = []string{strconv.Itoa(len(h.body))}
+	h.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
+	b := bytes.NewBuffer(make([]byte, 0, 256+len(h.body)))
+	b.WriteString("HTTP/1.1 200 OK\r\n")
+	_ = h.header.Write(b) // a buffer takes everything; values are sanitised
+	b.WriteString("\r\n")
+	b.Write(h.body)
+	return b.Bytes()
+}
+
+// homes gives connections back to the HTTP servers they came from.
+type homes struct {
+	mu      sync.Mutex // guards the fields below
+	doors   map[*http.Server]*door
+	closed  bool
+	serving sync.WaitGroup // the goroutines in http.Server.Serve
+}
+
+// give hands conn to server, as a new connection, with what was read from it
+// already; or closes it where the server takes no more.
+func (h *homes) give(server *http.Server, conn net.Conn, early []byte) {
+	if len(early) > 0 {
+		conn = &ahead{Conn: conn, early: early}
+	}
+	h.mu.Lock()
+	d := h.doors[server]
+	if d == nil && !h.closed {
+		d = &door{conns: make(chan net.Conn), shut: make(chan struct{}), addr: conn.LocalAddr()}
+		if h.doors == nil {
+			h.doors = make(map[*http.Server]*door)
+		}
+		h.doors[server] = d
+		h.serving.Go(func() {
+			_ = server.Serve(d) // until either is closed
+			_ = d.Close()
+			h.mu.Lock()
+			delete(h.doors, server)
+			h.mu.Unlock()
+		})
+	}
+	h.mu.Unlock()
+	if d == nil || !d.pass(conn) {
+		_ = conn.Close()
+	}
+}
+
+// close ends all doors and waits until nobody serves them.
+func (h *homes) close() {
+	h.mu.Lock()
+	h.closed = true
+	for _, d := range h.doors {
+		_ = d.Close()
+	}
+	h.mu.Unlock()
+	h.serving.Wait()
+}
+
+// door is a listener through which connections go back to an HTTP server.
+type door struct {
+	conns chan net.Conn
+	shut  chan struct{}
+	once  sync.Once // guards closing shut
+	addr  net.Addr
+}
+
+var _ net.Listener = (*door)(nil)
+
+// pass reports whether the server took conn.
+func (d *door) pass(conn net.Conn) bool {
+	select {
+	case d.conns <- conn:
+		return true
+	case <-d.shut:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	select {
+	case c := <-d.conns:
+		return c, nil
+	case <-d.shut:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (d *door) Close() error {
+	d.once.Do(func() { close(d.shut) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (d *door) Addr() net.Addr { return d.addr }
+
+// ahead is a connection of which some bytes were read already.
+type ahead struct {
+	net.Conn
+	early []byte // owned by the reader
+}
+
+// Read implements net.Conn.
+func (a *ahead) Read(b []byte) (int, error) {
+	if len(a.early) > 0 {
+		n := copy(b, a.early)
+		a.early = a.early[n:]
+		return n, nil
+	}
+	return a.Conn.Read(b)
+}
+
+// SyscallConn implements syscall.Conn.
+func (a *ahead) SyscallConn() (syscall.RawConn, error) {
+	if c, ok := a.Conn.(syscall.Conn); ok {
+		return c.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
