@@ -54,6 +54,11 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 crash: node client ## kill the server again and again under load: make crash CYCLES=1000
 	@go test -count=1 -timeout 0 -run TestNothingIsLostByKilling -v ./test -cycles=$${CYCLES:-100}
 
+screenshots: node client ## each page, phone and desktop, light and dark, into test/screenshots
+	@mkdir -p test/screenshots
+	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run TestPagesAreAccessible ./test
+	@ls test/screenshots
+
 vuln: ## look for known vulnerabilities
 	@go run $(GOVULNCHECK) ./...
 	@npm audit --prefix test --omit=dev
