@@ -30,7 +30,7 @@ var everyTransport = []string{"default", "polling", "websocket"}
 // interopServer serves what clients/interop.cjs asks for.
 func interopServer(t *testing.T) string {
 	t.Helper()
-	srv := socketio.NewServer(socketio.Options{Engine: engineio.Options{MaxPayload: 1 << 20}})
+	srv := socketio.NewServer(socketio.Options{Engine: engineio.Options{AllowEIO3: true, MaxPayload: 1 << 20}})
 	for _, n := range []*socketio.Namespace{srv.Of("/"), srv.OfPattern(regexp.MustCompile(`^/room/\w+$`))} {
 		registerInterop(n)
 	}

@@ -209,7 +209,12 @@ func (c *client) refuse(nsp string, err error) error {
 	}
 	p := &Packet{Type: ConnectError, Namespace: nsp, ID: NoID, Args: []any{e}}
 	if c.conn.Protocol() == 3 && e.Message != "Invalid namespace" {
+		// Clients up to 2.x take one value: the official server gives them the data,
+		// or the message where there is none.
 		p.Args[0] = e.Message
+		if e.Data != nil {
+			p.Args[0] = e.Data
+		}
 	}
 	return c.send(p)
 }

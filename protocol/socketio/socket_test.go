@@ -416,7 +416,7 @@ func TestClientsUpTo2xSpeakProtocol4(t *testing.T) {
 		t.Errorf("id %s", s.ID())
 	}
 	w.say(`0/no,`)
-	w.expect(t, `4/no,"refused"`)
+	w.expect(t, `4/no,1`)
 }
 
 func TestHandshakeHasTheOfficialFields(t *testing.T) {
