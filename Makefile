@@ -49,7 +49,7 @@ lint: ## gofmt, go vet, staticcheck
 bench: ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
 	@echo "installing the peers (bench has its own go.mod and package.json)"
 	@npm ci --prefix test/bench --no-audit --no-fund --loglevel=error
-	@cd test/bench && node node_modules/bun/install.js && go build -o bin/ ./load ./podium ./zishang3
+	@cd test/bench && go build -o bin/ ./load ./podium ./zishang3
 	@cd test/bench/zishang2 && go build -o ../bin/zishang2 .
 	@cd test/bench && ulimit -n $$(ulimit -Hn) && bin/load -row "$(ROW)"
 
