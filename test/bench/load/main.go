@@ -18,8 +18,9 @@ import (
 
 // outcome is one measurement: lower is better in every row.
 type outcome struct {
-	value float64
-	lost  int
+	value  float64
+	lost   int
+	failed bool // the server refused or dropped connections, or did not start
 }
 
 // row is one line of the table.
@@ -126,7 +127,7 @@ func broadcasts(burst, rounds int) func(*running) (outcome, error) {
 				break
 			}
 		}
-		return outcome{micros(r.cpu()-before) / float64(listeners*burst*rounds), lost}, nil
+		return outcome{value: micros(r.cpu()-before) / float64(listeners*burst*rounds), lost: lost}, nil
 	}
 }
 
@@ -159,7 +160,7 @@ func echo(connections, inFlight, rounds int) func(*running) (outcome, error) {
 		lost := round(rounds / 4)
 		before := r.cpu()
 		lost += round(rounds)
-		return outcome{micros(r.cpu()-before) / float64(connections*inFlight*rounds), lost}, nil
+		return outcome{value: micros(r.cpu()-before) / float64(connections*inFlight*rounds), lost: lost}, nil
 	}
 }
 
@@ -187,6 +188,7 @@ func main() {
 	names := flag.String("peers", "node,bun,zishang2,zishang3,podium", "peers to run")
 	flag.Parse()
 	results := make(map[string][]outcome)
+	busy, _ := os.ReadFile("/proc/loadavg")
 	for round := range *rounds {
 		for _, row := range rows {
 			if *only != "" && row.name != *only {
@@ -199,7 +201,7 @@ func main() {
 				out, err := measure(p, row)
 				if err != nil {
 					fmt.Fprintf(os.Stderr, "%s %s: %v\n", row.name, p.name, err)
-					continue
+					out.failed = true
 				}
 				key := row.name + " " + p.name
 				results[key] = append(results[key], out)
@@ -207,7 +209,7 @@ func main() {
 			}
 		}
 	}
-	text := table(results, *rounds)
+	text := table(results, *rounds, string(busy))
 	fmt.Print(text)
 	if *only != "" {
 		return
@@ -228,11 +230,11 @@ func measure(p peer, row row) (outcome, error) {
 }
 
 // table writes medians with their spread, the ratio to Node, and losses.
-func table(results map[string][]outcome, rounds int) string {
+func table(results map[string][]outcome, rounds int, busy string) string {
 	var b strings.Builder
 	kernel, _ := exec.Command("uname", "-r").Output()
 	fmt.Fprintf(&b, "# Results\n\nMedians of %d rounds, lowest to highest in brackets, and the ratio to Node; lower is better.\n", rounds)
-	fmt.Fprintf(&b, "%d CPUs shared by server and load, Linux %s, %s, %s.\n\n| row |", runtime.NumCPU(),
+	fmt.Fprintf(&b, "%d CPUs shared by server and load, load average before the run %.4s, Linux %s, %s, %s.\n\n| row |", runtime.NumCPU(), busy,
 		strings.TrimSpace(string(kernel)), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
 	for _, p := range peers {
 		fmt.Fprintf(&b, " %s |", p.name)
@@ -244,8 +246,11 @@ func table(results map[string][]outcome, rounds int) string {
 		for _, p := range peers {
 			median, low, high, lost := summary(results[row.name+" "+p.name])
 			switch {
-			case high == 0:
+			case len(results[row.name+" "+p.name]) == 0:
 				b.WriteString(" not measured |")
+				continue
+			case slices.ContainsFunc(results[row.name+" "+p.name], func(o outcome) bool { return o.failed }):
+				b.WriteString(" dropped connections |")
 				continue
 			case lost > 0:
 				fmt.Fprintf(&b, " lost %d messages |", lost)
