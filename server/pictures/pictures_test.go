@@ -610,7 +610,7 @@ func TestFilesThatACrashLeftOverAreRemoved(t *testing.T) {
 
 func TestManyAtOnceWaitForMemoryAndAllAreKept(t *testing.T) {
 	p := newPictures(t, func(o *Options) { o.MemoryBudget = 64 << 20 })
-	photo := jpegOf(t, gradient(2600, 2000))
+	photo := jpegOf(t, gradient(2600, 1000))
 	var all sync.WaitGroup
 	for range 12 {
 		all.Go(func() {
