@@ -75,8 +75,6 @@ type Settings struct {
 	LimitSubmissions        float64       `env:"LIMIT_SUBMISSIONS" default:"30000" placeholder:"N" group:"Limits" help:"Submissions a minute in total (${default})."`
 	LimitSubmissionsAddress float64       `env:"LIMIT_SUBMISSIONS_PER_ADDRESS" name:"limit-submissions-per-address" default:"6000" placeholder:"N" group:"Limits" help:"Submissions a minute of one address (${default}: three for each of 2,000 phones; 4,000 may come at once)."`
 	LimitUploadBytes        Bytes         `env:"LIMIT_UPLOAD_BYTES" default:"64MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of uploads that are worked on at the same time; others wait (${default})."`
-	LimitEvents             float64       `env:"LIMIT_EVENTS" default:"100" placeholder:"N" group:"Limits" help:"Events a second that one socket may send (${default})."`
-	LimitRooms              int           `env:"LIMIT_ROOMS" default:"100" placeholder:"N" group:"Limits" help:"Rooms that one socket may be in (${default})."`
 	LimitSignIns            float64       `env:"LIMIT_SIGN_INS" default:"60" placeholder:"N" group:"Limits" help:"Wrong passwords a minute in total, before every further try of an address that failed before waits (${default})."`
 	HeaderTimeout           time.Duration `env:"HEADER_TIMEOUT" default:"10s" placeholder:"TIME" group:"Limits" help:"Time in which a request's header arrives (${default})."`
 	MaxHeader               Bytes         `env:"MAX_HEADER" default:"16KiB" placeholder:"SIZE" group:"Limits" help:"Largest request header (${default})."`
