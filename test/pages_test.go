@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -112,41 +111,6 @@ func (tb *window) look(axe, name, size string) {
 		if wide := eval[float64](tb, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 			tb.t.Errorf("%s, %s: %v pixels wider than the screen", name, size, wide)
 		}
-	}
-}
-
-// A server that is killed with a photo in its hands gets it again, also from a page that was reloaded without a
-// server, and has it once.
-func TestAPhotoSurvivesAKilledServerAndAReloadedPage(t *testing.T) {
-	p := start(t)
-	guest := openWindow(t, p.url+"/", 390, 844)
-	guest.sees("#connection", "Live")
-	eventually(t, "the page to be kept for offline", func() bool {
-		return eval[bool](guest, `navigator.serviceWorker.controller !== null`)
-	})
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	guest.send("From the cellar")
-	guest.sees("#outbox", "Sen")
-	p.signal(syscall.SIGKILL)
-	guest.sees("#outbox", "kept here")
-	guest.sees("#connection", "Reconnecting")
-	guest.run(chromedp.Navigate(p.url + "/"))
-	guest.sees("#outbox", "From the cellar")
-	p.run()
-	p.wait()
-	guest.sees("#outbox", "On the wall")
-	guest.sees("#connection", "Live")
-	var feed struct {
-		Feed map[string][]struct{ Caption string }
-	}
-	p.call("GET", "/api/feed", "", nil, &feed)
-	if n := len(feed.Feed["best"]) + len(feed.Feed["worst"]); n != 1 {
-		t.Errorf("the server has %d submissions, want 1", n)
-	}
-	if n := eval[float64](guest, `document.querySelectorAll("#prints .print").length`); n != 1 {
-		t.Errorf("the page shows %v photos, want 1", n)
 	}
 }
 
