@@ -159,7 +159,7 @@ func (s *Server) buildRealtime() error {
 	s.realtime = realtime.New(realtime.Options{
 		Store: s.store, Payload: s.contest.EventPayload, Key: key,
 		HeartbeatInterval: set.HeartbeatInterval, HeartbeatTimeout: set.HeartbeatTimeout,
-		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
+		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Gate: s.limits.connections, Streams: s.limits.streams,

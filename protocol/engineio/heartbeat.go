@@ -57,6 +57,20 @@ func (s *Session) expired() bool {
 	return time.Now().UnixNano() >= s.timer.due.Load()
 }
 
+// Overdue returns for how long the client has owed a pong, or in protocol 3 a
+// ping beyond the interval; 0 where it owes none. It says so before the session
+// ends, which is after PingTimeout.
+func (s *Session) Overdue() time.Duration {
+	since := s.pingSent.Load()
+	if s.Protocol() == 3 {
+		since = s.timer.due.Load() - int64(s.server.opts.PingTimeout)
+	}
+	if since == 0 {
+		return 0
+	}
+	return max(0, time.Duration(time.Now().UnixNano()-since))
+}
+
 // onPong takes the answer to a ping.
 func (s *Session) onPong() {
 	sent := s.pingSent.Swap(0)

@@ -2,8 +2,10 @@ package realtime
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
+	"podium/protocol/engineio"
 	"podium/server/answer"
 )
 
@@ -28,7 +30,7 @@ type Figures struct {
 
 	Active, WebSocket, Polling, Streams int
 	Total, Upgraded                     uint64
-	Unhealthy                           int // stopped answering application heartbeats
+	Unhealthy                           int // whose pong is overdue, or who stopped answering application heartbeats
 	Delivered, Received                 uint64
 	PerSecond                           float64
 	LogLength, LogLast                  uint64
@@ -59,6 +61,7 @@ func (rt *Realtime) Figures() Figures {
 		Latency: rt.latency.figures(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
 		LastHeartbeat: rt.lastBeat.Load(),
 	}
+	f.Unhealthy = min(rt.unhealthy(), f.Active) // the two were counted at different moments
 	f.Polling = max(0, f.Active-f.WebSocket)
 	first, last, err := rt.o.Store.EventRange()
 	f.LogLength, f.LogLast = last+1-first, last
@@ -130,10 +133,13 @@ func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
 // Fallback answers GET /api/realtime-fallback: what a page should use.
 func (rt *Realtime) Fallback(w http.ResponseWriter, _ *http.Request) error {
 	f := rt.Figures()
-	status, mode, reason := http.StatusOK, "websocket", "The real-time service works."
+	status, mode, reason := http.StatusOK, engineio.TransportWebSocket, "The real-time service works."
 	recommendations := []string{"Connect with Socket.IO; nothing else is needed."}
+	if rt.o.Transports != nil && !slices.Contains(rt.o.Transports, engineio.TransportWebSocket) {
+		mode, reason = engineio.TransportPolling, "The real-time service works; WebSocket is turned off."
+	}
 	if f.Status != Healthy {
-		mode, reason = "polling", f.Warning
+		mode, reason = engineio.TransportPolling, f.Warning
 		recommendations = []string{
 			"Keep the Socket.IO connection's own reconnection running.",
 			"Meanwhile read /api/events, or /api/feed every 5 seconds with If-None-Match.",

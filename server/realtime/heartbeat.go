@@ -5,15 +5,37 @@ import (
 	"sync"
 	"time"
 
+	"podium/protocol/engineio"
 	"podium/protocol/socketio"
 )
 
 // heart knows the clients that answer application heartbeats. Most never do:
 // that they are there is known from Engine.IO's own pings.
 type heart struct {
-	mu   sync.Mutex           // guards seen
-	seen map[string]time.Time // socket id → last answer
+	mu       sync.Mutex            // guards answered
+	answered map[string]lastAnswer // by connection: a socket's id outlives its connection
 }
+
+// lastAnswer is when a connection last answered.
+type lastAnswer struct {
+	socket  string
+	at      time.Time
+	stopped bool // it was told so
+}
+
+// patience is the part of the heartbeat timeout that a client may take for its
+// pong before it counts as unhealthy: a third, 5 s of 15.
+const patience = 3
+
+// health counts unhealthy connections, no more than once in healthAge: it looks
+// at every connection, and anybody may ask.
+type health struct {
+	mu        sync.Mutex // guards the fields below
+	at        time.Time  // when it was counted
+	unhealthy int
+}
+
+const healthAge = time.Second
 
 // heartbeatPing is the payload of heartbeat-ping.
 type heartbeatPing struct {
@@ -35,13 +57,40 @@ func (rt *Realtime) listen() {
 	socketio.OnEvent(nsp, "heartbeat-pong", func(e *socketio.Event) {
 		rt.heart.mu.Lock()
 		defer rt.heart.mu.Unlock()
-		rt.heart.seen[e.Socket.ID()] = rt.o.Now()
+		rt.heart.answered[e.Socket.ConnID()] = lastAnswer{socket: e.Socket.ID(), at: rt.o.Now()}
 	}, socketio.Inline)
 	nsp.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
 		rt.heart.mu.Lock()
 		defer rt.heart.mu.Unlock()
-		delete(rt.heart.seen, s.ID())
+		delete(rt.heart.answered, s.ConnID())
 	})
+}
+
+// unhealthy counts the connections whose pong is overdue, or which answered
+// application heartbeats and have stopped. The figure is up to healthAge old.
+func (rt *Realtime) unhealthy() int {
+	h := &rt.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := rt.o.Now()
+	if age := now.Sub(h.at); age >= 0 && age < healthAge {
+		return h.unhealthy
+	}
+	h.at, h.unhealthy = now, 0
+	allowed := rt.o.HeartbeatTimeout / patience
+	rt.io.Engine().Sessions(func(s *engineio.Session) bool {
+		if s.Overdue() > allowed || rt.heart.hasStopped(s.ID()) {
+			h.unhealthy++
+		}
+		return true
+	})
+	return h.unhealthy
+}
+
+func (h *heart) hasStopped(connection string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answered[connection].stopped
 }
 
 // beat sends heartbeat-ping every interval, and heartbeat-expired to those who
@@ -61,23 +110,24 @@ func (rt *Realtime) beat(ctx context.Context) {
 			Timestamp: now.UnixMilli(), Sequence: rt.sequence.Add(1),
 			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.io.Connections(),
 		}) // whoever misses one gets the next
-		for id, seen := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {
-			_ = rt.io.To(id).Volatile().Emit("heartbeat-expired", heartbeatExpired{
-				LastSeen: seen.UnixMilli(), Timeout: rt.o.HeartbeatTimeout.Milliseconds(),
+		for _, a := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {
+			_ = rt.io.To(a.socket).Emit("heartbeat-expired", heartbeatExpired{
+				LastSeen: a.at.UnixMilli(), Timeout: rt.o.HeartbeatTimeout.Milliseconds(),
 			}) // it may be gone by now
 		}
 	}
 }
 
-// expire forgets and returns those who last answered before a time.
-func (h *heart) expire(before time.Time) map[string]time.Time {
+// expire marks and returns those who last answered before a time, once each.
+func (h *heart) expire(before time.Time) []lastAnswer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	gone := make(map[string]time.Time)
-	for id, seen := range h.seen {
-		if seen.Before(before) {
-			gone[id] = seen
-			delete(h.seen, id)
+	var gone []lastAnswer
+	for connection, a := range h.answered {
+		if a.at.Before(before) && !a.stopped {
+			a.stopped = true
+			h.answered[connection] = a
+			gone = append(gone, a)
 		}
 	}
 	return gone

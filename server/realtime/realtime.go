@@ -7,7 +7,7 @@
 // needs stay in the store: nothing here must survive a crash.
 //
 // Only what is in the log is recovered by a client that was away. Heartbeats
-// and the notice of a shutdown are volatile: they mean something only now.
+// and the notice of a shutdown are not: they mean something only now.
 package realtime
 
 import (
@@ -43,6 +43,7 @@ type Options struct {
 	MaxMissed         int           // events that a returning client is sent at most
 	MaxAge            time.Duration // age at which an event is not sent any more
 	CleanupInterval   time.Duration
+	AnswerAge         time.Duration // how long answers to an Idempotency-Key are kept
 	MaxQueuedBytes    int
 	MaxPayload        int64
 	Transports        []string // nil: polling and WebSocket
@@ -77,7 +78,8 @@ type Realtime struct {
 	lastBeat     atomic.Int64 // ms
 	state        atomic.Int32
 
-	heart heart
+	heart  heart
+	health health
 
 	// mu guards changed, which is closed and replaced at every publication.
 	mu      sync.Mutex
@@ -97,7 +99,7 @@ const (
 // New makes the service and starts its heartbeats. Shutdown ends it.
 func New(o Options) *Realtime {
 	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
-	rt.heart.seen = make(map[string]time.Time)
+	rt.heart.answered = make(map[string]lastAnswer)
 	engine := engineio.Options{
 		PingInterval:   o.HeartbeatInterval,
 		PingTimeout:    o.HeartbeatTimeout,
@@ -219,7 +221,7 @@ func (rt *Realtime) clean(ctx context.Context) {
 		n, err := rt.o.Store.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
 		rt.trimmed.Add(uint64(n))
 		if err == nil {
-			err = rt.o.Store.TrimAnswers(ctx, rt.o.Now().Add(-24*time.Hour))
+			err = rt.o.Store.TrimAnswers(ctx, rt.o.Now().Add(-rt.o.AnswerAge))
 		}
 		if err != nil && ctx.Err() == nil {
 			rt.o.Logger.Warn("clean the event log", "error", err)
@@ -227,7 +229,8 @@ func (rt *Realtime) clean(ctx context.Context) {
 	}
 }
 
-// Announce tells every client that the server is about to stop.
+// Announce tells every client that the server is about to stop: also those
+// whose connection is busy, which would miss a volatile event.
 func (rt *Realtime) Announce() error {
 	rt.state.Store(stopping)
 	notice := map[string]any{
@@ -235,7 +238,7 @@ func (rt *Realtime) Announce() error {
 		"gracePeriod":   rt.o.ShutdownGrace.Milliseconds(),
 		"queueMessages": true,
 	}
-	return rt.io.Of("/").Volatile().Emit("server-shutdown", notice)
+	return rt.io.Of("/").Emit("server-shutdown", notice)
 }
 
 // Shutdown ends all connections so that clients connect again, and saves their

@@ -1,0 +1,318 @@
+package realtime_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"podium/server/limits"
+	"podium/server/realtime"
+	"podium/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bubble is the service with its store in a synctest bubble: connections are
+// pipes and the clock is virtual. It ends only when no goroutine is left.
+type bubble struct {
+	*testing.T
+	rt    *realtime.Realtime
+	store *store.Store
+	conns chan net.Conn
+}
+
+// Accept implements net.Listener.
+func (b *bubble) Accept() (net.Conn, error) {
+	c, ok := <-b.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+// Close implements net.Listener.
+func (b *bubble) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (b *bubble) Addr() net.Addr { return &net.TCPAddr{} }
+
+// inBubble runs f with the contract's heartbeats: 30 s and 15 s.
+func inBubble(t *testing.T, f func(*bubble)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		db, err := store.Open(filepath.Join(dir, "podium.db"), store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bubble{T: t, store: db, conns: make(chan net.Conn)}
+		b.rt = realtime.New(realtime.Options{
+			Store: db, Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
+			Key: make([]byte, 32), HeartbeatInterval: 30 * time.Second, HeartbeatTimeout: 15 * time.Second,
+			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute, AnswerAge: 24 * time.Hour,
+			Loops:     -1, // a loop waits in the kernel, which the bubble does not see
+			Addresses: &limits.Addresses{}, Handshakes: limits.NewRate("handshakes", limits.PerSecond{}),
+			Gate: limits.NewGate("connections", 0, 0), Streams: limits.NewGate("streams", 0, 0),
+			Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		})
+		mux := http.NewServeMux()
+		mux.Handle("/socket.io/", b.rt)
+		mux.HandleFunc("/api/events", func(w http.ResponseWriter, r *http.Request) {
+			if err := b.rt.Stream(w, r); err != nil {
+				t.Error(err)
+			}
+		})
+		web := &http.Server{Handler: mux}
+		served := make(chan error, 1)
+		go func() { served <- web.Serve(b) }()
+		f(b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := errors.Join(b.rt.Shutdown(ctx), db.Close()); err != nil {
+			t.Error(err)
+		}
+		close(b.conns)
+		_ = web.Close()
+		<-served
+	})
+}
+
+// peer is a Socket.IO client over a WebSocket over a pipe.
+type peer struct {
+	conn net.Conn
+	r    *bufio.Reader
+	cut  chan struct{} // closed when the cable is pulled
+	done chan struct{} // closed when it reads no more
+
+	mu     sync.Mutex // guards the fields below
+	beats  bool       // it answers heartbeat-ping
+	events []string   // what arrived, without heartbeat-ping
+	pings  int        // Engine.IO pings that it answered
+}
+
+// connect joins the namespace.
+func (b *bubble) connect() *peer {
+	b.Helper()
+	client, server := net.Pipe()
+	b.conns <- server
+	p := &peer{conn: client, r: bufio.NewReader(client), cut: make(chan struct{}), done: make(chan struct{})}
+	_, err := fmt.Fprint(client, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"+
+		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if res, err := http.ReadResponse(p.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		b.Fatal("upgrade:", err)
+	}
+	go p.live()
+	p.write("40")
+	synctest.Wait()
+	return p
+}
+
+// live reads and answers until the cable is pulled: from then on the peer
+// neither reads nor writes, and closes nothing.
+func (p *peer) live() {
+	defer close(p.done)
+	for {
+		m, err := p.read()
+		if err != nil {
+			return
+		}
+		select {
+		case <-p.cut:
+			return
+		default:
+		}
+		p.mu.Lock()
+		switch {
+		case m == "2":
+			p.pings++
+			p.write("3")
+		case strings.HasPrefix(m, `42["heartbeat-ping"`):
+			if p.beats {
+				p.write(`42["heartbeat-pong"]`)
+			}
+		case strings.HasPrefix(m, "42"):
+			p.events = append(p.events, m)
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *peer) read() (string, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(p.r, head[:]); err != nil {
+		return "", err
+	}
+	n := int(head[1])
+	if n == 126 {
+		var long [2]byte
+		if _, err := io.ReadFull(p.r, long[:]); err != nil {
+			return "", err
+		}
+		n = int(binary.BigEndian.Uint16(long[:]))
+	}
+	body := make([]byte, n)
+	_, err := io.ReadFull(p.r, body)
+	if err == nil && head[0]&0x0f == 8 {
+		err = io.EOF
+	}
+	return string(body), err
+}
+
+// write sends a text message of less than 126 bytes, masked with zeros.
+func (p *peer) write(text string) {
+	_, _ = p.conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)) // a closed one takes nothing
+}
+
+func (p *peer) answersHeartbeats(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.beats = yes
+}
+
+func (p *peer) answered() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pings
+}
+
+// A connection whose other end is gone without a word (no FIN, no RST, nothing
+// is read) counts as unhealthy while its pong is overdue and is closed within
+// 45 s of its last sign of life; one that answers stays.
+func TestAPulledCableIsFoundWithin45Seconds(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		stays, goes := b.connect(), b.connect()
+		for goes.answered() == 0 { // the worst moment is right after a pong
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		close(goes.cut)
+		pulled := time.Now()
+		if f := b.rt.Figures(); f.Active != 2 || f.Unhealthy != 0 {
+			t.Fatalf("before: %d connections, %d unhealthy", f.Active, f.Unhealthy)
+		}
+		mostUnhealthy := 0
+		for b.rt.Figures().Active == 2 {
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			mostUnhealthy = max(mostUnhealthy, b.rt.Figures().Unhealthy)
+			if time.Since(pulled) > time.Hour {
+				t.Fatal("never found")
+			}
+		}
+		f := b.rt.Figures()
+		if found := time.Since(pulled); found > 45*time.Second {
+			t.Errorf("found after %v", found)
+		}
+		if mostUnhealthy != 1 || f.Active != 1 || f.PingTimeouts != 1 {
+			t.Errorf("%d unhealthy at most, then %d connections, %d ping timeouts", mostUnhealthy, f.Active, f.PingTimeouts)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if f := b.rt.Figures(); f.Active != 1 || f.Unhealthy != 0 || stays.answered() < 9 {
+			t.Errorf("the other: %d connections, %d unhealthy, %d pongs", f.Active, f.Unhealthy, stays.answered())
+		}
+		close(stays.cut)
+		_ = stays.conn.Close()
+		<-stays.done
+		_ = goes.conn.Close()
+		<-goes.done
+	})
+}
+
+// Whoever answered application heartbeats and stops is told once and counts as
+// unhealthy until it answers again; whoever never answered is healthy.
+func TestAClientThatStopsAnsweringHeartbeatsIsToldAndCounted(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		never, sometimes := b.connect(), b.connect()
+		sometimes.answersHeartbeats(true)
+		wait := func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait()
+		}
+		unhealthy := func() float64 {
+			w := httptest.NewRecorder()
+			if err := b.rt.Metrics(w, nil); err != nil {
+				t.Fatal(err)
+			}
+			var body struct{ Connections map[string]float64 }
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatal(err)
+			}
+			if c := body.Connections; c["active"] != 2 || c["healthy"]+c["unhealthy"] != c["active"] {
+				t.Errorf("connections: %v", c)
+			}
+			return body.Connections["unhealthy"]
+		}
+		wait(95 * time.Second)
+		if n := unhealthy(); n != 0 {
+			t.Errorf("%v unhealthy while all answer", n)
+		}
+		sometimes.answersHeartbeats(false)
+		wait(5 * time.Minute)
+		if n := unhealthy(); n != 1 {
+			t.Errorf("%v unhealthy, want the one that stopped", n)
+		}
+		if len(sometimes.events) != 1 || !strings.HasPrefix(sometimes.events[0], `42["heartbeat-expired",{"lastSeen":`) ||
+			!strings.Contains(sometimes.events[0], `"timeout":15000`) {
+			t.Errorf("it was told %q", sometimes.events)
+		}
+		if len(never.events) != 0 {
+			t.Errorf("the one that never answered was told %q", never.events)
+		}
+		sometimes.answersHeartbeats(true)
+		wait(35 * time.Second)
+		if n := unhealthy(); n != 0 {
+			t.Errorf("%v unhealthy when it answers again", n)
+		}
+		for _, p := range []*peer{never, sometimes} {
+			_ = p.conn.Close()
+			<-p.done
+		}
+	})
+}
+
+// A quiet event stream is sent comments, so that proxies keep it open.
+func TestAQuietEventStreamIsSentComments(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		client, server := net.Pipe()
+		b.conns <- server
+		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil || res.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatal(err, res)
+		}
+		began := time.Now()
+		lines := bufio.NewScanner(res.Body)
+		comments := 0
+		for comments < 3 && lines.Scan() {
+			if strings.HasPrefix(lines.Text(), ":") {
+				comments++
+			}
+		}
+		if took := time.Since(began); comments != 3 || took != 45*time.Second {
+			t.Errorf("%d comments in %v, want one each 15 s", comments, took)
+		}
+		_ = client.Close()
+		synctest.Wait()
+	})
+}
