@@ -76,7 +76,7 @@ func (s *Server) ownAddresses(port string) []string {
 
 // Addresses lists the URLs under which a server that listens on l is found:
 // from other machines first, and from this one last.
-func (s *Server) Addresses(l net.Listener) []string {
+func (s *Server) Addresses(l *Front) []string {
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		return nil

@@ -2,35 +2,64 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// memoryLimit is how many bytes the process may use, by GOMEMLIMIT or the
-// control group, or 0 where nothing limits it.
+// memoryLimit is how many bytes the process may use, by GOMEMLIMIT, its control
+// group or Fly, or 0 where nothing limits it.
 func memoryLimit() int64 {
 	const unlimited = 1 << 60
-	limit := debug.SetMemoryLimit(-1)
-	for _, name := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			continue
-		}
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && n > 0 {
-			limit = min(limit, n)
-		}
-	}
-	if os.Getenv("FLY_VM_MEMORY_MB") != "" {
-		if n, err := strconv.ParseInt(os.Getenv("FLY_VM_MEMORY_MB"), 10, 64); err == nil && n > 0 {
-			limit = min(limit, n<<20)
-		}
+	limit := min(debug.SetMemoryLimit(-1), groupLimit("/"))
+	if n, err := strconv.ParseInt(os.Getenv("FLY_VM_MEMORY_MB"), 10, 64); err == nil && n > 0 {
+		limit = min(limit, n<<20)
 	}
 	if limit >= unlimited {
 		return 0
+	}
+	return limit
+}
+
+// groupLimit is the least memory limit, in bytes, of the process's control
+// group and those above it, version 1 or 2 (cgroups(7)), or math.MaxInt64. root
+// is the file system's.
+func groupLimit(root string) int64 {
+	limit := int64(math.MaxInt64)
+	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	if err != nil {
+		return limit
+	}
+	mount := filepath.Join(root, "sys/fs/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		// hierarchy:controllers:path
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) < 3 {
+			continue
+		}
+		top, name := mount, "memory.max"
+		if slices.Contains(strings.Split(fields[1], ","), "memory") {
+			top, name = filepath.Join(mount, "memory"), "memory.limit_in_bytes"
+		} else if fields[1] != "" {
+			continue
+		}
+		// In a container the path may be that of the host, of which only the
+		// top is visible: a file that is not there says nothing.
+		for path := filepath.Clean("/" + fields[2]); ; path = filepath.Dir(path) {
+			data, err := os.ReadFile(filepath.Join(top, path, name))
+			if n, bad := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && bad == nil && n > 0 {
+				limit = min(limit, n)
+			}
+			if path == "/" {
+				break
+			}
+		}
 	}
 	return limit
 }
@@ -71,9 +100,11 @@ func (s *Settings) connectionLimit() int {
 // (sd_listen_fds(3)).
 const firstActivated = 3
 
-// activated returns the listening socket that systemd hands over, or nil.
+// activated returns the listening socket that systemd hands over, or nil. Of
+// several it takes the first.
 func activated() (net.Listener, error) {
-	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") != "1" {
+	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || count < 1 || os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil
 	}
 	f := os.NewFile(firstActivated, "systemd")

@@ -257,50 +257,26 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Store is the server's store.
 func (s *Server) Store() *store.Store { return s.store }
 
-// Listen takes the listening socket: one that systemd hands over, or a new one
-// at the settings' address.
-func (s *Server) Listen() (net.Listener, error) {
-	l, err := activated()
-	if l != nil || err != nil {
-		return l, err
-	}
-	l, err = net.Listen("tcp", s.settings.listenAddress())
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", s.settings.listenAddress(), err)
-	}
-	return l, nil
-}
+// Listen takes the listening socket; see Settings.Listen. Who has slow storage
+// listens before New.
+func (s *Server) Listen() (*Front, error) { return s.settings.Listen(s.log) }
 
-// Run serves on l until ctx ends, and then stops in order (see stop). It
-// returns nil after a stop that was asked for.
-func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: s.settings.HeaderTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    int(s.settings.MaxHeader),
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+// Run serves behind front until ctx ends, and then stops in order (see stop).
+// It returns nil after a stop that was asked for.
+func (s *Server) Run(ctx context.Context, front *Front) error {
 	metrics, err := s.serveMetrics()
 	if err != nil {
-		return errors.Join(err, l.Close(), s.Close())
+		return errors.Join(err, front.Close(), s.Abandon())
 	}
-	failed := make(chan error, 1)
-	go func() {
-		if s.settings.TLSCert != "" {
-			failed <- srv.ServeTLS(l, s.settings.TLSCert, s.settings.TLSKey)
-			return
-		}
-		failed <- srv.Serve(l)
-	}()
 	s.observe.Ready()
+	front.open(s.handler)
 	select {
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(srv, metrics))
+	case err := <-front.failed:
+		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(front.http, metrics))
 	case <-ctx.Done():
 	}
-	err = s.stop(srv, metrics)
-	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+	err = s.stop(front.http, metrics)
+	if served := <-front.failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
 	return err

@@ -28,9 +28,11 @@ func (s *Server) stop(srv, metrics *http.Server) error {
 	s.requests.wait(ctx)
 	// 5. Connections end in a way that clients connect again, and their
 	// sessions are saved.
-	err = errors.Join(err, s.realtime.Shutdown(ctx), <-closed)
+	err = errors.Join(err, s.realtime.Shutdown(ctx))
+	s.requests.wait(ctx) // those that came on connections that were open already
+	err = errors.Join(err, finish(srv, closed))
 	if metrics != nil {
-		err = errors.Join(err, metrics.Shutdown(ctx))
+		err = errors.Join(err, metrics.Close())
 	}
 	// 6. Nothing changes any more: the last state is backed up. A backup that
 	// fails must not keep the server from stopping cleanly.
@@ -45,6 +47,26 @@ func (s *Server) stop(srv, metrics *http.Server) error {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return nil
+}
+
+// lastWords is how long connections that are not idle have to become so, once
+// nothing runs on them.
+const lastWords = 100 * time.Millisecond
+
+// finish waits for the server's own shutdown, whose outcome comes through
+// closed, and cuts what it would wait for in vain: browsers open connections on
+// which they ask nothing, and net/http gives each of them five seconds.
+func finish(srv *http.Server, closed <-chan error) error {
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(lastWords):
+	}
+	err := srv.Close()
+	if e := <-closed; !errors.Is(e, context.DeadlineExceeded) {
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 // inFlight counts the requests that a stop waits for. The zero value is ready.

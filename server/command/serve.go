@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"syscall"
 
@@ -29,28 +28,29 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 		return fmt.Errorf("--log-level: %w", err)
 	}
 	log := newLogger(out.stderr, c.LogFormat, level)
-	if err := c.DropPrivileges(); err != nil {
+	// First of all, so that nobody is refused while the rest is made ready.
+	front, err := c.Listen(log)
+	if err != nil {
 		return err
+	}
+	if err := c.DropPrivileges(); err != nil {
+		return errors.Join(err, front.Close())
 	}
 	server.SetMemory()
 	s, err := server.New(c.Settings, log, level)
 	if err != nil {
-		return err
-	}
-	l, err := s.Listen()
-	if err != nil {
-		return errors.Join(err, s.Abandon())
+		return errors.Join(err, front.Close())
 	}
 	if err := serveControl(ctx, s, c.Data); err != nil {
 		log.Warn("commands cannot reach this server", "error", err)
 	}
-	c.greet(out, s, l)
-	return s.Run(ctx, l)
+	c.greet(out, s, front)
+	return s.Run(ctx, front)
 }
 
 // greet prints the address to open; on a terminal also a code for phones.
-func (c *serveCommand) greet(out output, s *server.Server, l net.Listener) {
-	addresses := s.Addresses(l)
+func (c *serveCommand) greet(out output, s *server.Server, front *server.Front) {
+	addresses := s.Addresses(front)
 	if s.Password != "" {
 		fmt.Fprintf(out.stdout, "The admin password is %s (shown only now; set ADMIN_PASSWORD to choose one)\n", s.Password)
 	}

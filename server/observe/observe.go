@@ -98,13 +98,23 @@ type categoryCount struct {
 	Count    int    `json:"count"`
 }
 
-// Health answers GET /health: the process is alive.
-func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
-	body := map[string]any{
-		"status": "healthy", "timestamp": ob.o.Now().UTC().Format(time.RFC3339),
-		"uptime": ob.o.Now().Sub(ob.started).Seconds(), "memory": memory(),
+// Alive is the body of GET /health before anything is known of the contest.
+func Alive(now, started time.Time) map[string]any {
+	return map[string]any{
+		"status": "healthy", "timestamp": now.UTC().Format(time.RFC3339),
+		"uptime": now.Sub(started).Seconds(), "memory": memory(),
 		"categories": 0, "submissions": 0, "winners": []categoryCount{},
 	}
+}
+
+// NotReady is the body of a GET /ready that says no, with a sentence.
+func NotReady(reason string) map[string]any {
+	return map[string]any{"ready": false, "reason": reason}
+}
+
+// Health answers GET /health: the process is alive.
+func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
+	body := Alive(ob.o.Now(), ob.started)
 	// A store that cannot be read is /ready's to tell: the process lives.
 	if categories, err := ob.o.Store.Categories(); err == nil {
 		body["categories"] = len(categories)
@@ -127,7 +137,7 @@ func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
 func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
 	body, status := map[string]any{"ready": true}, http.StatusOK
 	if reason := ob.unready(); reason != "" {
-		body, status = map[string]any{"ready": false, "reason": reason}, http.StatusServiceUnavailable
+		body, status = NotReady(reason), http.StatusServiceUnavailable
 	} else if warning := ob.warning(); warning != "" {
 		body["warning"] = warning
 	}
