@@ -62,7 +62,11 @@ var (
 // server has no such limit, and no code for it.
 var errFull = &Error{3, "Too many sessions"}
 
-// refuse answers a request with e: 403 for "Forbidden", else 400. A WebSocket
+// errTooManyPolls refuses a poll that Options.AllowPoll does, with 503.
+var errTooManyPolls = &Error{3, "Too many polls"}
+
+// refuse answers a request with e: 403 for "Forbidden", 503 where there is no
+// room, else 400. A WebSocket
 // handshake gets the bare sentence, as the official server sends it.
 func (srv *Server) refuse(w http.ResponseWriter, e *Error, webSocket bool) {
 	if webSocket {
@@ -77,7 +81,7 @@ func (srv *Server) refuse(w http.ResponseWriter, e *Error, webSocket bool) {
 	if e.Code == ErrForbidden.Code {
 		status = http.StatusForbidden
 	}
-	if e == errFull {
+	if e == errFull || e == errTooManyPolls {
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 	}

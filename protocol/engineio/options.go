@@ -24,6 +24,9 @@ type Options struct {
 	// MaxPayload bounds what a client may send: the body of a POST (413 beyond) and
 	// a WebSocket message (closed beyond), in bytes. Zero means 1,000,000.
 	MaxPayload int64
+	// BodyTimeout is how long the body of a request may take to arrive; a session
+	// whose POST takes longer ends. Zero means 20 s; negative, for ever.
+	BodyTimeout time.Duration
 	// UpgradeTimeout is how long an upgrade may take before its WebSocket is closed
 	// and the session goes on polling. Zero means 10 s.
 	UpgradeTimeout time.Duration
@@ -65,6 +68,15 @@ type Options struct {
 	// AllowRequest judges a handshake. An *Error is answered as it is; any other
 	// error with ErrForbidden's code and its own text.
 	AllowRequest func(*http.Request) error
+	// AllowPoll, when set, judges a poll that has to wait. One that is refused is
+	// answered with 503 and ends its session. For each that is allowed,
+	// Observer.PollEnded is called once. It must not block and may be called
+	// concurrently.
+	AllowPoll func(*Session) bool
+	// Keep, when set, returns what shall be kept of a handshake's request as long as
+	// its session lives; headers may have kilobytes. It must not change the one it
+	// is given. Nil keeps the address and all headers.
+	Keep func(*http.Request) *http.Request
 	// InitialHeaders may change the headers of a handshake's answer.
 	InitialHeaders func(http.Header, *http.Request)
 	// Headers may change the headers of every answer, the handshake's included.
@@ -81,13 +93,16 @@ type Options struct {
 }
 
 // Observer has functions that are called, on the goroutine where it happens,
-// when a session opens, ends, moves to WebSocket, and answers a ping. They must
-// not block and may be called concurrently.
+// when a session opens, ends, moves to WebSocket, answers a ping, and when a poll
+// that AllowPoll allowed ends. They must not block and may be called concurrently.
+// Closed is called for every session that Opened was called for, possibly before.
 type Observer struct {
 	Opened   func(*Session)
 	Closed   func(*Session, Reason)
 	Upgraded func(*Session)
 	Pong     func(*Session, time.Duration) // the round trip of the ping
+
+	PollEnded func(*Session)
 }
 
 func or[T comparable](value, fallback T) T {
@@ -102,6 +117,7 @@ func (o Options) withDefaults() Options {
 	o.PingInterval = or(o.PingInterval, 25*time.Second)
 	o.PingTimeout = or(o.PingTimeout, 20*time.Second)
 	o.MaxPayload = or(o.MaxPayload, 1_000_000)
+	o.BodyTimeout = or(o.BodyTimeout, 20*time.Second)
 	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
 	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
 	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)

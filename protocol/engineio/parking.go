@@ -157,6 +157,7 @@ func (pk *parked) answer() {
 		return
 	}
 	defer s.server.parking.leave()
+	s.endPoll(pk.poll)
 	s.server.lot.remove(pk)
 	if err := pk.write(packets); err != nil {
 		_ = pk.conn.Close()
@@ -186,6 +187,7 @@ func (pk *parked) gone() {
 		return
 	}
 	defer s.server.parking.leave()
+	s.endPoll(pk.poll)
 	s.server.lot.remove(pk)
 	_ = pk.conn.Close()
 	if st == polling || st == closing {

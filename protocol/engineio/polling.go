@@ -14,6 +14,7 @@ type poll struct {
 	// Guarded by Session.mu.
 	parked    *parked // where the poll waits, once it has left its handler
 	answering bool    // its answer is being made
+	counted   bool    // Options.AllowPoll let it wait; set before it can be parked
 }
 
 // wake tells a poll to take what is queued. On nil it does nothing. Session.mu
@@ -88,12 +89,13 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	if outcome == wasParked {
 		return
 	}
+	s.endPoll(p)
 	gone := outcome == clientGone
 
 	s.mu.Lock()
 	s.poll = nil
 	var packets []*Message
-	if !gone {
+	if outcome == somethingToSay {
 		packets, s.queue, s.queued = s.queue, nil, 0
 	}
 	st := s.state
@@ -104,6 +106,11 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	s.server.polls.Put(p)
 
+	if outcome == notAllowed {
+		s.end(ReasonTransportError, errTooManyPolls)
+		s.server.refuse(w, errTooManyPolls, false)
+		return
+	}
 	if gone {
 		if st == polling || st == closing {
 			s.end(ReasonTransportError, errCancelled)
@@ -149,6 +156,7 @@ const (
 	somethingToSay outcome = iota
 	clientGone
 	wasParked
+	notAllowed
 )
 
 // await waits until there is something for p.
@@ -157,6 +165,12 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 	case <-p.ready: // mostly: no need to prepare for waiting
 		return stillThere(r)
 	default:
+	}
+	if f := s.server.opts.AllowPoll; f != nil {
+		if !f(s) {
+			return notAllowed
+		}
+		p.counted = true
 	}
 	s.liftDeadlines(w, r)
 	var hurry, enough <-chan time.Time
@@ -187,6 +201,32 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 	}
 }
 
+// endPoll reports the end of a poll that was allowed to wait.
+func (s *Session) endPoll(p *poll) {
+	if !p.counted {
+		return
+	}
+	p.counted = false
+	if f := s.server.opts.Observer.PollEnded; f != nil {
+		f(s)
+	}
+}
+
+// limitBody sets the time in which a request's body has to arrive. What is not
+// read by then ends the connection: net/http reads the rest after the answer.
+func (srv *Server) limitBody(w http.ResponseWriter) {
+	if d := srv.opts.BodyTimeout; d > 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // not possible: then there is none
+	}
+}
+
+// bodyArrived lifts limitBody's deadline.
+func (srv *Server) bodyArrived(w http.ResponseWriter) {
+	if srv.opts.BodyTimeout > 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // as above
+	}
+}
+
 // stillThere spares a client that is known to be gone an answer: what is queued
 // stays for the WebSocket that it may be upgrading to.
 func stillThere(r *http.Request) outcome {
@@ -205,7 +245,9 @@ func (s *Session) liftDeadlines(w http.ResponseWriter, r *http.Request) {
 	}
 	o := &s.server.opts
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // not possible: then the timeouts stay
+	if r.ContentLength == 0 {
+		_ = control.SetReadDeadline(time.Time{}) // not possible: then the timeouts stay
+	}
 	_ = control.SetWriteDeadline(time.Now().Add(o.PingInterval + 2*o.PingTimeout))
 }
 
@@ -262,6 +304,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query) int
 		s.end(ReasonTransportError, err)
 		return http.StatusBadRequest
 	}
+	s.server.bodyArrived(w)
 	payload := body
 	if q.jsonp {
 		if payload, err = decodeJSONP(body); err != nil {

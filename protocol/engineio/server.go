@@ -110,6 +110,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := srv.opts.Headers; f != nil {
 		f(w.Header(), r)
 	}
+	if r.ContentLength != 0 {
+		srv.limitBody(w)
+	}
 	wantsWebSocket := websocket.IsUpgrade(r)
 	if !wantsWebSocket && srv.cors.handle(w, r) {
 		return
@@ -196,7 +199,7 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 	s := &Session{
 		server:    srv,
 		id:        newID(srv.opts.NodeID),
-		request:   newRequest(r),
+		request:   srv.kept(r),
 		codec:     c,
 		textPolls: q.base64 || q.jsonp,
 	}
@@ -212,6 +215,14 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		return
 	}
 	s.openPolling(w, r, q)
+}
+
+// kept is what stays of a handshake's request.
+func (srv *Server) kept(r *http.Request) *Request {
+	if f := srv.opts.Keep; f != nil {
+		r = f(r)
+	}
+	return newRequest(r)
 }
 
 // forbidden makes the refusal of what AllowRequest returned.

@@ -16,6 +16,7 @@ type client struct {
 	server *Server
 	conn   conn
 	dec    Decoder // owned by the reader
+	pace   pace    // owned by the reader
 
 	// mu guards the fields below. No other lock is taken under it.
 	mu     sync.Mutex
@@ -121,7 +122,11 @@ func (c *client) OnMessage(data []byte, binary bool) {
 	if err != nil {
 		c.fail(err)
 	} else if done {
-		c.onPacket(in, len(data))
+		if c.pace.allows(c.server.opts.MaxPacketsPerSecond) {
+			c.onPacket(in, len(data))
+		} else {
+			c.tooFast()
+		}
 	}
 	clear(in.packet.Values)
 	in.event.Socket, in.event.Args = nil, nil
@@ -152,7 +157,7 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 			c.fail(parseError("packet for a namespace that was not joined"))
 			return
 		}
-		c.connect(p.Namespace, auth.Clone())
+		c.connect(p.Namespace, auth)
 		return
 	}
 	st := s.state.Load()
@@ -188,6 +193,12 @@ func legacyAuth(nsp string) (string, Value) {
 
 // connect answers the request to join a namespace.
 func (c *client) connect(name string, auth Value) {
+	if n := c.server.opts.MaxAuthBytes; n > 0 && auth.Present() && len(auth.raw) > n {
+		c.server.stats.tooLargeAuth.Add(1)
+		_ = c.refuse(name, &Error{Message: "Payload too large"}) // it may be gone already
+		return
+	}
+	auth = auth.Clone()
 	nsp := c.server.findFor(name, auth)
 	if nsp == nil {
 		_ = c.refuse(name, &Error{Message: "Invalid namespace"}) // it may be gone already

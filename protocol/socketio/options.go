@@ -25,6 +25,19 @@ type Options struct {
 	// handlers, each counted with 256 bytes more than it has. A connection
 	// that exceeds it is closed. Zero means 4 MiB, negative no bound.
 	MaxPendingBytes int
+	// MaxPacketsPerSecond bounds the packets that one connection may send on
+	// average: events, acknowledgements and requests to join. Ten seconds'
+	// worth may come at once. A connection that sends more is closed. Zero
+	// means no bound.
+	MaxPacketsPerSecond float64
+	// MaxRooms bounds the rooms of one socket besides its own. Joining more is
+	// reported to OnError as [ErrTooManyRooms] and not done. Zero means no
+	// bound.
+	MaxRooms int
+	// MaxAuthBytes bounds the payload with which a client joins a namespace: it
+	// is kept as long as the socket. A larger one is refused with a
+	// CONNECT_ERROR. Zero means no bound but the engine's MaxPayload.
+	MaxAuthBytes int
 	// Recovery lets clients that fell off take up where they were. Nil turns
 	// it off.
 	Recovery *Recovery

@@ -155,12 +155,24 @@ func (r *roster) release(id string, s *Socket) {
 
 // join puts s into rooms at a log offset. Before s is connected they are only
 // noted.
-func (r *roster) join(s *Socket, names []string, since uint64) {
+// join puts s into rooms, up to a number of them (0: any), and returns how many
+// it left out.
+func (r *roster) join(s *Socket, names []string, since uint64, most int) (refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, name := range names {
+		if most > 0 && len(s.rooms) >= most && name != s.id && !s.inRoom(name) {
+			refused++
+			continue
+		}
 		r.joinLocked(s, name, since)
 	}
+	return refused
+}
+
+// inRoom reports whether s is in a room of that name. roster.mu must be held.
+func (s *Socket) inRoom(name string) bool {
+	return slices.ContainsFunc(s.rooms, func(m membership) bool { return m.room.name == name })
 }
 
 // rejoin puts s into the rooms of its session.

@@ -138,10 +138,14 @@ func DataOf[T any](s *Socket) (T, bool) {
 	return t, true
 }
 
-// Join puts the socket into rooms. With recovery and a session store, the
+// Join puts the socket into rooms, [Options.MaxRooms] at most. With recovery and a session store, the
 // store knows of it after [Recovery.SaveEvery] at the latest.
 func (s *Socket) Join(rooms ...string) {
-	s.nsp.roster.join(s, rooms, s.nsp.server.offset())
+	srv := s.nsp.server
+	if n := s.nsp.roster.join(s, rooms, srv.offset(), srv.opts.MaxRooms); n > 0 {
+		srv.stats.tooManyRooms.Add(uint64(n))
+		s.report(ErrTooManyRooms)
+	}
 	s.nsp.server.sessionChanged(s)
 }
 

@@ -6,9 +6,11 @@ import "sync/atomic"
 type counters struct {
 	attempts, recovered, replayed, superseded, dropped atomic.Uint64
 	refusedUnknown, refusedDenied, refusedTooMuch      atomic.Uint64
+	tooFast, tooManyRooms, tooLargeAuth                atomic.Uint64
 }
 
-// Stats says what recovery did since the server was made.
+// Stats says what recovery did and what limits refused since the server was
+// made.
 type Stats struct {
 	Attempts       uint64 // CONNECT packets that offered a session
 	Recovered      uint64 // sessions taken up
@@ -18,6 +20,10 @@ type Stats struct {
 	RefusedUnknown uint64 // offers that were not ours, or of another epoch, key or namespace
 	RefusedDenied  uint64 // offers of clients that left or were disconnected, or whose record could not be read
 	RefusedTooMuch uint64 // offers of clients that missed more than the limits allow
+
+	TooFast      uint64 // connections closed for Options.MaxPacketsPerSecond
+	TooManyRooms uint64 // rooms not joined for Options.MaxRooms
+	TooLargeAuth uint64 // requests to join refused for Options.MaxAuthBytes
 }
 
 // Stats returns the counters. Safe for concurrent use.
@@ -28,5 +34,6 @@ func (srv *Server) Stats() Stats {
 		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(),
 		RefusedUnknown: c.refusedUnknown.Load(), RefusedDenied: c.refusedDenied.Load(),
 		RefusedTooMuch: c.refusedTooMuch.Load(),
+		TooFast:        c.tooFast.Load(), TooManyRooms: c.tooManyRooms.Load(), TooLargeAuth: c.tooLargeAuth.Load(),
 	}
 }

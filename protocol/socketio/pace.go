@@ -1,0 +1,55 @@
+package socketio
+
+import (
+	"errors"
+	"time"
+)
+
+// Limits that one socket or connection exceeded, as OnError is told.
+var (
+	// ErrTooFast: the connection sent more packets than
+	// Options.MaxPacketsPerSecond and was closed.
+	ErrTooFast = errors.New("socketio: too many packets a second")
+	// ErrTooManyRooms: the socket was in Options.MaxRooms rooms already.
+	ErrTooManyRooms = errors.New("socketio: too many rooms")
+)
+
+// paceBurst is how much of its bound a connection may send at once.
+const paceBurst = 10 * time.Second
+
+// pace bounds a rate with one number: the moment at which a peer that had kept
+// to the bound would have sent what it has sent. It may be paceBurst ahead of
+// the clock. (The generic cell rate algorithm, ITU-T I.371)
+type pace struct{ due int64 } // ns since the epoch
+
+// allows counts one more packet and reports whether the bound is kept. A bound
+// of 0 always is.
+func (p *pace) allows(perSecond float64) bool {
+	if perSecond <= 0 {
+		return true
+	}
+	now := time.Now().UnixNano()
+	due := max(p.due, now) + int64(float64(time.Second)/perSecond)
+	if due > now+int64(paceBurst) {
+		return false
+	}
+	p.due = due
+	return true
+}
+
+// tooFast closes a connection that exceeds the bound.
+func (c *client) tooFast() {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return // the rest of what it had sent
+	}
+	c.server.stats.tooFast.Add(1)
+	for _, s := range c.list() {
+		if s.state.Load() != stateConnecting { // those the application does not know
+			s.report(ErrTooFast)
+		}
+	}
+	c.close(ReasonForcedServer)
+}
