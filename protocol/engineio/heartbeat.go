@@ -37,7 +37,7 @@ func (s *Session) onTimer() {
 	// The time to answer counts from when the ping was due, so that a turn of the
 	// wheel adds nothing; unless the whole process was held up.
 	from := time.Unix(0, s.timer.due.Load())
-	if now.Sub(from) > s.server.opts.PingTimeout/8 {
+	if now.Sub(from) > s.server.opts.PingTimeout/2 {
 		from = now
 	}
 	s.server.wheel.set(s, from.Add(s.server.opts.PingTimeout))
@@ -48,13 +48,17 @@ func (s *Session) onTimer() {
 	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
 }
 
+// timerGrain is what the timers of clients that run JavaScript may be early by.
+const timerGrain = time.Millisecond
+
 // expired reports whether the answer to a ping is overdue, or in protocol 3 the
-// ping. It is as precise as the clock, where the wheel is late by up to a tick.
+// ping. It is as precise as the clocks of clients, where the wheel is late by up
+// to a tick.
 func (s *Session) expired() bool {
 	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
 		return false
 	}
-	return time.Now().UnixNano() >= s.timer.due.Load()
+	return time.Now().Add(timerGrain).UnixNano() >= s.timer.due.Load()
 }
 
 // Overdue returns for how long the client has owed a pong, or in protocol 3 a

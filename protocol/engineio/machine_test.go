@@ -30,6 +30,7 @@ var actions = []func(*machine){
 	(*machine).sendFromClient, (*machine).cancelPoll, (*machine).dialProbe, (*machine).sendProbe,
 	(*machine).sendUpgrade, (*machine).closeProbe, (*machine).closeFromServer, (*machine).closeFromClient,
 	(*machine).letTimePass, (*machine).answerPing, (*machine).sendGarbage, (*machine).upgradeProperly,
+	(*machine).letAMomentPass,
 }
 
 func (m *machine) polling() bool { return m.poll != nil && !m.poll.done() }
@@ -104,10 +105,10 @@ func (m *machine) sendProbe() {
 	}
 }
 
-// sendUpgrade completes an upgrade as a client may: after the probe was
-// answered and its poll has ended.
+// sendUpgrade completes an upgrade after the probe was answered. A client
+// should, but need not, wait until its poll has ended.
 func (m *machine) sendUpgrade() {
-	if m.probe == nil || m.live != nil || m.polling() {
+	if m.probe == nil || m.live != nil {
 		return
 	}
 	ready := m.probe.probed() && !m.probe.closed() && !m.ended()
@@ -125,6 +126,7 @@ func (m *machine) upgradeProperly() {
 		m.dialProbe()
 	}
 	m.sendProbe()
+	m.letAMomentPass()
 	m.sendUpgrade()
 }
 
@@ -170,6 +172,12 @@ func (m *machine) sendGarbage() {
 
 func (m *machine) letTimePass() {
 	time.Sleep(3 * time.Second)
+	synctest.Wait()
+}
+
+// letAMomentPass is long enough for a probe to have ended the poll.
+func (m *machine) letAMomentPass() {
+	time.Sleep(20 * time.Millisecond)
 	synctest.Wait()
 }
 

@@ -12,9 +12,11 @@ type poll struct {
 	ready chan struct{} // of capacity 1: there is something to take
 
 	// Guarded by Session.mu.
-	parked    *parked // where the poll waits, once it has left its handler
-	answering bool    // its answer is being made
-	counted   bool    // Options.AllowPoll let it wait; set before it can be parked
+	since     time.Time // when it came
+	late      bool      // it came when the session was leaving for its WebSocket
+	parked    *parked   // where the poll waits, once it has left its handler
+	answering bool      // its answer is being made
+	counted   bool      // Options.AllowPoll let it wait; set before it can be parked
 }
 
 // wake tells a poll to take what is queued. On nil it does nothing. Session.mu
@@ -98,7 +100,8 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	if outcome == somethingToSay {
 		packets, s.queue, s.queued = s.queue, nil, 0
 	}
-	st := s.state
+	st, late := s.state, p.late
+	p.late = false
 	s.mu.Unlock()
 	select { // it goes back as it came
 	case <-p.ready:
@@ -116,6 +119,10 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 			s.end(ReasonTransportError, errCancelled)
 		}
 		return // else the WebSocket carries on, and what is queued with it
+	}
+	if late {
+		s.server.refuse(w, ErrBadRequest, false)
+		return
 	}
 	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets); err != nil {
 		s.end(ReasonTransportError, err)
@@ -135,15 +142,19 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 		return 0, false
 	}
 	s.poll = p
+	p.since = time.Now()
 	switch {
 	case len(s.queue) > 0:
 		p.wake()
-	case s.state == upgrading:
+	case s.state == upgrading: // ended, so that the client can stop polling
 		if s.probe.noops++; s.probe.noops > promptNoops {
 			return noopDelay, true
 		}
-		s.push(packetsNoop) // so that the client can stop polling
-	case s.state == onWebSocket || s.state == closed:
+		return promptDelay, true
+	case s.state == onWebSocket:
+		p.late = true
+		s.push(packetsNoop)
+	case s.state == closed:
 		s.push(packetsClose)
 	}
 	return 0, true

@@ -351,7 +351,7 @@ func TestTooLargePayloads(t *testing.T) {
 }
 
 func TestHeartbeatOverBothTransports(t *testing.T) {
-	s := serve(t, engineio.Options{PingInterval: 30 * time.Millisecond, PingTimeout: 20 * time.Millisecond})
+	s := serve(t, engineio.Options{PingInterval: 30 * time.Millisecond, PingTimeout: time.Second})
 	q := s.open()
 	for range 3 {
 		if _, body := s.do("GET", q, ""); body != "2" {

@@ -320,9 +320,20 @@ func (s *Session) onPacket(p packet) bool {
 			s.onPong()
 		}
 	case packetClose:
+		s.dismissPoll()
 		s.end(ReasonTransportClose, nil)
 		return false
 	default: // open, upgrade and noop mean nothing here, and nobody else minds them
 	}
 	return true
+}
+
+// dismissPoll ends the poll of a client that closes: it knows, and the official
+// server answers with a noop, where other ends are told with a close packet.
+func (s *Session) dismissPoll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll != nil && len(s.queue) == 0 {
+		s.push(packetsNoop)
+	}
 }

@@ -118,7 +118,9 @@ func TestAProbeThatIsNeverFinishedIsClosed(t *testing.T) {
 		w := b.dialWebSocket(websocketQuery(b))
 		w.send("2probe")
 		for i := range 3 { // a client may not have seen the pong yet
-			if a := b.get(); a.body != "6" {
+			a := b.get()
+			sleep(10 * time.Millisecond)
+			if a.body != "6" {
 				t.Fatalf("poll %d: %q", i, a.body)
 			}
 		}
@@ -138,6 +140,61 @@ func TestAProbeThatIsNeverFinishedIsClosed(t *testing.T) {
 			t.Error("the session does not go on polling")
 		}
 	})
+}
+
+// A client may send its poll after the packet that ends its upgrade, and both
+// come on connections of their own: which is read first is chance.
+func TestAPollAtTheEndOfAnUpgradeIsRefusedInEitherOrder(t *testing.T) {
+	for name, order := range map[string]func(*bubble, *socket) *answer{
+		"poll last": func(b *bubble, w *socket) *answer {
+			w.send("2probe")
+			w.send("5")
+			return b.get()
+		},
+		"poll before the end": func(b *bubble, w *socket) *answer {
+			w.send("2probe")
+			a := b.get()
+			w.send("5")
+			return a
+		},
+		"poll first": func(b *bubble, w *socket) *answer {
+			a := b.get()
+			w.send("2probe")
+			w.send("5")
+			return a
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, engineio.Options{}, func(b *bubble) {
+				b.open(4)
+				w := b.dialWebSocket(websocketQuery(b))
+				if a := order(b, w); a.status != 400 || a.body != `{"code":3,"message":"Bad request"}` {
+					t.Errorf("the poll got %d %q", a.status, a.body)
+				}
+				_ = b.session.Send(engineio.Text([]byte("hello")))
+				sleep(time.Millisecond)
+				if got := b.texts(); len(got) != 1 || b.ended() {
+					t.Errorf("the WebSocket got %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestThePollOfAClientThatClosesIsEndedWithANoop(t *testing.T) {
+	for version, farewell := range map[int]string{4: "1", 3: "1:1"} {
+		inBubble(t, engineio.Options{AllowEIO3: true}, func(b *bubble) {
+			b.open(version)
+			a := b.get()
+			b.post(farewell)
+			if a.status != 200 || !strings.HasSuffix(a.body, "6") {
+				t.Errorf("protocol %d: the poll got %d %q", version, a.status, a.body)
+			}
+			if a := b.get(); a.status != 400 {
+				t.Errorf("protocol %d: a poll after it got %d", version, a.status)
+			}
+		})
+	}
 }
 
 func TestAClosingSessionWaitsForItsClientButNotForEver(t *testing.T) {

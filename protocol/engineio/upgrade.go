@@ -65,16 +65,21 @@ type probe struct {
 	session *Session
 	conn    *websocket.Conn
 	timer   *time.Timer
-	base64  bool // it takes no binary
-	noops   int  // polls that were ended for it
-	done    bool // it has taken over
+	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
+	base64  bool        // it takes no binary
+	noops   int         // polls that were ended for it
+	done    bool        // it has taken over
 }
 
 // A client may poll until it has seen that its probe was answered. The first
-// such polls are ended at once, later ones after a delay, so that one that never
-// finishes its upgrade cannot poll as fast as the network lets it.
+// such polls are ended soon, later ones after a delay, so that one that never
+// finishes its upgrade cannot poll as fast as the network lets it. Soon is not
+// at once: the end of the upgrade and a poll that a client sends after it come
+// on two connections, and may be read in either order. A poll as young as that
+// is refused if the upgrade ends, as one that comes after it.
 const (
 	promptNoops = 3
+	promptDelay = 10 * time.Millisecond
 	noopDelay   = 100 * time.Millisecond
 )
 
@@ -101,9 +106,19 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	c.Start()
 }
 
+// stopTimers must be called with the session's lock held.
+func (p *probe) stopTimers() {
+	p.timer.Stop()
+	if p.noop != nil {
+		p.noop.Stop()
+	}
+}
+
 // end stops probing.
 func (p *probe) end() {
-	p.timer.Stop()
+	p.session.mu.Lock()
+	p.stopTimers()
+	p.session.mu.Unlock()
 	p.conn.Close(websocket.CloseNoStatus, "")
 }
 
@@ -133,7 +148,7 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	done := p.done
 	if !done && s.probe == p {
 		s.probe = nil
-		p.timer.Stop()
+		p.stopTimers()
 		if s.state == upgrading {
 			s.enter(polling)
 		}
@@ -154,11 +169,25 @@ func (s *Session) beginUpgrade(p *probe) {
 		return
 	}
 	s.enter(upgrading)
-	if s.poll != nil && len(s.queue) == 0 {
-		s.push(packetsNoop)
+	if s.poll != nil {
+		if young := promptDelay - time.Since(s.poll.since); young > 0 {
+			p.noop = time.AfterFunc(young, p.endPoll)
+		} else if len(s.queue) == 0 {
+			s.push(packetsNoop)
+		}
 	}
 	s.mu.Unlock()
 	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+}
+
+// endPoll ends the poll that waits for the upgrade's sake.
+func (p *probe) endPoll() {
+	s := p.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe == p && s.state == upgrading && s.poll != nil && len(s.queue) == 0 {
+		s.push(packetsNoop)
+	}
 }
 
 // completeUpgrade makes the WebSocket the session's transport. What was queued
@@ -172,7 +201,7 @@ func (s *Session) completeUpgrade(p *probe) {
 		p.conn.Close(websocket.CloseNoStatus, "")
 		return
 	}
-	p.timer.Stop()
+	p.stopTimers()
 	p.done = true
 	s.probe = nil
 	queue := s.queue
@@ -181,6 +210,7 @@ func (s *Session) completeUpgrade(p *probe) {
 		queue = queue[:n-1] // the close packet: closing the connection says it
 	}
 	if s.poll != nil { // a client that did not wait for its poll
+		s.poll.late = time.Since(s.poll.since) < promptDelay
 		s.push(packetsNoop)
 	}
 	s.attach(p.conn, p.base64)

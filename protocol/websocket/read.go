@@ -326,7 +326,8 @@ func (c *Conn) peerClosed(payload []byte) {
 }
 
 // violate fails the connection (section 7.1.7): the peer is told code, and has
-// Options.CloseTimeout to close. OnClose gets err, or a ProtocolError where that is nil.
+// Options.CloseTimeout to close. OnClose gets err, or a ProtocolError with reason
+// where that is nil.
 func (c *Conn) violate(err error, code int, reason string) {
 	if err == nil {
 		err = &ProtocolError{code, reason}
@@ -344,5 +345,5 @@ func (c *Conn) violate(err error, code int, reason string) {
 		return
 	}
 	c.lingering = true
-	c.closeLocked(code, reason)
+	c.closeLocked(code, "") // the code alone, as the official server's WebSockets do
 }

@@ -107,7 +107,7 @@ func (p *posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		sid := r.URL.Query().Get("sid")
 		p.mu.Lock()
-		p.current[sid] = r.Header
+		p.current[sid] = received(r)
 		p.mu.Unlock()
 		defer func() {
 			p.mu.Lock()
@@ -116,6 +116,13 @@ func (p *posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}()
 	}
 	p.Server.ServeHTTP(w, r)
+}
+
+// received are the request's headers; net/http keeps the host elsewhere.
+func received(r *http.Request) http.Header {
+	h := r.Header.Clone()
+	h.Set("Host", r.Host)
+	return h
 }
 
 // headers are those of the POST that the session is sending, if any.
