@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
 	"podium/protocol/socketio"
@@ -39,6 +41,18 @@ func authOf(s *socketio.Socket) any {
 	return struct{}{}
 }
 
+// clientTests is a server, and the questions that it has asked.
+type clientTests struct {
+	*socketio.Server
+	asking sync.WaitGroup // goroutines that wait for an answer, until their socket is gone
+}
+
+func (c *clientTests) Shutdown(ctx context.Context) error {
+	err := c.Server.Shutdown(ctx)
+	c.asking.Wait()
+	return err
+}
+
 // openClientTests is the mode of the official Socket.IO client's own tests.
 func openClientTests(c config) server {
 	o := socketOptions(c)
@@ -47,7 +61,7 @@ func openClientTests(c config) server {
 		time.Sleep(10 * time.Millisecond) // the client's tests of its connection timeout rely on it
 		return nil
 	}
-	srv := socketio.NewServer(o)
+	srv := &clientTests{Server: socketio.NewServer(o)}
 	for _, name := range []string{"/foo", "/timeout_socket", "/valid", "/asd"} {
 		srv.Of(name)
 	}
@@ -65,6 +79,9 @@ func openClientTests(c config) server {
 	})
 	onGetID(main)
 	onText(main)
+	socketio.On(main, "ack", func(s *socketio.Socket, _ none) {
+		srv.asking.Go(func() { ask(s) }) // waiting here would hold up the socket's next events
+	})
 	onBinary(main)
 	return srv
 }
@@ -78,20 +95,22 @@ func onGetID(n *socketio.Namespace) {
 // jsTime is a time as JSON.stringify writes a Date.
 func jsTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// ask emits "ack" and waits for the right answer.
+func ask(s *socketio.Socket) {
+	type answer = socketio.Args2[int, struct {
+		Test bool `json:"test"`
+	}]
+	a, err := socketio.Call[answer](s.Context(), s, "ack")
+	if err == nil && a.A == 5 && a.B.Test {
+		emit(s, "got it")
+	}
+}
+
 // onText registers what concerns text, dates and acknowledgements.
 func onText(n *socketio.Namespace) {
 	type S = *socketio.Socket
 	socketio.On(n, "hi", func(s S, _ none) { emit(s, "hi") })
 	socketio.OnAck(n, "echo", func(_ S, args socketio.Args) (socketio.Value, error) { return args.Get(0), nil })
-	socketio.On(n, "ack", func(s S, _ none) {
-		type answer = socketio.Args2[int, struct {
-			Test bool `json:"test"`
-		}]
-		a, err := socketio.Call[answer](s.Context(), s, "ack")
-		if err == nil && a.A == 5 && a.B.Test {
-			emit(s, "got it")
-		}
-	})
 	socketio.OnAck(n, "getAckDate", func(S, none) (string, error) { return jsTime(time.Now()), nil })
 	socketio.On(n, "getDate", func(s S, _ none) { emit(s, "takeDate", jsTime(time.Now())) })
 	socketio.On(n, "getDateObj", func(s S, _ none) {
