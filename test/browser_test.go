@@ -5,36 +5,73 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
 
-// window is a browser of its own: no other test's cookies or storage are in it.
-type window struct {
-	t   *testing.T
-	ctx context.Context
-}
-
-// openWindow starts Chromium and opens a page. What the page writes to the
-// console as an error fails the test.
-func openWindow(t *testing.T, url string, width, height int) *window {
-	t.Helper()
+// browser is the one Chromium of all tests. Each window has a context of its own in it, and with that no other test's
+// cookies, storage or workers.
+var browser = sync.OnceValues(func() (context.Context, error) {
 	path, err := exec.LookPath("chromium")
-	need(t, err == nil, "chromium")
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(width, height),
-		chromedp.UserDataDir(t.TempDir()),
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "podium-chromium-")
+	if err != nil {
+		return nil, err
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
 	)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	ctx, cancelTimeout := context.WithTimeout(ctx, time.Minute)
-	tb := &window{t, ctx}
-	tb.run(chromedp.Navigate("about:blank"))
+	context.AfterFunc(ctx, func() { cancelAllocator(); _ = os.RemoveAll(dir) })
+	if err := chromedp.Do(ctx); err != nil {
+		cancel()
+		return nil, err
+	}
+	return ctx, nil
+})
+
+// closeBrowser ends Chromium, where it was started.
+func closeBrowser() {
+	if _, err := exec.LookPath("chromium"); err != nil {
+		return
+	}
+	if ctx, err := browser(); err == nil {
+		_ = chromedp.Cancel(ctx)
+	}
+}
+
+// window is a page in a browser context of its own.
+type window struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openWindow opens a page. What it writes to the console as an error fails the test.
+func openWindow(t *testing.T, url string, width, height int) *window {
+	t.Helper()
+	_, err := exec.LookPath("chromium")
+	need(t, err == nil, "chromium")
+	parent, err := browser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+	// The page lives as long as the context of the first call.
+	if err := chromedp.Do(ctx); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	tb := &window{t: t, ctx: ctx}
+	tb.run(chromedp.Navigate("about:blank"), chromedp.EmulateViewport(int64(width), int64(height)))
 	console := chromedp.Console(ctx)
 	read := make(chan struct{})
 	go func() {
@@ -46,10 +83,8 @@ func openWindow(t *testing.T, url string, width, height int) *window {
 		}
 	}()
 	t.Cleanup(func() {
-		cancelTimeout()
 		cancel()
 		<-read
-		cancelAllocator()
 	})
 	tb.run(chromedp.Navigate(url))
 	return tb
@@ -57,7 +92,9 @@ func openWindow(t *testing.T, url string, width, height int) *window {
 
 func (tb *window) run(actions ...chromedp.Action[chromedp.Void]) {
 	tb.t.Helper()
-	if err := chromedp.Do(tb.ctx, actions...); err != nil {
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		tb.t.Fatal(err)
 	}
 }
@@ -65,7 +102,9 @@ func (tb *window) run(actions ...chromedp.Action[chromedp.Void]) {
 // eval evaluates an expression in the page.
 func eval[T any](tb *window, expression string) T {
 	tb.t.Helper()
-	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](expression))
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
 		tb.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -77,7 +78,6 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 	}{{"phone", 390, 844}, {"desktop", 1440, 900}}
 	for _, size := range sizes {
 		tb := openWindow(t, p.url+"/", size.width, size.height)
-		tb.run(chromedp.EmulateViewport(int64(size.width), int64(size.height)))
 		tb.sees("#prints .print", "take 7")
 		tb.look(string(axe), "feed", size.name)
 		tb.run(chromedp.Navigate(p.url + "/winners.html"))
@@ -111,6 +111,72 @@ func (tb *window) look(axe, name, size string) {
 		if wide := eval[float64](tb, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 			tb.t.Errorf("%s, %s: %v pixels wider than the screen", name, size, wide)
 		}
+	}
+}
+
+// A server that is killed with a photo in its hands gets it again, also from a page that was reloaded without a
+// server, and has it once.
+func TestAPhotoSurvivesAKilledServerAndAReloadedPage(t *testing.T) {
+	p := start(t)
+	guest := openWindow(t, p.url+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	eventually(t, "the page to be kept for offline", func() bool {
+		return eval[bool](guest, `navigator.serviceWorker.controller !== null`)
+	})
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	guest.send("From the cellar")
+	guest.sees("#outbox", "Sen")
+	p.signal(syscall.SIGKILL)
+	guest.sees("#outbox", "kept here")
+	guest.sees("#connection", "Reconnecting")
+	guest.run(chromedp.Navigate(p.url + "/"))
+	guest.sees("#outbox", "From the cellar")
+	p.run()
+	p.wait()
+	guest.sees("#outbox", "On the wall")
+	guest.sees("#connection", "Live")
+	var feed struct {
+		Feed map[string][]struct{ Caption string }
+	}
+	p.call("GET", "/api/feed", "", nil, &feed)
+	if n := len(feed.Feed["best"]) + len(feed.Feed["worst"]); n != 1 {
+		t.Errorf("the server has %d submissions, want 1", n)
+	}
+	if n := eval[float64](guest, `document.querySelectorAll("#prints .print").length`); n != 1 {
+		t.Errorf("the page shows %v photos, want 1", n)
+	}
+}
+
+// An answer that was on its way when an event arrived is older than the event, and must not undo it.
+func TestAnOlderFeedDoesNotTakeAwayAPhotoThatArrivedMeanwhile(t *testing.T) {
+	p := start(t)
+	asked, release := make(chan struct{}, 100), make(chan struct{})
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path == "/api/feed" {
+			// The proxy has the answer when the page gets it later.
+			asked <- struct{}{}
+			forward()
+			<-release
+			return
+		}
+		forward()
+	})
+	watcher := openWindow(t, front+"/", 390, 844)
+	<-asked
+	watcher.sees("#connection", "Live")
+	p.submit("Just in time")
+	watcher.sees("#prints .print", "Just in time")
+	close(release)
+	eventually(t, "the feed to be read", func() bool {
+		return eval[bool](watcher, `performance.getEntriesByType("resource").some(e => e.name.endsWith("/api/feed") && e.responseEnd > 0)`)
+	})
+	// Two frames later, the page has drawn what it read.
+	eval[bool](watcher, `window.drawn = false; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = true })), 50); true`)
+	eventually(t, "the page to be drawn", func() bool { return eval[bool](watcher, `window.drawn`) })
+	if n := eval[float64](watcher, `document.querySelectorAll("#prints .print").length`); n != 1 {
+		t.Errorf("the page shows %v photos, want 1", n)
 	}
 }
 

@@ -78,6 +78,31 @@ export function changesOf(path) {
 }
 
 /**
+ * Returns work that never overlaps itself, so that an older answer cannot come after a newer one. Asked for while it is
+ * under way, it is done once more afterwards.
+ * @param {() => Promise<any>} work
+ * @returns {() => Promise<void>} settles when nothing is left to do
+ */
+export function oneAtATime(work) {
+  let again = false;
+  let under = null;
+  return () => {
+    again = true;
+    under ??= (async () => {
+      try {
+        while (again) {
+          again = false;
+          await work();
+        }
+      } finally {
+        under = null;
+      }
+    })();
+    return under;
+  };
+}
+
+/**
  * Makes a key for Idempotency-Key. crypto.randomUUID exists only on secure origins, and phones in the room often come
  * over plain http.
  * @returns {string} 32 hexadecimal digits

@@ -1,5 +1,5 @@
 // The page guests open: their own photos on the way, and the wall.
-import { changesOf, request } from "./api.js";
+import { changesOf, oneAtATime, request } from "./api.js";
 import { showConnection } from "./connection-sign.js";
 import { byId, make } from "./dom.js";
 import { FeedView } from "./feed-view.js";
@@ -65,19 +65,21 @@ async function loadWinners() {
 }
 
 /** Reads the feed whole; what it holds and the page does not is new, what it lacks is gone. */
-async function reload() {
+const reload = oneAtATime(async () => {
+  const journal = photos.beginReading();
   try {
     const body = await readFeed();
-    if (!body) return;
-    const fresh = photos.replace(body.feed);
+    if (!body) return photos.forget(journal);
+    const fresh = photos.replace(body.feed, journal);
     show(loaded ? fresh.map((photo) => photo.id) : [], !loaded);
     loaded = true;
     show();
     if (body.winnersAvailable) loadWinners().catch(() => {});
   } catch {
+    photos.forget(journal);
     live.unreachable();
   }
-}
+});
 
 function received({ detail: { name, payload } }) {
   switch (name) {

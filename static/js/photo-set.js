@@ -12,7 +12,23 @@ export class PhotoSet {
     this.byId = new Map();
     /** @type {Photo[]|null} sorted, null when something changed since */
     this.sorted = null;
+    /** @type {Set<Array<() => void>>} what changed since each reading of the feed began */
+    this.journals = new Set();
   }
+
+  /**
+   * To be called before the feed is asked for. The answer may be older than events that arrive before it, so that they
+   * have to be applied to it once more; the returned journal holds them.
+   * @returns {Array<() => void>} for replace, or for forget where no answer came
+   */
+  beginReading() {
+    const journal = [];
+    this.journals.add(journal);
+    return journal;
+  }
+
+  /** @param {Array<() => void>} journal of a reading that changed nothing */
+  forget(journal) { this.journals.delete(journal); }
 
   /**
    * Adds a photo or replaces what was known of it.
@@ -20,6 +36,7 @@ export class PhotoSet {
    * @returns {boolean} whether it was not known before
    */
   put(photo) {
+    for (const journal of this.journals) journal.push(() => this.put(photo));
     const known = this.byId.get(photo.id);
     this.byId.set(photo.id, { ...known, ...photo });
     this.sorted = null;
@@ -31,22 +48,27 @@ export class PhotoSet {
    * @returns {boolean} whether there was one
    */
   remove(id) {
+    for (const journal of this.journals) journal.push(() => this.remove(id));
     this.sorted = null;
     return this.byId.delete(id);
   }
 
   /**
-   * Takes over what the feed says: everything it names is here, everything else is gone.
+   * Takes over what the feed says: everything it names is here, everything else is gone, but for what arrived or went
+   * while it was read.
    * @param {Record<string, Photo[]>} feed photos by category
+   * @param {Array<() => void>} [journal] from beginReading
    * @returns {Photo[]} those that were not known before, newest first
    */
-  replace(feed) {
+  replace(feed, journal = []) {
+    this.journals.delete(journal);
     const before = this.byId;
     this.byId = new Map();
     this.sorted = null;
     for (const [category, photos] of Object.entries(feed)) {
       for (const photo of photos) this.byId.set(photo.id, { ...photo, category });
     }
+    for (const change of journal) change();
     return this.newestFirst().filter((photo) => !before.has(photo.id));
   }
 

@@ -47,6 +47,15 @@ async function announce() {
   }
 }
 
+/** Fills the screen, and keeps it awake where the browser can; both are allowed only in answer to a click or a key. */
+async function fillScreen() {
+  if (document.fullscreenElement) return document.exitFullscreen();
+  await document.documentElement.requestFullscreen?.();
+  await navigator.wakeLock?.request("screen");
+}
+
+addEventListener("dblclick", () => fillScreen().catch(() => {}));
+addEventListener("keydown", (event) => { if (event.key === "f" || event.key === "F") fillScreen().catch(() => {}); });
 byId("code").src = "/api/join.svg";
 request("/api/join").then(({ url }) => { byId("address").textContent = url; }).catch(() => {});
 await load();
