@@ -125,23 +125,11 @@ func (t *writeTx) insert(sub Submission) error {
 	if sub.ID == "" || t.get(bucketSubmissions, []byte(sub.ID)) != nil {
 		return fmt.Errorf("submission id %q: %w", sub.ID, ErrDuplicate)
 	}
-	t.touched = true
-	sequence, err := t.Bucket(bucketOrder).NextSequence()
-	if err != nil {
-		return err
-	}
-	sub.sequence = sequence
-	if err := t.put(bucketOrder, orderKey(sub.Category, sequence), []byte(sub.ID)); err != nil {
-		return err
-	}
-	if err := t.count(sub.Category, sub.Status, 1); err != nil {
+	sub.Announced = sub.Status == Approved
+	if err := t.enter(&sub); err != nil {
 		return err
 	}
 	if sub.Status == Approved {
-		sub.Announced = true
-		if err := t.put(bucketFeed, orderKey(sub.Category, sequence), []byte(sub.ID)); err != nil {
-			return err
-		}
 		if err := t.announce(EventNewSubmission, sub.public()); err != nil {
 			return err
 		}

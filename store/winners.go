@@ -24,6 +24,23 @@ func (s *Store) Winners() (Picks, error) {
 	return picks, err
 }
 
+// AllWinners returns the winners of every category that has some, those of
+// removed ones too, and an empty list for every category that has none.
+func (s *Store) AllWinners() (Picks, error) {
+	var picks Picks
+	err := s.view(func(tx *bolt.Tx) error {
+		var err error
+		if picks, err = readWinners(tx); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketWinners).ForEach(func(category, _ []byte) error {
+			picks[string(category)], err = readPicks(tx, string(category))
+			return err
+		})
+	})
+	return picks, err
+}
+
 func readWinners(tx *bolt.Tx) (Picks, error) {
 	categories, err := readCategories(tx)
 	if err != nil {

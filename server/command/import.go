@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,7 +34,7 @@ func (*importCommand) Help() string {
 func (c *importCommand) Run(ctx context.Context, out output) error {
 	file := filepath.Join(c.Data, server.DatabaseName)
 	if c.DryRun {
-		report, err := archive.Import(ctx, nil, c.Path, "", true)
+		report, err := c.preview(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -55,6 +56,20 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	return c.print(out.stdout, report)
+}
+
+// preview says what would be done, beside what is there already where that can
+// be read.
+func (c *importCommand) preview(ctx context.Context, file string) (*archive.Report, error) {
+	s, err := store.Open(file, store.Options{ReadOnly: true})
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, store.ErrLocked):
+		return archive.Import(ctx, nil, c.Path, "", true)
+	case err != nil:
+		return nil, err
+	}
+	report, err := archive.Import(ctx, s, c.Path, "", true)
+	return report, errors.Join(err, s.Close())
 }
 
 // keepPresent backs up what is there.

@@ -8,9 +8,13 @@
 package archive
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -36,86 +40,171 @@ type Entry struct {
 }
 
 var (
-	entryID    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	uploadName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
+	entryID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	// uploadName is the form of the names of pictures that are served.
+	uploadName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,200}\.(jpg|jpeg|png|gif|webp|JPG|JPEG|PNG|GIF|WEBP)$`)
 )
 
 // document is data.json, its entries still as they were written.
 type document struct {
-	Submissions map[string][]json.RawMessage `json:"submissions"`
-	Winners     map[string]json.RawMessage   `json:"winners"`
+	submissions map[string][]json.RawMessage
+	winners     map[string]json.RawMessage
+	// remarks say which parts could not be read, and which are not known.
+	remarks []string
 }
 
 // parseDocument reads a data.json. Anything but an object with submissions is
-// an error.
+// an error; a part of it that has another form only costs that part.
 func parseDocument(data []byte) (*document, error) {
-	var d document
-	if err := json.Unmarshal(data, &d); err != nil {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(data, &parts); err != nil {
 		return nil, err
 	}
-	if d.Submissions == nil {
+	var lists map[string]json.RawMessage
+	if err := json.Unmarshal(parts["submissions"], &lists); err != nil || lists == nil {
 		return nil, fmt.Errorf("it has no submissions")
 	}
-	return &d, nil
+	d := &document{submissions: make(map[string][]json.RawMessage, len(lists))}
+	for _, category := range sorted(lists) {
+		var list []json.RawMessage
+		if err := json.Unmarshal(lists[category], &list); err != nil {
+			d.remarks = append(d.remarks, fmt.Sprintf("The submissions of %q are no list.", clip(category)))
+			continue
+		}
+		d.submissions[category] = list
+	}
+	if raw, there := parts["winners"]; there {
+		if err := json.Unmarshal(raw, &d.winners); err != nil {
+			d.remarks = append(d.remarks, "The winners are no object of lists.")
+		}
+	}
+	for _, name := range sorted(parts) {
+		if name != "submissions" && name != "winners" {
+			d.remarks = append(d.remarks, fmt.Sprintf("The part %q of the data is not known here.", clip(name)))
+		}
+	}
+	return d, nil
 }
+
+// fields are those of one entry, and what was remarked while they were read.
+type fields struct {
+	raw     map[string]any
+	remarks []string
+}
+
+func (f *fields) remark(format string, args ...any) {
+	f.remarks = append(f.remarks, fmt.Sprintf(format, args...))
+}
+
+// text returns a field as text.
+func (f *fields) text(name string) string {
+	switch v := f.raw[name].(type) {
+	case string:
+		return v
+	case nil:
+		if _, there := f.raw[name]; !there || name != "imageUrl" {
+			f.remark("%s was missing", name)
+		}
+		return ""
+	case float64:
+		f.remark("%s was a number", name)
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		f.remark("%s had another type and is empty now", name)
+		return ""
+	}
+}
+
+// known are the fields that an entry can have.
+var known = map[string]bool{"id": true, "category": true, "caption": true, "name": true, "phone": true, "imageUrl": true,
+	"storageMethod": true, "createdAt": true, "submissionId": true, "status": true, "images": true}
 
 // parseEntry reads one entry of a category. Fields that are missing or of
 // another type get what can be derived, each with a remark.
 func parseEntry(category string, raw json.RawMessage) (sub store.Submission, remarks []string, err error) {
-	var fields map[string]any
-	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+	var f fields
+	if err := json.Unmarshal(raw, &f.raw); err != nil || f.raw == nil {
 		return sub, nil, fmt.Errorf("it is no object")
 	}
-	text := func(name string) string {
-		switch v := fields[name].(type) {
-		case string:
-			return v
-		case nil:
-			return ""
-		case float64:
-			remarks = append(remarks, name+" was a number")
-			return strconv.FormatFloat(v, 'f', -1, 64)
-		default:
-			remarks = append(remarks, name+" had another type and is empty now")
-			return ""
-		}
-	}
-	sub.ID = text("id")
+	sub.ID = f.text("id")
 	if !entryID.MatchString(sub.ID) {
 		return sub, nil, fmt.Errorf("its id %q cannot be an id", clip(sub.ID))
 	}
 	sub.Category, sub.Status = category, store.Approved
-	sub.Caption, sub.Name, sub.Phone = text("caption"), text("name"), text("phone")
-	sub.StorageMethod, sub.SubmissionID = text("storageMethod"), text("submissionId")
-	if url := text("imageUrl"); url != "" {
+	sub.Caption, sub.Name, sub.Phone = f.text("caption"), f.text("name"), f.text("phone")
+	if url := f.text("imageUrl"); url != "" {
 		sub.ImageURL = &url
+	} else if f.raw["imageUrl"] == "" {
+		f.remark("imageUrl was empty and is null now")
 	}
-	var derived bool
-	if sub.CreatedAt, derived = created(fields["createdAt"], sub.ID); derived {
-		remarks = append(remarks, "createdAt could not be read and was derived from the id")
-	}
-	if sub.StorageMethod == "" {
+	sub.CloudID = cloudID(sub.ImageURL)
+	f.readCreated(&sub)
+	if sub.StorageMethod = f.text("storageMethod"); sub.StorageMethod == "" {
 		sub.StorageMethod = method(sub.ImageURL)
-		remarks = append(remarks, "storageMethod was missing")
 	}
-	if sub.SubmissionID == "" {
+	if sub.SubmissionID = f.text("submissionId"); sub.SubmissionID == "" {
 		sub.SubmissionID = "sub-" + sub.ID
-		remarks = append(remarks, "submissionId was missing")
 	}
-	if other := text("category"); other != "" && other != category {
-		remarks = append(remarks, "it names another category than the list it is in")
+	if other := f.text("category"); other != "" && other != category {
+		f.remark("it named the category %q and stands in the list of %q", clip(other), category)
 	}
-	var extra struct {
-		Status store.Status  `json:"status"`
-		Images []store.Image `json:"images"`
+	f.readExtra(raw, &sub)
+	f.lookForDamage(raw)
+	return sub, f.remarks, nil
+}
+
+// readCreated reads createdAt; failing that, the time that the id begins with.
+func (f *fields) readCreated(sub *store.Submission) {
+	value := f.raw["createdAt"]
+	var derived bool
+	sub.CreatedAt, derived = created(value, sub.ID)
+	switch {
+	case derived:
+		f.remark("createdAt could not be read and was derived from the id")
+	case value != float64(sub.CreatedAt):
+		f.remark("createdAt was %v", value)
 	}
-	if json.Unmarshal(raw, &extra) == nil {
-		sub.Images = extra.Images
-		if extra.Status == store.Waiting || extra.Status == store.Hidden {
-			sub.Status = extra.Status
+}
+
+// readExtra reads the fields that the old server's entries did not have.
+func (f *fields) readExtra(raw json.RawMessage, sub *store.Submission) {
+	switch status, _ := f.raw["status"].(string); store.Status(status) {
+	case store.Waiting, store.Hidden:
+		sub.Status = store.Status(status)
+	case store.Approved:
+	default:
+		if f.raw["status"] != nil {
+			f.remark("its status is not known; everybody sees it")
 		}
 	}
-	return sub, remarks, nil
+	if f.raw["images"] != nil {
+		var extra struct {
+			Images []store.Image `json:"images"`
+		}
+		if err := json.Unmarshal(raw, &extra); err != nil {
+			f.remark("its list of images could not be read")
+		}
+		sub.Images = extra.Images
+	}
+	for _, name := range sorted(f.raw) {
+		if !known[name] {
+			f.remark("the field %q is not known here and was left out", clip(name))
+		}
+	}
+}
+
+// lookForDamage remarks text that was no valid Unicode: what cannot be read
+// was replaced when it was decoded.
+func (f *fields) lookForDamage(raw json.RawMessage) {
+	const replaced = "\uFFFD"
+	if bytes.Contains(raw, []byte(replaced)) || bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)) {
+		return // it was there before
+	}
+	for _, name := range sorted(f.raw) {
+		if text, ok := f.raw[name].(string); ok && strings.Contains(text, replaced) {
+			f.remark("%s had damaged characters", name)
+		}
+	}
 }
 
 // created reads a time in milliseconds or as text; failing that, the one that
@@ -140,11 +229,11 @@ func created(value any, id string) (ms int64, derived bool) {
 }
 
 // method says where a picture is by its address.
-func method(url *string) string {
+func method(address *string) string {
 	switch {
-	case url == nil:
+	case address == nil:
 		return "none"
-	case strings.HasPrefix(*url, "/"):
+	case strings.HasPrefix(*address, "/"):
 		return "local-primary"
 	}
 	return "cloudinary"
@@ -159,10 +248,48 @@ func clip(text string) string {
 }
 
 // upload returns the name of the file behind a local picture's address.
-func upload(url *string) (name string, ok bool) {
-	if url == nil {
+func upload(address *string) (name string, ok bool) {
+	if address == nil {
 		return "", false
 	}
-	name, ok = strings.CutPrefix(*url, "/uploads/")
-	return name, ok && uploadName.MatchString(name)
+	path, ok := strings.CutPrefix(*address, "/uploads/")
+	if !ok {
+		return "", false
+	}
+	path, _, _ = strings.Cut(path, "?")
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = plain
+	}
+	return path, true
+}
+
+// served returns the name that a picture has here: its own where it can, and
+// otherwise one that follows from it.
+func served(name, kind string) string {
+	if uploadName.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "import-" + hex.EncodeToString(sum[:8]) + "." + strings.TrimPrefix(kind, "image/")
+}
+
+// cloudAddress is the form of Cloudinary's addresses: behind "upload/" come
+// transformations, a version, and the picture's id.
+var cloudAddress = regexp.MustCompile(`^https?://res\.cloudinary\.com/[^/]+/image/upload/(?:[^/]+/)*?v\d+/(.+)\.[A-Za-z0-9]+$`)
+
+// cloudID returns the id of a picture in Cloudinary, "" where its address does
+// not say.
+func cloudID(address *string) string {
+	if address == nil {
+		return ""
+	}
+	m := cloudAddress.FindStringSubmatch(*address)
+	if m == nil {
+		return ""
+	}
+	id, err := url.PathUnescape(m[1])
+	if err != nil {
+		return ""
+	}
+	return id
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"podium/store"
 )
@@ -54,7 +55,7 @@ func (e Export) write(create func(name string, picture bool) (io.Writer, error))
 	if err != nil {
 		return err
 	}
-	picks, err := e.Store.Winners()
+	picks, err := e.Store.AllWinners()
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (e Export) entry(s *store.Submission) Entry {
 
 // WriteCSV writes every submission as a row for a spreadsheet.
 func (e Export) WriteCSV(w io.Writer) error {
-	picks, err := e.Store.Winners()
+	picks, err := e.Store.AllWinners()
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 		if s.ImageURL != nil {
 			image = *s.ImageURL
 		}
-		row := []string{s.ID, s.SubmissionID, s.Category, cell(s.Caption), cell(image), cell(s.StorageMethod),
+		row := []string{s.ID, cell(s.SubmissionID), cell(s.Category), cell(s.Caption), cell(image), cell(s.StorageMethod),
 			time.UnixMilli(s.CreatedAt).UTC().Format(time.RFC3339), string(s.Status), place}
 		if !e.Anonymous {
 			row = append(row, cell(s.Name), cell(s.Phone))
@@ -168,7 +169,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 
 // cell keeps a spreadsheet from running text as a formula.
 func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+	if first, _ := utf8.DecodeRuneInString(text); text != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + text
 	}
 	return text

@@ -2,15 +2,18 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"hash"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,71 +43,148 @@ func (r *Report) refuse(format string, args ...any) {
 }
 
 // Import reads the old deployment in dir into s, in one transaction, and
-// copies its pictures into uploads. With dryRun it only reports. What was
-// imported before is left as it is.
+// copies its pictures into uploads. With dryRun it only reports; s may be nil
+// then. The same data imported again changes nothing, whatever became of it
+// here since; other data adds to what is there.
 func Import(ctx context.Context, s *store.Store, dir, uploads string, dryRun bool) (*Report, error) {
 	r := &Report{Notes: []string{}, Changed: []string{}, Refused: []string{}, DryRun: dryRun}
 	old := os.DirFS(dir)
-	doc, err := findDocument(old, r)
+	doc, sum, err := findDocument(old, r)
 	if err != nil {
 		return nil, err
 	}
-	bulk := store.Bulk{Picks: store.Picks{}}
-	bulk.Categories = readCategories(old, r)
-	readSubmissions(doc, &bulk, r)
-	readWinners(doc, &bulk, r)
-	checkPictures(old, &bulk, r)
-	if dryRun {
-		r.Submissions = len(bulk.Submissions)
-		return r, nil
+	for _, remark := range doc.remarks {
+		r.refuse("%s", remark)
 	}
-	if err := copyPictures(old, uploads, &bulk, r); err != nil {
-		return nil, err
+	bulk := store.Bulk{Picks: store.Picks{}}
+	bulk.Categories = readCategories(old, sum, r)
+	bulk.Source = hex.EncodeToString(sum.Sum(nil))
+	readSubmissions(doc, &bulk, r)
+	noteUnlisted(&bulk, r)
+	readWinners(doc, &bulk, r)
+	pictures := checkPictures(old, &bulk, r)
+	if dryRun {
+		return r, preview(s, &bulk, r)
 	}
 	added, err := s.Import(ctx, bulk)
 	if err != nil {
 		return nil, err
 	}
 	r.Submissions, r.Present = added.Submissions, added.Present
+	if added.Known {
+		r.note("The same data was imported before; what became of it here since was left as it is.")
+	}
 	for _, id := range added.Ignored {
 		r.refuse("The winner %s is no submission of its category.", clip(id))
 	}
-	return r, nil
+	r.Winners -= len(added.Ignored)
+	// Pictures come last, because only those of entries that are here are
+	// wanted. Where this breaks off, importing again copies the rest.
+	return r, copyPictures(old, s, uploads, &bulk, pictures, r)
 }
 
-// findDocument chooses the data: a pending write-ahead entry that is newer
-// than data.json, data.json itself, or the newest backup that can be read.
-func findDocument(old fs.FS, r *Report) (*document, error) {
-	data, err := fs.ReadFile(old, "data.json")
-	var doc *document
-	if err == nil {
-		doc, err = parseDocument(data)
+// preview says what an import into s would do; s may be nil.
+func preview(s *store.Store, bulk *store.Bulk, r *Report) error {
+	r.Submissions = len(bulk.Submissions)
+	places := map[string]string{}
+	for i := range bulk.Submissions {
+		sub := &bulk.Submissions[i]
+		places[sub.ID] = sub.Category
+		if s == nil {
+			continue
+		}
+		switch there, err := s.Submission(sub.ID); {
+		case err == nil:
+			r.Present++
+			r.Submissions--
+			places[sub.ID] = there.Category
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
 	}
-	if err != nil {
-		r.note("data.json cannot be read (%v).", err)
-	}
-	if pending, name := pendingDocument(old, doc, r); pending != nil {
-		r.Source = name
-		r.note("The write-ahead entry %s is newer than data.json and was applied.", name)
-		return pending, nil
-	}
-	if doc != nil {
-		r.Source = "data.json"
-		return doc, nil
-	}
-	names, _ := fs.Glob(old, "backups/*.json")
-	slices.SortFunc(names, func(a, b string) int { return modified(old, b).Compare(modified(old, a)) })
-	for _, name := range names {
-		if data, err := fs.ReadFile(old, name); err == nil {
-			if doc, err := parseDocument(data); err == nil {
-				r.Source = name
-				r.note("The newest backup that can be read, %s, was taken in its place.", name)
-				return doc, nil
+	for _, category := range sorted(bulk.Picks) {
+		for _, id := range bulk.Picks[category] {
+			if places[id] != category {
+				r.Winners--
+				r.refuse("The winner %s is no submission of its category.", clip(id))
 			}
 		}
-		r.note("The backup %s cannot be read either.", name)
 	}
-	return nil, errors.New("there is no data.json and no backup that can be read")
+	return nil
+}
+
+// found is a file of data that could be read.
+type found struct {
+	name string
+	text []byte
+	doc  *document
+	at   time.Time
+}
+
+// findDocument chooses the data: data.json, or the newest backup where that
+// cannot be read; and in its place a pending write-ahead entry that is newer.
+// It also returns a sum of what it chose.
+func findDocument(old fs.FS, r *Report) (*document, hash.Hash, error) {
+	sum := sha256.New()
+	base := readFound(old, "data.json", r)
+	if base == nil {
+		if base = newestBackup(old, r); base != nil {
+			r.note("The newest backup that can be read, %s, was taken in its place.", base.name)
+		}
+	}
+	chosen := base
+	if pending := pendingDocument(old, base, r); pending != nil {
+		r.note("The pending write-ahead entry %s is newer and was applied.", pending.name)
+		chosen = pending
+	}
+	if chosen == nil {
+		return nil, nil, errors.New("there is no data.json and no backup that can be read")
+	}
+	r.Source = chosen.name
+	_, _ = sum.Write(chosen.text)
+	return chosen.doc, sum, nil
+}
+
+// readFound reads a file of data; nil where it cannot be read, which is noted.
+func readFound(old fs.FS, name string, r *Report) *found {
+	text, err := fs.ReadFile(old, name)
+	var doc *document
+	if err == nil {
+		doc, err = parseDocument(text)
+	}
+	if err != nil {
+		r.note("%s cannot be read (%v).", name, err)
+		return nil
+	}
+	return &found{name, text, doc, modified(old, name)}
+}
+
+// newestBackup returns the newest backup that can be read, or nil.
+func newestBackup(old fs.FS, r *Report) *found {
+	names, _ := fs.Glob(old, "backups/*.json")
+	slices.SortStableFunc(names, func(a, b string) int { return written(old, b).Compare(written(old, a)) })
+	for _, name := range names {
+		if one := readFound(old, name, r); one != nil {
+			one.at = written(old, name)
+			return one
+		}
+	}
+	return nil
+}
+
+// milliseconds finds a time in the name of a backup.
+var milliseconds = regexp.MustCompile(`(?:^|\D)(1\d{12})(?:\D|$)`)
+
+// written is when a backup was made: as its name says, because copying a
+// folder often gives all files the time of the copying, or else as the file
+// system says.
+func written(old fs.FS, name string) time.Time {
+	if m := milliseconds.FindStringSubmatch(filepath.Base(name)); m != nil {
+		if ms, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+			return time.UnixMilli(ms)
+		}
+	}
+	return modified(old, name)
 }
 
 // walEntry is a file of .wal/.
@@ -115,45 +195,62 @@ type walEntry struct {
 	Status    string          `json:"status"`
 }
 
-// pendingDocument returns the newest pending write-ahead entry that goes
-// beyond doc: by time, or because it has all that doc has and more.
-func pendingDocument(old fs.FS, doc *document, r *Report) (newest *document, name string) {
+// pendingDocument returns the newest pending write-ahead entry, if it goes
+// beyond base: by time, or because it has all that base has and more. Pending
+// entries that are not taken are noted.
+func pendingDocument(old fs.FS, base *found, r *Report) (newest *found) {
 	names, _ := fs.Glob(old, ".wal/wal-*.json")
-	saved := modified(old, "data.json").UnixMilli()
-	latest := int64(0)
-	for _, n := range names {
-		data, err := fs.ReadFile(old, n)
-		var e walEntry
-		if err == nil {
-			err = json.Unmarshal(data, &e)
-		}
-		if err != nil {
-			r.refuse("The write-ahead entry %s cannot be read.", n)
+	for _, name := range names {
+		one := readPending(old, name, r)
+		if one == nil {
 			continue
 		}
-		if e.Status != "pending" {
-			continue
+		older := one
+		if newest == nil || one.at.After(newest.at) {
+			newest, older = one, newest
 		}
-		whole, err := parseDocument(e.Data)
-		if err != nil {
-			r.refuse("The pending write-ahead entry %s holds no whole data (%v).", n, err)
-			continue
-		}
-		var value any
-		_ = json.Unmarshal(e.Timestamp, &value) // what is no time counts as the name says
-		at, _ := created(value, strings.TrimPrefix(filepath.Base(n), "wal-"))
-		if at >= latest && (doc == nil || at > saved || covers(whole, doc)) {
-			newest, name, latest = whole, n, at
+		if older != nil {
+			r.note("The pending write-ahead entry %s is older than another one and was passed over.", older.name)
 		}
 	}
-	return newest, name
+	if newest == nil || base == nil || newest.at.After(base.at) || covers(newest.doc, base.doc) {
+		return newest
+	}
+	r.note("The pending write-ahead entry %s is older than %s and was passed over.", newest.name, base.name)
+	return nil
+}
+
+// readPending reads a file of .wal/; nil where it is not pending, or cannot be
+// read, which is told.
+func readPending(old fs.FS, name string, r *Report) *found {
+	text, err := fs.ReadFile(old, name)
+	var e walEntry
+	if err == nil {
+		err = json.Unmarshal(text, &e)
+	}
+	if err != nil {
+		r.refuse("The write-ahead entry %s cannot be read.", name)
+		return nil
+	}
+	if e.Status != "pending" {
+		return nil
+	}
+	doc, err := parseDocument(e.Data)
+	if err != nil {
+		r.refuse("The pending write-ahead entry %s holds no whole data (%v).", name, err)
+		return nil
+	}
+	var value any
+	_ = json.Unmarshal(e.Timestamp, &value) // what is no time counts as the name says
+	at, _ := created(value, strings.TrimPrefix(filepath.Base(name), "wal-"))
+	return &found{name, e.Data, doc, time.UnixMilli(at)}
 }
 
 // covers reports whether a has every entry of b and more than that.
 func covers(a, b *document) bool {
 	ids := func(d *document) map[string]bool {
 		set := map[string]bool{}
-		for category, list := range d.Submissions {
+		for category, list := range d.submissions {
 			for _, raw := range list {
 				if sub, _, err := parseEntry(category, raw); err == nil {
 					set[sub.ID] = true
@@ -171,8 +268,9 @@ func covers(a, b *document) bool {
 	return len(more) > len(fewer)
 }
 
-func readCategories(old fs.FS, r *Report) []store.Category {
+func readCategories(old fs.FS, sum hash.Hash, r *Report) []store.Category {
 	data, err := fs.ReadFile(old, "categories.json")
+	_, _ = sum.Write(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.note("There is no categories.json; the categories stay as they are.")
 		return nil
@@ -205,8 +303,8 @@ func readCategories(old fs.FS, r *Report) []store.Category {
 // readSubmissions takes the entries, the oldest first.
 func readSubmissions(doc *document, bulk *store.Bulk, r *Report) {
 	seen := map[string]bool{}
-	for _, category := range sorted(doc.Submissions) {
-		list := doc.Submissions[category]
+	for _, category := range sorted(doc.submissions) {
+		list := doc.submissions[category]
 		for i := len(list) - 1; i >= 0; i-- {
 			sub, remarks, err := parseEntry(category, list[i])
 			if err != nil {
@@ -231,9 +329,9 @@ func readSubmissions(doc *document, bulk *store.Bulk, r *Report) {
 }
 
 func readWinners(doc *document, bulk *store.Bulk, r *Report) {
-	for _, category := range sorted(doc.Winners) {
+	for _, category := range sorted(doc.winners) {
 		var ids []string
-		if err := json.Unmarshal(doc.Winners[category], &ids); err != nil {
+		if err := json.Unmarshal(doc.winners[category], &ids); err != nil {
 			r.refuse("The winners of %q are no list of ids.", clip(category))
 			continue
 		}
@@ -242,75 +340,24 @@ func readWinners(doc *document, bulk *store.Bulk, r *Report) {
 	}
 }
 
-// checkPictures looks for each picture that should be here, and notes whose it
-// is.
-func checkPictures(old fs.FS, bulk *store.Bulk, r *Report) {
-	for i := range bulk.Submissions {
-		sub := &bulk.Submissions[i]
-		name, ok := upload(sub.ImageURL)
-		if !ok {
-			continue
-		}
-		f, err := old.Open("uploads/" + name)
-		if err != nil {
-			r.refuse("The picture %s of entry %s is missing; the entry was taken without it being here.", name, sub.ID)
-			continue
-		}
-		head := make([]byte, 512)
-		n, _ := io.ReadFull(f, head) // a short picture is judged by what it has
-		f.Close()
-		switch http.DetectContentType(head[:n]) {
-		case "image/jpeg", "image/png", "image/gif", "image/webp":
-			sub.Files = append(sub.Files, name)
-		default:
-			r.refuse("The picture %s of entry %s is no picture; it was left out.", name, sub.ID)
-		}
+// noteUnlisted tells of submissions that nobody sees because their category
+// is not in the list.
+func noteUnlisted(bulk *store.Bulk, r *Report) {
+	if bulk.Categories == nil {
+		return
 	}
-}
-
-// copyPictures copies pictures that are not there yet, each whole or not at
-// all.
-func copyPictures(old fs.FS, uploads string, bulk *store.Bulk, r *Report) error {
-	if err := os.MkdirAll(uploads, 0o700); err != nil {
-		return fmt.Errorf("make the folder of pictures: %w", err)
+	listed, others := map[string]bool{}, map[string]int{}
+	for _, c := range bulk.Categories {
+		listed[c.ID] = true
 	}
 	for i := range bulk.Submissions {
-		for _, name := range bulk.Submissions[i].Files {
-			to := filepath.Join(uploads, name)
-			if _, err := os.Stat(to); err == nil {
-				continue
-			}
-			if err := copyFile(old, "uploads/"+name, to); err != nil {
-				return fmt.Errorf("copy the picture %s: %w", name, err)
-			}
-			r.Pictures++
+		if category := bulk.Submissions[i].Category; !listed[category] {
+			others[category]++
 		}
 	}
-	return nil
-}
-
-func copyFile(old fs.FS, name, to string) error {
-	from, err := old.Open(name)
-	if err != nil {
-		return err
+	for _, category := range sorted(others) {
+		r.note("The category %q is not in categories.json: its %d submissions are kept, and are seen when it is added.", category, others[category])
 	}
-	defer from.Close()
-	partial := to + ".partial"
-	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(partial, to)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(partial))
-	}
-	return nil
 }
 
 // modified is when a file was last written, the zero time where that cannot be

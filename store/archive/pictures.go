@@ -1,0 +1,113 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"podium/store"
+)
+
+// checkPictures looks for each picture that should be here, and notes whose it
+// is. It returns the names that they have in the old folder by those that they
+// have here, which differ where a name cannot be served.
+func checkPictures(old fs.FS, bulk *store.Bulk, r *Report) map[string]string {
+	pictures := map[string]string{}
+	for i := range bulk.Submissions {
+		sub := &bulk.Submissions[i]
+		name, ok := upload(sub.ImageURL)
+		if !ok {
+			continue
+		}
+		kind, err := kindOf(old, "uploads/"+name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+			r.refuse("The picture %q of entry %s is missing; the entry was taken without it being here.", clip(name), sub.ID)
+		case err != nil:
+			r.refuse("The picture %q of entry %s cannot be read (%v); the entry was taken without it being here.", clip(name), sub.ID, err)
+		case kind == "":
+			r.refuse("The picture %q of entry %s is no picture that can be shown; it was left out.", clip(name), sub.ID)
+		default:
+			here := served(name, kind)
+			if address := "/uploads/" + here; address != *sub.ImageURL {
+				r.Changed = append(r.Changed, fmt.Sprintf("Entry %s: its picture had the address %s and has %s.", sub.ID, *sub.ImageURL, address))
+				sub.ImageURL = &address
+			}
+			pictures[here] = name
+			sub.Files = append(sub.Files, here)
+		}
+	}
+	return pictures
+}
+
+// kindOf returns a picture's type by its first bytes, "" where it is none that
+// is shown.
+func kindOf(old fs.FS, name string) (string, error) {
+	f, err := old.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", err
+	}
+	switch kind := http.DetectContentType(head[:n]); kind {
+	case "image/jpeg", "image/png", "image/gif", "image/webp":
+		return kind, nil
+	}
+	return "", nil
+}
+
+// copyPictures copies the pictures of the entries that are in s and that are
+// not there yet, each whole or not at all.
+func copyPictures(old fs.FS, s *store.Store, uploads string, bulk *store.Bulk, pictures map[string]string, r *Report) error {
+	if err := os.MkdirAll(uploads, 0o700); err != nil {
+		return fmt.Errorf("make the folder of pictures: %w", err)
+	}
+	for i := range bulk.Submissions {
+		for _, name := range bulk.Submissions[i].Files {
+			to := filepath.Join(uploads, name)
+			if _, err := os.Stat(to); err == nil {
+				continue
+			}
+			if _, err := s.Submission(bulk.Submissions[i].ID); errors.Is(err, store.ErrNotFound) {
+				continue // deleted here since an import before
+			}
+			if err := copyFile(old, "uploads/"+pictures[name], to); err != nil {
+				return fmt.Errorf("copy the picture %s: %w", name, err)
+			}
+			r.Pictures++
+		}
+	}
+	return nil
+}
+
+func copyFile(old fs.FS, name, to string) error {
+	from, err := old.Open(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	partial := to + ".partial"
+	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(partial, to)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(partial))
+	}
+	return nil
+}
