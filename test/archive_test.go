@@ -50,7 +50,7 @@ func oldID(n int) string {
 
 // captions that data of a real evening holds.
 var oldCaptions = []string{
-	"Mum's first tattoo", "<b>not bold</b> & \"quoted\"", "Ünïcödé 🦄 — ‮right to left", "two\nlines\tand a tab", "=HYPERLINK(\"http://evil.test\")",
+	"Mum's first tattoo", "<b>not bold</b> & \"quoted\"", "Ünïcödé 🦄 — \u202eright to left", "two\nlines\tand a tab", "=HYPERLINK(\"http://evil.test\")",
 	"", "  spaces  ", "\u2028 line separator", `back\slash`, "+49 is a formula",
 }
 
