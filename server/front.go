@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +27,7 @@ const holdLimit = 4 * time.Second
 // Liveness and readiness are answered meanwhile, because who asks wants to
 // know of this moment.
 type Front struct {
-	listener net.Listener
+	listener *closable
 	http     *http.Server
 	tls      [2]string // certificate and key; empty without TLS
 	began    time.Time
@@ -36,6 +37,9 @@ type Front struct {
 	handler atomic.Pointer[http.Handler]
 	opened  chan struct{}
 	failed  chan error // one value, when serving ends
+
+	waiting sync.Map     // connections without a request yet
+	silent  atomic.Int64 // how many
 }
 
 // Listen takes the listening socket, one that systemd hands over or a new one at
@@ -52,7 +56,7 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 		}
 	}
 	f := &Front{
-		listener: l, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
+		listener: &closable{Listener: l}, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
 		opened: make(chan struct{}), failed: make(chan error, 1),
 	}
 	f.http = &http.Server{
@@ -60,13 +64,14 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 		ReadHeaderTimeout: s.HeaderTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    int(s.MaxHeader),
+		ConnState:         f.connState,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go f.serve()
 	return f, nil
 }
 
-// serve ends when the listener is closed; Close and Shutdown of f.http do that.
+// serve accepts connections until the listener is stopped. It closes it.
 func (f *Front) serve() {
 	if f.tls[0] != "" {
 		f.failed <- f.http.ServeTLS(f.listener, f.tls[0], f.tls[1])
@@ -80,12 +85,93 @@ func (f *Front) Addr() net.Addr { return f.listener.Addr() }
 
 // Close ends a Front that no server came to. Requests that wait are cut off:
 // their clients try again.
-func (f *Front) Close() error {
-	err := f.http.Close()
-	if served := <-f.failed; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
+func (f *Front) Close() error { return errors.Join(f.refuse(), f.http.Close()) }
+
+// refuse closes the listening socket, when every connection that was accepted
+// is known to the HTTP server: one between the two would be cut in the middle of
+// its first request. It is called once.
+func (f *Front) refuse() error {
+	// On a socket that systemd keeps, connections that were not accepted wait
+	// for the next process.
+	f.listener.stop()
+	if err := <-f.failed; !errors.Is(err, errRefusing) {
+		return fmt.Errorf("serve: %w", err)
 	}
-	return err
+	return nil
+}
+
+const (
+	// drainStep is how often connections are looked at that have to end;
+	// net/http by itself looks every half second.
+	drainStep = 5 * time.Millisecond
+	// silence is how long a connection that was accepted may take to send its
+	// first request. Browsers open some on which they never ask anything, and
+	// net/http by itself gives each of them five seconds.
+	silence = 100 * time.Millisecond
+)
+
+// drain waits until the requests on the open connections are answered, and
+// closes them.
+func (f *Front) drain(ctx context.Context, requests *inFlight) error {
+	f.http.SetKeepAlivesEnabled(false) // and closes idle connections
+	tick := time.NewTicker(drainStep)
+	defer tick.Stop()
+	// From its Shutdown on, net/http drops requests that it has just read. So
+	// that comes when no connection is left that owes one.
+	for began := time.Now(); !requests.none() || f.silent.Load() > 0 && time.Since(began) < silence; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), f.http.Close())
+		}
+	}
+	for range int(silence / drainStep) {
+		step, cancel := context.WithTimeout(ctx, drainStep)
+		err := f.http.Shutdown(step)
+		cancel()
+		if err == nil {
+			return nil
+		}
+	}
+	return f.http.Close()
+}
+
+// connState keeps count of connections that have not sent a request yet.
+func (f *Front) connState(c net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		f.waiting.Store(c, nil)
+		f.silent.Add(1)
+	} else if _, was := f.waiting.LoadAndDelete(c); was {
+		f.silent.Add(-1)
+	}
+}
+
+// errRefusing is what serving ends with when the listening socket was closed.
+var errRefusing = errors.New("no connections are accepted any more")
+
+// closable is a listener that can be stopped between two connections.
+type closable struct {
+	net.Listener
+	stopping atomic.Bool
+}
+
+// stop makes Accept return errRefusing, and leaves what it has not returned to
+// the system.
+func (l *closable) stop() {
+	l.stopping.Store(true)
+	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Unix(1, 0)) == nil {
+		return
+	}
+	_ = l.Listener.Close() // Accept says what is wrong with it
+}
+
+// Accept implements net.Listener.
+func (l *closable) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil && l.stopping.Load() {
+		return nil, errRefusing
+	}
+	return c, err
 }
 
 // open hands waiting and further requests to h. It is called once.

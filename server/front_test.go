@@ -1,8 +1,8 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -95,17 +95,14 @@ func TestAStopDoesNotWaitForSilentConnections(t *testing.T) {
 	}
 	defer c.Close()
 	get(t, url+"/health") // connections are accepted in order, so the silent one was too
-	closed := make(chan error, 1)
 	began := time.Now()
-	go func() { closed <- f.http.Shutdown(context.Background()) }()
-	if err := finish(f.http, closed); err != nil {
+	if err := errors.Join(f.refuse(), f.drain(t.Context(), &inFlight{})); err != nil {
 		t.Error(err)
 	}
 	// net/http by itself gives such a connection five seconds.
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	<-f.failed
 }
 
 // The least limit on the way up counts, in both versions of control groups.

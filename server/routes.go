@@ -128,8 +128,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 		}
 		s.secure(w, r)
 		if path != streamPath {
-			s.requests.enter()
-			defer s.requests.leave()
+			defer s.requests.enter()()
 		}
 		if strings.HasPrefix(path, "/api/") {
 			if wait := s.limits.requests.Allow(s.addresses.Of(r), time.Now()); wait > 0 {

@@ -272,14 +272,11 @@ func (s *Server) Run(ctx context.Context, front *Front) error {
 	front.open(s.handler)
 	select {
 	case err := <-front.failed:
-		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(front.http, metrics))
+		front.failed <- errRefusing
+		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(front, metrics))
 	case <-ctx.Done():
 	}
-	err = s.stop(front.http, metrics)
-	if served := <-front.failed; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	return s.stop(front, metrics)
 }
 
 // serveMetrics serves Prometheus on an address of its own, where one is set.

@@ -30,6 +30,11 @@ type Options struct {
 	// UpgradeTimeout is how long an upgrade may take before its WebSocket is closed
 	// and the session goes on polling. Zero means 10 s.
 	UpgradeTimeout time.Duration
+	// ShutdownGrace is how long Shutdown waits for clients to take what was sent to
+	// them: for polling clients to fetch it, and for WebSocket close handshakes. Then
+	// they are cut. Zero means 500 ms.
+	ShutdownGrace time.Duration
+
 	// CloseTimeout is how long a closing session waits for the client to take what
 	// is queued. Zero means 30 s.
 	CloseTimeout time.Duration
@@ -120,6 +125,7 @@ func (o Options) withDefaults() Options {
 	o.BodyTimeout = or(o.BodyTimeout, 20*time.Second)
 	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
 	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
+	o.ShutdownGrace = or(o.ShutdownGrace, 500*time.Millisecond)
 	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)
 	o.ParkAfter = or(o.ParkAfter, 500*time.Millisecond)
 	o.MaxUnused = or(o.MaxUnused, 16<<10)

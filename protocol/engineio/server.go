@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"podium/protocol/websocket"
 )
@@ -282,15 +281,12 @@ func (s *Session) openPacket(upgrades bool) *Message {
 	return websocket.NewMessage(websocket.OpText, b)
 }
 
-// shutdownGrace is how long Shutdown waits for long-polling clients that are
-// between two polls to fetch what is queued for them.
-const shutdownGrace = 500 * time.Millisecond
-
 // Shutdown refuses new sessions, ends all of them so that clients connect
 // again, and returns when every receiver was told and no goroutine is left. It
-// waits for clients to fetch what was sent, half a second at most, and until
-// ctx ends for WebSocket close handshakes; it returns ctx's error where it had
-// to cut those. Call it once.
+// waits Options.ShutdownGrace at most, and not longer than ctx, for clients to
+// fetch what was sent and for WebSocket close handshakes, and cuts those that
+// are left: a client that vanished must not keep a server from stopping. The
+// error is ctx's, where that ended first. Call it once.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.down.Store(true)
 	srv.registry.each(func(s *Session) bool {
@@ -300,7 +296,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		}
 		return true
 	})
-	grace, cancel := context.WithTimeout(ctx, shutdownGrace)
+	grace, cancel := context.WithTimeout(ctx, srv.opts.ShutdownGrace)
 	defer cancel()
 	drained := make(chan struct{})
 	go func() {
@@ -321,5 +317,8 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.lot.close()
 	close(srv.stop)
 	srv.turning.Wait()
-	return srv.webSocket.Shutdown(ctx)
+	if err := srv.webSocket.Shutdown(grace); err != nil {
+		return ctx.Err() // nil where only the grace ended
+	}
+	return nil
 }

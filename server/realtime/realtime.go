@@ -109,6 +109,7 @@ func New(o Options) *Realtime {
 		AllowEIO3:      o.AllowEIO3,
 		Loops:          o.Loops,
 		NodeID:         o.NodeID,
+		ShutdownGrace:  farewell,
 		AllowRequest:   rt.allow,
 		Logger:         o.Logger,
 		Observer: engineio.Observer{
@@ -143,6 +144,10 @@ func New(o Options) *Realtime {
 	rt.work.Go(func() { rt.measure(ctx) })
 	return rt
 }
+
+// farewell is how long a stop waits for clients to take their leave. Nobody is
+// served meanwhile, and whoever is cut off recovers like everybody else.
+const farewell = 100 * time.Millisecond
 
 // Publish delivers what was committed to the log since the last time. It is
 // called after each commit that may have put something there.

@@ -48,7 +48,8 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	h.Set("X-Accel-Buffering", "no")
 	s := &stream{rt: rt, w: w, control: http.NewResponseController(w)}
 	w.WriteHeader(http.StatusOK)
-	s.text("retry: 2000\n\n")
+	// The id holds also for a reader that sees no event before the stream breaks.
+	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Store.Epoch(), position))
 	if reset {
 		s.text("event: reset\ndata: {}\n\n")
 	}
