@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,14 @@ var (
 	cacheControl      = []string{"no-store"}
 )
 
+// guardOldBrowser keeps Internet Explorer from altering an answer that looks to
+// it as if a script had been injected.
+func guardOldBrowser(w http.ResponseWriter, r *http.Request) {
+	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
+		w.Header().Set("X-Xss-Protection", "0")
+	}
+}
+
 // writePayload answers a poll. The error is what the kernel said; nil does not
 // mean that the client has read it.
 func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, packets []*Message) error {
@@ -49,7 +58,8 @@ func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, p
 		h["Content-Type"] = contentTypeBinary
 	}
 	h["Cache-Control"] = cacheControl
-	if n := s.server.opts.HTTPCompression; n >= 0 && len(body) >= n {
+	n := s.server.opts.HTTPCompression
+	if n >= 0 && len(body) >= n && slices.ContainsFunc(packets, (*Message).Compressible) {
 		if encoding := acceptedEncoding(accept); encoding != "" {
 			return writeCompressed(w, encoding, body)
 		}

@@ -23,12 +23,15 @@ type CORS struct {
 	Methods []string
 	// AllowedHeaders of preflight answers. Nil repeats what was asked for.
 	AllowedHeaders []string
-	// ExposedHeaders of every answer.
+	// ExposedHeaders of every answer, preflight's included.
 	ExposedHeaders []string
 	// Credentials lets cookies be sent.
 	Credentials bool
 	// MaxAge is how long a preflight's answer may be kept. Zero leaves it out.
 	MaxAge time.Duration
+	// PreflightStatus is the status of preflight answers, for clients that choke on
+	// the usual one. Zero means 204.
+	PreflightStatus int
 }
 
 // corsPolicy is CORS as it is used. A nil one sets no header and lets every
@@ -80,10 +83,10 @@ func (p *corsPolicy) handle(w http.ResponseWriter, r *http.Request) bool {
 	if p.Credentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
+	if len(p.ExposedHeaders) > 0 {
+		h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposedHeaders, ","))
+	}
 	if r.Method != http.MethodOptions {
-		if len(p.ExposedHeaders) > 0 {
-			h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposedHeaders, ","))
-		}
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", strings.Join(p.Methods, ","))
@@ -99,7 +102,7 @@ func (p *corsPolicy) handle(w http.ResponseWriter, r *http.Request) bool {
 		h.Set("Access-Control-Max-Age", strconv.Itoa(int(p.MaxAge/time.Second)))
 	}
 	h.Set("Content-Length", "0")
-	w.WriteHeader(http.StatusNoContent)
+	w.WriteHeader(or(p.PreflightStatus, http.StatusNoContent))
 	return true
 }
 

@@ -113,7 +113,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		srv.limitBody(w)
 	}
 	wantsWebSocket := websocket.IsUpgrade(r)
-	if !wantsWebSocket && srv.cors.handle(w, r) {
+	if srv.cors.handle(w, r) {
 		return
 	}
 	q := parseQuery(r.URL.RawQuery)
@@ -121,6 +121,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal != nil {
 		srv.refuse(w, refusal, wantsWebSocket)
 		return
+	}
+	if !wantsWebSocket {
+		guardOldBrowser(w, r)
 	}
 	switch {
 	case s == nil:
@@ -202,11 +205,11 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		codec:     c,
 		textPolls: q.base64 || q.jsonp,
 	}
-	if f := srv.opts.InitialHeaders; f != nil {
-		f(w.Header(), r)
-	}
 	if srv.opts.Cookie != nil {
 		http.SetCookie(w, srv.cookie(s.id))
+	}
+	if f := srv.opts.InitialHeaders; f != nil {
+		f(w.Header(), r)
 	}
 	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
 	if wantsWebSocket {

@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"podium/protocol/websocket"
@@ -13,7 +14,7 @@ type channel struct{ session *Session }
 
 // openWebSocket answers a handshake over WebSocket.
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query) {
-	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, w.Header().Clone())
+	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, answerHeader(w, r))
 	if err != nil {
 		return // it has been answered, or there is nobody to answer
 	}
@@ -25,6 +26,18 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 	s.mu.Unlock()
 	s.admit()
 	c.Start()
+}
+
+// answerHeader is what the answer to a WebSocket's handshake holds beyond its own
+// fields. Of the subprotocols offered the first is taken, as the official server
+// does: clients close a connection where they offered one and none was taken.
+func answerHeader(w http.ResponseWriter, r *http.Request) http.Header {
+	h := w.Header().Clone()
+	first, _, _ := strings.Cut(r.Header.Get("Sec-Websocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first != "" && h.Get("Sec-Websocket-Protocol") == "" {
+		h.Set("Sec-Websocket-Protocol", first)
+	}
+	return h
 }
 
 // OnMessage implements websocket.Handler.
@@ -87,7 +100,7 @@ const (
 // is being probed, or after the upgrade, is closed.
 func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	p := &probe{session: s, base64: q.base64}
-	c, err := s.server.webSocket.Upgrade(w, r, p, w.Header().Clone())
+	c, err := s.server.webSocket.Upgrade(w, r, p, answerHeader(w, r))
 	if err != nil {
 		return // it has been answered, or there is nobody to answer
 	}

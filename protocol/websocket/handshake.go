@@ -33,8 +33,8 @@ func IsUpgrade(r *http.Request) bool {
 
 // Upgrade answers the opening handshake (RFC 6455, section 4.2) and takes the
 // connection over. Nothing is written or read before Start (or Close): the answer
-// leaves together with what is sent until then. header is added to the answer; it
-// must not hold the handshake's own fields. The caller has judged the origin.
+// leaves together with what is sent until then. header is added to the answer; of
+// the handshake's own fields it may hold the subprotocol. The caller has judged the origin.
 //
 // On a *HandshakeError the request has been answered; after any other error its
 // connection is lost. Neither the Conn nor the Server keeps w, r or header.

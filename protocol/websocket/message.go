@@ -45,6 +45,9 @@ func (m *Message) Uncompressed() *Message {
 	return &Message{frame: m.frame, head: m.head, op: m.op, plain: true}
 }
 
+// Compressible reports whether the message may be compressed.
+func (m *Message) Compressible() bool { return !m.plain }
+
 // frameFor is the frame to send to c. The compressed form is made when the first
 // connection asks for it, and shared by all others: neither direction of a
 // connection carries context over (see deflate.go), so it fits all of them.

@@ -1,0 +1,119 @@
+package engineio_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"podium/protocol/engineio"
+)
+
+// ask sends a handshake and returns its answer, without the body.
+func (s *server) ask(method string, header map[string]string) *http.Response {
+	s.Helper()
+	req, err := http.NewRequestWithContext(s.Context(), method, s.http.URL+"/engine.io/?EIO=4&transport=polling", nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.Fatal(err)
+	}
+	res.Body.Close()
+	return res
+}
+
+func TestPreflightAnswersHaveEveryOfficialHeader(t *testing.T) {
+	s := serve(t, engineio.Options{CORS: &engineio.CORS{
+		Origins: []string{"https://a.example"}, Methods: []string{"GET", "PUT"}, AllowedHeaders: []string{"My-Header"},
+		ExposedHeaders: []string{"X-A", "X-B"}, Credentials: true, MaxAge: 123e9, PreflightStatus: 200,
+	}})
+	res := s.ask("OPTIONS", map[string]string{"Origin": "https://a.example"})
+	want := map[string]string{
+		"Access-Control-Allow-Origin": "https://a.example", "Access-Control-Allow-Methods": "GET,PUT",
+		"Access-Control-Allow-Headers": "My-Header", "Access-Control-Expose-Headers": "X-A,X-B",
+		"Access-Control-Allow-Credentials": "true", "Access-Control-Max-Age": "123", "Vary": "Origin", "Content-Length": "0",
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if got := res.Header.Get(name); got != want[name] {
+			t.Errorf("%s is %q, want %q", name, got, want[name])
+		}
+	}
+	if res.StatusCode != 200 {
+		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+func TestWebSocketHandshakesGetTheHeadersOfCORSAndTheirSubprotocol(t *testing.T) {
+	s := serve(t, engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://a.example"}}})
+	c, res, err := websocket.Dial(t.Context(), s.http.URL+"/engine.io/?EIO=4&transport=websocket", &websocket.DialOptions{
+		HTTPHeader: http.Header{"Origin": {"https://a.example"}}, Subprotocols: []string{"first", "second"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	if got := res.Header.Get("Access-Control-Allow-Origin"); got != "https://a.example" || c.Subprotocol() != "first" {
+		t.Errorf("origin %q, subprotocol %q", got, c.Subprotocol())
+	}
+}
+
+func TestTheCookieOfTheSessionComesFirst(t *testing.T) {
+	s := serve(t, engineio.Options{
+		Cookie:         &http.Cookie{Name: "io", HttpOnly: true},
+		InitialHeaders: func(h http.Header, _ *http.Request) { h.Add("Set-Cookie", "mine=1") },
+	})
+	cookies := s.ask("GET", nil).Header["Set-Cookie"]
+	if len(cookies) != 2 || cookies[0] != "io="+s.last().session.ID()+"; Path=/; HttpOnly; SameSite=Lax" || cookies[1] != "mine=1" {
+		t.Errorf("cookies %q", cookies)
+	}
+}
+
+func TestInternetExplorerIsToldToLeaveAnswersAlone(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	for agent, want := range map[string]string{
+		"Mozilla/4.0 (compatible;MSIE 8.0; Windows NT 6.1)": "0", "Mozilla/5.0 (Windows NT 6.3; Trident/7.0; rv:11.0)": "0", "curl": "",
+	} {
+		if got := s.ask("GET", map[string]string{"User-Agent": agent}).Header.Get("X-XSS-Protection"); got != want {
+			t.Errorf("%s got %q", agent, got)
+		}
+	}
+}
+
+func TestPollsAreCompressedUnlessTheirMessagesMayNotBe(t *testing.T) {
+	s := serve(t, engineio.Options{HTTPCompression: 10})
+	for _, c := range []struct {
+		messages []*engineio.Message
+		want     string
+	}{
+		{[]*engineio.Message{engineio.Text([]byte("short"))}, ""},
+		{[]*engineio.Message{engineio.Text([]byte("long enough, that is"))}, "gzip"},
+		{[]*engineio.Message{engineio.Text([]byte("long enough, that is")).Uncompressed()}, ""},
+		{[]*engineio.Message{engineio.Text([]byte("long enough, that is")).Uncompressed(), engineio.Text([]byte("x"))}, "gzip"},
+	} {
+		q := s.open()
+		if err := s.last().session.Send(c.messages...); err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "GET", s.http.URL+"/engine.io/?"+q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", "gzip, deflate")
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := res.Header.Get("Content-Encoding"); got != c.want || strings.Contains(res.Header.Get("Vary"), "Accept-Encoding") != (c.want != "") {
+			t.Errorf("%d messages: encoding %q, want %q", len(c.messages), got, c.want)
+		}
+	}
+}
