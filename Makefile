@@ -7,7 +7,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test lint bench crash fuzz screenshots vuln clean
+.PHONY: help run build client node test lint bench crash rehearse fuzz screenshots vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 
 crash: node client ## kill the server again and again under load: make crash CYCLES=1000
 	@go test -count=1 -timeout 0 -run TestNothingIsLostByKilling -v ./test -cycles=$${CYCLES:-100}
+
+rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
+	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}
 
 screenshots: node client ## each page, phone and desktop, light and dark, into test/screenshots
 	@mkdir -p test/screenshots

@@ -80,6 +80,9 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	}
 	s := &Server{settings: settings, log: log, level: level, store: db}
 	if err := s.build(); err != nil {
+		if s.admin != nil {
+			s.admin.Close()
+		}
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -304,5 +307,6 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 func (s *Server) Close() error {
 	s.pictures.Close()
 	s.observe.Close()
+	s.admin.Close()
 	return errors.Join(s.backups.Close(), s.store.Close())
 }

@@ -42,7 +42,7 @@ func (s *streamReader) run(ctx context.Context) {
 		last = s.read(ctx, client, last)
 		select {
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond): // as the server's "retry" would have it, and shorter
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -118,7 +118,7 @@ func enterRoom(t *testing.T, url string, number int) *room {
 	r := &room{}
 	add := func(pkg, transports string, n int) {
 		for ; n > 0; n -= crowdSize {
-			r.crowds = append(r.crowds, startCrowd(t, url, pkg, transports, min(n, crowdSize)))
+			r.crowds = append(r.crowds, startCrowd(t, url, pkg, transports, min(n, crowdSize), "patient"))
 		}
 	}
 	fifth := number / 5

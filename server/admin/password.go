@@ -106,6 +106,7 @@ func (a *Admin) verify(ctx context.Context, password string) (bool, error) {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
+	<-a.settled
 	a.mu.Lock()
 	hash := a.hash
 	a.mu.Unlock()

@@ -81,6 +81,7 @@ func (a *Admin) Session(secret string) (Session, bool) {
 	}
 	key := hex.EncodeToString(hashSecret(secret))
 	now := a.now()
+	<-a.settled
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s, ok := a.sessions[key]

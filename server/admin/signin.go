@@ -74,6 +74,10 @@ type Admin struct {
 	waited  atomic.Uint64
 	opened  atomic.Uint64
 
+	// settled is closed when it is known which password rules. Nobody is let in
+	// before.
+	settled chan struct{}
+
 	mu       sync.Mutex // guards hash and sessions, and is held while they are saved
 	hash     string
 	sessions map[string]*Record // by hex of Record.Hash
@@ -81,7 +85,8 @@ type Admin struct {
 
 // New reads what store keeps. When there is neither a kept password nor
 // Options.Password it makes one and returns it as made, the only time that it
-// can be read. A password that differs from the kept one ends all sessions.
+// can be read. A password that differs from the kept one ends all sessions. Close waits
+// for what New begins.
 func New(store Store, options Options) (a *Admin, made string, err error) {
 	if options.SessionAge <= 0 {
 		options.SessionAge = 7 * 24 * time.Hour
@@ -91,7 +96,7 @@ func New(store Store, options Options) (a *Admin, made string, err error) {
 	}
 	a = &Admin{store: store, options: options, log: options.Logger, now: options.Now,
 		failures: newFailures(options.FailuresPerMinute), turns: make(chan struct{}, options.AtOnce),
-		sessions: make(map[string]*Record)}
+		sessions: make(map[string]*Record), settled: make(chan struct{})}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -101,11 +106,42 @@ func New(store Store, options Options) (a *Admin, made string, err error) {
 	if err := a.load(); err != nil {
 		return nil, "", err
 	}
+	kept, err := a.store.Setting(settingPassword)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the admin password: %w", err)
+	}
+	a.hash = string(kept)
+	if options.Password != "" && a.hash != "" && !options.KeepPassword {
+		// Comparing takes as long as hashing, for which a restart shall not
+		// keep everybody waiting: only admins wait for it.
+		go a.replacePassword()
+		return a, "", nil
+	}
+	defer close(a.settled)
 	if options.KeepPassword {
 		return a, "", nil
 	}
 	made, err = a.settlePassword()
 	return a, made, err
+}
+
+// Close waits for what New began.
+func (a *Admin) Close() { <-a.settled }
+
+// replacePassword makes Options.Password the one that rules. Where the store
+// does not take it, nobody signs in: the kept one was to be replaced.
+func (a *Admin) replacePassword() {
+	defer close(a.settled)
+	if same, err := checkPassword(a.hash, a.options.Password); err == nil && same {
+		return
+	}
+	if err := a.setPassword(a.options.Password, ""); err != nil {
+		a.log.Error("the admin password could not be replaced; nobody can sign in", "error", err)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.hash = ""
+		clear(a.sessions)
+	}
 }
 
 // load reads the signing key and the sessions.
@@ -138,21 +174,11 @@ func (a *Admin) load() error {
 	return nil
 }
 
-// settlePassword decides which password rules.
+// settlePassword decides which password rules, where there is none to replace.
 func (a *Admin) settlePassword() (made string, err error) {
-	kept, err := a.store.Setting(settingPassword)
-	if err != nil {
-		return "", fmt.Errorf("read the admin password: %w", err)
-	}
-	a.hash = string(kept)
-	switch password := a.options.Password; {
-	case password != "" && a.hash != "":
-		if same, err := checkPassword(a.hash, password); err == nil && same {
-			return "", nil
-		}
-		return "", a.setPassword(password, "")
-	case password != "":
-		return "", a.setPassword(password, "")
+	switch {
+	case a.options.Password != "":
+		return "", a.setPassword(a.options.Password, "")
 	case a.hash != "":
 		return "", nil
 	}

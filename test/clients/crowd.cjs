@@ -1,12 +1,14 @@
 // Connects a number of official clients in one process and prints what each receives, one JSON object a line:
-//   node crowd.cjs PACKAGE URL TRANSPORTS NUMBER
+//   node crowd.cjs PACKAGE URL TRANSPORTS NUMBER [patient]
+// They come back as fast as they can or, when patient, at the clients' own pace.
 // {"c":client,"t":"connect","recovered":bool} and {"c":client,"t":"event","id":submission}
-const [, , name, url, transports, number] = process.argv;
+const [, , name, url, transports, number, pace] = process.argv;
 const io = require(name);
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 for (let c = 0; c < Number(number); c++) {
-  const options = { reconnectionDelay: 50, reconnectionDelayMax: 300, timeout: 3000, forceNew: true };
+  const options = { forceNew: true };
+  if (pace !== "patient") Object.assign(options, { reconnectionDelay: 50, reconnectionDelayMax: 300, timeout: 3000 });
   if (transports !== "default") options.transports = transports.split(",");
   const socket = (io.io || io)(url, options);
   socket.on("connect", () => say({ c, t: "connect", recovered: socket.recovered === true }));
