@@ -7,7 +7,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test lint bench crash rehearse fuzz screenshots vuln clean
+.PHONY: help run build client node test abuse lint bench crash rehearse fuzz screenshots vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,7 +38,11 @@ maybe-node:
 
 test: lint node client ## everything: unit tests with -race, official clients, Chromium
 	@echo "testing"
-	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m ./...
+	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list ./... | grep -v /test/abuse)
+	@$(MAKE) --no-print-directory abuse
+
+abuse: ## attack a running server in every way, and print what it cost others
+	@go test -count=1 -timeout 10m -v ./test/abuse | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"

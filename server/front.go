@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"podium/server/answer"
+	"podium/server/limits"
 	"podium/server/observe"
 )
 
@@ -29,7 +30,8 @@ const holdLimit = 4 * time.Second
 type Front struct {
 	listener *closable
 	http     *http.Server
-	tls      [2]string // certificate and key; empty without TLS
+	sockets  *limits.Gate // the connections that http serves
+	tls      [2]string    // certificate and key; empty without TLS
 	began    time.Time
 	hold     time.Duration
 
@@ -46,6 +48,12 @@ type Front struct {
 // the settings' address, and begins to accept connections. Either Run gets the
 // Front, or the caller closes it.
 func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
+	s.onFly()
+	addresses, err := s.addresses()
+	if err != nil {
+		return nil, err
+	}
+	sockets := &socketCount{addresses: addresses, gate: s.socketGate()}
 	l, err := activated()
 	if err != nil {
 		return nil, err
@@ -56,16 +64,20 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 		}
 	}
 	f := &Front{
-		listener: &closable{Listener: l}, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
+		listener: &closable{Listener: l}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
 		opened: make(chan struct{}), failed: make(chan error, 1),
 	}
 	f.http = &http.Server{
 		Handler:           f,
 		ReadHeaderTimeout: s.HeaderTimeout,
+		WriteTimeout:      s.AnswerTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    int(s.MaxHeader),
-		ConnState:         f.connState,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			f.connState(c, state)
+			sockets.changed(c, state)
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go f.serve()
 	return f, nil

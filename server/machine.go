@@ -83,17 +83,31 @@ func pictureBudget(limit int64) int64 {
 	return max(64<<20, limit/2)
 }
 
-// connectionLimit is how many connections there may be: what the settings say,
-// or nine tenths of the files that the process may open.
+// connectionLimit is how many real-time connections there may be: what the
+// settings say, or seven tenths of the files that the process may open.
 func (s *Settings) connectionLimit() int {
 	if s.LimitConnections > 0 {
 		return s.LimitConnections
 	}
+	return shareOfFiles(7)
+}
+
+// socketLimit is how many connections net/http may serve: what the settings
+// say, or two tenths of the files. The last tenth is for files.
+func (s *Settings) socketLimit() int {
+	if s.LimitSockets > 0 {
+		return s.LimitSockets
+	}
+	return shareOfFiles(2)
+}
+
+// shareOfFiles is some tenths of the files that the process may open.
+func shareOfFiles(tenths int) int {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur > 1<<24 {
 		return 1 << 20
 	}
-	return int(files.Cur) * 9 / 10
+	return int(files.Cur) * tenths / 10
 }
 
 // firstActivated is the number of the first socket that systemd hands over

@@ -127,6 +127,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 			return
 		}
 		s.secure(w, r)
+		s.limitTime(w, r)
 		if path != streamPath {
 			defer s.requests.enter()()
 		}
@@ -163,6 +164,7 @@ func (s *Server) secure(w http.ResponseWriter, r *http.Request) {
 func (s *Server) onlyAdmins(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		c.Response().Header().Set("Cache-Control", "no-store")
 		session, ok := s.admin.Authenticate(r)
 		if !ok {
 			return answer.ErrUnauthorized
@@ -178,7 +180,7 @@ func (s *Server) onlyAdmins(next echo.HandlerFunc) echo.HandlerFunc {
 // sameSite refuses requests that another site's page made a browser send.
 // Scripts send no Origin and no Sec-Fetch-Site, and pass.
 func sameSite(r *http.Request) error {
-	if r.Header.Get("Authorization") != "" {
+	if admin.HasToken(r) {
 		return nil // no page of another site can make a browser send that
 	}
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {

@@ -62,13 +62,6 @@ type Server struct {
 	Password string
 }
 
-// rateLimits are the limits that requests meet.
-type rateLimits struct {
-	requests, submissions, handshakes *limits.Rate
-	connections, streams              *limits.Gate
-	uploads                           *limits.Uploads
-}
-
 // New builds a server from its settings: it opens the store, which another
 // process must not have open, and starts the real-time service. Close ends what
 // it started. level is the level of log, changeable while the server runs.
@@ -109,11 +102,10 @@ func (s *Settings) onFly() {
 
 // build makes the rooms, those first that the others need.
 func (s *Server) build() error {
-	proxies, err := s.settings.proxies()
-	if err != nil {
+	var err error
+	if s.addresses, err = s.settings.addresses(); err != nil {
 		return err
 	}
-	s.addresses = &limits.Addresses{Proxies: proxies, Header: s.settings.AddressHeader}
 	s.limits = s.settings.limits()
 	s.admin, s.Password, err = admin.New(s.store, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
@@ -135,7 +127,7 @@ func (s *Server) build() error {
 	}
 	s.observe = observe.New(observe.Options{
 		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, DataDir: s.settings.Data,
-		Refusals: s.limits.refusals, Level: s.level, Now: time.Now,
+		Refusals: s.refusals, Level: s.level, Now: time.Now,
 	})
 	s.handler = s.routes()
 	return nil
@@ -151,7 +143,8 @@ func (s *Server) buildRealtime() error {
 		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
 		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads,
 		Published: func() { s.realtime.Publish() },
-		Allow:     func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
+		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
+		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{
 			"heartbeatInterval": set.HeartbeatInterval.Milliseconds(),
 			"recovery":          map[string]int64{"maxMessages": int64(set.RecoveryMessages), "maxAge": set.RecoveryAge.Milliseconds()},
@@ -165,7 +158,9 @@ func (s *Server) buildRealtime() error {
 		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
-		Addresses: s.addresses, Handshakes: s.limits.handshakes, Gate: s.limits.connections, Streams: s.limits.streams,
+		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
+		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams,
+		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
 		Now: time.Now, Logger: s.log,
 	})
 	return nil
@@ -232,28 +227,6 @@ func (s *Server) buildPages() {
 	s.pages = pages.New(files, s.client.Origin())
 }
 
-// limits makes the limits from the settings.
-func (s *Settings) limits() rateLimits {
-	second := func(address, total float64, burst int) limits.PerSecond {
-		return limits.PerSecond{Address: address, Total: total, AddressBurst: burst}
-	}
-	return rateLimits{
-		requests:    limits.NewRate("requests", second(s.LimitRequestsAddress, s.LimitRequests, 0)),
-		submissions: limits.NewRate("submissions", second(s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, int(s.LimitSubmissionsAddress*2/3))),
-		handshakes:  limits.NewRate("handshakes", second(s.LimitHandshakesAddress, s.LimitHandshakes, int(5*s.LimitHandshakesAddress))),
-		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()),
-		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
-		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytes)),
-	}
-}
-
-func (l *rateLimits) refusals() []limits.Refusals {
-	return []limits.Refusals{
-		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(),
-		l.connections.Refusals(), l.streams.Refusals(), l.uploads.Refusals(),
-	}
-}
-
 // Handler is the server's HTTP handler.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -267,6 +240,7 @@ func (s *Server) Listen() (*Front, error) { return s.settings.Listen(s.log) }
 // Run serves behind front until ctx ends, and then stops in order (see stop).
 // It returns nil after a stop that was asked for.
 func (s *Server) Run(ctx context.Context, front *Front) error {
+	s.limits.sockets = front.sockets // before anybody can ask for the figures
 	metrics, err := s.serveMetrics()
 	if err != nil {
 		return errors.Join(err, front.Close(), s.Abandon())
@@ -293,7 +267,10 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.observe.Prometheus())
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: s.settings.HeaderTimeout}
+	srv := &http.Server{
+		Handler: mux, ReadHeaderTimeout: s.settings.HeaderTimeout,
+		ReadTimeout: s.settings.BodyTimeout, WriteTimeout: s.settings.AnswerTimeout,
+	}
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("serve metrics", "error", err)

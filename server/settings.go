@@ -74,9 +74,24 @@ type Settings struct {
 	LimitRequestsAddress    float64       `env:"LIMIT_REQUESTS_PER_ADDRESS" name:"limit-requests-per-address" default:"2000" placeholder:"N" group:"Limits" help:"API requests a second of one address (${default}: each of 2,000 phones once a second)."`
 	LimitSubmissions        float64       `env:"LIMIT_SUBMISSIONS" default:"30000" placeholder:"N" group:"Limits" help:"Submissions a minute in total (${default})."`
 	LimitSubmissionsAddress float64       `env:"LIMIT_SUBMISSIONS_PER_ADDRESS" name:"limit-submissions-per-address" default:"6000" placeholder:"N" group:"Limits" help:"Submissions a minute of one address (${default}: three for each of 2,000 phones; 4,000 may come at once)."`
+	LimitSockets            int           `env:"LIMIT_SOCKETS" default:"0" placeholder:"N" group:"Limits" help:"Network connections that serve HTTP requests in total, WebSockets not counted; 0 derives it from the open files that the system allows."`
+	LimitSocketsAddress     int           `env:"LIMIT_SOCKETS_PER_ADDRESS" name:"limit-sockets-per-address" default:"8000" placeholder:"N" group:"Limits" help:"Network connections that serve HTTP requests of one address (${default}: four for each of 2,000 phones); trusted proxies may have any number."`
+	LimitPayloads           float64       `env:"LIMIT_PAYLOADS" default:"20000" placeholder:"N" group:"Limits" help:"Payloads a second that long-polling clients may send in total (${default})."`
+	LimitPayloadsAddress    float64       `env:"LIMIT_PAYLOADS_PER_ADDRESS" name:"limit-payloads-per-address" default:"4000" placeholder:"N" group:"Limits" help:"Payloads a second of long-polling clients at one address (${default}; five seconds of it may come at once)."`
+	LimitPolls              int           `env:"LIMIT_POLLS" default:"10000" placeholder:"N" group:"Limits" help:"Long-polling requests that wait at the same time in total (${default})."`
+	LimitPollsAddress       int           `env:"LIMIT_POLLS_PER_ADDRESS" name:"limit-polls-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Long-polling requests of one address that wait at the same time (${default})."`
+	LimitUnjoined           int           `env:"LIMIT_UNJOINED" default:"10000" placeholder:"N" group:"Limits" help:"Real-time connections that have not joined a namespace yet in total (${default})."`
+	LimitUnjoinedAddress    int           `env:"LIMIT_UNJOINED_PER_ADDRESS" name:"limit-unjoined-per-address" default:"4500" placeholder:"N" group:"Limits" help:"Real-time connections of one address that have not joined a namespace yet (${default})."`
+	LimitEvents             float64       `env:"LIMIT_EVENTS" default:"100" placeholder:"N" group:"Limits" help:"Events a second of one real-time connection (${default}; ten seconds of it may come at once); beyond, it is closed."`
+	LimitRooms              int           `env:"LIMIT_ROOMS" default:"100" placeholder:"N" group:"Limits" help:"Rooms of one socket (${default})."`
+	LimitUploadBytesAddress Bytes         `env:"LIMIT_UPLOAD_BYTES_PER_ADDRESS" name:"limit-upload-bytes-per-address" default:"48MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of unfinished uploads of one address; beyond, its oldest is ended and sent again later (${default})."`
 	LimitUploadBytes        Bytes         `env:"LIMIT_UPLOAD_BYTES" default:"64MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of uploads that are worked on at the same time; others wait (${default})."`
 	LimitSignIns            float64       `env:"LIMIT_SIGN_INS" default:"60" placeholder:"N" group:"Limits" help:"Wrong passwords a minute in total, before every further try of an address that failed before waits (${default})."`
 	HeaderTimeout           time.Duration `env:"HEADER_TIMEOUT" default:"10s" placeholder:"TIME" group:"Limits" help:"Time in which a request's header arrives (${default})."`
+	BodyTimeout             time.Duration `env:"BODY_TIMEOUT" default:"20s" placeholder:"TIME" group:"Limits" help:"Time in which a request's body arrives; photos have five minutes as long as they go on arriving (${default})."`
+	UploadWindow            time.Duration `env:"UPLOAD_WINDOW" default:"15s" placeholder:"TIME" group:"Limits" help:"Time in which a photo that arrives must bring another 8 KiB (${default})."`
+	AnswerTimeout           time.Duration `env:"ANSWER_TIMEOUT" default:"2m" placeholder:"TIME" group:"Limits" help:"Time in which a client takes its answer (${default})."`
+	ConnectTimeout          time.Duration `env:"CONNECT_TIMEOUT" default:"45s" placeholder:"TIME" group:"Limits" help:"Time in which a real-time connection joins a namespace (${default})."`
 	MaxHeader               Bytes         `env:"MAX_HEADER" default:"16KiB" placeholder:"SIZE" group:"Limits" help:"Largest request header (${default})."`
 
 	Backups        string        `env:"BACKUPS_DIR" placeholder:"DIR|URL" group:"Backups" help:"Where backups go: a folder or a bucket such as s3://name?region=… (backups in the data folder)."`
@@ -145,7 +160,7 @@ func (s *Settings) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"heartbeat-interval": s.HeartbeatInterval, "heartbeat-timeout": s.HeartbeatTimeout,
 		"recovery-age": s.RecoveryAge, "cleanup-interval": s.CleanupInterval,
-		"session-age": s.SessionAge, "header-timeout": s.HeaderTimeout,
+		"session-age": s.SessionAge, "header-timeout": s.HeaderTimeout, "body-timeout": s.BodyTimeout, "upload-window": s.UploadWindow, "answer-timeout": s.AnswerTimeout, "connect-timeout": s.ConnectTimeout,
 	} {
 		if d <= 0 {
 			reject("--%s must be more than nothing, not %s", name, d)

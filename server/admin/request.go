@@ -21,8 +21,8 @@ const deviceAge = 365 * 24 * time.Hour
 // header back as their Cookie; its attributes are cookies that nobody asks
 // for.
 func (a *Admin) Authenticate(r *http.Request) (Session, bool) {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return a.Session(strings.TrimSpace(token))
+	if token, ok := tokenOf(r); ok {
+		return a.Session(token)
 	}
 	// A browser may send several cookies of one name, from different paths.
 	for _, c := range r.CookiesNamed(cookieSession) {
@@ -31,6 +31,19 @@ func (a *Admin) Authenticate(r *http.Request) (Session, bool) {
 		}
 	}
 	return Session{}, false
+}
+
+// HasToken reports whether a request is let in by a token or not at all: its
+// cookies do not count. A browser sends other kinds of Authorization by itself.
+func HasToken(r *http.Request) bool {
+	_, ok := tokenOf(r)
+	return ok
+}
+
+// tokenOf returns what stands in "Authorization: Bearer …".
+func tokenOf(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
 }
 
 // DeviceOf returns the device cookie of a request, for From.

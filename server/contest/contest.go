@@ -35,6 +35,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"podium/server/limits"
@@ -90,6 +91,11 @@ type Options struct {
 	// Allow says how long the client of a request has to wait before it may
 	// submit, or 0.
 	Allow func(*http.Request) time.Duration
+	// UploadWindow is the time in which a submission that arrives must bring
+	// another 8 KiB, or its end.
+	UploadWindow time.Duration
+	// AddressOf finds the address of the client behind a request.
+	AddressOf func(*http.Request) netip.Addr
 	// UploadsDir is the folder of pictures, for the export.
 	UploadsDir string
 	// Facts are further fields of GET /api/contest.

@@ -33,13 +33,12 @@ const (
 	formSlack = 1 << 20
 )
 
-// The pace of uploads. Whoever sends less than slowest in a window is ended,
-// and so is an upload that takes longer than longest.
-const (
-	uploadWindow  = 15 * time.Second
-	uploadSlowest = 8 << 10
-	uploadLongest = 5 * time.Minute
-)
+// uploadSlowest is the least that must arrive of an upload in each
+// Options.UploadWindow, in bytes.
+const uploadSlowest = 8 << 10
+
+// LongestUpload is the time after which a submission that still arrives is ended.
+const LongestUpload = 5 * time.Minute
 
 // form is a submission as it arrived.
 type form struct {
@@ -66,9 +65,9 @@ func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error
 		return nil, c.tooLarge()
 	}
 	control := http.NewResponseController(w)
-	upload := c.Uploads.Begin(func() { control.SetReadDeadline(time.Unix(1, 0)) })
+	upload := c.Uploads.Begin(c.AddressOf(r), func() { control.SetReadDeadline(time.Unix(1, 0)) })
 	defer upload.Done()
-	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now()}
+	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now(), every: c.UploadWindow}
 	f := &form{fields: map[string]string{}, hash: sha256.New()}
 	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
 		f.close()
@@ -203,6 +202,7 @@ type pacedBody struct {
 	control *http.ResponseController
 	upload  *limits.Upload
 	start   time.Time
+	every   time.Duration
 	window  time.Time // when the running window began
 	bytes   int64     // that arrived in it
 }
@@ -211,8 +211,8 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	now := time.Now()
 	if b.window.IsZero() || b.bytes >= uploadSlowest {
 		b.window, b.bytes = now, 0
-		end := now.Add(uploadWindow)
-		if last := b.start.Add(uploadLongest); end.After(last) {
+		end := now.Add(b.every)
+		if last := b.start.Add(LongestUpload); end.After(last) {
 			end = last
 		}
 		b.control.SetReadDeadline(end) // best effort: tests have no connection

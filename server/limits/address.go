@@ -65,6 +65,16 @@ func (a *Addresses) Of(r *http.Request) netip.Addr {
 	return client
 }
 
+// Peer is the address at the other end of a connection, or the zero Addr where
+// that is one of the proxies, which speak for many, or there is none.
+func (a *Addresses) Peer(remote net.Addr) netip.Addr {
+	peer := parseHostPort(remote.String())
+	if a.trusts(peer) {
+		return netip.Addr{}
+	}
+	return peer
+}
+
 // Secure reports whether r came over TLS: to this server, or to a trusted
 // proxy that says so in X-Forwarded-Proto.
 func (a *Addresses) Secure(r *http.Request) bool {

@@ -75,5 +75,5 @@ func (g *Gate) Count() int {
 func (g *Gate) Refusals() Refusals {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return Refusals{Limit: g.name, Address: g.refusedAddress, Total: g.refusedTotal}
+	return Refusals{Limit: g.name, Address: g.refusedAddress, Total: g.refusedTotal, Held: int64(g.count)}
 }

@@ -113,10 +113,10 @@ func TestAGateCountsPlacesAndForgetsThoseWhoLeft(t *testing.T) {
 }
 
 func TestTheOldestUploadMakesRoomForOthers(t *testing.T) {
-	all := NewUploads("test", 100)
+	all, addr := NewUploads("test", 0, 100), netip.MustParseAddr("1.1.1.1")
 	stopped := 0
-	old := all.Begin(func() { stopped++ })
-	young := all.Begin(func() { t.Error("the younger upload was ended") })
+	old := all.Begin(addr, func() { stopped++ })
+	young := all.Begin(addr, func() { t.Error("the younger upload was ended") })
 	if err := errors.Join(old.Add(60), young.Add(60)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestTheOldestUploadMakesRoomForOthers(t *testing.T) {
 	if err := young.Arrived(); err != nil {
 		t.Fatal(err)
 	}
-	third := all.Begin(func() {})
+	third := all.Begin(addr, func() {})
 	if err := third.Add(70); !errors.Is(err, ErrCrowded) {
 		t.Fatal("an upload that arrived was counted out")
 	}
@@ -134,6 +134,42 @@ func TestTheOldestUploadMakesRoomForOthers(t *testing.T) {
 	young.Done()
 	third.Done()
 	if all.Held() != 0 {
+		t.Fatalf("%d bytes are still held", all.Held())
+	}
+}
+
+func TestACrowdedAddressMakesRoomItself(t *testing.T) {
+	all := NewUploads("test", 80, 100)
+	hog, guest := netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("2001:db8::1")
+	calm := all.Begin(guest, func() { t.Error("another address's upload was ended") })
+	if err := calm.Add(20); err != nil {
+		t.Fatal(err)
+	}
+	var stopped []int
+	var hogs []*Upload
+	for i := range 3 {
+		hogs = append(hogs, all.Begin(hog, func() { stopped = append(stopped, i) }))
+		if err := hogs[i].Add(70); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(stopped) != 2 || stopped[0] != 0 || stopped[1] != 1 {
+		t.Fatalf("ended %v, want the two oldest of the address that holds most", stopped)
+	}
+	if err := calm.Add(20); err != nil { // 110 in total: again it is the other's
+		t.Fatal(err)
+	}
+	if len(stopped) != 3 {
+		t.Fatalf("ended %v", stopped)
+	}
+	if got := all.Refusals(); got.Address != 2 || got.Total != 1 || got.Held != 40 {
+		t.Fatalf("%+v", got)
+	}
+	calm.Done()
+	for _, h := range hogs {
+		h.Done()
+	}
+	if all.Held() != 0 || len(all.holding) != 0 {
 		t.Fatalf("%d bytes are still held", all.Held())
 	}
 }

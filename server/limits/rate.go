@@ -118,8 +118,10 @@ func (r *Rate) Refusals() Refusals {
 	return Refusals{Limit: r.name, Address: r.refusedAddress.Load(), Total: r.refusedTotal.Load()}
 }
 
-// Refusals are the times a limit said no, by which of its two numbers.
+// Refusals are the times a limit said no, by which of its two numbers, and
+// what it holds now where it counts that.
 type Refusals struct {
 	Limit          string
 	Address, Total uint64
+	Held           int64
 }

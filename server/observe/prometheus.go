@@ -49,6 +49,7 @@ var (
 	fileBytes     = describe("store_file_bytes", "Size of the data file.")
 	usedBytes     = describe("store_used_bytes", "Part of the data file that holds data.")
 	refusals      = describe("limit_refusals_total", "What limits refused.", "limit", "scope")
+	limitHeld     = describe("limit_held", "What counts against a limit now: connections, requests that wait, bytes.", "limit")
 	httpErrors    = describe("http_errors_total", "HTTP answers that were errors.", "class")
 	diskFree      = describe("disk_free_bytes", "Free space where the data is.")
 )
@@ -91,6 +92,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.ob.o.Refusals() {
 		counter(refusals, float64(r.Address), r.Limit, "address")
 		counter(refusals, float64(r.Total), r.Limit, "total")
+		gauge(limitHeld, float64(r.Held), r.Limit)
 	}
 	c.collectStore(gauge, counter)
 }

@@ -56,12 +56,24 @@ type Options struct {
 
 	Addresses  *limits.Addresses
 	Handshakes *limits.Rate
-	Gate       *limits.Gate
+	Payloads   *limits.Rate // POSTs of long-polling clients
+	Gate       *limits.Gate // sessions
+	Unjoined   *limits.Gate // sessions that have not joined a namespace
+	Polls      *limits.Gate // long-polling requests that wait
 	Streams    *limits.Gate // Server-Sent Events
+
+	ConnectTimeout      time.Duration // to join a namespace; 0: 45 s
+	BodyTimeout         time.Duration // for a request's body to arrive; 0: 20 s
+	MaxPacketsPerSecond float64       // of one connection; 0: no bound
+	MaxRooms            int           // of one socket; 0: no bound
 
 	Now    func() time.Time
 	Logger *slog.Logger
 }
+
+// maxAuth bounds what a client joins a namespace with: a session id and an
+// offset, of less than 200 bytes together.
+const maxAuth = 2 << 10
 
 // Realtime is the service. It is safe for concurrent use.
 type Realtime struct {
@@ -80,6 +92,8 @@ type Realtime struct {
 
 	heart  heart
 	health health
+
+	admission admission
 
 	// mu guards changed, which is closed and replaced at every publication.
 	mu      sync.Mutex
@@ -100,9 +114,11 @@ const (
 func New(o Options) *Realtime {
 	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
 	rt.heart.answered = make(map[string]lastAnswer)
+	rt.admission.unjoined, rt.admission.turnedAway = make(map[string]netip.Addr), make(map[string]struct{})
 	engine := engineio.Options{
 		PingInterval:   o.HeartbeatInterval,
 		PingTimeout:    o.HeartbeatTimeout,
+		CloseTimeout:   o.HeartbeatTimeout, // who does not answer is not waited for longer than that
 		MaxPayload:     o.MaxPayload,
 		MaxQueuedBytes: o.MaxQueuedBytes,
 		Transports:     o.Transports,
@@ -110,12 +126,17 @@ func New(o Options) *Realtime {
 		Loops:          o.Loops,
 		NodeID:         o.NodeID,
 		ShutdownGrace:  farewell,
+		BodyTimeout:    o.BodyTimeout,
 		AllowRequest:   rt.allow,
+		AllowPoll:      func(s *engineio.Session) bool { return o.Polls.Enter(addressOf(s)) },
+		Keep:           rt.keep,
 		Logger:         o.Logger,
 		Observer: engineio.Observer{
 			Opened: rt.opened,
 			Closed: rt.closed,
 			Pong:   func(_ *engineio.Session, rtt time.Duration) { rt.latency.add(rtt) },
+
+			PollEnded: func(s *engineio.Session) { o.Polls.Leave(addressOf(s)) },
 		},
 	}
 	if len(o.CORSOrigins) > 0 {
@@ -127,6 +148,11 @@ func New(o Options) *Realtime {
 	rt.io = socketio.NewServer(socketio.Options{
 		Engine: engine,
 		Logger: o.Logger,
+
+		ConnectTimeout:      o.ConnectTimeout,
+		MaxPacketsPerSecond: o.MaxPacketsPerSecond,
+		MaxRooms:            o.MaxRooms,
+		MaxAuthBytes:        maxAuth,
 		Recovery: &socketio.Recovery{
 			Log:       eventLog{rt},
 			Sessions:  sessionStore{o.Store},
@@ -174,43 +200,15 @@ func (rt *Realtime) changes() <-chan struct{} {
 // handed to Fly's proxy, which sends it there.
 func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if sid := r.URL.Query().Get("sid"); sid != "" && rt.o.NodeID != "" {
-		if node := engineio.NodeOf(sid); node != "" && node != rt.o.NodeID && r.Header.Get("Fly-Replay-Src") == "" {
+		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && r.Header.Get("Fly-Replay-Src") == "" {
 			w.Header().Set("Fly-Replay", "instance="+node)
 			w.WriteHeader(http.StatusConflict)
 			return
 		}
 	}
-	rt.io.ServeHTTP(w, r)
-}
-
-// errBusy is what a client is told that comes when there is no room.
-var errBusy = &engineio.Error{Code: engineio.ErrForbidden.Code, Message: "Too many connections"}
-
-// allow judges a handshake.
-func (rt *Realtime) allow(r *http.Request) error {
-	addr := rt.o.Addresses.Of(r)
-	if rt.o.Handshakes.Allow(addr, rt.o.Now()) > 0 || !rt.o.Gate.Room(addr) {
-		return errBusy
+	if rt.mayPost(w, r) {
+		rt.io.ServeHTTP(w, r)
 	}
-	return nil
-}
-
-func (rt *Realtime) opened(s *engineio.Session) {
-	if !rt.o.Gate.Enter(rt.addressOf(s)) {
-		s.Close()
-	}
-}
-
-func (rt *Realtime) closed(s *engineio.Session, reason engineio.Reason) {
-	if reason == engineio.ReasonPingTimeout {
-		rt.pingTimeouts.Add(1)
-	}
-	rt.o.Gate.Leave(rt.addressOf(s))
-}
-
-func (rt *Realtime) addressOf(s *engineio.Session) netip.Addr {
-	q := s.Request()
-	return rt.o.Addresses.Of(&http.Request{RemoteAddr: q.Address, Header: q.Header()})
 }
 
 // clean takes off the log what no client will be sent any more.

@@ -67,7 +67,8 @@ func inBubble(t *testing.T, f func(*bubble)) {
 			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute, AnswerAge: 24 * time.Hour,
 			Loops:     -1, // a loop waits in the kernel, which the bubble does not see
 			Addresses: &limits.Addresses{}, Handshakes: limits.NewRate("handshakes", limits.PerSecond{}),
-			Gate: limits.NewGate("connections", 0, 0), Streams: limits.NewGate("streams", 0, 0),
+			Gate: limits.NewGate("connections", 0, 0), Streams: limits.NewGate("streams", 0, 0), Unjoined: limits.NewGate("unjoined", 0, 0),
+			Polls: limits.NewGate("polls", 0, 0), Payloads: limits.NewRate("payloads", limits.PerSecond{}),
 			Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		mux := http.NewServeMux()

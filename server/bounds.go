@@ -1,0 +1,128 @@
+package server
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"podium/server/contest"
+	"podium/server/limits"
+)
+
+// rateLimits are the limits that requests meet.
+type rateLimits struct {
+	requests, submissions, handshakes, payloads    *limits.Rate
+	sockets, connections, unjoined, polls, streams *limits.Gate
+	uploads                                        *limits.Uploads
+}
+
+// limits makes the limits from the settings.
+func (s *Settings) limits() rateLimits {
+	second := func(address, total float64, burst int) limits.PerSecond {
+		return limits.PerSecond{Address: address, Total: total, AddressBurst: burst}
+	}
+	return rateLimits{
+		requests:    limits.NewRate("requests", second(s.LimitRequestsAddress, s.LimitRequests, 0)),
+		submissions: limits.NewRate("submissions", second(s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, int(s.LimitSubmissionsAddress*2/3))),
+		handshakes:  limits.NewRate("handshakes", second(s.LimitHandshakesAddress, s.LimitHandshakes, int(5*s.LimitHandshakesAddress))),
+		payloads:    limits.NewRate("payloads", second(s.LimitPayloadsAddress, s.LimitPayloads, int(5*s.LimitPayloadsAddress))),
+		sockets:     s.socketGate(),
+		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()),
+		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
+		polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
+		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
+		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
+	}
+}
+
+func (s *Settings) socketGate() *limits.Gate {
+	return limits.NewGate("sockets", s.LimitSocketsAddress, s.socketLimit())
+}
+
+// addresses finds clients' addresses as the settings say.
+func (s *Settings) addresses() (*limits.Addresses, error) {
+	proxies, err := s.proxies()
+	if err != nil {
+		return nil, err
+	}
+	return &limits.Addresses{Proxies: proxies, Header: s.AddressHeader}, nil
+}
+
+// refusals are the figures of every limit, for the metrics.
+func (s *Server) refusals() []limits.Refusals {
+	l := &s.limits
+	return append([]limits.Refusals{
+		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(), l.payloads.Refusals(),
+		l.sockets.Refusals(), l.connections.Refusals(), l.unjoined.Refusals(), l.polls.Refusals(), l.streams.Refusals(),
+		l.uploads.Refusals(),
+	}, s.realtime.Refusals()...)
+}
+
+// socketCount counts the connections that net/http serves, by the address of
+// their peer. One too many is closed before anything is read from it. Those
+// taken over for WebSockets and waiting polls are counted as sessions instead.
+type socketCount struct {
+	addresses *limits.Addresses
+	gate      *limits.Gate
+	refused   sync.Map // net.Conn → nothing, until they are closed
+}
+
+// changed is http.Server.ConnState.
+func (n *socketCount) changed(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if !n.gate.Enter(n.address(c)) {
+			n.refused.Store(c, struct{}{})
+			c.Close()
+		}
+	case http.StateHijacked, http.StateClosed:
+		if _, without := n.refused.LoadAndDelete(c); !without {
+			n.gate.Leave(n.address(c))
+		}
+	}
+}
+
+// address is the peer's, or none for a proxy's: it speaks for many.
+func (n *socketCount) address(c net.Conn) netip.Addr {
+	return n.addresses.Peer(c.RemoteAddr())
+}
+
+// exportTimeout is how long an admin's download of everything may take.
+const exportTimeout = time.Hour
+
+// limitTime sets the times in which r's body has to arrive and its answer to be
+// taken. Submissions and event streams go on to set their own.
+func (s *Server) limitTime(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	switch r.URL.Path {
+	case "/api/submit":
+		_ = control.SetWriteDeadline(time.Now().Add(contest.LongestUpload + s.settings.AnswerTimeout)) // best effort: tests have no connection
+	case "/api/export.zip":
+		_ = control.SetWriteDeadline(time.Now().Add(exportTimeout))
+	}
+	if r.ContentLength == 0 {
+		return
+	}
+	if control.SetReadDeadline(time.Now().Add(s.settings.BodyTimeout)) == nil {
+		r.Body = &timedBody{r.Body, control}
+	}
+}
+
+// timedBody lifts the deadline of a body when it has arrived. What a handler
+// leaves unread must arrive in time too: net/http reads it after the answer.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.control.SetReadDeadline(time.Time{}) // as it was set
+	}
+	return n, err
+}
