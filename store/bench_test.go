@@ -3,13 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // stocked opens a store with n submissions in one category.
@@ -80,50 +77,6 @@ func BenchmarkFeedPageOf50(b *testing.B) {
 					b.Fatal(len(list), err)
 				}
 			}
-		})
-	}
-}
-
-// BenchmarkWritesDuringABackup reports the p99 of paced single submissions
-// without and with a copy of the file being made over and over.
-func BenchmarkWritesDuringABackup(b *testing.B) {
-	for _, copying := range []bool{false, true} {
-		b.Run(fmt.Sprintf("copying=%v", copying), func(b *testing.B) {
-			s := stocked(b, 50_000)
-			ctx, stop := context.WithCancel(context.Background())
-			var wg sync.WaitGroup
-			if copying {
-				wg.Go(func() {
-					for ctx.Err() == nil {
-						if _, err := s.WriteTo(io.Discard); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			tick := time.NewTicker(2 * time.Millisecond)
-			defer tick.Stop()
-			var mu sync.Mutex
-			var took []time.Duration
-			var writers sync.WaitGroup
-			for i := range b.N {
-				<-tick.C
-				writers.Go(func() {
-					began := time.Now()
-					if _, _, err := s.Submit(context.Background(), sample(100_000+i), Once{}, nil); err != nil {
-						b.Error(err)
-					}
-					mu.Lock()
-					took = append(took, time.Since(began))
-					mu.Unlock()
-				})
-			}
-			writers.Wait()
-			stop()
-			wg.Wait()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
-			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -13,17 +14,22 @@ import (
 const maxFaults = 100
 
 // Check looks at everything that must hold in the file and returns what does
-// not, as sentences; none means that all is in order. It reads one moment's
-// state and may run while the store is used.
-func (s *Store) Check() ([]string, error) {
-	c := &checker{}
+// not, as sentences; none means that all is in order. It may run while the
+// store is used: changes wait while the pages are looked at, which takes some
+// milliseconds, and not while the records are. Those it reads at one moment.
+func (s *Store) Check() ([]string, error) { return s.CheckWith(s.Yield) }
+
+// CheckWith is Check with a function of the caller's that is called after each
+// step of about a millisecond, with how long that took.
+func (s *Store) CheckWith(rest func(worked time.Duration)) ([]string, error) {
+	c := &checker{rest: rest}
+	if err := s.quiet(func(tx *bolt.Tx) { c.pages(tx) }); err != nil {
+		return nil, err
+	}
+	if len(c.found) > 0 {
+		return c.found, nil // records on damaged pages say nothing
+	}
 	err := s.view(func(tx *bolt.Tx) error {
-		for err := range tx.Check() {
-			c.fault("The file's pages are damaged: %v.", err)
-		}
-		if len(c.found) > 0 {
-			return nil // records on damaged pages say nothing
-		}
 		c.tx = tx
 		c.buckets()
 		if len(c.found) > 0 {
@@ -39,11 +45,64 @@ func (s *Store) Check() ([]string, error) {
 	return c.found, err
 }
 
+// quiet runs fn in a transaction beside which nothing is written, because
+// bbolt's list of free pages may not be read while a commit changes it.
+func (s *Store) quiet(fn func(*bolt.Tx)) error {
+	if s.options.ReadOnly {
+		return s.view(func(tx *bolt.Tx) error { fn(tx); return nil })
+	}
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.db == nil {
+		return ErrClosed
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return fmt.Errorf("begin to check: %w", err)
+	}
+	fn(tx)
+	if err := tx.Rollback(); err != nil {
+		return fmt.Errorf("end the check: %w", err)
+	}
+	return nil
+}
+
 // checker collects faults.
 type checker struct {
 	tx      *bolt.Tx
 	found   []string
-	entries map[string]Submission
+	entries map[string]place
+	rest    func(time.Duration)
+	steps   int       // records since began
+	began   time.Time // when the step did
+}
+
+// place is what the indexes must say of a submission.
+type place struct {
+	category string
+	status   Status
+	sequence uint64
+}
+
+// stepRecords is how many records are looked at in a step.
+const stepRecords = 256
+
+// step counts a record, and rests after some.
+func (c *checker) step() {
+	if c.steps++; c.steps < stepRecords {
+		return
+	}
+	c.steps = 0
+	c.rest(time.Since(c.began))
+	c.began = time.Now()
+}
+
+// pages looks at the pages of the file.
+func (c *checker) pages(tx *bolt.Tx) {
+	for err := range tx.Check() {
+		c.fault("The file's pages are damaged: %v.", err)
+	}
+	c.began = time.Now()
 }
 
 func (c *checker) fault(format string, args ...any) {
@@ -61,9 +120,10 @@ func (c *checker) buckets() {
 }
 
 func (c *checker) submissions() {
-	c.entries = make(map[string]Submission)
+	c.entries = make(map[string]place)
 	counts := make(map[string]uint64)
 	_ = c.tx.Bucket(bucketSubmissions).ForEach(func(id, data []byte) error {
+		c.step()
 		sub, err := decodeSubmission(data)
 		if err != nil {
 			c.fault("Submission %s cannot be read: %v.", id, err)
@@ -72,7 +132,7 @@ func (c *checker) submissions() {
 		if sub.ID != string(id) {
 			c.fault("Submission %s is stored under the id %s.", sub.ID, id)
 		}
-		c.entries[string(id)] = sub
+		c.entries[string(id)] = place{sub.Category, sub.Status, sub.sequence}
 		counts[sub.Category+"\x00"+string(sub.Status)]++
 		return nil
 	})
@@ -93,15 +153,16 @@ func (c *checker) submissions() {
 func (c *checker) indexes() {
 	for _, index := range []struct {
 		bucket []byte
-		wants  func(Submission) bool
+		wants  func(place) bool
 	}{
-		{bucketOrder, func(Submission) bool { return true }},
-		{bucketFeed, func(s Submission) bool { return s.Status == Approved }},
+		{bucketOrder, func(place) bool { return true }},
+		{bucketFeed, func(p place) bool { return p.status == Approved }},
 	} {
 		seen := 0
 		_ = c.tx.Bucket(index.bucket).ForEach(func(key, id []byte) error {
+			c.step()
 			sub, ok := c.entries[string(id)]
-			if !ok || !index.wants(sub) || !bytes.Equal(key, orderKey(sub.Category, sub.sequence)) {
+			if !ok || !index.wants(sub) || !bytes.Equal(key, orderKey(sub.category, sub.sequence)) {
 				c.fault("The index %s lists %s, which does not belong there.", index.bucket, id)
 				return nil
 			}
@@ -130,7 +191,7 @@ func (c *checker) winners() {
 			c.fault("The winners of %s cannot be read.", category)
 		}
 		for _, id := range ids {
-			if sub, ok := c.entries[id]; !ok || sub.Category != string(category) || sub.Status != Approved {
+			if sub, ok := c.entries[id]; !ok || sub.category != string(category) || sub.status != Approved {
 				c.fault("The winner %s of %s is no submission of it that everybody sees.", id, category)
 			}
 		}
@@ -143,6 +204,7 @@ func (c *checker) events() {
 	b := c.tx.Bucket(bucketEvents)
 	var last uint64
 	_ = b.ForEach(func(key, data []byte) error {
+		c.step()
 		e, err := decodeEvent(key, data)
 		if err != nil {
 			c.fault("An event of the log cannot be read.")

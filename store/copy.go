@@ -9,14 +9,14 @@ import (
 )
 
 // WriteTo writes a consistent copy of the whole file and returns its size in
-// bytes. Changes go on meanwhile: while there are any, the copy pauses in
-// between, so that it leaves the disk and the processors to them for most of
+// bytes. Changes go on meanwhile: while there are any, the copy pauses again
+// and again, so that it leaves the disk and the processors to them for most of
 // the time; without any, it goes as fast as it can.
 func (s *Store) WriteTo(w io.Writer) (int64, error) {
 	var n int64
 	err := s.view(func(tx *bolt.Tx) error {
 		var err error
-		n, err = tx.WriteTo(&pacedWriter{to: w, figures: &s.figures})
+		n, err = tx.WriteTo(&pacedWriter{to: w, store: s})
 		return err
 	})
 	if err != nil {
@@ -26,35 +26,44 @@ func (s *Store) WriteTo(w io.Writer) (int64, error) {
 }
 
 const (
-	// pacedStep is how much is copied between two pauses.
-	pacedStep = 256 << 10
-	// A pause is pauseFactor times as long as the step before it took, within
-	// these bounds.
+	// busyFor is how long after a commit the store counts as busy.
+	busyFor = time.Second
+	// A pause is pauseFactor times as long as the work before it, within these
+	// bounds.
 	pauseFactor   = 4
-	shortestPause = 5 * time.Millisecond
+	shortestPause = 2 * time.Millisecond
 	longestPause  = 20 * time.Millisecond
 )
 
-// pacedWriter pauses after each step if something was committed during it.
+// Yield pauses whoever has worked on something that can wait, in proportion to
+// the work, if there were changes within the last second. Work that is done in
+// steps of about a millisecond with Yield between them hardly delays changes.
+func (s *Store) Yield(worked time.Duration) {
+	if s.figures.busy() {
+		time.Sleep(min(max(pauseFactor*worked, shortestPause), longestPause))
+	}
+}
+
+// pacedStep is how much is copied between two pauses.
+const pacedStep = 128 << 10
+
+// pacedWriter yields after each step.
 type pacedWriter struct {
 	to      io.Writer
-	figures *figures
+	store   *Store
 	began   time.Time // of the step
-	commits uint64    // at its beginning
 	written int       // in it
 }
 
 // Write passes the data on.
 func (p *pacedWriter) Write(data []byte) (int, error) {
 	if p.written == 0 {
-		p.began, p.commits = time.Now(), p.figures.commitCount()
+		p.began = time.Now()
 	}
 	n, err := p.to.Write(data)
 	if p.written += n; p.written >= pacedStep {
 		p.written = 0
-		if p.figures.commitCount() != p.commits {
-			time.Sleep(min(max(pauseFactor*time.Since(p.began), shortestPause), longestPause))
-		}
+		p.store.Yield(time.Since(p.began))
 	}
 	return n, err
 }

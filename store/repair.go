@@ -20,16 +20,15 @@ var ErrBeyondRepair = errors.New("the file's pages are damaged; restore a backup
 // it is one transaction. What it did comes back as sentences; records that
 // cannot be read stay where they are, for whoever can.
 func (s *Store) Repair(ctx context.Context) ([]string, error) {
-	err := s.view(func(tx *bolt.Tx) error {
-		var damage error
+	var damage error
+	err := s.quiet(func(tx *bolt.Tx) {
 		for fault := range tx.Check() {
 			damage = errors.Join(damage, fault)
 		}
-		if damage != nil {
-			return fmt.Errorf("%w: %w", ErrBeyondRepair, damage)
-		}
-		return nil
 	})
+	if damage != nil {
+		err = fmt.Errorf("%w: %w", ErrBeyondRepair, damage)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type figures struct {
 	total    time.Duration
 	slowest  time.Duration
 	lastErr  error
+	last     time.Time // of the last commit
 }
 
 func (f *figures) committed(c Commit) {
@@ -34,12 +35,14 @@ func (f *figures) committed(c Commit) {
 	f.total += c.Took
 	f.slowest = max(f.slowest, c.Took)
 	f.lastErr = nil
+	f.last = time.Now()
 }
 
-func (f *figures) commitCount() uint64 {
+// busy reports whether something was committed lately.
+func (f *figures) busy() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.commits
+	return !f.last.IsZero() && time.Since(f.last) < busyFor
 }
 
 func (f *figures) failed(err error) {

@@ -191,7 +191,9 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("back up: %w", err)
 	}
-	name = "podium-" + k.o.Now().UTC().Format(Stamp) + ".db"
+	if name, err = k.freeName(ctx); err != nil {
+		return "", fmt.Errorf("back up: %w", err)
+	}
 	if err := k.copy(ctx, name); err != nil {
 		return "", fmt.Errorf("back up: %w", err)
 	}
@@ -208,39 +210,107 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	return name, nil
 }
 
-// copy writes a copy beside the data, checks it, and sends it. Its checksum is
-// sent last: a backup that has one is whole.
+// freeName names a backup by the time, in seconds: by the next one that is free
+// where there is one of this second already.
+func (k *Keeper) freeName(ctx context.Context) (string, error) {
+	for at := k.o.Now().UTC(); ; at = at.Add(time.Second) {
+		name := "podium-" + at.Format(Stamp) + ".db"
+		if taken, err := k.bucket.Exists(ctx, name); err != nil || !taken {
+			return name, err
+		}
+	}
+}
+
+// copy writes a copy, checks it, and gives it to the destination. Its checksum
+// comes last: a backup that has one is whole. In a folder the copy is made in
+// place, under a hidden name until it is whole.
 func (k *Keeper) copy(ctx context.Context, name string) error {
-	f, err := os.CreateTemp(filepath.Dir(k.o.Store.Path()), ".backup-")
+	dir := k.folder()
+	away := dir == ""
+	if away {
+		dir = filepath.Dir(k.o.Store.Path())
+	}
+	f, err := os.CreateTemp(dir, ".backup-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
 	sum := sha256.New()
-	if _, err := k.o.Store.WriteTo(io.MultiWriter(f, sum)); err != nil {
+	if _, err := k.o.Store.WriteTo(io.MultiWriter(&writeback{file: f}, sum)); err != nil {
 		return err
 	}
-	if err := Verify(f.Name()); err != nil {
+	if err := f.Sync(); err != nil {
 		return err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if err := verify(f.Name(), k.o.Store.Yield); err != nil {
 		return err
 	}
-	if err := k.bucket.Upload(ctx, name, f, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if away {
+		err = k.upload(ctx, name, f)
+	} else {
+		err = os.Rename(f.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
 		return err
 	}
 	line := hex.EncodeToString(sum.Sum(nil)) + "  " + name + "\n"
 	return k.bucket.WriteAll(ctx, name+".sha256", []byte(line), nil)
 }
 
+// folder is the destination's folder, "" where it is a bucket.
+func (k *Keeper) folder() string {
+	if strings.Contains(k.o.Dest, "://") {
+		return ""
+	}
+	return k.o.Dest
+}
+
+// upload sends a file from its beginning.
+func (k *Keeper) upload(ctx context.Context, name string, f *os.File) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return k.bucket.Upload(ctx, name, &pacedReader{from: f, yield: k.o.Store.Yield}, &blob.WriterOptions{ContentType: "application/octet-stream"})
+}
+
+// pacedReader yields after each step, so that sending leaves room for changes.
+type pacedReader struct {
+	from  io.Reader
+	yield func(time.Duration)
+	began time.Time // of the step
+	read  int       // in it
+}
+
+// sendStep is how much is read between two pauses.
+const sendStep = 256 << 10
+
+// Read passes data on.
+func (p *pacedReader) Read(data []byte) (int, error) {
+	if p.read >= sendStep {
+		p.read = 0
+		p.yield(time.Since(p.began))
+	}
+	if p.read == 0 {
+		p.began = time.Now()
+	}
+	n, err := p.from.Read(data)
+	p.read += n
+	return n, err
+}
+
 // Verify opens a copy and checks it.
-func Verify(path string) error {
+func Verify(path string) error { return verify(path, func(time.Duration) {}) }
+
+func verify(path string, rest func(time.Duration)) error {
 	s, err := store.Open(path, store.Options{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}
-	found, err := s.Check()
+	found, err := s.CheckWith(rest)
 	if err == nil && len(found) > 0 {
 		err = fmt.Errorf("the copy has faults: %s", found[0])
 	}
@@ -282,7 +352,7 @@ func (k *Keeper) send(ctx context.Context, name string) error {
 		return err
 	}
 	defer f.Close()
-	return k.bucket.Upload(ctx, "uploads/"+name, f, &blob.WriterOptions{ContentType: "application/octet-stream"})
+	return k.bucket.Upload(ctx, "uploads/"+name, &pacedReader{from: f, yield: k.o.Store.Yield}, &blob.WriterOptions{ContentType: "application/octet-stream"})
 }
 
 // list returns the keys that begin with prefix.
