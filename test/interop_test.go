@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -13,24 +14,41 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"podium/protocol/engineio"
 	"podium/protocol/socketio"
+	"podium/protocol/socketio/msgpack"
+	"podium/protocol/websocket"
 )
 
 // interopClients are the official clients of the matrix, oldest first.
-var interopClients = []string{
-	"socket.io-client-2.5", "socket.io-client-3.1", "socket.io-client-4.0", "socket.io-client-4.7", "socket.io-client",
+var interopClients = []interopClient{
+	{pkg: "socket.io-client-2.5"}, {pkg: "socket.io-client-3.1"}, {pkg: "socket.io-client-4.0"},
+	{pkg: "socket.io-client-4.7"}, {pkg: "socket.io-client"},
+	{pkg: "socket.io-client", parser: "socket.io-msgpack-parser"},
+}
+
+// interopClient is an official client, with its own parser or another.
+type interopClient struct{ pkg, parser string }
+
+func (c interopClient) String() string {
+	if c.parser != "" {
+		return c.pkg + "+msgpack"
+	}
+	return c.pkg
 }
 
 var everyTransport = []string{"default", "polling", "websocket"}
 
 // interopServer serves what clients/interop.cjs asks for.
-func interopServer(t *testing.T) string {
+func interopServer(t *testing.T, p socketio.Parser) string {
 	t.Helper()
-	srv := socketio.NewServer(socketio.Options{Engine: engineio.Options{AllowEIO3: true, MaxPayload: 1 << 20}})
+	srv := socketio.NewServer(socketio.Options{
+		Engine: engineio.Options{AllowEIO3: true, MaxPayload: 1 << 20}, Parser: p,
+	})
 	for _, n := range []*socketio.Namespace{srv.Of("/"), srv.OfPattern(regexp.MustCompile(`^/room/\w+$`))} {
 		registerInterop(n)
 	}
@@ -43,7 +61,13 @@ func interopServer(t *testing.T) string {
 // serve mounts a Socket.IO server until the test ends.
 func serve(t *testing.T, srv *socketio.Server) string {
 	t.Helper()
-	web := httptest.NewServer(srv)
+	return serveThrough(t, srv, srv)
+}
+
+// serveThrough is serve with a handler in front.
+func serveThrough(t *testing.T, srv *socketio.Server, front http.Handler) string {
+	t.Helper()
+	web := httptest.NewServer(front)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -99,9 +123,15 @@ type result struct {
 // Every official client generation over every transport it has: events,
 // acknowledgements, binary, namespaces, errors, rooms, volatile, reconnects.
 func TestInteropMatrix(t *testing.T) {
-	needClients(t, interopClients...)
-	url := interopServer(t)
-	type column struct{ client, transport string }
+	for _, client := range interopClients {
+		needClients(t, client.pkg)
+	}
+	needClients(t, "socket.io-msgpack-parser")
+	urls := map[string]string{"": interopServer(t, nil), "socket.io-msgpack-parser": interopServer(t, msgpack.Parser{})}
+	type column struct {
+		client    interopClient
+		transport string
+	}
 	var columns []column
 	var checks []string
 	matrix := make(map[column]map[string]result)
@@ -109,9 +139,9 @@ func TestInteropMatrix(t *testing.T) {
 		for _, transport := range everyTransport {
 			c := column{client, transport}
 			columns = append(columns, c)
-			t.Run(client+"/"+transport, func(t *testing.T) {
+			t.Run(client.String()+"/"+transport, func(t *testing.T) {
 				matrix[c] = make(map[string]result)
-				for _, r := range interop(t, client, url, transport) {
+				for _, r := range interop(t, client, urls[client.parser], transport) {
 					matrix[c][r.Check] = r
 					if !slices.Contains(checks, r.Check) {
 						checks = append(checks, r.Check)
@@ -126,8 +156,9 @@ func TestInteropMatrix(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-20s", "D P W = default, polling, websocket")
 	for _, client := range interopClients {
-		fmt.Fprintf(&b, " %8s", versionOf(client))
+		fmt.Fprintf(&b, " %8s", versionOf(client.pkg))
 	}
+	b.WriteString(" +msgpack")
 	for _, check := range checks {
 		fmt.Fprintf(&b, "\n%-35s", check)
 		for i, c := range columns {
@@ -166,11 +197,11 @@ func needClients(t *testing.T, packages ...string) {
 }
 
 // interop runs every check with one client over one transport.
-func interop(t *testing.T, client, url, transport string) []result {
+func interop(t *testing.T, client interopClient, url, transport string) []result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "clients/interop.cjs", client, url, transport)
+	cmd := exec.CommandContext(ctx, "node", "clients/interop.cjs", client.pkg, url, transport, client.parser)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -201,17 +232,77 @@ const (
 func TestABurstArrivesCompleteAndInOrder(t *testing.T) {
 	needClients(t, "socket.io-client")
 	for _, transport := range everyTransport {
-		t.Run(transport, func(t *testing.T) { burst(t, transport) })
+		t.Run(transport, func(t *testing.T) { burst(t, transport, &gate{}) })
+	}
+	t.Run("half upgrade in the middle", func(t *testing.T) {
+		g := &gate{upgrades: burstClients / 2, open: make(chan struct{})}
+		g.done = make(chan struct{}, g.upgrades)
+		burst(t, "default", g)
+	})
+}
+
+// gate holds the upgrades of some clients back until it opens, and refuses those
+// of all others. Without a number of upgrades it lets everybody pass.
+type gate struct {
+	upgrades int
+	open     chan struct{}
+	done     chan struct{} // gets a value for each upgrade that is complete
+	asked    atomic.Int64
+}
+
+func (g *gate) through(next http.Handler) http.Handler {
+	if g.upgrades == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsUpgrade(r) {
+			if int(g.asked.Add(1)) > g.upgrades {
+				http.Error(w, "this one stays on polling", http.StatusServiceUnavailable)
+				return
+			}
+			select {
+			case <-g.open:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// pass is called before message number i: the gate opens in the middle, and from
+// there every few messages wait for one more upgrade, so that all of them happen
+// in the traffic.
+func (g *gate) pass(t *testing.T, i int) {
+	t.Helper()
+	if g.upgrades == 0 || i < burstMessages/2 {
+		return
+	}
+	if i == burstMessages/2 {
+		close(g.open)
+	}
+	if i%(burstMessages/2/g.upgrades) != 0 {
+		return
+	}
+	select {
+	case <-g.done:
+	case <-time.After(patience):
+		t.Fatalf("an upgrade was not completed before message %d", i)
 	}
 }
 
-func burst(t *testing.T, transport string) {
+func burst(t *testing.T, transport string, g *gate) {
 	srv := socketio.NewServer(socketio.Options{Engine: engineio.Options{
 		PingTimeout: time.Minute, MaxQueuedBytes: 64 << 20,
+		Observer: engineio.Observer{Upgraded: func(*engineio.Session) {
+			if g.done != nil {
+				g.done <- struct{}{}
+			}
+		}},
 	}})
 	joined := make(chan struct{}, burstClients)
 	srv.OnConnection(func(*socketio.Socket) { joined <- struct{}{} })
-	url := serve(t, srv)
+	url := serveThrough(t, srv, g.through(srv))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "clients/burst.cjs", "socket.io-client", url, transport,
@@ -233,6 +324,7 @@ func burst(t *testing.T, transport string) {
 	}
 	// The sockets are joined and their upgrades under way: no pause before the burst.
 	for i := range burstMessages {
+		g.pass(t, i)
 		if err := srv.Emit("m", i); err != nil {
 			t.Fatal(err)
 		}
@@ -252,6 +344,9 @@ func burst(t *testing.T, transport string) {
 	}
 	if report.Complete != burstClients {
 		t.Errorf("%d of %d clients got everything in order; one of the others: %s", report.Complete, burstClients, report.Wrong)
+	}
+	if g.upgrades > 0 && report.Upgraded != g.upgrades {
+		t.Errorf("%d clients upgraded, want %d", report.Upgraded, g.upgrades)
 	}
 	if transport == "default" {
 		t.Logf("%d clients upgraded during the burst", report.Upgraded)

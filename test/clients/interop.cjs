@@ -1,7 +1,7 @@
 // Runs every check of the interop matrix with one official client over one transport:
-//   node interop.cjs PACKAGE URL TRANSPORTS
+//   node interop.cjs PACKAGE URL TRANSPORTS [PARSER]
 // Each check prints {"check","ok","detail"}; the last line is {"check":"done"}.
-const [, , name, url, transports] = process.argv;
+const [, , name, url, transports, parser] = process.argv;
 const io = require(name);
 const connect = io.io || io;
 const old = name.endsWith("-2.5");
@@ -12,6 +12,7 @@ const opened = [];
 function open(namespace = "/", more = {}) {
   const options = { reconnectionDelay: 20, reconnectionDelayMax: 50, forceNew: true, ...more };
   if (transports !== "default") options.transports = transports.split(",");
+  if (parser) options.parser = require(parser);
   const socket = connect(url + namespace, options);
   opened.push(socket);
   return socket;
