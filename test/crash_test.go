@@ -89,6 +89,7 @@ type crowd struct {
 	received  [][]string
 	connects  int
 	recovered int
+	notices   int   // of a shutdown
 	refused   []int // connections after the first that were not recovered, by client
 }
 
@@ -138,6 +139,8 @@ func (c *crowd) read(out io.Reader) {
 		switch {
 		case l.T == "event":
 			c.received[l.C] = append(c.received[l.C], l.ID)
+		case l.T == "shutdown":
+			c.notices++
 		case l.Recovered:
 			c.connects++
 			c.recovered++
@@ -147,7 +150,7 @@ func (c *crowd) read(out io.Reader) {
 				c.refused[l.C]++
 			}
 		}
-		seen[l.C] = true
+		seen[l.C] = true // the first line of a client is its connection
 		c.mu.Unlock()
 	}
 }

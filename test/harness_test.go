@@ -108,7 +108,13 @@ func freePort(t testing.TB) string {
 // start runs podium on a fresh data folder and waits until it is ready.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, args: args, data: t.TempDir(), port: freePort(t)}
+	return startIn(t, t.TempDir(), args...)
+}
+
+// startIn is start on a data folder of the caller's.
+func startIn(t *testing.T, data string, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, args: args, data: data, port: freePort(t)}
 	p.url = "http://127.0.0.1:" + p.port
 	p.run()
 	p.wait()
@@ -293,6 +299,8 @@ type line struct {
 	Reason    string
 	Event     string
 	Payload   json.RawMessage
+	PID       string // of a session, to be offered again
+	Offset    string
 }
 
 // nodeClient is an official client in a process of its own.
@@ -302,15 +310,16 @@ type nodeClient struct {
 	input io.Writer
 }
 
-// listen starts an official client. pkg names its folder in node_modules.
-func listen(t *testing.T, pkg, url, transports string) *nodeClient {
+// listen starts an official client. pkg names its folder in node_modules;
+// session is a private id and an offset for it to offer, or nothing.
+func listen(t *testing.T, pkg, url, transports string, session ...string) *nodeClient {
 	t.Helper()
 	_, err := exec.LookPath("node")
 	need(t, err == nil, "node")
 	_, err = os.Stat(filepath.Join("node_modules", pkg))
 	need(t, err == nil, "the official client "+pkg)
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "node", "clients/listen.cjs", pkg, url, transports)
+	cmd := exec.CommandContext(ctx, "node", append([]string{"clients/listen.cjs", pkg, url, transports}, session...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"podium/protocol/websocket"
 )
@@ -282,6 +283,39 @@ func (s *Session) openPacket(upgrades bool) *Message {
 	b = strconv.AppendInt(b, o.MaxPayload, 10)
 	b = append(b, '}')
 	return websocket.NewMessage(websocket.OpText, b)
+}
+
+// flushCheck is how often Flush looks whether clients have fetched.
+const flushCheck = 5 * time.Millisecond
+
+// Flush waits until every long-polling client has fetched what is queued for it
+// now, or ctx ends, and returns how many have not. WebSockets need no such wait:
+// they are written to.
+func (srv *Server) Flush(ctx context.Context) (left int) {
+	waiting := make(map[*Session]*Message)
+	srv.registry.each(func(s *Session) bool {
+		if m := s.lastQueued(); m != nil {
+			waiting[s] = m
+		}
+		return true
+	})
+	ticker := time.NewTicker(flushCheck)
+	defer ticker.Stop()
+	for {
+		for s, m := range waiting {
+			if !s.holds(m) {
+				delete(waiting, s)
+			}
+		}
+		if len(waiting) == 0 {
+			return 0
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return len(waiting)
+		}
+	}
 }
 
 // Shutdown refuses new sessions, ends all of them so that clients connect

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,6 +200,23 @@ func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queued
+}
+
+// lastQueued is the newest message that waits for a poll, or nil.
+func (s *Session) lastQueued() *Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return nil
+	}
+	return s.queue[len(s.queue)-1]
+}
+
+// holds reports whether m waits for a poll of an open session.
+func (s *Session) holds(m *Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != closed && slices.Contains(s.queue, m)
 }
 
 // Close ends the session after what was sent has left, or after

@@ -232,16 +232,25 @@ func (rt *Realtime) clean(ctx context.Context) {
 	}
 }
 
+// announceGrace is how long Announce waits for clients between two polls.
+const announceGrace = 500 * time.Millisecond
+
 // Announce tells every client that the server is about to stop: also those
-// whose connection is busy, which would miss a volatile event.
-func (rt *Realtime) Announce() error {
+// whose connection is busy, which would miss a volatile event, and those that
+// are between two polls, for which it waits half a second at most.
+func (rt *Realtime) Announce(ctx context.Context) error {
 	rt.state.Store(stopping)
-	notice := map[string]any{
+	err := rt.io.Of("/").Emit("server-shutdown", map[string]any{
 		"message":       "The server restarts; you will be connected again in a moment.",
 		"gracePeriod":   rt.o.ShutdownGrace.Milliseconds(),
 		"queueMessages": true,
+	})
+	ctx, cancel := context.WithTimeout(ctx, announceGrace)
+	defer cancel()
+	if left := rt.io.Engine().Flush(ctx); left > 0 {
+		rt.o.Logger.Info("clients were not told of the stop: they poll no more", "clients", left)
 	}
-	return rt.io.Of("/").Emit("server-shutdown", notice)
+	return err
 }
 
 // Shutdown ends all connections so that clients connect again, and saves their

@@ -1,7 +1,7 @@
 // Connects a number of official clients in one process and prints what each receives, one JSON object a line:
 //   node crowd.cjs PACKAGE URL TRANSPORTS NUMBER [patient]
 // They come back as fast as they can or, when patient, at the clients' own pace.
-// {"c":client,"t":"connect","recovered":bool} and {"c":client,"t":"event","id":submission}
+// {"c":client,"t":"connect","recovered":bool}, {"c":client,"t":"event","id":submission} and {"c":client,"t":"shutdown"}
 const [, , name, url, transports, number, pace] = process.argv;
 const io = require(name);
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
@@ -12,6 +12,7 @@ for (let c = 0; c < Number(number); c++) {
   if (transports !== "default") options.transports = transports.split(",");
   const socket = (io.io || io)(url, options);
   socket.on("connect", () => say({ c, t: "connect", recovered: socket.recovered === true }));
+  socket.on("server-shutdown", () => say({ c, t: "shutdown" }));
   socket.on("newSubmission", (payload) => say({ c, t: "event", id: payload.id }));
 }
 process.stdin.on("end", () => process.exit(0));

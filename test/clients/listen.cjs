@@ -1,14 +1,17 @@
 // Connects one official client and prints what happens, one JSON object a line:
-//   node listen.cjs PACKAGE URL TRANSPORTS
+//   node listen.cjs PACKAGE URL TRANSPORTS [PID OFFSET]
 // PACKAGE is a folder of node_modules; TRANSPORTS is "default" or a list such as "polling,websocket".
-// A line on standard input is a command: "drop" cuts the connection below Socket.IO, "quit" ends.
-const [, , name, url, transports] = process.argv;
+// PID and OFFSET are a session that another client had, for this one to offer.
+// A line on standard input is a command: "drop" cuts the connection below Socket.IO, "session" prints the session that
+// would be offered, "quit" ends.
+const [, , name, url, transports, pid, offset] = process.argv;
 const io = require(name);
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 const options = { reconnectionDelay: 50, reconnectionDelayMax: 200, timeout: 5000, forceNew: true };
 if (transports !== "default") options.transports = transports.split(",");
 const socket = (io.io || io)(url, options);
+if (pid) Object.assign(socket, { _pid: pid, _lastOffset: offset }); // where the official client keeps them
 
 socket.on("connect", () => {
   say({ type: "connect", id: socket.id, recovered: socket.recovered === true, transport: socket.io.engine.transport.name });
@@ -29,6 +32,7 @@ process.stdin.on("data", (data) => {
   rest = lines.pop();
   for (const line of lines) {
     if (line === "drop") socket.io.engine.close();
+    if (line === "session") say({ type: "session", pid: socket._pid, offset: socket._lastOffset });
     if (line === "quit") process.exit(0);
   }
 });

@@ -1,0 +1,41 @@
+package engineio_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"podium/protocol/engineio"
+)
+
+func TestFlushWaitsForClientsBetweenTwoPollsButNotForEver(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		if err := b.session.Send(engineio.Text([]byte("hi"))); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		left := make(chan int, 2)
+		go func() { left <- b.engine.Flush(ctx) }()
+		sleep(500 * time.Millisecond)
+		if len(left) != 0 {
+			t.Fatal("did not wait")
+		}
+		if a := b.get(); a.body != "4hi" {
+			t.Fatalf("poll: %q", a.body)
+		}
+		if n := <-left; n != 0 {
+			t.Errorf("%d clients left", n)
+		}
+		if err := b.session.Send(engineio.Text([]byte("unheard"))); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if n := b.engine.Flush(ctx); n != 1 || time.Since(began) > time.Second {
+			t.Errorf("%d clients left after %v", n, time.Since(began))
+		}
+		synctest.Wait()
+	})
+}
