@@ -233,11 +233,12 @@ func (rt *Realtime) clean(ctx context.Context) {
 }
 
 // announceGrace is how long Announce waits for clients between two polls.
-const announceGrace = 500 * time.Millisecond
+const announceGrace = time.Second
 
 // Announce tells every client that the server is about to stop: also those
 // whose connection is busy, which would miss a volatile event, and those that
-// are between two polls, for which it waits half a second at most.
+// are between two polls, for which it waits a second at most: everybody is served
+// meanwhile.
 func (rt *Realtime) Announce(ctx context.Context) error {
 	rt.state.Store(stopping)
 	err := rt.io.Of("/").Emit("server-shutdown", map[string]any{
