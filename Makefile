@@ -4,13 +4,16 @@ SHELL := /bin/bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+MICRO = go test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-200ms} -count $${COUNT:-6} \
+  ./protocol/websocket ./protocol/engineio ./protocol/socketio
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test abuse lint bench crash rehearse fuzz screenshots vuln clean
+.PHONY: help run build client node test abuse lint bench bench-save bench-compare crash rehearse fuzz screenshots vuln clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: build ## build and serve with an embedded database in data/
 	@exec bin/podium serve
@@ -50,12 +53,25 @@ lint: ## gofmt, go vet, staticcheck
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
 
-bench: ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
-	@echo "installing the peers (bench has its own go.mod and package.json)"
-	@npm ci --prefix test/bench --no-audit --no-fund --loglevel=error
-	@cd test/bench && go build -o bin/ ./load ./podium ./zishang3
-	@cd test/bench/zishang2 && go build -o ../bin/zishang2 .
-	@cd test/bench && ulimit -n $$(ulimit -Hn) && bin/load -row "$(ROW)"
+bench: test/bench/node_modules/.installed client ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
+	@cd test/bench && go build -o bin/ ./load ./podium
+	@CGO_ENABLED=0 go build -trimpath -o test/bench/bin/contest .
+	@cd test/bench && go build -o bin/ ./zishang3 || echo "zishang3 cannot be built: it is left out"
+	@cd test/bench/zishang2 && go build -o ../bin/zishang2 . || echo "zishang2 cannot be built: it is left out"
+	@cd test/bench && ulimit -n $$(ulimit -Hn) && bin/load -row "$(ROW)" $(BENCHFLAGS)
+
+test/bench/node_modules/.installed: test/bench/package.json test/bench/package-lock.json
+	@echo "installing the peers (the bench has its own go.mod and package.json)"
+	@npm ci --prefix test/bench --no-audit --no-fund --loglevel=error || echo "Node's and Bun's packages are missing: they are left out"
+	@touch $@
+
+bench-save: ## run the micro-benchmarks and save the figures for bench-compare
+	@$(MICRO) | tee test/bench/micro.txt
+
+bench-compare: ## run the micro-benchmarks and compare with those saved; one: make bench-compare BENCH=Echo
+	@mkdir -p test/bench/bin
+	@$(MICRO) >test/bench/bin/micro.txt || { cat test/bench/bin/micro.txt; exit 1; }
+	@go run $(BENCHSTAT) -ignore cpu test/bench/micro.txt test/bench/bin/micro.txt
 
 fuzz: ## fuzz every target for FUZZTIME (10s)
 	@for d in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \

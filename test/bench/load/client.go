@@ -3,39 +3,48 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"time"
 )
 
-// client is one Socket.IO client over a WebSocket. It answers pings and checks
-// nothing that costs much: the load must not be the bottleneck.
+// patience is how long a client waits for what is to come next. What has not
+// come by then is counted as lost.
+const patience = 8 * time.Second
+
+// client is one Socket.IO client over a WebSocket. It answers pings.
 type client struct {
-	conn net.Conn
-	r    *bufio.Reader
-	buf  []byte
+	conn     net.Conn
+	r        *bufio.Reader
+	buf      []byte
+	greeting string      // the packet that answered CONNECT
+	last     int         // the number of the last broadcast
+	inflate  *decompress // nil: permessage-deflate was not agreed on
 }
 
-// dial opens a WebSocket and joins the main namespace.
-func dial(addr string) (*client, error) {
+// openWebSocket makes a WebSocket; query is added to the URL.
+func openWebSocket(addr, query, header string) (*client, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	c := &client{conn: conn, r: bufio.NewReaderSize(conn, 1024)}
-	if err := c.join(addr); err != nil {
+	if err := c.upgrade(addr, query, header); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *client) join(addr string) error {
-	_, err := fmt.Fprintf(c.conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"+
-		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
+func (c *client) upgrade(addr, query, header string) error {
+	_ = c.conn.SetDeadline(time.Now().Add(patience))
+	_, err := fmt.Fprintf(c.conn, "GET /socket.io/?EIO=4&transport=websocket%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"+
+		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", query, addr, header)
 	if err != nil {
 		return err
 	}
@@ -50,7 +59,30 @@ func (c *client) join(addr string) error {
 		if line, err = c.r.ReadString('\n'); err != nil {
 			return err
 		}
+		if strings.HasPrefix(strings.ToLower(line), "sec-websocket-extensions: permessage-deflate") {
+			c.inflate = &decompress{}
+		}
 	}
+	return nil
+}
+
+// dial opens a WebSocket and joins the main namespace.
+func dial(addr string) (*client, error) { return dialWith(addr, "") }
+
+// dialWith is dial with further header fields.
+func dialWith(addr, header string) (*client, error) {
+	c, err := openWebSocket(addr, "", header)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.join(); err != nil {
+		c.conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *client) join() error {
 	if open, err := c.read(); err != nil || open[0] != '0' {
 		return errors.Join(err, errors.New("no open packet"))
 	}
@@ -61,7 +93,8 @@ func (c *client) join(addr string) error {
 	if err == nil && !bytes.HasPrefix(m, []byte("40")) {
 		err = fmt.Errorf("joining was answered with %q", m)
 	}
-	return err
+	c.greeting = string(m)
+	return errors.Join(err, c.conn.SetDeadline(time.Time{}))
 }
 
 // write sends text messages, all in one write. The mask is zero, which is legal
@@ -109,8 +142,37 @@ func (c *client) read() ([]byte, error) {
 		c.buf = make([]byte, n)
 	}
 	c.buf = c.buf[:n]
-	_, err := io.ReadFull(c.r, c.buf)
-	return c.buf, err
+	if _, err := io.ReadFull(c.r, c.buf); err != nil {
+		return nil, err
+	}
+	if head[0]&0x40 != 0 && c.inflate != nil {
+		return c.inflate.message(c.buf)
+	}
+	return c.buf, nil
+}
+
+// decompress undoes permessage-deflate, also where the server uses what it sent
+// before as a dictionary (RFC 7692, section 7.2.2).
+type decompress struct {
+	flat   io.ReadCloser
+	window []byte
+	out    bytes.Buffer
+}
+
+func (d *decompress) message(packed []byte) ([]byte, error) {
+	src := io.MultiReader(bytes.NewReader(packed), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))
+	if d.flat == nil {
+		d.flat = flate.NewReader(src)
+	} else if err := d.flat.(flate.Resetter).Reset(src, d.window); err != nil {
+		return nil, err
+	}
+	d.out.Reset()
+	if _, err := d.out.ReadFrom(d.flat); err != nil {
+		return nil, err
+	}
+	d.window = append(d.window, d.out.Bytes()...)
+	d.window = d.window[max(0, len(d.window)-32<<10):]
+	return d.out.Bytes(), nil
 }
 
 // next is read without pings, which it answers.
@@ -126,6 +188,9 @@ func (c *client) next() ([]byte, error) {
 	}
 }
 
+// wait gives the client its time to read what comes next.
+func (c *client) wait() { _ = c.conn.SetReadDeadline(time.Now().Add(patience)) }
+
 // expect reads n messages that begin with a prefix.
 func (c *client) expect(n int, prefix string) (lost int) {
 	for i := range n {
@@ -135,4 +200,75 @@ func (c *client) expect(n int, prefix string) (lost int) {
 		}
 	}
 	return 0
+}
+
+// numbered reads n broadcasts of size bytes whose numbers follow on each other,
+// or, in rooms that get only some, rise by step.
+func (c *client) numbered(n, size, step int) (lost int) {
+	for i := range n {
+		m, err := c.next()
+		if err != nil {
+			return n - i
+		}
+		if got := number(m, size); got < 0 || c.last != 0 && got != c.last+step {
+			return n - i
+		} else {
+			c.last = got
+		}
+	}
+	return 0
+}
+
+// number is that of the broadcast m, or -1 where m is none, or not whole.
+func number(m []byte, size int) int {
+	const prefix = `42["m","`
+	if len(m) < len(prefix)+size+2 || string(m[:len(prefix)]) != prefix {
+		return -1
+	}
+	return digits(m[len(prefix):])
+}
+
+// digits is the number that b's first ten bytes say, or -1.
+func digits(b []byte) int {
+	n := 0
+	for _, d := range b[:10] {
+		if d < '0' || d > '9' {
+			return -1
+		}
+		n = n*10 + int(d-'0')
+	}
+	return n
+}
+
+// crowd connects n clients, 16 at a time.
+func crowd(r *running, n int) ([]*client, error) {
+	return gather(n, 16, func(int) (*client, error) { return dial(r.addr) })
+}
+
+// gather makes n clients, some at a time.
+func gather[T interface{ leave() }](n, atOnce int, dial func(i int) (T, error)) ([]T, error) {
+	clients := make([]T, n)
+	made := make([]bool, n)
+	err := parallel(n, atOnce, func(i int) (err error) {
+		clients[i], err = dial(i)
+		made[i] = err == nil
+		return err
+	})
+	if err != nil {
+		for i, c := range clients {
+			if made[i] {
+				c.leave()
+			}
+		}
+		return nil, err
+	}
+	return clients, nil
+}
+
+func (c *client) leave() { c.conn.Close() }
+
+func leave[T interface{ leave() }](clients []T) {
+	for _, c := range clients {
+		c.leave()
+	}
 }

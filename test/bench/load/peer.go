@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -10,9 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// peer is a server program under test.
+// peer is a server program under test. Its command is given --listen and --control.
 type peer struct {
 	name    string
 	command []string
@@ -29,32 +32,64 @@ var peers = []peer{
 
 // running is a peer's process.
 type running struct {
+	peer          string
 	cmd           *exec.Cmd
-	addr, control string
+	addr, control string // control is "" where the program has none
+	folder        string // of its data, removed by stop
 }
 
 // start runs a peer until it takes connections.
-func start(p peer) (*running, error) {
-	r := &running{addr: freeAddress(), control: freeAddress()}
+func start(p peer, flags ...string) (*running, error) {
+	r := &running{peer: p.name, addr: freeAddress(), control: freeAddress()}
 	args := append(p.command[1:len(p.command):len(p.command)], "--listen", r.addr, "--control", r.control)
-	r.cmd = exec.Command(p.command[0], args...)
-	r.cmd.Stderr = os.Stderr
-	if err := r.cmd.Start(); err != nil {
+	if err := r.run(p.command[0], append(args, flags...)...); err != nil {
 		return nil, err
 	}
+	err := r.ready(func() bool {
+		c, err := dial(r.addr)
+		if err != nil {
+			return false
+		}
+		c.leave()
+		return r.call("/stats") == nil
+	})
+	return r, err
+}
+
+// run starts the process. What it says goes to a file in bin.
+func (r *running) run(name string, args ...string) error {
+	said, err := os.Create("bin/" + r.peer + ".log")
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	r.cmd = exec.Command(name, args...)
+	r.cmd.Stdout, r.cmd.Stderr = said, said
+	return r.cmd.Start()
+}
+
+// ready waits until the process can be used, and stops it where that never comes.
+func (r *running) ready(usable func() bool) error {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if c, err := dial(r.addr); err == nil && r.call("/stats") == nil {
-			c.conn.Close()
-			return r, nil
+		if usable() {
+			return nil
+		}
+		if state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid)); bytes.Contains(state, []byte(") Z ")) {
+			break // it has ended
 		}
 	}
 	r.stop()
-	return nil, fmt.Errorf("%s did not start", p.name)
+	return fmt.Errorf("%s did not start", r.peer)
 }
 
 func (r *running) stop() {
-	_ = r.cmd.Process.Kill()
-	_ = r.cmd.Wait()
+	if r.cmd != nil && r.cmd.Process != nil {
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait()
+	}
+	if r.folder != "" {
+		_ = os.RemoveAll(r.folder)
+	}
 }
 
 func freeAddress() string {
@@ -77,27 +112,56 @@ func (r *running) call(path string) error {
 	return err
 }
 
-// cpu is the CPU time that the process has used, user and system.
+// cpu is the CPU time that the process has used, user and system. The process's
+// CPU clock counts nanoseconds; /proc/PID/stat would only count ticks of 10 ms.
 func (r *running) cpu() time.Duration {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
-	_, after, _ := strings.Cut(string(raw), ") ")
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
+	const process = 2 // CPUCLOCK_SCHED of a whole process: see clock_getcpuclockid(3)
+	var at unix.Timespec
+	if err := unix.ClockGettime(int32(^r.cmd.Process.Pid<<3|process), &at); err != nil {
 		return 0
 	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return time.Duration(at.Nano())
 }
 
 // rss is the process's resident memory in KB, after a collection.
 func (r *running) rss() float64 {
 	for range 3 {
 		_ = r.call("/gc")
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
+	return r.memory("VmRSS:")
+}
+
+// memory is a field of the process's status, in KB.
+func (r *running) memory(field string) float64 {
 	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
-	_, after, _ := strings.Cut(string(raw), "VmRSS:")
+	_, after, _ := strings.Cut(string(raw), field)
 	kb, _ := strconv.ParseFloat(strings.Fields(after + " 0")[0], 64)
 	return kb
+}
+
+// forgetPeak makes VmHWM, the peak of the resident memory, begin anew.
+func (r *running) forgetPeak() {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", r.cmd.Process.Pid), []byte("5"), 0)
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
+// empty waits until the server knows that all clients are gone.
+func (r *running) empty() error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		res, err := http.Get("http://" + r.control + "/stats")
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(body), `"connected":0`) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s did not see its clients go", r.peer)
 }

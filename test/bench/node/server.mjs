@@ -1,16 +1,17 @@
 // The peer "node": the official server with ws, as its documentation sets it up.
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Server } from "socket.io";
-import { address, control, serveSockets } from "../peer.mjs";
+import { address, control, options, serveSockets } from "../peer.mjs";
 
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 
 const http = createServer();
-const io = new Server(http, serveSockets.options());
+const io = new Server(http, options());
 serveSockets(io);
-createServer((req, res) => control(io, gc, new URL(req.url, "http://x")).then((body) => res.end(body)))
+createServer(async (req, res) => res.end(control(io, gc, new URL(req.url, "http://x"), await text(req))))
   .listen(...address("--control"));
 http.listen(...address("--listen"));

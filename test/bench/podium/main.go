@@ -2,46 +2,45 @@
 package main
 
 import (
-	"encoding/json"
-	"flag"
-	"fmt"
 	"log"
 	"net/http"
-	"runtime/debug"
-	"strconv"
-	"strings"
+	_ "net/http/pprof" // on the control address: /debug/pprof
 
 	"podium/protocol/socketio"
+	"podium/protocol/websocket"
+	"podium/test/bench/control"
 )
 
+// server lets the control address drive Podium.
+type server struct{ all *socketio.Namespace }
+
+// Emit implements control.Server.
+func (s server) Emit(room, event string, arg any) {
+	if room != "" {
+		_ = s.all.To(room).Emit(event, arg)
+		return
+	}
+	_ = s.all.Emit(event, arg)
+}
+
+// Connected implements control.Server.
+func (s server) Connected() int { return s.all.Count() }
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:3000", "address of the Socket.IO server")
-	control := flag.String("control", "127.0.0.1:3001", "address of the control endpoints")
-	flag.Parse()
-	srv := socketio.NewServer(socketio.Options{})
+	flags := control.Parse()
+	var o socketio.Options
+	if flags.Deflate {
+		o.Engine.Compression = &websocket.Compression{}
+	}
+	if flags.Recovery {
+		o.Recovery = &socketio.Recovery{Log: &socketio.MemoryLog{}}
+	}
+	srv := socketio.NewServer(o)
 	n := srv.Of("/")
-	type nothing = struct{}
 	socketio.OnAck(n, "echo", func(_ *socketio.Socket, v socketio.Value) (socketio.Value, error) { return v, nil }, socketio.Inline)
-	socketio.OnAck(n, "join", func(s *socketio.Socket, room string) (string, error) { s.Join(room); return room, nil })
-	socketio.OnAck(n, "leave", func(s *socketio.Socket, room string) (string, error) { s.Leave(room); return room, nil })
-	mux := http.NewServeMux()
-	mux.HandleFunc("/broadcast", func(_ http.ResponseWriter, r *http.Request) {
-		count, _ := strconv.Atoi(r.FormValue("n"))
-		size, _ := strconv.Atoi(r.FormValue("size"))
-		rooms, _ := strconv.Atoi(r.FormValue("rooms"))
-		text := strings.Repeat("x", size)
-		for i := range count {
-			if rooms > 0 {
-				_ = n.To(fmt.Sprint("room", i%rooms)).Emit("m", text)
-			} else {
-				_ = n.Emit("m", text)
-			}
-		}
-	})
-	mux.HandleFunc("/gc", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
-	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]int{"connected": n.Count()})
-	})
-	go func() { log.Fatal(http.ListenAndServe(*control, mux)) }()
-	log.Fatal(http.ListenAndServe(*listen, srv))
+	socketio.OnAck(n, "join", func(s *socketio.Socket, room string) (string, error) { s.Join(room); return room, nil }, socketio.Inline)
+	socketio.OnAck(n, "leave", func(s *socketio.Socket, room string) (string, error) { s.Leave(room); return room, nil }, socketio.Inline)
+	http.Handle("/", control.Handler(server{n}))
+	go func() { log.Fatal(http.ListenAndServe(flags.Control, nil)) }()
+	log.Fatal(http.ListenAndServe(flags.Listen, srv))
 }

@@ -2,45 +2,49 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"log"
 	"net/http"
-	"runtime/debug"
-	"strconv"
-	"strings"
 
+	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
+
+	"podium/test/bench/control"
 )
 
+// server lets the control address drive the peer.
+type server struct{ io *socket.Server }
+
+// Emit implements control.Server.
+func (s server) Emit(room, event string, arg any) {
+	if b, ok := arg.([]byte); ok {
+		arg = types.NewBytesBuffer(b)
+	}
+	if room != "" {
+		_ = s.io.To(socket.Room(room)).Emit(event, arg)
+		return
+	}
+	s.io.Emit(event, arg)
+}
+
+// Connected implements control.Server.
+func (s server) Connected() int { return int(s.io.Engine().ClientsCount()) }
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:3000", "address of the Socket.IO server")
-	control := flag.String("control", "127.0.0.1:3001", "address of the control endpoints")
-	flag.Parse()
-	io := socket.NewServer(nil, nil)
+	flags := control.Parse()
+	o := socket.DefaultServerOptions()
+	if flags.Deflate {
+		o.SetPerMessageDeflate(&types.PerMessageDeflate{Threshold: 1024})
+	}
+	if flags.Recovery {
+		o.SetConnectionStateRecovery(&socket.ConnectionStateRecovery{})
+	}
+	io := socket.NewServer(nil, o)
 	must(io.On("connection", func(clients ...any) { register(clients[0].(*socket.Socket)) }))
-	mux := http.NewServeMux()
-	mux.HandleFunc("/broadcast", func(_ http.ResponseWriter, r *http.Request) {
-		count, _ := strconv.Atoi(r.FormValue("n"))
-		size, _ := strconv.Atoi(r.FormValue("size"))
-		rooms, _ := strconv.Atoi(r.FormValue("rooms"))
-		text := strings.Repeat("x", size)
-		for i := range count {
-			if rooms > 0 {
-				_ = io.To(socket.Room(fmt.Sprint("room", i%rooms))).Emit("m", text)
-			} else {
-				io.Emit("m", text)
-			}
-		}
-	})
-	mux.HandleFunc("/gc", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
-	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "{\"connected\":%d}", io.Engine().ClientsCount())
-	})
-	go func() { log.Fatal(http.ListenAndServe(*control, mux)) }()
+	go func() { log.Fatal(http.ListenAndServe(flags.Control, control.Handler(server{io}))) }()
 	web := http.NewServeMux()
 	web.Handle("/socket.io/", io.ServeHandler(nil))
-	log.Fatal(http.ListenAndServe(*listen, web))
+	log.Fatal(http.ListenAndServe(flags.Listen, web))
 }
 
 func must(err error) {

@@ -1,0 +1,3 @@
+module podium/test/bench/control
+
+go 1.26.0

@@ -1,0 +1,86 @@
+package main
+
+import "errors"
+
+// outcome is one measurement of a row: a value for each of its figures, lower is
+// better in all.
+type outcome struct {
+	Values  []float64 `json:"values,omitempty"`
+	Lost    int       `json:"lost,omitempty"`    // messages
+	Failed  string    `json:"failed,omitempty"`  // why there are no values
+	Absent  string    `json:"absent,omitempty"`  // the server has no such thing
+	AtLeast bool      `json:"atLeast,omitempty"` // not everything was waited for
+	Note    string    `json:"note,omitempty"`    // what is to be said beside the values
+}
+
+// errAbsent says that a server lacks what the row measures.
+var errAbsent = errors.New("does not have it")
+
+// errLost ends a measurement early: messages were lost, and the row says so.
+var errLost = errors.New("lost messages")
+
+// figure is one line of the table.
+type figure struct {
+	what string  // with its unit
+	aim  float64 // the ratio to Node that is aimed at; 0: none
+	// short is the line's name in the README's table, "" where it is left out there.
+	short string
+}
+
+// row is a part of the benchmark that can be run alone.
+type row struct {
+	name    string
+	rounds  int // at most this many; 0: as many as asked for
+	figures []figure
+	flags   []string                                // that every server gets
+	start   func(peer, ...string) (*running, error) // nil: start
+	run     func(*running) (outcome, error)
+}
+
+// rows are in the order in which they are run.
+var rows = []row{
+	{name: "idle", rounds: 1, run: idle, figures: []figure{
+		{"idle WebSocket connection with session and socket, KB (8,000)", 1. / 6, "idle WebSocket connection, KB"}}},
+	{name: "idle-polling", rounds: 1, run: idlePolling, figures: []figure{
+		{"idle long-polling session, its poll pending, KB (4,000)", 1. / 2, "idle long-polling session, KB"}}},
+	{name: "broadcast", run: broadcasts(1, 25), figures: []figure{
+		{"broadcasts one at a time to 2,000, CPU µs a delivery", 0.6, "single broadcast to 2,000, µs a delivery"}}},
+	{name: "burst", run: broadcasts(20, 4), figures: []figure{
+		{"bursts of 20 to 2,000, CPU µs a delivery", 1. / 10, "burst of 20 to 2,000, µs a delivery"}}},
+	{name: "broadcast-polling", run: broadcastPolling, figures: []figure{
+		{"broadcasts to 1,000 over long-polling, CPU µs a delivery", 1. / 2, "broadcast over long-polling, µs a delivery"}}},
+	{name: "echo", run: echo(64, 1, 200), figures: []figure{
+		{"event and acknowledgement, 64 connections, CPU µs", 1. / 2, "event and acknowledgement, µs"}}},
+	{name: "pipeline", run: echo(1, 16, 1500), figures: []figure{
+		{"the same, 16 in flight on one connection, CPU µs", 1. / 8, "the same, 16 in flight, µs"}}},
+	{name: "echo-polling", run: echoPolling, figures: []figure{
+		{"event and acknowledgement over long-polling, 64 clients, CPU µs", 1 / 1.5, "the same over long-polling, µs"}}},
+	{name: "connect-default", run: connectDefault, figures: []figure{
+		{"connecting by default transports (polling, then upgrade), CPU µs", 1. / 3, "connecting by default transports, µs"}}},
+	{name: "connect", run: connect, figures: []figure{
+		{"connecting, websocket only, CPU µs", 1. / 3, "connecting, websocket only, µs"}}},
+	{name: "recovery", rounds: 1, run: recovery, flags: []string{"--recovery"}, figures: []figure{
+		{"reconnecting with recovery of 100 missed events, CPU µs a client (5,000)", 1. / 5, "recovery of 100 missed events, µs a client"},
+		{"the same: most memory above that before, MB", 0, ""}}},
+	{name: "latency", rounds: 1, run: latency, start: contestOrPeer, figures: []figure{
+		{"broadcast to 5,000 while 200 submissions a second arrive, ms p50", 0, ""},
+		{"the same, p99", 1. / 3, "p99 of a broadcast to 5,000 under 200 submissions/s, ms"},
+		{"the same, p99.9", 0, ""}}},
+	{name: "rooms", rounds: 1, run: rooms, figures: []figure{
+		{"10,000 sockets in 1,000 rooms: joins, leaves, deliveries, CPU µs each", 1. / 3, "rooms: a join, leave or delivery, µs"}}},
+	{name: "binary", run: binary64, figures: []figure{
+		{"64 KB binary broadcasts to 200, CPU µs a delivery", 1. / 2, "64 KB binary broadcast, µs a delivery"}}},
+	{name: "deflate", run: deflated, flags: []string{"--deflate"}, figures: []figure{
+		{"4 KB of text to 500 with permessage-deflate, CPU µs a delivery", 1. / 2, "permessage-deflate, 4 KB of text, µs a delivery"}}},
+	{name: "submit", rounds: 1, run: submit, start: contests, figures: []figure{
+		{"POST /api/submit, 50 KB JPEG, 16 at a time, ms each at 1,000 entries", 1. / 10, "`POST /api/submit` at 1,000 entries, ms"},
+		{"the same at 10,000 entries", 0, ""},
+		{"the same at 100,000 entries", 0, "`POST /api/submit` at 100,000 entries, ms"}}},
+	{name: "feed", rounds: 1, run: feed, start: contests, figures: []figure{
+		{"GET /api/feed at 10,000 entries, after a change, ms", 0, ""},
+		{"the same, nothing changed since, CPU µs", 1. / 10, "`GET /api/feed` at 10,000 entries, unchanged, µs"},
+		{"the same, answered with 304, CPU µs", 0, ""}}},
+	{name: "capacity", rounds: 1, run: capacity, figures: []figure{
+		{"19,000 connections, a broadcast a second to each, resident MB", 0, "19,000 connections, a broadcast a second, resident MB"},
+		{"the same, KB a connection", 0, ""}}},
+}
