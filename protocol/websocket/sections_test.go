@@ -52,7 +52,7 @@ func TestWhatPrecedesAViolationIsAnswered(t *testing.T) {
 				c := h.dial(t)
 				c.write(slicesOf(masked(bitFin|1, "before"), masked(first, payload), masked(bitFin|1, "after"), masked(bitFin|9, "")))
 				c.want(bitFin|1, "before")
-				c.wantClose(CloseProtocolError)
+				c.want(bitFin|8, closePayload(CloseProtocolError, ""))
 				_ = c.Close()
 			}
 		}
@@ -108,7 +108,7 @@ func TestTextIsCheckedWhereverItIsCut(t *testing.T) {
 		for i := range len(text) + 1 {
 			c := h.dial(t)
 			c.write(slicesOf(masked(1, text[:i]), masked(bitFin, text[i:])))
-			c.wantClose(CloseInvalidPayload)
+			c.want(bitFin|8, closePayload(CloseInvalidPayload, ""))
 			_ = c.Close()
 		}
 	}
@@ -117,7 +117,7 @@ func TestTextIsCheckedWhereverItIsCut(t *testing.T) {
 		c := h.dial(t)
 		whole := masked(bitFin|1, piece+strings.Repeat("x", 50))
 		c.write(whole[:6+len(piece)])
-		c.wantClose(CloseInvalidPayload)
+		c.want(bitFin|8, closePayload(CloseInvalidPayload, ""))
 		_ = c.Close()
 	}
 }
@@ -130,18 +130,21 @@ func TestCloseFramesAreEchoedAndEndTheConversation(t *testing.T) {
 		for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
 			c := h.dial(t)
 			c.write(slicesOf(masked(bitFin|8, closePayload(code, "")), masked(bitFin|1, "late"), masked(bitFin|9, ""), masked(bitFin|8, "")))
-			c.wantClose(code)
+			c.want(bitFin|8, closePayload(code, ""))
+			c.wantEOF()
 			_ = c.Close()
 		}
 		for _, reason := range []string{"bye", strings.Repeat("*", 123), "κόσμε"} {
 			c := h.dial(t)
 			c.write(masked(bitFin|8, closePayload(1000, reason)))
-			c.wantClose(1000)
+			c.want(bitFin|8, closePayload(1000, ""))
+			c.wantEOF()
 			_ = c.Close()
 		}
 		c := h.dial(t) // a fragment, a close, and the rest of the message
 		c.write(slicesOf(masked(1, "fragment1"), masked(bitFin|8, closePayload(1000, "")), masked(bitFin, "fragment2")))
-		c.wantClose(1000)
+		c.want(bitFin|8, closePayload(1000, ""))
+		c.wantEOF()
 	})
 }
 
