@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,6 +30,10 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	addr := rt.o.Addresses.Of(r)
 	if rt.state.Load() != running {
 		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.")
+	}
+	// A body that is left unread hides that the client goes away.
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<10)); err != nil {
+		return answer.ReadError(err)
 	}
 	if !rt.o.Streams.Enter(addr) {
 		return answer.Later(time.Second, "Too many event streams at once.")

@@ -30,7 +30,11 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "podium")
-	out, err := exec.Command("go", "build", "-o", path, "podium").CombinedOutput()
+	args := []string{"build", "-o", path}
+	if *fuzzRace {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "podium")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build podium: %w\n%s", err, out)
 	}
