@@ -2,9 +2,12 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,6 +43,7 @@ func (s *Store) CheckWith(rest func(worked time.Duration)) ([]string, error) {
 		c.winners()
 		c.events()
 		c.transfers()
+		c.caches()
 		return nil
 	})
 	return c.found, err
@@ -132,6 +136,9 @@ func (c *checker) submissions() {
 		if sub.ID != string(id) {
 			c.fault("Submission %s is stored under the id %s.", sub.ID, id)
 		}
+		if sub.Status != Approved && sub.Status != Waiting && sub.Status != Hidden {
+			c.fault("Submission %s has the unknown status %q.", id, sub.Status)
+		}
 		c.entries[string(id)] = place{sub.Category, sub.Status, sub.sequence}
 		counts[sub.Category+"\x00"+string(sub.Status)]++
 		return nil
@@ -199,29 +206,75 @@ func (c *checker) winners() {
 	})
 }
 
-// events looks at the log's form and order.
+// events looks at the log's form and order, and compares it with the data.
 func (c *checker) events() {
 	b := c.tx.Bucket(bucketEvents)
-	var last uint64
+	trimmed, _ := readUint64(c.tx.Bucket(bucketMeta).Get(metaTrimmed))
+	last := trimmed
 	_ = b.ForEach(func(key, data []byte) error {
 		c.step()
+		offset, ok := readUint64(key)
+		switch {
+		case !ok:
+			c.fault("The log holds an event without an offset.")
+			return nil
+		case offset <= trimmed:
+			c.fault("The log holds the offset %d, which is said to be taken off it.", offset)
+		case offset != last+1:
+			c.fault("The log has a gap between the offsets %d and %d.", last, offset)
+		}
+		last = max(last, offset)
 		e, err := decodeEvent(key, data)
 		if err != nil {
-			c.fault("An event of the log cannot be read.")
+			c.fault("The event at offset %d cannot be read.", offset)
 			return nil
 		}
-		if last != 0 && e.Offset != last+1 {
-			c.fault("The log has a gap between the offsets %d and %d.", last, e.Offset)
+		if id, stray := c.stray(e); stray {
+			c.fault("The event at offset %d tells of the submission %s, which is not there or not for everybody.", e.Offset, id)
 		}
-		last = e.Offset
 		return nil
 	})
 	if last > b.Sequence() {
 		c.fault("The log's newest offset %d is beyond its counter %d.", last, b.Sequence())
 	}
-	if trimmed, _ := readUint64(c.tx.Bucket(bucketMeta).Get(metaTrimmed)); last != 0 && trimmed >= last {
-		c.fault("The log holds events that are said to be taken off it.")
+}
+
+// stray reports whether an event tells everybody of a submission that they do
+// not see: whatever takes one away empties the events that told of it.
+func (c *checker) stray(e Event) (id string, stray bool) {
+	if len(e.Payload) == 0 || e.Name != EventNewSubmission && e.Name != EventSubmissionUpdated {
+		return "", false
 	}
+	var told struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(e.Payload, &told); err != nil {
+		return "whose name cannot be read", true
+	}
+	return told.ID, c.entries[told.ID].status != Approved
+}
+
+// caches looks at what may be lost without harm: records of real-time sessions
+// and kept answers.
+func (c *checker) caches() {
+	for _, cache := range caches {
+		_ = c.tx.Bucket(cache.bucket).ForEach(func(_, value []byte) error {
+			c.step()
+			if !cache.sound(value) {
+				c.fault("A record of the part %q cannot be read.", cache.bucket)
+			}
+			return nil
+		})
+	}
+}
+
+// caches are the parts whose records are dropped where they cannot be read.
+var caches = []struct {
+	bucket []byte
+	sound  func([]byte) bool
+}{
+	{bucketSessions, func(value []byte) bool { return len(value) >= 8 }},
+	{bucketAnswers, func(value []byte) bool { _, _, _, err := decodeAnswer(value); return err == nil }},
 }
 
 // transfers looks for waiting pictures that belong to nothing.
@@ -234,18 +287,54 @@ func (c *checker) transfers() {
 	})
 }
 
-// MissingPictures returns the ids of the submissions of which a file is not in
-// the folder of uploads.
-func (s *Store) MissingPictures(uploads string) ([]string, error) {
-	var missing []string
+// Missing is a picture that a submission has and that is not here.
+type Missing struct {
+	Submission string // its id
+	File       string // its name in the folder of uploads
+}
+
+// String is what a check says of it.
+func (m Missing) String() string {
+	return fmt.Sprintf("The picture %s of submission %s is not in the folder of uploads.", m.File, m.Submission)
+}
+
+// MissingPictures returns the pictures that are not in the folder of uploads
+// where they should be.
+func (s *Store) MissingPictures(uploads string) ([]Missing, error) {
+	var missing []Missing
 	err := s.Each(func(sub Submission) bool {
-		for _, name := range sub.Files {
-			if _, err := os.Stat(filepath.Join(uploads, name)); err != nil {
-				missing = append(missing, sub.ID)
-				break
+		for _, name := range sub.localFiles() {
+			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err != nil && len(missing) < maxFaults {
+				missing = append(missing, Missing{sub.ID, name})
 			}
 		}
 		return true
 	})
 	return missing, err
+}
+
+// smallSize ends the names of pictures' small sizes, which are made again when
+// somebody asks for one that is not there.
+const smallSize = "-480.jpg"
+
+// localFiles are the names of the files that a submission needs in the folder
+// of uploads: those that belong to it, but for its small size, and the one that
+// its address points to. Of a picture in Cloudinary none is needed.
+func (sub *Submission) localFiles() []string {
+	if sub.CloudID != "" {
+		return nil
+	}
+	var names []string
+	for _, name := range sub.Files {
+		if !strings.HasSuffix(name, smallSize) {
+			names = append(names, name)
+		}
+	}
+	if sub.ImageURL == nil {
+		return names
+	}
+	if name, ok := strings.CutPrefix(*sub.ImageURL, "/uploads/"); ok && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
 }

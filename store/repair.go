@@ -37,7 +37,7 @@ func (s *Store) Repair(ctx context.Context) ([]string, error) {
 		r := &repairer{tx: tx}
 		err := errors.Join(r.buckets(), r.read())
 		if err == nil {
-			err = errors.Join(r.indexes(), r.counts(), r.winners(), r.transfers(), r.events())
+			err = errors.Join(r.indexes(), r.counts(), r.winners(), r.transfers(), r.events(), r.caches())
 		}
 		did = r.did
 		return err
@@ -218,27 +218,49 @@ func (r *repairer) transfers() error {
 	return r.replace(bucketTransfers, wanted, "The list of waiting pictures (%q) was put right in %d places.")
 }
 
-// events empties what cannot be read, and brings the log's counter up.
+// events empties what cannot be read or tells of what is not there, fills
+// gaps with emptied events, and brings the log's counters up.
 func (r *repairer) events() error {
 	b := r.tx.Bucket(bucketEvents)
-	var broken []uint64
-	var last uint64
+	trimmed, _ := readUint64(r.tx.get(bucketMeta, metaTrimmed))
+	c := checker{entries: make(map[string]place, len(r.entries))}
+	for id, sub := range r.entries {
+		c.entries[id] = place{sub.Category, sub.Status, sub.sequence}
+	}
+	var empty []uint64
+	var doomed [][]byte
+	last := trimmed
 	err := b.ForEach(func(key, data []byte) error {
 		offset, ok := readUint64(key)
-		if !ok {
+		if !ok || offset <= trimmed {
+			doomed = append(doomed, bytes.Clone(key))
 			return nil
 		}
+		if offset-last <= maxTrim {
+			for missing := last + 1; missing < offset; missing++ {
+				empty = append(empty, missing)
+			}
+		}
 		last = offset
-		if _, err := decodeEvent(key, data); err != nil {
-			broken = append(broken, offset)
+		e, err := decodeEvent(key, data)
+		if _, stray := c.stray(e); err != nil || stray {
+			empty = append(empty, offset)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, offset := range broken {
-		r.say("The event at offset %d could not be read and was emptied.", offset)
+	for _, key := range doomed {
+		if err := r.tx.delete(bucketEvents, key); err != nil {
+			return err
+		}
+	}
+	if len(doomed) > 0 {
+		r.say("%d events that are said to be taken off the log were.", len(doomed))
+	}
+	for _, offset := range empty {
+		r.say("The event at offset %d was missing, could not be read or told of what is not there, and is empty now.", offset)
 		if err := r.tx.put(bucketEvents, uint64Key(offset), encodeEvent(Event{Offset: offset, At: r.tx.now.UnixMilli()})); err != nil {
 			return err
 		}
@@ -246,6 +268,31 @@ func (r *repairer) events() error {
 	if b.Sequence() < last {
 		r.say("The log's counter was behind and was set to %d.", last)
 		return b.SetSequence(last)
+	}
+	return nil
+}
+
+// caches drops records that cannot be read where that does no harm.
+func (r *repairer) caches() error {
+	for _, cache := range caches {
+		var doomed [][]byte
+		err := r.tx.Bucket(cache.bucket).ForEach(func(key, value []byte) error {
+			if !cache.sound(value) {
+				doomed = append(doomed, bytes.Clone(key))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range doomed {
+			if err := r.tx.delete(cache.bucket, key); err != nil {
+				return err
+			}
+		}
+		if len(doomed) > 0 {
+			r.say("%d records of %q that could not be read were dropped.", len(doomed), cache.bucket)
+		}
 	}
 	return nil
 }

@@ -45,7 +45,15 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 		"an event is damaged": func(tx *writeTx) error {
 			return tx.put(bucketEvents, uint64Key(2), []byte("x"))
 		},
-		"a part is missing": func(tx *writeTx) error { tx.touched = true; return tx.DeleteBucket(bucketOrder) },
+		"an event is missing": func(tx *writeTx) error { return tx.delete(bucketEvents, uint64Key(2)) },
+		"an event tells of a submission that is not there": func(tx *writeTx) error {
+			return tx.announce(EventNewSubmission, Public{ID: "nobody"})
+		},
+		"an event is kept that is said to be gone": func(tx *writeTx) error { return tx.put(bucketMeta, metaTrimmed, uint64Key(2)) },
+		"the counter of the log is behind":         func(tx *writeTx) error { tx.touched = true; return tx.Bucket(bucketEvents).SetSequence(1) },
+		"a session cannot be read":                 func(tx *writeTx) error { return tx.put(bucketSessions, []byte("s"), []byte("x")) },
+		"an answer cannot be read":                 func(tx *writeTx) error { return tx.put(bucketAnswers, []byte("a"), []byte("x")) },
+		"a part is missing":                        func(tx *writeTx) error { tx.touched = true; return tx.DeleteBucket(bucketOrder) },
 		"a picture waits for nobody": func(tx *writeTx) error {
 			return tx.put(bucketTransfers, []byte("nobody"), []byte{})
 		},

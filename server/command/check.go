@@ -126,14 +126,6 @@ func (c *checkCommand) find(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return reading(c.Data, func(s *store.Store) ([]string, error) {
-		found, err := s.Check()
-		if err != nil || len(found) > 0 {
-			return found, err
-		}
-		missing, err := s.MissingPictures(server.UploadsFolder(c.Data, c.Uploads))
-		for _, id := range missing {
-			found = append(found, "The picture of submission "+id+" is not in the folder of uploads.")
-		}
-		return found, err
+		return server.Check(s, server.UploadsFolder(c.Data, c.Uploads))
 	})
 }

@@ -87,7 +87,7 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 		answer.JSON(w, http.StatusOK, name)
 	})
 	mux.HandleFunc("GET /check", func(w http.ResponseWriter, r *http.Request) {
-		found, err := s.Store().Check()
+		found, err := s.Check()
 		if err != nil {
 			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
 			return

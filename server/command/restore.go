@@ -32,7 +32,7 @@ type restoreCommand struct {
 
 // Help implements kong's HelpProvider.
 func (*restoreCommand) Help() string {
-	return "Checks the backup, says what would change, asks, keeps the present data aside, and puts the backup in its place in one step. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore data/backups/podium-20260131T200000Z.db --yes"
+	return "Checks the backup, says what would change, asks, keeps the present data aside, and puts the backup in its place in one step. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes"
 }
 
 // Run restores.
@@ -95,8 +95,11 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 		wanted = ""
 	}
 	name, err = backup.Fetch(ctx, bucket, wanted, c.At, to)
-	if errors.Is(err, backup.ErrNone) {
+	switch {
+	case errors.Is(err, backup.ErrNone):
 		err = fmt.Errorf("%w in %s", err, c.source())
+	case err != nil && latest:
+		err = fmt.Errorf("%w.\nAn older one can be taken with --at or by its name", err)
 	}
 	return name, errors.Join(err, bucket.Close())
 }
@@ -157,21 +160,23 @@ func (c *restoreCommand) show(w io.Writer, name, fresh, file string) error {
 
 // replace puts a fetched backup in the file's place. At each step either the
 // old or the new file is whole and in place.
-func replace(ctx context.Context, w io.Writer, fresh, file string) error {
+func replace(ctx context.Context, w io.Writer, fresh, file string) (err error) {
 	// Offsets that clients hold belong to what is being replaced.
-	s, err := store.Open(fresh, store.Options{})
+	s, err := store.Open(fresh, store.Options{CompactFree: -1})
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(s.RenewEpoch(ctx), s.Close()); err != nil {
 		return err
 	}
+	release, err := hold(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if _, err := os.Stat(file); err == nil {
-		aside := filepath.Join(filepath.Dir(file), "backups", "before-restore-"+time.Now().UTC().Format(stamp)+".db")
-		if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
-			return fmt.Errorf("make the folder of backups: %w", err)
-		}
-		if err := os.Link(file, aside); err != nil {
+		aside, err := keepAside(file)
+		if err != nil {
 			return fmt.Errorf("keep the present data aside: %w", err)
 		}
 		fmt.Fprintln(w, "What was there is kept in "+aside)
@@ -179,5 +184,59 @@ func replace(ctx context.Context, w io.Writer, fresh, file string) error {
 	if err := os.Rename(fresh, file); err != nil {
 		return fmt.Errorf("put the backup in place: %w", err)
 	}
-	return nil
+	return syncFolder(filepath.Dir(file))
+}
+
+// hold keeps servers off the present data until release is called. Data that is
+// missing or cannot be opened needs no holding.
+func hold(file string) (release func() error, err error) {
+	if _, err := os.Stat(file); err != nil {
+		return func() error { return nil }, nil
+	}
+	present, err := store.Open(file, store.Options{CompactFree: -1})
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return nil, err
+	case err != nil:
+		return func() error { return nil }, nil
+	}
+	return present.Close, nil
+}
+
+// keepAside gives the present data a second name among the backups, or copies
+// it there where the file system has no second names.
+func keepAside(file string) (aside string, err error) {
+	dir := filepath.Join(filepath.Dir(file), "backups")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
+		aside = filepath.Join(dir, "before-restore-"+at.Format(stamp)+".db")
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err := os.Link(file, aside); err == nil {
+		return aside, syncFolder(dir)
+	}
+	from, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(aside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(to, from)
+	return aside, errors.Join(err, to.Sync(), to.Close(), syncFolder(dir))
+}
+
+// syncFolder makes names in a folder survive a power loss.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

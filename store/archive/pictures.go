@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"podium/store"
 )
@@ -39,9 +40,25 @@ func checkPictures(old fs.FS, bulk *store.Bulk, r *Report) map[string]string {
 			}
 			pictures[here] = name
 			sub.Files = append(sub.Files, here)
+			addSizes(old, sub, pictures)
 		}
 	}
 	return pictures
+}
+
+// addSizes adds the other sizes of a picture that this server exported. One
+// that is not there is made when somebody asks for it.
+func addSizes(old fs.FS, sub *store.Submission, pictures map[string]string) {
+	for _, image := range sub.Images {
+		name, ok := upload(&image.URL)
+		if !ok || !uploadName.MatchString(name) || slices.Contains(sub.Files, name) {
+			continue
+		}
+		sub.Files = append(sub.Files, name)
+		if kind, err := kindOf(old, "uploads/"+name); err == nil && kind != "" {
+			pictures[name] = name
+		}
+	}
 }
 
 // kindOf returns a picture's type by its first bytes, "" where it is none that
@@ -73,6 +90,9 @@ func copyPictures(old fs.FS, s *store.Store, uploads string, bulk *store.Bulk, p
 	for i := range bulk.Submissions {
 		for _, name := range bulk.Submissions[i].Files {
 			to := filepath.Join(uploads, name)
+			if pictures[name] == "" {
+				continue
+			}
 			if _, err := os.Stat(to); err == nil {
 				continue
 			}
