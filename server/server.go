@@ -40,21 +40,22 @@ const settingRealtimeKey = "realtime.key"
 
 // Server is a Podium that can serve.
 type Server struct {
-	settings  Settings
-	log       *slog.Logger
-	level     *slog.LevelVar
-	store     *store.Store
-	admin     *admin.Admin
-	contest   *contest.Contest
-	realtime  *realtime.Realtime
-	pictures  *pictures.Pictures
-	pages     *pages.Pages
-	client    *pages.Client
-	observe   *observe.Observer
-	backups   *backup.Keeper
-	requests  inFlight
-	addresses *limits.Addresses
-	limits    rateLimits
+	settings    Settings
+	log         *slog.Logger
+	level       *slog.LevelVar
+	store       *store.Store
+	admin       *admin.Admin
+	contest     *contest.Contest
+	realtime    *realtime.Realtime
+	pictures    *pictures.Pictures
+	pages       *pages.Pages
+	client      *pages.Client
+	observe     *observe.Observer
+	instruments *observe.Instruments
+	backups     *backup.Keeper
+	requests    inFlight
+	addresses   *limits.Addresses
+	limits      rateLimits
 
 	handler http.Handler
 	// Password is the admin password that New made, or "": the only time that it
@@ -67,11 +68,14 @@ type Server struct {
 // it started. level is the level of log, changeable while the server runs.
 func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	settings.onFly()
-	db, err := store.Open(filepath.Join(settings.Data, DatabaseName), store.Options{Logger: log})
+	instruments := observe.NewInstruments()
+	db, err := store.Open(filepath.Join(settings.Data, DatabaseName), store.Options{
+		Logger: log, OnCommit: func(c store.Commit) { instruments.Committed(c.Took) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, level: level, store: db}
+	s := &Server{settings: settings, log: log, level: level, store: db, instruments: instruments}
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
@@ -126,7 +130,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.observe = observe.New(observe.Options{
-		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, DataDir: s.settings.Data,
+		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data,
 		Refusals: s.refusals, Level: s.level, Now: time.Now,
 	})
 	s.handler = s.routes()
@@ -142,7 +146,7 @@ func (s *Server) buildRealtime() error {
 	s.contest = contest.New(contest.Options{
 		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
 		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads,
-		Published: func() { s.realtime.Publish() },
+		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{
@@ -161,7 +165,8 @@ func (s *Server) buildRealtime() error {
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
 		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
-		Now: time.Now, Logger: s.log,
+		Observer: realtime.Observer{Delivered: s.instruments.Delivered, Pong: s.instruments.Ponged, Disconnected: s.instruments.Disconnected},
+		Now:      time.Now, Logger: s.log,
 	})
 	return nil
 }

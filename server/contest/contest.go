@@ -79,6 +79,9 @@ type Options struct {
 	Pictures Pictures
 	// Published is called after each commit that put an event into the log.
 	Published func()
+	// Uploaded is called for each submission that was stored, with the method
+	// by which its picture is kept.
+	Uploaded func(method string)
 	// EscapeText sends text escaped for HTML.
 	EscapeText   bool
 	WinnersLimit int

@@ -96,6 +96,7 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once s
 		return replay(w, first)
 	}
 	c.Published()
+	c.Uploaded(picture.Method)
 	if f.photo != nil {
 		c.Pictures.Committed(ctx, sub.ID, picture)
 	}

@@ -38,10 +38,12 @@ type Options struct {
 	Admin    *admin.Admin
 	Pictures *pictures.Pictures
 	Backups  *backup.Keeper
-	DataDir  string
-	Refusals func() []limits.Refusals
-	Level    *slog.LevelVar
-	Now      func() time.Time
+	// Instruments are those that the rooms were given.
+	Instruments *Instruments
+	DataDir     string
+	Refusals    func() []limits.Refusals
+	Level       *slog.LevelVar
+	Now         func() time.Time
 }
 
 // Observer answers for the state of the server. It is safe for concurrent use.

@@ -16,6 +16,7 @@ func (ob *Observer) Prometheus() http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{ob},
 	)
+	registry.MustRegister(ob.o.Instruments.collectors()...)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
@@ -29,29 +30,34 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics.
 var (
-	connections   = describe("connections", "Open real-time connections.", "transport")
-	handshakes    = describe("handshakes_total", "Real-time sessions ever opened.")
-	upgrades      = describe("upgrades_total", "Sessions that moved from polling to WebSocket.")
-	messages      = describe("messages_total", "Engine.IO messages.", "direction")
-	socketBytes   = describe("websocket_bytes_total", "Bytes over WebSocket.", "direction")
-	pingSeconds   = describe("ping_round_trip_seconds", "Round trip of Engine.IO pings, over the newest 1,024.", "figure")
-	pingTimeouts  = describe("ping_timeouts_total", "Sessions that did not answer a ping in time.")
-	recoveries    = describe("recoveries_total", "Sessions that came back, by outcome.", "outcome")
-	replayed      = describe("recovered_events_total", "Events sent to clients that had missed them.")
-	dropped       = describe("dropped_events_total", "Events that returning clients did not get, being beyond the limits.")
-	logOffset     = describe("log_offset", "Offset of the newest event in the log.")
-	logEvents     = describe("log_events", "Events kept in the log.")
-	submissions   = describe("submissions", "Submissions in the store.", "status")
-	commits       = describe("store_commits_total", "Transactions committed since the start.")
-	changes       = describe("store_changes_total", "Changes in those transactions.")
-	commitSeconds = describe("store_commit_seconds_total", "Time spent writing and syncing.")
-	commitErrors  = describe("store_commit_failures_total", "Transactions that failed.")
-	fileBytes     = describe("store_file_bytes", "Size of the data file.")
-	usedBytes     = describe("store_used_bytes", "Part of the data file that holds data.")
-	refusals      = describe("limit_refusals_total", "What limits refused.", "limit", "scope")
-	limitHeld     = describe("limit_held", "What counts against a limit now: connections, requests that wait, bytes.", "limit")
-	httpErrors    = describe("http_errors_total", "HTTP answers that were errors.", "class")
-	diskFree      = describe("disk_free_bytes", "Free space where the data is.")
+	connections  = describe("connections", "Open real-time connections.", "transport")
+	handshakes   = describe("handshakes_total", "Real-time sessions ever opened.")
+	upgrades     = describe("upgrades_total", "Sessions that moved from polling to WebSocket.")
+	messages     = describe("messages_total", "Engine.IO messages.", "direction")
+	socketBytes  = describe("websocket_bytes_total", "Bytes over WebSocket.", "direction")
+	pingTimeouts = describe("ping_timeouts_total", "Sessions that did not answer a ping in time.")
+	recoveries   = describe("recoveries_total", "Sessions that came back, by outcome.", "outcome")
+	replayed     = describe("recovered_events_total", "Events sent to clients that had missed them.")
+	dropped      = describe("dropped_events_total", "Events that returning clients did not get, being beyond the limits.")
+	logOffset    = describe("log_offset", "Offset of the newest event in the log.")
+	logEvents    = describe("log_events", "Events kept in the log.")
+	submissions  = describe("submissions", "Submissions in the store.", "status")
+	commits      = describe("store_commits_total", "Transactions committed since the start.")
+	changes      = describe("store_changes_total", "Changes in those transactions.")
+	commitErrors = describe("store_commit_failures_total", "Transactions that failed.")
+	fileBytes    = describe("store_file_bytes", "Size of the data file.")
+	usedBytes    = describe("store_used_bytes", "Part of the data file that holds data.")
+	refusals     = describe("limit_refusals_total", "What limits refused.", "limit", "scope")
+	limitHeld    = describe("limit_held", "What counts against a limit now: connections, requests that wait, bytes.", "limit")
+	httpErrors   = describe("http_errors_total", "HTTP answers that were errors.", "class")
+	polls        = describe("polls_waiting", "Long-polling requests that wait for something to happen.")
+	trimmed      = describe("log_trimmed_events_total", "Events taken off the log, being older or more than it keeps.")
+	backups      = describe("backups", "Backups in their destination.")
+	backupLast   = describe("backup_last_success_timestamp_seconds", "When the newest backup since the start was made; 0 before the first.")
+	backupErrors = describe("backup_failures_total", "Backups that failed.")
+	uploadsBytes = describe("uploads_bytes", "Size of the pictures on this machine.")
+	readiness    = describe("ready", "Whether requests should be sent here: what GET /ready says, as 1 or 0.")
+	diskFree     = describe("disk_free_bytes", "Free space where the data is.")
 )
 
 // Describe implements prometheus.Collector.
@@ -75,12 +81,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(messages, float64(f.Received), "in")
 	counter(socketBytes, float64(f.BytesOut), "out")
 	counter(socketBytes, float64(f.BytesIn), "in")
-	gauge(pingSeconds, f.Latency.Average/1000, "average")
-	gauge(pingSeconds, f.Latency.P95/1000, "p95")
-	gauge(pingSeconds, f.Latency.Max/1000, "max")
 	counter(pingTimeouts, float64(f.PingTimeouts))
 	counter(recoveries, float64(f.Recovered), "recovered")
-	counter(recoveries, float64(f.Refused), "refused")
+	for reason, n := range c.ob.o.Realtime.RecoveryRefusals() {
+		counter(recoveries, float64(n), reason)
+	}
+	gauge(polls, float64(f.Parked))
+	counter(trimmed, float64(f.Trimmed))
 	counter(replayed, float64(f.Replayed))
 	counter(dropped, float64(f.Dropped))
 	gauge(logOffset, float64(f.LogLast))
@@ -94,6 +101,20 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(refusals, float64(r.Total), r.Limit, "total")
 		gauge(limitHeld, float64(r.Held), r.Limit)
 	}
+	saved := c.ob.o.Backups.Figures()
+	gauge(backups, float64(saved.Count))
+	last := 0.0
+	if !saved.Last.IsZero() {
+		last = float64(saved.Last.UnixMilli()) / 1000
+	}
+	gauge(backupLast, last)
+	counter(backupErrors, float64(saved.Failures))
+	gauge(uploadsBytes, float64(c.ob.uploadsBytes()))
+	can := 1.0
+	if c.ob.unready() != "" {
+		can = 0
+	}
+	gauge(readiness, can)
 	c.collectStore(gauge, counter)
 }
 
@@ -116,7 +137,6 @@ func (c collector) collectStore(gauge, counter func(*prometheus.Desc, float64, .
 	}
 	counter(commits, float64(stats.Commits))
 	counter(changes, float64(stats.Changes))
-	counter(commitSeconds, stats.CommitTime.Seconds())
 	counter(commitErrors, float64(stats.Failures))
 	gauge(fileBytes, float64(stats.FileBytes))
 	gauge(usedBytes, float64(stats.UsedBytes))

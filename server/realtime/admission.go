@@ -112,6 +112,9 @@ func (rt *Realtime) closed(s *engineio.Session, reason engineio.Reason) {
 	if reason == engineio.ReasonPingTimeout {
 		rt.pingTimeouts.Add(1)
 	}
+	if f := rt.o.Observer.Disconnected; f != nil {
+		f(string(reason))
+	}
 	rt.joinedAs(s.ID())
 	a := &rt.admission
 	a.mu.Lock()

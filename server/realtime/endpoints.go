@@ -40,9 +40,16 @@ type Figures struct {
 	Replayed, Dropped                   uint64
 	BytesIn, BytesOut                   uint64
 	Latency                             Latency
+	Parked                              int // polls that wait without a goroutine
 	Uptime                              time.Duration
 	Started                             time.Time
 	LastHeartbeat                       int64 // ms
+}
+
+// RecoveryRefusals counts the sessions that were offered and not taken up, by why.
+func (rt *Realtime) RecoveryRefusals() map[string]uint64 {
+	s := rt.io.Stats()
+	return map[string]uint64{"unknown": s.RefusedUnknown, "denied": s.RefusedDenied, "too_much": s.RefusedTooMuch}
 }
 
 // Figures returns the figures of this moment.
@@ -62,6 +69,7 @@ func (rt *Realtime) Figures() Figures {
 		LastHeartbeat: rt.lastBeat.Load(),
 	}
 	f.Unhealthy = min(rt.unhealthy(), f.Active) // the two were counted at different moments
+	f.Parked = engine.Parked
 	f.Polling = max(0, f.Active-f.WebSocket)
 	first, last, err := rt.o.Store.EventRange()
 	f.LogLength, f.LogLast = last+1-first, last

@@ -67,6 +67,8 @@ type Options struct {
 	MaxPacketsPerSecond float64       // of one connection; 0: no bound
 	MaxRooms            int           // of one socket; 0: no bound
 
+	Observer Observer // optional
+
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -74,6 +76,14 @@ type Options struct {
 // maxAuth bounds what a client joins a namespace with: a session id and an
 // offset, of less than 200 bytes together.
 const maxAuth = 2 << 10
+
+// Observer is told what is measured as it happens. Nil functions are left out.
+// They are called from many goroutines and must not block.
+type Observer struct {
+	Delivered    func(time.Duration) // from a commit until its events were written to, or queued for, everybody
+	Pong         func(time.Duration) // the round trip of a ping
+	Disconnected func(reason string)
+}
 
 // Realtime is the service. It is safe for concurrent use.
 type Realtime struct {
@@ -134,7 +144,7 @@ func New(o Options) *Realtime {
 		Observer: engineio.Observer{
 			Opened: rt.opened,
 			Closed: rt.closed,
-			Pong:   func(_ *engineio.Session, rtt time.Duration) { rt.latency.add(rtt) },
+			Pong:   rt.pong,
 
 			PollEnded: func(s *engineio.Session) { o.Polls.Leave(addressOf(s)) },
 		},
@@ -178,10 +188,13 @@ const farewell = 100 * time.Millisecond
 // Publish delivers what was committed to the log since the last time. It is
 // called after each commit that may have put something there.
 func (rt *Realtime) Publish() {
+	began := time.Now()
 	if err := rt.io.Publish(); err != nil {
 		// The log can be read again with the next commit; clients that come
 		// back meanwhile read it themselves.
 		rt.o.Logger.Error("publish events", "error", err)
+	} else if f := rt.o.Observer.Delivered; f != nil {
+		f(time.Since(began))
 	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -208,6 +221,13 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if rt.mayPost(w, r) {
 		rt.io.ServeHTTP(w, r)
+	}
+}
+
+func (rt *Realtime) pong(_ *engineio.Session, rtt time.Duration) {
+	rt.latency.add(rtt)
+	if f := rt.o.Observer.Pong; f != nil {
+		f(rtt)
 	}
 }
 

@@ -1,0 +1,111 @@
+package server_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// metricName finds names of metrics in expressions.
+var metricName = regexp.MustCompile(`\b(?:podium|process|go)_[a-z_]+\b`)
+
+// families are the names that /metrics has, histograms with what they are read by.
+func (s *site) families() []string {
+	s.t.Helper()
+	var names []string
+	for line := range strings.Lines(s.do("GET", "/metrics", nil).is(200).body) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, kind, _ := strings.Cut(strings.TrimSpace(name), " ")
+			names = append(names, name)
+			if kind == "histogram" {
+				names = append(names, name+"_bucket", name+"_sum", name+"_count")
+			}
+		}
+	}
+	return names
+}
+
+// Alerts and the dashboard ask only for metrics that there are.
+func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
+	s := newSite(t).signIn()
+	s.enter("best", "a first one")
+	s.do("GET", "/socket.io/?EIO=4&transport=polling", nil).is(200)
+	names := s.families()
+	alerts, err := os.ReadFile("../ops/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	board, err := os.ReadFile("../ops/grafana-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(board, &dashboard); err != nil || len(dashboard.Panels) < 10 {
+		t.Fatalf("the dashboard has %d panels: %v", len(dashboard.Panels), err)
+	}
+	asked := make(map[string]bool)
+	for line := range strings.Lines(string(alerts)) {
+		if _, expr, ok := strings.Cut(line, "expr: "); ok {
+			for _, name := range metricName.FindAllString(expr, -1) {
+				asked[name] = true
+			}
+		}
+	}
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			found := metricName.FindAllString(target.Expr, -1)
+			if len(found) == 0 {
+				t.Errorf("the panel %q asks for nothing: %s", p.Title, target.Expr)
+			}
+			for _, name := range found {
+				asked[name] = true
+			}
+		}
+	}
+	for name := range asked {
+		// Sessions that ended are counted by reason, so there are none at first.
+		if !slices.Contains(names, name) && name != "podium_disconnections_total" {
+			t.Errorf("no metric is called %s", name)
+		}
+	}
+	if len(asked) < 25 {
+		t.Errorf("only %d metrics are asked for", len(asked))
+	}
+	// And a submission is seen by the instruments that it passes.
+	body := s.do("GET", "/metrics", nil).body
+	for _, line := range []string{
+		`podium_uploads_total{storage="none"} 1`, `podium_delivery_seconds_count 1`, `podium_ready 0`,
+		`podium_handshakes_total 1`, `podium_connections{transport="polling"} 1`,
+	} {
+		if !strings.Contains(body, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+}
+
+// promtool, where it is installed, finds nothing wrong with what is served and
+// with the alerts.
+func TestPromtoolFindsNothingWrong(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed")
+	}
+	if out, err := exec.Command(promtool, "check", "rules", "../ops/alerts.yml").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	s := newSite(t).signIn()
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(s.do("GET", "/metrics", nil).is(200).body)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
