@@ -49,6 +49,8 @@ func PageFile(path string) (name string, ok bool) {
 		return "wall.html", true
 	case "/admin", "/admin/", "/admin.html":
 		return "admin.html", true
+	case "/admin/codes", "/admin/codes.html":
+		return "codes.html", true
 	case "/admin/dashboard", "/admin/dashboard.html":
 		return "dashboard.html", true
 	}

@@ -111,12 +111,12 @@ func eval[T any](tb *window, expression string) T {
 	return v
 }
 
-// sees waits until an element's text holds the words.
+// sees waits until an element's text holds the words, in whatever case the page sets them.
 func (tb *window) sees(selector, words string) {
 	tb.t.Helper()
 	eventually(tb.t, selector+" to say "+words, func() bool {
 		text, err := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.querySelector(`+quote(selector)+`)?.innerText ?? ""`))
-		return err == nil && strings.Contains(text, words)
+		return err == nil && strings.Contains(strings.ToLower(text), strings.ToLower(words))
 	})
 }
 

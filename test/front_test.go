@@ -22,8 +22,8 @@ func (h *heldAnswer) Write(b []byte) (int, error) { return h.body.Write(b) }
 
 // inFrontOf starts a proxy before the program and returns its address. Each request is passed on by calling forward;
 // the answer to /api/feed goes to the client when handle returns, every other one as it comes. A request that is not
-// forwarded is refused, as a network does that lets something not through.
-func inFrontOf(t *testing.T, p *program, handle func(r *http.Request, forward func())) string {
+// forwarded is refused. Where lose is given, the answers that it picks never arrive.
+func inFrontOf(t *testing.T, p *program, handle func(r *http.Request, forward func()), lose ...func(*http.Request) bool) string {
 	t.Helper()
 	target, err := url.Parse(p.url)
 	if err != nil {
@@ -38,21 +38,27 @@ func inFrontOf(t *testing.T, p *program, handle func(r *http.Request, forward fu
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		forwarded := false
-		if r.URL.Path != "/api/feed" {
+		held := &heldAnswer{header: w.Header(), status: http.StatusBadGateway}
+		lost := len(lose) > 0 && lose[0](r)
+		switch {
+		case lost:
+			handle(r, func() { proxy.ServeHTTP(held, r) })
+			panic(http.ErrAbortHandler)
+		case r.URL.Path == "/api/feed":
+			handle(r, func() { held.status = http.StatusOK; proxy.ServeHTTP(held, r) })
+			w.WriteHeader(held.status)
+			_, _ = w.Write(held.body.Bytes()) // the client may be gone
+		default:
+			forwarded := false
 			handle(r, func() { forwarded = true; proxy.ServeHTTP(w, r) })
-		} else {
-			held := &heldAnswer{header: w.Header(), status: http.StatusOK}
-			handle(r, func() { forwarded = true; proxy.ServeHTTP(held, r) })
-			if forwarded {
-				w.WriteHeader(held.status)
-				_, _ = w.Write(held.body.Bytes()) // the client may be gone
+			if !forwarded {
+				w.WriteHeader(http.StatusBadGateway)
 			}
 		}
-		if !forwarded {
-			w.WriteHeader(http.StatusBadGateway)
-		}
 	}))
-	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Listener.Close()
+	})
 	return server.URL
 }

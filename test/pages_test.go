@@ -60,9 +60,10 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	need(t, err == nil, "axe-core")
 	p := start(t)
-	for i := range 7 {
+	captions := []string{"Grandma leads the conga", "First dance", "He said he would only have one", "The band at midnight", "Rose in her good shoes", "Cake, before", "Nobody wanted to go home"}
+	for i := range captions {
 		category := []string{"best", "worst"}[i%2]
-		body, kind := form(t, map[string]string{"category": category, "caption": fmt.Sprintf("The dance floor, take %d", i+1), "name": "Ann", "phone": "0170 123"}, photo(t, 640+40*i, 480+90*(i%3)))
+		body, kind := form(t, map[string]string{"category": category, "caption": captions[i], "name": "Ann", "phone": "0170 123"}, scene(t, i, 900+60*i, 700+110*(i%3)))
 		var answer struct{ Entry struct{ ID string } }
 		if status := p.call("POST", "/api/submit", kind, body, &answer); status != http.StatusOK {
 			t.Fatalf("submit: status %d", status)
@@ -76,12 +77,20 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 		name          string
 		width, height int
 	}{{"phone", 390, 844}, {"desktop", 1440, 900}}
+	for _, width := range []int{320, 3840} {
+		tb := openWindow(t, p.url+"/", width, width*9/16)
+		for _, path := range []string{"/", "/winners.html", "/wall", "/admin", "/admin/codes", "/admin/dashboard"} {
+			tb.run(chromedp.Navigate(p.url + path))
+			eventually(t, path+" to be drawn", func() bool { return eval[bool](tb, `document.readyState === "complete"`) })
+			tb.fits(path, fmt.Sprint(width, " pixels"))
+		}
+	}
 	for _, size := range sizes {
 		tb := openWindow(t, p.url+"/", size.width, size.height)
-		tb.sees("#prints .print", "take 7")
+		tb.sees("#prints .print", "wanted to go home")
 		tb.look(string(axe), "feed", size.name)
 		tb.run(chromedp.Navigate(p.url + "/winners.html"))
-		tb.sees(".place", "take 7")
+		tb.sees(".place", "wanted to go home")
 		tb.look(string(axe), "winners", size.name)
 		tb.run(chromedp.Navigate(p.url + "/wall"))
 		tb.run(chromedp.WaitReady("#newest li"))
@@ -93,6 +102,8 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 		tb.look(string(axe), "admin", size.name)
 		tb.run(chromedp.Navigate(p.url+"/admin/dashboard"), chromedp.WaitReady("#figures .figure"))
 		tb.look(string(axe), "dashboard", size.name)
+		tb.run(chromedp.Navigate(p.url+"/admin/codes"), chromedp.WaitReady(".code"))
+		tb.look(string(axe), "codes", size.name)
 	}
 }
 
@@ -102,15 +113,22 @@ func (tb *window) look(axe, name, size string) {
 	for _, scheme := range []string{"light", "dark"} {
 		tb.scheme(scheme)
 		eventually(tb.t, "animations to end", func() bool {
-			return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running")`)
+			return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running") &&
+				[...document.images].every(i => i.complete || i.getBoundingClientRect().top > innerHeight)`)
 		})
 		tb.keepScreenshot(name + "-" + size + "-" + scheme)
 		for _, finding := range tb.findings(axe) {
 			tb.t.Errorf("%s, %s, %s: %s", name, size, scheme, finding)
 		}
-		if wide := eval[float64](tb, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
-			tb.t.Errorf("%s, %s: %v pixels wider than the screen", name, size, wide)
-		}
+		tb.fits(name, size)
+	}
+}
+
+// fits fails the test where a page is wider than the screen.
+func (tb *window) fits(name, size string) {
+	tb.t.Helper()
+	if wide := eval[float64](tb, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+		tb.t.Errorf("%s, %s: %v pixels wider than the screen", name, size, wide)
 	}
 }
 

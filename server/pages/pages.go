@@ -67,6 +67,7 @@ var names = map[string]string{
 	"/":                "index.html",
 	"/admin":           "admin.html",
 	"/admin/":          "admin.html",
+	"/admin/codes":     "codes.html",
 	"/admin/dashboard": "dashboard.html",
 	"/wall":            "wall.html",
 	"/winners":         "winners.html",

@@ -1,8 +1,9 @@
 // The admin page: sign in, judge, pick, publish.
-import { request } from "/js/api.js";
+import { newKey, oneAtATime, request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
+import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
-import { shot } from "/js/shot.js";
+import { PickList } from "/js/pick-list.js";
 
 let submissions = {}; // by category, newest first
 let categories = [];
@@ -10,14 +11,18 @@ let picks = {}; // by category, ids in order
 let limit = 2;
 let unsaved = false; // picks differ from what is published
 let following = false;
+let cost = 0; // how long reading everything took last, in milliseconds
+let counted = ""; // how many entries there were, and how many of them waited
 let shown = ""; // the answers that the page shows
+const list = new EntryList(byId("entries"), { pick, change, remove });
+const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
   const toast = make("div", { class: "toast", role: "status" }, make("span", {}, sentence),
     undo ? make("button", { on: { click: () => { toast.remove(); undo(); } } }, "Undo") : null);
   document.body.append(toast);
-  setTimeout(() => toast.remove(), 10_000);
+  setTimeout(() => toast.remove(), 15_000);
 }
 
 // Runs a request and shows what went wrong.
@@ -44,14 +49,27 @@ async function signedIn() {
   if (following) return;
   following = true;
   let due = 0;
+  setInterval(lookForWaiting, 3000);
   follow({
     sign: byId("state"),
     onResync: load,
-    onEvent: () => { due ||= setTimeout(() => { due = 0; load(); }, 300); },
+    // The list comes whole: the longer it takes, the longer the pause before the next.
+    onEvent: () => { due ||= setTimeout(() => { due = 0; load(); }, Math.max(300, 4 * cost)); },
   });
 }
 
-async function load() {
+/** Looks for photos that wait: they are announced to nobody before somebody approved them. */
+async function lookForWaiting() {
+  if (document.hidden || !byId("moderation").checked || byId("desk").hidden) return;
+  const figures = await request("/api/dashboard").catch(() => null);
+  if (!figures) return;
+  const now = `${figures.submissions.total} ${figures.submissions.waiting}`;
+  if (now !== counted) await load();
+  counted = now;
+}
+
+const load = oneAtATime(async () => {
+  const began = performance.now();
   const answers = await attempt(() => Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings")]));
   if (!answers) return;
   // Redrawing what is the same would take a button from under somebody's finger.
@@ -65,15 +83,14 @@ async function load() {
   picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? picks[c.id] : published(c)]));
   byId("moderation").checked = answers[3].settings.moderation;
   showAll();
-}
+  cost = performance.now() - began;
+});
 
 function showAll() {
   showEntries();
   showPicks();
   showCategories();
 }
-
-const words = { approved: "on the wall", waiting: "waits for approval", hidden: "hidden" };
 
 function matches(entry) {
   const text = byId("search").value.trim().toLowerCase();
@@ -82,36 +99,37 @@ function matches(entry) {
   return !text || [entry.caption, entry.name, entry.phone].some((field) => field.toLowerCase().includes(text));
 }
 
-function showEntries() {
-  byId("entries").replaceChildren(...categories.map((category) => {
-    const list = (submissions[category.id] ?? []).filter(matches);
-    return make("section", { class: "section" },
-      make("header", {}, make("h2", {}, category.name), make("span", { class: "hint" }, `${list.length} entries`)),
-      make("ul", { class: "entries" }, ...list.slice(0, 300).map((entry) => row(entry))));
-  }));
+function showEntries(fromStart = false) {
+  list.show(categories, submissions, matches, (entry) => picks[entry.category]?.includes(entry.id), fromStart);
 }
 
-function row(entry) {
-  const picked = picks[entry.category]?.includes(entry.id);
-  const act = (label, work, name = "") => make("button", { class: name, "aria-label": `${label}: ${entry.caption || "photo"}`, on: { click: work } }, label);
-  return make("li", { class: "entry", dataset: { id: entry.id, status: entry.status } },
-    shot(entry, "76px") ?? make("span", { class: "noimg" }),
-    make("div", { class: "facts" }, make("b", {}, entry.caption || "(no caption)"),
-      make("span", {}, [entry.name, entry.phone].filter(Boolean).join(" · ") + " "), make("span", { class: "badge" }, words[entry.status])),
-    make("div", { class: "row" },
-      entry.status === "approved" ? act(picked ? "Unpick" : "Pick", () => pick(entry)) : act("Approve", () => change(entry, "approve")),
-      entry.status === "hidden" ? null : act("Hide", () => change(entry, "hide")),
-      act("Delete", () => remove(entry), "danger")));
+function showPicks() {
+  podium.show(categories, picks, (category, id) => submissions[category]?.find((one) => one.id === id) ?? { id, caption: id });
+  byId("pending").hidden = !unsaved;
 }
 
-function pick(entry) {
-  const list = picks[entry.category];
-  const at = list.indexOf(entry.id);
+function picked(category, ids) {
+  picks[category] = ids;
   unsaved = true;
-  if (at >= 0) list.splice(at, 1);
-  else if (list.length < limit) list.push(entry.id);
-  else return say(`A category has ${limit} winners at most. Unpick one first.`);
-  showAll();
+  showEntries();
+  showPicks();
+}
+
+/** Picks an entry, or takes the pick back. */
+function pick(entry) {
+  const chosen = picks[entry.category];
+  if (chosen.includes(entry.id)) picked(entry.category, chosen.filter((id) => id !== entry.id));
+  else place(entry.id, chosen.length);
+}
+
+/** Puts an entry on a place of its category. */
+function place(id, at) {
+  const entry = Object.values(submissions).flat().find((one) => one.id === id);
+  const chosen = picks[entry?.category]?.filter((one) => one !== id);
+  if (!chosen || entry.status !== "approved") return;
+  if (chosen.length >= limit) return say(`A category has ${limit} winners at most. Unpick one first.`);
+  chosen.splice(at, 0, id);
+  picked(entry.category, chosen);
 }
 
 async function change(entry, verb) {
@@ -125,49 +143,21 @@ async function remove(entry) {
   if (await attempt(() => request(`/api/submissions/${entry.id}`, { method: "DELETE" }))) load();
 }
 
-function showPicks() {
-  byId("picks").replaceChildren(...categories.map((category) => make("section", { class: "section" }, make("h3", {}, category.name),
-    make("ol", { class: "picked", dataset: { category: category.id } }, ...picks[category.id].map((id, i) => pickedRow(category.id, id, i))))));
-}
-
-function pickedRow(category, id, at) {
-  const entry = submissions[category]?.find((one) => one.id === id) ?? { caption: id };
-  const move = (by) => {
-    const list = picks[category];
-    const to = at + by;
-    if (to < 0 || to >= list.length) return;
-    list.splice(to, 0, ...list.splice(at, 1));
-    unsaved = true;
-    showPicks();
-    document.querySelector(`[data-category="${CSS.escape(category)}"] li:nth-child(${to + 1})`)?.focus();
-  };
-  const name = entry.caption || "photo";
-  const item = make("li", { draggable: "true", tabindex: "0", dataset: { id }, "aria-label": `Place ${at + 1}: ${name}. Arrow keys move it.`, on: {
-    keydown: (e) => { if (e.key === "ArrowUp") { e.preventDefault(); move(-1); } else if (e.key === "ArrowDown") { e.preventDefault(); move(1); } },
-    dragstart: (e) => e.dataTransfer.setData("text/plain", String(at)),
-    dragover: (e) => e.preventDefault(),
-    drop: (e) => {
-      e.preventDefault();
-      const list = picks[category];
-      const from = Number(e.dataTransfer.getData("text/plain"));
-      if (!(from in list)) return;
-      list.splice(at, 0, ...list.splice(from, 1));
-      unsaved = true;
-      showPicks();
-    },
-  } }, shot(entry, "40px"), make("span", { class: "grow" }, name),
-  make("button", { "aria-label": `Unpick ${name}`, on: { click: () => { picks[category].splice(at, 1); unsaved = true; showAll(); } } }, "×"));
-  return item;
-}
-
 async function publish() {
   const before = await attempt(() => request("/api/winners"));
   if (!before) return;
   const old = Object.fromEntries(Object.entries(before.winners).map(([id, list]) => [id, list.map((w) => w.id)]));
-  const save = (winners) => attempt(() => request("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": `w-${Date.now()}-${Math.random().toString(36).slice(2)}` } }));
+  const save = (winners) => attempt(() => request("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": newKey() } }));
   if (!await save(picks)) return;
   unsaved = false;
-  say("The winners are published.", async () => { if (await save(old)) { say("As it was before."); load(); } });
+  showPicks();
+  say("The winners are published.", async () => {
+    if (!await save(old)) return;
+    unsaved = false;
+    shown = "";
+    say("As it was before.");
+    load();
+  });
 }
 
 function showCategories() {
@@ -210,8 +200,8 @@ byId("signin").addEventListener("submit", async (event) => {
   }
 });
 byId("publish").addEventListener("click", publish);
-byId("search").addEventListener("input", showEntries);
-byId("filter").addEventListener("change", showEntries);
+byId("search").addEventListener("input", () => showEntries(true));
+byId("filter").addEventListener("change", () => showEntries(true));
 byId("addCategory").addEventListener("submit", addCategory);
 byId("moderation").addEventListener("change", (e) => attempt(() => request("/api/settings", { method: "POST", body: { moderation: e.target.checked } })));
 byId("forget").addEventListener("submit", async (event) => {

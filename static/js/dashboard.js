@@ -1,5 +1,6 @@
 // The operator's dashboard. It reads sums, never single connections, and so costs the same with ten thousand.
-import { request } from "/js/api.js";
+import { ago } from "/js/ago.js";
+import { oneAtATime, request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
 
 const every = 5000;
@@ -15,25 +16,40 @@ function figure(label, value, hint = "") {
   return make("div", { class: "card figure" }, make("span", {}, label), make("b", {}, value), make("span", { class: "hint" }, hint));
 }
 
-// A line of the last hour. Drawing one takes fewer lines than a library would take to load.
-function chart(label, ...lines) {
+// Lines of the last hour. Drawing them takes less than a library would take to load. Where nothing was measured, a line
+// has a gap.
+function chart(label, names, ...lines) {
   const highest = Math.max(1, ...lines.flat().map((v) => v ?? 0));
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 360 100");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true");
+  const node = (tag, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const svg = node("svg", { viewBox: "0 0 360 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+  for (const y of [4, 51, 98]) svg.append(node("line", { x1: 0, x2: 360, y1: y, y2: y }));
   for (const line of lines) {
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    path.setAttribute("d", line.map((v, i) => `${i ? "L" : "M"}${360 - line.length + i} ${98 - ((v ?? 0) / highest) * 94}`).join(""));
-    svg.append(path);
+    let pen = "M";
+    const d = line.map((v, i) => {
+      if (v === null) { pen = "M"; return ""; }
+      const point = `${pen}${361 - line.length + i} ${98 - (v / highest) * 94}`;
+      pen = "L";
+      return point;
+    }).join("");
+    svg.append(node("path", { d: d || "M0 98" }));
   }
-  const now = lines[0].at(-1) ?? 0;
-  return make("div", { class: "card" }, make("h2", {}, label), svg, make("p", { class: "hint" }, `now ${whole.format(now)}, highest ${whole.format(highest)}`));
+  const now = lines.map((line, i) => `${names[i] ? names[i] + " " : ""}${whole.format(line.at(-1) ?? 0)}`).join(", ");
+  return make("div", { class: "card" }, make("h2", {}, label), svg,
+    make("p", { class: "hint axis" }, make("span", {}, "an hour ago"), make("span", {}, `now ${now}; highest ${whole.format(highest)}`)));
+}
+
+function upFor(seconds) {
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
 }
 
 const sentences = { healthy: "Everything works.", degraded: "It works, with difficulties.", unavailable: "It does not work." };
 
-async function load() {
+const load = oneAtATime(async () => {
   let d;
   try {
     d = await request("/api/dashboard");
@@ -52,11 +68,16 @@ async function load() {
     figure("Errors", whole.format(d.errors.http5xx), `${d.errors.http4xx} refused, ${d.errors.rateLimited} over a limit`),
     figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use`),
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
-    figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"));
+    figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
+    figure("Queue", bytes(d.messages.queuedBytes), `${d.messages.dropped} dropped, ${d.errors.slowClients} too slow`),
+    figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
+    figure("Up for", upFor(d.uptime), `at most ${whole.format(d.connections.peak)} connections at once`));
   const s = d.series;
-  byId("charts").replaceChildren(chart("Connections", s.connections), chart("Messages in 10 s", s.delivered),
-    chart("Round trip in ms: average, 95 %", s.latencyAverage, s.latencyP95), chart("Submissions in 10 s", s.submissions), chart("Errors in 10 s", s.errors));
-}
+  byId("charts").replaceChildren(chart("Connections", [], s.connections), chart("Messages in 10 s", [], s.delivered),
+    chart("Round trip in ms", ["average", "95 % below"], s.latencyAverage, s.latencyP95), chart("Submissions in 10 s", [], s.submissions),
+    chart("Errors in 10 s", [], s.errors), chart("Memory in MB", [], s.heap.map((v) => (v === null ? null : v / 1e6))));
+});
 
+document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
 await load();
 setInterval(() => { if (!document.hidden) load(); }, every);

@@ -26,7 +26,7 @@ export class Live extends EventTarget {
     this.retryTimer = 0;
     this.loads = 0;
     this.stopFallback = null;
-    addEventListener("online", () => this.tryNow());
+    addEventListener("online", () => this.backOnline());
     addEventListener("offline", () => this.say({ state: "offline" }));
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.tryNow(); });
   }
@@ -49,6 +49,17 @@ export class Live extends EventTarget {
     clearTimeout(this.retryTimer);
     this.retryTimer = 0;
     this.again();
+  }
+
+  /** A connection can outlive a short time without a network, and so can the sign that says so. */
+  backOnline() {
+    if (!this.socket?.connected) return this.tryNow();
+    this.nameTransport();
+    this.dispatchEvent(new CustomEvent("gap"));
+  }
+
+  nameTransport() {
+    this.say({ state: this.socket.io.engine.transport.name === "websocket" ? "live" : "polling" });
   }
 
   again() {
@@ -80,13 +91,12 @@ export class Live extends EventTarget {
     this.stopFallback?.();
     this.stopFallback = null;
     const engine = this.socket.io.engine;
-    const name = () => this.say({ state: engine.transport.name === "websocket" ? "live" : "polling" });
-    if (engine.transport.name === "websocket") name();
+    if (engine.transport.name === "websocket") this.nameTransport();
     else {
       // Nearly every connection starts with polling and becomes a WebSocket within a moment: no news until it doesn't.
       this.say({ state: "live" });
-      const late = setTimeout(name, 4000);
-      engine.once("upgrade", () => { clearTimeout(late); name(); });
+      const late = setTimeout(() => this.nameTransport(), 4000);
+      engine.once("upgrade", () => { clearTimeout(late); this.nameTransport(); });
       engine.once("close", () => clearTimeout(late));
     }
     if (!this.socket.recovered) this.dispatchEvent(new CustomEvent("gap"));
@@ -123,16 +133,23 @@ export class Live extends EventTarget {
     let errors = 0;
     source.onopen = () => {
       errors = 0;
+      this.updating = false;
       this.say({ state: "polling" });
       this.dispatchEvent(new CustomEvent("gap"));
     };
     source.onerror = () => {
-      if (++errors < 2) return;
+      // A source that was refused is closed and says nothing more; one that broke off tries again by itself.
+      if (source.readyState !== EventSource.CLOSED && ++errors < 2) return;
       source.close();
       this.stopFallback = null;
       if (!this.socket?.connected) this.readFeed(interval);
     };
     for (const name of EVENTS) source.addEventListener(name, (event) => this.deliver(name, JSON.parse(event.data)));
+    source.addEventListener("reset", () => this.dispatchEvent(new CustomEvent("gap")));
+    source.addEventListener("server-shutdown", () => {
+      this.updating = true;
+      this.say({ state: "updating" });
+    });
     this.stopFallback = () => source.close();
   }
 

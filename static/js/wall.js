@@ -1,77 +1,122 @@
 // The big screen: a slideshow of all photos, the newest beside it, and the winners when they are announced.
-import { request } from "/js/api.js";
+import { oneAtATime, request } from "/js/api.js";
+import { changedCategories, placeName, rest, reveal, stage } from "/js/ceremony.js";
 import { byId, make } from "/js/dom.js";
 import { follow } from "/js/follow.js";
+import { PhotoSet } from "/js/photo-set.js";
 import { shot } from "/js/shot.js";
 
 const slideEvery = 7000;
-const winnersFor = 60_000;
+const stageFor = 15_000;
 const beside = 12;
-let photos = []; // newest first
+const photos = new PhotoSet();
 let next = 0;
-let ceremony = 0; // until when the winners are shown
+let known = null; // winners by category, null before they were read
+let labels = new Map(); // what a photo won, by its id
+let running = new AbortController(); // ends the ceremony under way
+let screen = null; // holds the lock that keeps the screen awake
 
-function show(item, label) {
-  const caption = [label, item.caption].filter(Boolean).join(" · ");
-  byId("show").replaceChildren(shot(item, "70vw", true) ?? "", make("p", { hidden: !caption }, caption));
+/** Shows a photo once it is decoded, so that the wall never flashes empty. */
+async function show(item) {
+  const caption = [labels.get(item.id), item.caption].filter(Boolean).join(" · ");
+  const picture = shot(item, "70vw", true);
+  await picture?.decode().catch(() => {});
+  if (!photos.has(item.id)) return;
+  byId("show").dataset.id = item.id;
+  byId("show").replaceChildren(picture ?? "", make("p", { hidden: !caption }, caption));
 }
 
+const withPicture = () => photos.newestFirst().filter((item) => item.imageUrl);
+
 function slide() {
-  if (Date.now() < ceremony || photos.length === 0) return;
-  next %= photos.length;
-  show(photos[next++]);
+  const list = withPicture();
+  if (list.length === 0) return;
+  next %= list.length;
+  show(list[next++]);
 }
 
 function showNewest() {
-  byId("newest").replaceChildren(...photos.slice(0, beside).map((item) => make("li", { dataset: { id: item.id } }, shot(item, "17vw", true))));
+  const list = byId("newest");
+  const old = new Map([...list.children].map((element) => [element.dataset.id + element.dataset.url, element]));
+  const newest = withPicture().slice(0, beside);
+  list.replaceChildren(...newest.map((item) => old.get(item.id + item.imageUrl) ?? make("li", { dataset: { id: item.id, url: item.imageUrl } }, shot(item, "17vw", true))));
+  byId("nothing").hidden = newest.length > 0;
+  const slideShown = byId("show").dataset.id;
+  if (slideShown && !photos.has(slideShown)) {
+    delete byId("show").dataset.id;
+    byId("show").replaceChildren();
+    slide();
+  }
 }
 
-async function load() {
+const load = oneAtATime(async () => {
+  const journal = photos.beginReading();
   const answer = await request("/api/feed?limit=200").catch(() => null);
-  if (!answer) return;
-  photos = Object.values(answer.feed).flat().filter((item) => item.imageUrl).sort((a, b) => b.createdAt - a.createdAt);
+  if (!answer) return photos.forget(journal);
+  photos.replace(answer.feed, journal);
   showNewest();
-  slide();
-}
+  if (!byId("show").dataset.id) slide();
+});
 
-async function announce() {
+/** Reads the winners. A wall that is switched on later only labels them; one that is on announces what is new. */
+const readWinners = oneAtATime(async () => {
   const answers = await Promise.all([request("/api/winners"), request("/categories.json")]).catch(() => null);
   if (!answers) return;
   const [{ winners }, categories] = answers;
-  const all = categories.flatMap((c) => (winners[c.id] ?? []).map((winner, i) => ({ winner, label: `${c.name}: ${i === 0 ? "winner" : `place ${i + 1}`}` })));
-  if (all.length === 0) return;
-  ceremony = Date.now() + winnersFor;
-  for (let i = 0; Date.now() < ceremony; i = (i + 1) % all.length) {
-    show(all[i].winner, all[i].label);
-    await new Promise((resolve) => setTimeout(resolve, slideEvery));
+  labels = new Map(categories.flatMap((c) => (winners[c.id] ?? []).map((winner, at) => [winner.id, `${c.name}: ${placeName(at)}`])));
+  const changed = known ? changedCategories(known, winners) : new Set();
+  const same = JSON.stringify(known) === JSON.stringify(winners);
+  known = winners;
+  if (same) return;
+  running.abort();
+  running = new AbortController();
+  announce(categories.filter((c) => changed.has(c.id)), winners, running.signal);
+});
+
+async function announce(categories, winners, signal) {
+  const ceremony = byId("ceremony");
+  for (const category of categories) {
+    const one = stage(category, winners[category.id], true);
+    ceremony.replaceChildren(one.element);
+    ceremony.hidden = false;
+    await reveal(one, signal);
+    await rest(stageFor, signal);
+    if (signal.aborted) return;
   }
+  ceremony.hidden = true;
+  ceremony.replaceChildren();
 }
 
 /** Fills the screen, and keeps it awake where the browser can; both are allowed only in answer to a click or a key. */
 async function fillScreen() {
   if (document.fullscreenElement) return document.exitFullscreen();
   await document.documentElement.requestFullscreen?.();
-  await navigator.wakeLock?.request("screen");
+  await stayAwake();
+}
+
+async function stayAwake() {
+  screen = await navigator.wakeLock?.request("screen");
 }
 
 addEventListener("dblclick", () => fillScreen().catch(() => {}));
 addEventListener("keydown", (event) => { if (event.key === "f" || event.key === "F") fillScreen().catch(() => {}); });
+// The browser takes the lock back whenever the page is hidden.
+document.addEventListener("visibilitychange", () => { if (!document.hidden && screen) stayAwake().catch(() => {}); });
 byId("code").src = "/api/join.svg";
 request("/api/join").then(({ url }) => { byId("address").textContent = url; }).catch(() => {});
-await load();
-setInterval(slide, slideEvery);
+await Promise.all([load(), readWinners()]);
+setInterval(() => { if (!document.hidden) slide(); }, slideEvery);
 follow({
   sign: byId("state"),
-  onResync: load,
+  onResync: () => { load(); readWinners(); },
   onEvent(event, payload) {
-    if (event === "winnersUpdated") announce();
-    else if (event === "submissionRemoved") photos = photos.filter((item) => item.id !== payload.id);
-    else if (event === "submissionUpdated") photos = photos.map((item) => (item.id === payload.id ? payload : item));
-    else if (event === "newSubmission" && payload.imageUrl && !photos.some((item) => item.id === payload.id)) {
-      photos.unshift(payload);
+    if (event === "winnersUpdated") readWinners();
+    else if (event === "submissionRemoved") photos.remove(payload.id);
+    else if (event === "submissionUpdated") photos.put(payload);
+    else if (event === "newSubmission" && photos.put(payload) && payload.imageUrl) {
       next = 1;
-      if (Date.now() >= ceremony) show(payload);
+      show(payload);
     }
-    if (event !== "winnersUpdated") showNewest();
+    showNewest();
   },
 });

@@ -1,39 +1,42 @@
-// The winners, revealed.
-import { request } from "/js/api.js";
+// The winners: revealed one after the other where the page is open when they are announced, at once for whoever comes later.
+import { oneAtATime, request } from "/js/api.js";
+import { changedCategories, reveal, stage } from "/js/ceremony.js";
 import { byId, make } from "/js/dom.js";
 import { follow } from "/js/follow.js";
-import { shot } from "/js/shot.js";
 
-const places = ["Winner", "Second", "Third"];
-let before = "";
+let shown = ""; // the answers that the page shows
+let known = {}; // winners by category, as shown
+let announced = false; // an announcement came that was not read yet
+let running = new AbortController(); // ends the reveal under way
 
-async function load(reveal) {
+const load = oneAtATime(async () => {
   const answers = await Promise.all([request("/api/winners"), request("/categories.json")]).catch(() => null);
   if (!answers) return;
   const [{ winners }, categories] = answers;
-  const now = JSON.stringify(winners);
-  if (now === before) return;
-  before = now;
-  const stages = categories.filter((c) => winners[c.id]?.length).map((category) => stage(category, winners[category.id], reveal));
-  byId("winners").replaceChildren(...(stages.length ? stages : [make("div", { class: "stage" },
+  const now = JSON.stringify(answers);
+  const changed = announced ? changedCategories(known, winners) : new Set();
+  announced = false;
+  if (now === shown) return;
+  shown = now;
+  known = winners;
+  running.abort();
+  running = new AbortController();
+  show(categories.filter((category) => winners[category.id]?.length), winners, changed, running.signal);
+});
+
+async function show(categories, winners, changed, signal) {
+  const stages = categories.map((category) => ({ id: category.id, ...stage(category, winners[category.id], changed.has(category.id)) }));
+  byId("winners").replaceChildren(...(stages.length ? stages.map(({ element }) => element) : [make("div", { class: "stage" },
     make("h1", {}, "The winners"), make("p", { class: "hint" }, "They are announced on stage, and here in the same moment."))]));
+  for (const one of stages) if (changed.has(one.id)) await reveal(one, signal);
 }
 
-function stage(category, winners, reveal) {
-  return make("section", { class: "stage" },
-    make("h1", {}, category.name),
-    make("div", { class: "podium" }, ...winners.map((winner, i) => make("article", { class: reveal ? "place reveal" : "place", dataset: { id: winner.id } },
-      shot(winner, "(max-width: 600px) 82vw, 480px", true),
-      make("p", { class: "rank" }, places[i] ?? `Place ${i + 1}`),
-      make("p", {}, winner.caption)))));
-}
-
-await load(false);
+await load();
 follow({
   sign: byId("state"),
-  onResync: () => load(false),
+  onResync: load,
   onEvent(event) {
-    if (event === "winnersUpdated") load(true);
-    else if (event === "categoriesUpdated" || event === "submissionUpdated") load(false);
+    if (event === "winnersUpdated") announced = true;
+    if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") load();
   },
 });

@@ -1,0 +1,38 @@
+// A sheet of QR codes to print and put on the tables.
+import { request } from "/js/api.js";
+import { byId, make } from "/js/dom.js";
+
+const words = { "/": "Send your photo", "/winners.html": "See the winners", "/wall": "Watch the wall" };
+let addresses = [];
+
+function show() {
+  const at = byId("address").selectedIndex;
+  if (at < 0) return;
+  const path = byId("page").value;
+  const count = Number(byId("count").value);
+  const code = `/api/join.svg?address=${at}&path=${encodeURIComponent(path)}`;
+  const url = addresses[at].replace(/\/$/, "") + path;
+  byId("sheet").dataset.count = String(count);
+  byId("sheet").replaceChildren(...Array.from({ length: count }, () => make("article", { class: "code" },
+    make("h2", {}, words[path]), make("img", { src: code, alt: `QR code of ${url}`, width: 300, height: 300 }), make("p", {}, url))));
+}
+
+async function load() {
+  let join;
+  try {
+    join = await request("/api/join");
+  } catch (refusal) {
+    byId("warning").textContent = refusal.message;
+    byId("warning").hidden = false;
+    return;
+  }
+  addresses = join.addresses;
+  byId("address").replaceChildren(...addresses.map((address) => make("option", { value: address }, address)));
+  byId("warning").hidden = join.reachable;
+  byId("warning").textContent = "Phones can't open this address: the server knows of none that others can reach.";
+  show();
+}
+
+byId("choice").addEventListener("change", show);
+byId("print").addEventListener("click", () => print());
+await load();
