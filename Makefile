@@ -78,8 +78,12 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | sed 's/func //'); do \
 	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$d || exit 1; done; done
 
-crash: node client ## kill the server again and again under load: make crash CYCLES=1000
-	@go test -count=1 -timeout 0 -run TestNothingIsLostByKilling -v ./test -cycles=$${CYCLES:-100}
+CRASH := TestNothingIsLostByKilling|TestJitter|TestAStop|TestASecondSignal|TestAReconnectionStorm|TestAFullDisk
+crash: node client ## kills, bad networks, stops, storms, full disks; figures in a line: make crash CYCLES=1000
+	@mkdir -p bin
+	@go test -count=1 -run 'TestAFailedWrite|TestAPowerLoss' ./store
+	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
+	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}

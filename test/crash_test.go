@@ -183,6 +183,12 @@ func TestNothingIsLostByKilling(t *testing.T) {
 		})
 	}
 	stop := make(chan struct{})
+	others := listeners("127.0.0.1:"+p.port, 8)
+	leave := followAll(others)
+	t.Cleanup(leave)
+	for _, l := range others {
+		eventually(t, "the clients in Go to connect", func() bool { return l.connections() > 0 })
+	}
 	writers := []*writer{{t: t, url: p.url, name: "a"}, {t: t, url: p.url, name: "b"}}
 	var writing sync.WaitGroup
 	for _, w := range writers {
@@ -199,13 +205,10 @@ func TestNothingIsLostByKilling(t *testing.T) {
 	writing.Wait()
 
 	stored := p.storedIDs()
-	lost := 0
+	lost, acknowledged := 0, 0
 	for _, w := range writers {
-		for _, id := range w.acknowledged {
-			if !slices.Contains(stored, id) {
-				lost++
-			}
-		}
+		acknowledged += len(w.acknowledged)
+		lost += missingIn(stored, w.acknowledged)
 	}
 	doubled, missing, disordered, refused, recovered := 0, 0, 0, 0, 0
 	for _, c := range crowds {
@@ -217,17 +220,45 @@ func TestNothingIsLostByKilling(t *testing.T) {
 		}
 		recovered += c.recovered
 	}
-	t.Logf("%d cycles: %d stored, %d recoveries, %d refused; lost %d, doubled %d, missing %d, out of order %d",
-		*cycles, len(stored), recovered, refused, lost, doubled, missing, disordered)
+	for _, l := range others {
+		eventually(t, "the last event to arrive", func() bool { return l.has(stored[len(stored)-1]) })
+	}
+	leave()
+	for _, l := range others {
+		d, m, o := judge(stored, l.received)
+		doubled, missing, disordered = doubled+d, missing+m, disordered+o
+		refused += l.refused
+		recovered += l.connects - 1 - l.refused
+	}
+	t.Logf("figures: %d kills: %d acknowledged, %d stored, %d clients recovered %d times, refused %d; lost %d, doubled %d, missing %d, out of order %d",
+		*cycles, acknowledged, len(stored), len(others)+12, recovered, refused, lost, doubled, missing, disordered)
 	if lost+doubled+missing+disordered+refused > 0 {
 		t.Fail()
 	}
 }
 
+// missingIn counts the ids that are not stored.
+func missingIn(stored, ids []string) (missing int) {
+	known := make(map[string]bool, len(stored))
+	for _, id := range stored {
+		known[id] = true
+	}
+	for _, id := range ids {
+		if !known[id] {
+			missing++
+		}
+	}
+	return missing
+}
+
 // arrives waits until client i has received an id.
 func (c *crowd) arrives(t *testing.T, i int, id string) {
 	t.Helper()
-	eventually(t, "the last event to arrive", func() bool { return slices.Contains(c.copyOf(i), id) })
+	eventually(t, "the last event to arrive", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return slices.Contains(c.received[i], id)
+	})
 }
 
 func (c *crowd) copyOf(i int) []string {

@@ -337,9 +337,8 @@ func TestJitterLosesNothing(t *testing.T) {
 	}{{"connections cut", 0}, {"connections cut and servers killed", size.kills}} {
 		t.Run(half.name, func(t *testing.T) {
 			podium, official := jitter(t, size, half.kills, podiumContestant(t), nodeContestant(t))
-			t.Logf("%d clients, each away for %v about every %v, %d kills", 2*size.clients, size.away, size.every, half.kills)
-			t.Logf("podium:    %v", podium)
-			t.Logf("socket.io: %v", official)
+			t.Logf("figures: %s: %d clients, each away for %v about every %v, %d kills: podium %v; socket.io %v",
+				half.name, 2*size.clients, size.away, size.every, half.kills, podium, official)
 			if podium.once < podium.expected || podium.doubled+podium.disordered+podium.refused > 0 {
 				t.Errorf("podium: %v", podium)
 			}

@@ -26,7 +26,9 @@ type listener struct {
 	conn      net.Conn
 	sid, pid  string
 	offset    string
-	recovered bool
+	recovered bool     // by the last connection
+	connects  int      // how often it connected
+	refused   int      // how often it offered a session that was not taken up
 	received  []string // ids of submissions, over all connections
 	notices   int      // of a shutdown
 }
@@ -99,6 +101,9 @@ func (l *listener) join(conn net.Conn, r *bufio.Reader) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recovered = l.pid == joined.PID
+	if l.connects++; l.pid != "" && !l.recovered {
+		l.refused++
+	}
 	l.conn, l.sid, l.pid = conn, joined.SID, joined.PID
 	return conn.SetDeadline(time.Time{})
 }
@@ -163,6 +168,55 @@ func writeFrame(conn net.Conn, text string) {
 		b = bigendian.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
 	}
 	_, _ = conn.Write(append(append(b, 0, 0, 0, 0), text...)) // whoever is gone is found by reading
+}
+
+// follow comes back whenever the connection ends, until stop is closed.
+func (l *listener) follow(stop <-chan struct{}) {
+	var reading sync.WaitGroup
+	for {
+		if err := l.connect(&reading); err == nil {
+			select {
+			case <-stop: // it may have been closed before it was connected
+				l.close()
+			default:
+			}
+			reading.Wait()
+		}
+		if !waitFor(30*time.Millisecond, stop) {
+			return
+		}
+	}
+}
+
+// followAll has listeners come back until leave is called, which may be called
+// again.
+func followAll(all []*listener) (leave func()) {
+	stop := make(chan struct{})
+	var following sync.WaitGroup
+	for _, l := range all {
+		following.Go(func() { l.follow(stop) })
+	}
+	return sync.OnceFunc(func() {
+		close(stop)
+		for _, l := range all {
+			l.close()
+		}
+		following.Wait()
+	})
+}
+
+// connections is how often it connected.
+func (l *listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.connects
+}
+
+// has reports whether a submission has arrived.
+func (l *listener) has(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.received, id)
 }
 
 func (l *listener) copyOf() []string {

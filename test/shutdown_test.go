@@ -95,7 +95,7 @@ func TestAStopUnderLoadTellsEverybodyAndLosesNothing(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d clients told, %d acknowledged, 0 lost; exit after %v, all back %v after the next start",
+	t.Logf("figures: stop: %d clients told, %d acknowledged, 0 lost; exit after %v, all back %v after the next start",
 		number+12, acknowledged, took.Round(time.Millisecond), back.Round(time.Millisecond))
 	limit := 5 * time.Second // where two processors are shared by everything
 	if *long {
@@ -162,5 +162,5 @@ func TestASecondSignalEndsAStopAtOnce(t *testing.T) {
 	}
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
-	t.Logf("ended %v after the second signal", time.Since(began))
+	t.Logf("figures: second signal: ended %v after the second signal", time.Since(began))
 }

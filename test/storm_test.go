@@ -61,7 +61,7 @@ func TestAReconnectionStormRecoversEverybody(t *testing.T) {
 	close(watch)
 	answers := <-ready
 	peak := p.memory(t, "VmHWM")
-	t.Logf("%d clients back after %v, %d tries, %d missed events each; memory %d MiB before, %d MiB at most; /ready answered %d times, within %v, %d failures",
+	t.Logf("figures: storm: %d clients back after %v, %d tries, %d missed events each; memory %d MiB before, %d MiB at most; /ready answered %d times, within %v, %d failures",
 		number, took.Round(time.Millisecond), tries, stormEvents, before>>20, peak>>20, answers.count, answers.slowest.Round(time.Millisecond), answers.failed)
 	if answers.failed > 0 || answers.count == 0 {
 		t.Errorf("/ready: %+v", answers)
