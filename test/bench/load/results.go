@@ -163,6 +163,9 @@ func cell(all, base []outcome, i int) string {
 		return bad
 	}
 	values := sorted(all, i)
+	if len(values) == 0 {
+		return "not measured"
+	}
 	text := floor(all) + short(values[len(values)/2])
 	if len(values) > 1 {
 		text += fmt.Sprintf(" [%s–%s]", short(values[0]), short(values[len(values)-1]))

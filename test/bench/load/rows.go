@@ -49,9 +49,9 @@ var rows = []row{
 		{"bursts of 20 to 2,000, CPU µs a delivery", 1. / 10, "burst of 20 to 2,000, µs a delivery"}}},
 	{name: "broadcast-polling", run: broadcastPolling, figures: []figure{
 		{"broadcasts to 1,000 over long-polling, CPU µs a delivery", 1. / 2, "broadcast over long-polling, µs a delivery"}}},
-	{name: "echo", run: echo(64, 1, 200), figures: []figure{
+	{name: "echo", run: echo(64, 1, 500), figures: []figure{
 		{"event and acknowledgement, 64 connections, CPU µs", 1. / 2, "event and acknowledgement, µs"}}},
-	{name: "pipeline", run: echo(1, 16, 1500), figures: []figure{
+	{name: "pipeline", run: echo(1, 16, 4000), figures: []figure{
 		{"the same, 16 in flight on one connection, CPU µs", 1. / 8, "the same, 16 in flight, µs"}}},
 	{name: "echo-polling", run: echoPolling, figures: []figure{
 		{"event and acknowledgement over long-polling, 64 clients, CPU µs", 1 / 1.5, "the same over long-polling, µs"}}},

@@ -37,7 +37,7 @@ func main() {
 	}
 	srv := socketio.NewServer(o)
 	n := srv.Of("/")
-	socketio.OnAck(n, "echo", func(_ *socketio.Socket, v socketio.Value) (socketio.Value, error) { return v, nil }, socketio.Inline)
+	socketio.OnAck(n, "echo", func(_ *socketio.Socket, a socketio.Args) (socketio.Args, error) { return a, nil }, socketio.Inline)
 	socketio.OnAck(n, "join", func(s *socketio.Socket, room string) (string, error) { s.Join(room); return room, nil }, socketio.Inline)
 	socketio.OnAck(n, "leave", func(s *socketio.Socket, room string) (string, error) { s.Leave(room); return room, nil }, socketio.Inline)
 	http.Handle("/", control.Handler(server{n}))
