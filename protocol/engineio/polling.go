@@ -10,6 +10,7 @@ import (
 // poll is a GET that waits for packets.
 type poll struct {
 	ready chan struct{} // of capacity 1: there is something to take
+	timer *time.Timer   // of await, kept for the next poll; nil before the first
 
 	// Guarded by Session.mu.
 	since     time.Time // when it came
@@ -186,14 +187,11 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 	s.liftDeadlines(w, r)
 	var hurry, enough <-chan time.Time
 	if delay > 0 {
-		timer := time.NewTimer(delay)
-		defer timer.Stop()
-		hurry = timer.C
+		hurry = p.after(delay)
 	} else if d := s.server.opts.ParkAfter; d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		enough = timer.C
+		enough = p.after(d)
 	}
+	defer p.stopTimer()
 	for {
 		select {
 		case <-p.ready:
@@ -201,14 +199,34 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 		case <-r.Context().Done():
 			return clientGone
 		case <-enough:
+			timer := p.timer
+			p.timer = nil // while it is parked a poll holds none
 			if s.park(w, r, q, p) {
 				return wasParked
 			}
+			p.timer = timer
 		case <-hurry:
 			s.mu.Lock()
 			s.push(packetsNoop)
 			s.mu.Unlock()
 		}
+	}
+}
+
+// after is time.After with the poll's own timer.
+func (p *poll) after(d time.Duration) <-chan time.Time {
+	if p.timer == nil {
+		p.timer = time.NewTimer(d)
+	} else {
+		p.timer.Reset(d)
+	}
+	return p.timer.C
+}
+
+// stopTimer ends what after began.
+func (p *poll) stopTimer() {
+	if p.timer != nil {
+		p.timer.Stop()
 	}
 }
 
