@@ -39,9 +39,9 @@ type row struct {
 
 // rows are in the order in which they are run.
 var rows = []row{
-	{name: "idle", rounds: 1, run: idle, figures: []figure{
+	{name: "idle", rounds: 2, run: idle, figures: []figure{
 		{"idle WebSocket connection with session and socket, KB (8,000)", 1. / 6, "idle WebSocket connection, KB"}}},
-	{name: "idle-polling", rounds: 1, run: idlePolling, figures: []figure{
+	{name: "idle-polling", rounds: 2, run: idlePolling, figures: []figure{
 		{"idle long-polling session, its poll pending, KB (4,000)", 1. / 2, "idle long-polling session, KB"}}},
 	{name: "broadcast", run: broadcasts(1, 25), figures: []figure{
 		{"broadcasts one at a time to 2,000, CPU µs a delivery", 0.6, "single broadcast to 2,000, µs a delivery"}}},
@@ -59,14 +59,14 @@ var rows = []row{
 		{"connecting by default transports (polling, then upgrade), CPU µs", 1. / 3, "connecting by default transports, µs"}}},
 	{name: "connect", run: connect, figures: []figure{
 		{"connecting, websocket only, CPU µs", 1. / 3, "connecting, websocket only, µs"}}},
-	{name: "recovery", rounds: 1, run: recovery, flags: []string{"--recovery"}, figures: []figure{
+	{name: "recovery", rounds: 3, run: recovery, flags: []string{"--recovery"}, figures: []figure{
 		{"reconnecting with recovery of 100 missed events, CPU µs a client (5,000)", 1. / 5, "recovery of 100 missed events, µs a client"},
 		{"the same: most memory above that before, MB", 0, ""}}},
 	{name: "latency", rounds: 1, run: latency, start: contestOrPeer, figures: []figure{
 		{"broadcast to 5,000 while 200 submissions a second arrive, ms p50", 0, ""},
 		{"the same, p99", 1. / 3, "p99 of a broadcast to 5,000 under 200 submissions/s, ms"},
 		{"the same, p99.9", 0, ""}}},
-	{name: "rooms", rounds: 1, run: rooms, figures: []figure{
+	{name: "rooms", rounds: 2, run: rooms, figures: []figure{
 		{"10,000 sockets in 1,000 rooms: joins, leaves, deliveries, CPU µs each", 1. / 3, "rooms: a join, leave or delivery, µs"}}},
 	{name: "binary", run: binary64, figures: []figure{
 		{"64 KB binary broadcasts to 200, CPU µs a delivery", 1. / 2, "64 KB binary broadcast, µs a delivery"}}},
@@ -76,7 +76,7 @@ var rows = []row{
 		{"POST /api/submit, 50 KB JPEG, 16 at a time, ms each at 1,000 entries", 1. / 10, "`POST /api/submit` at 1,000 entries, ms"},
 		{"the same at 10,000 entries", 0, ""},
 		{"the same at 100,000 entries", 0, "`POST /api/submit` at 100,000 entries, ms"}}},
-	{name: "feed", rounds: 1, run: feed, start: contests, figures: []figure{
+	{name: "feed", rounds: 3, run: feed, start: contests, figures: []figure{
 		{"GET /api/feed at 10,000 entries, after a change, ms", 0, ""},
 		{"the same, nothing changed since, CPU µs", 1. / 10, "`GET /api/feed` at 10,000 entries, unchanged, µs"},
 		{"the same, answered with 304, CPU µs", 0, ""}}},
