@@ -74,9 +74,13 @@ bench-compare: ## run the micro-benchmarks and compare with those saved; one: ma
 	@go run $(BENCHSTAT) -ignore cpu test/bench/micro.txt test/bench/bin/micro.txt
 
 fuzz: ## fuzz every target for FUZZTIME (10s)
+	@mkdir -p bin
 	@for d in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | sed 's/func //'); do \
-	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$d || exit 1; done; done
+	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$d | tee bin/fuzz.log; \
+	    if [ $${PIPESTATUS[0]} != 0 ]; then \
+	      if grep -q 'Failing input written' bin/fuzz.log || ! grep -q 'context deadline exceeded' bin/fuzz.log; then exit 1; fi; \
+	      echo "the time was up in the middle of an input, which failed nothing (a known fault of go test)"; fi; done; done
 
 CRASH := TestNothingIsLostByKilling|TestJitter|TestAStop|TestASecondSignal|TestAReconnectionStorm|TestAFullDisk
 crash: node client ## kills, bad networks, stops, storms, full disks; figures in a line: make crash CYCLES=1000

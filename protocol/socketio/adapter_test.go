@@ -174,3 +174,34 @@ func TestServersAskEachOthersSocketsAndEachOther(t *testing.T) {
 		t.Errorf("answers %v", answers)
 	}
 }
+
+func TestOneSocketOfAnotherServerIsAskedAndPutOut(t *testing.T) {
+	srvs, clients := joinedServers(t, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	list, err := srvs[0].Of("/").FetchSockets(ctx)
+	must(t, err)
+	far := list[1]
+	answers := make(chan socketio.Args, 1)
+	go func() {
+		args, err := far.EmitWithAck(ctx, "q", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- args
+	}()
+	clients[1].expect(t, `20["q",1]`)
+	clients[1].send(`30["a"]`)
+	if a := <-answers; len(a) != 1 || a.Get(0).String() != `"a"` {
+		t.Errorf("answer %v", a)
+	}
+	got := make(chan bool, 1)
+	srvs[1].Of("/").OnServerSide("note", func(e *socketio.ServerEvent) { got <- e.WantsAck() })
+	srvs[0].Of("/").OnServerSide("note", func(*socketio.ServerEvent) { t.Error("came back") })
+	must(t, srvs[0].Of("/").ServerSideEmit("note", "x"))
+	if <-got {
+		t.Error("nobody waits for an answer")
+	}
+	must(t, far.Disconnect(false))
+	clients[1].expect(t, `1`)
+}

@@ -240,12 +240,15 @@ func (s *Socket) memberOf(rm *room) int {
 	return -1
 }
 
-// roomNames returns the rooms of s, its own first.
+// roomNames returns the rooms of s, its own first, which it has while it is
+// connected.
 func (r *roster) roomNames(s *Socket) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	out := make([]string, 1, 1+len(s.rooms))
-	out[0] = s.id
+	out := make([]string, 0, 1+len(s.rooms))
+	if r.ids[s.id] == s {
+		out = append(out, s.id)
+	}
 	for _, m := range s.rooms {
 		out = append(out, m.room.name)
 	}

@@ -155,7 +155,9 @@ func (s *Socket) Leave(rooms ...string) {
 	s.nsp.server.sessionChanged(s)
 }
 
-// Rooms returns the names of the socket's rooms, its own first.
+// Rooms returns the names of the socket's rooms, its own first. It has that one
+// from before its connection handlers until its disconnecting handlers are
+// through, and none at all afterwards.
 func (s *Socket) Rooms() []string { return s.nsp.roster.roomNames(s) }
 
 // Use adds middleware: f sees every event of the socket before its handlers,
