@@ -169,7 +169,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 
 // cell keeps a spreadsheet from running text as a formula.
 func cell(text string) string {
-	if first, _ := utf8.DecodeRuneInString(text); text != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
+	if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " \u00a0")); text != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + text
 	}
 	return text

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	fuzzFor  = flag.Duration("fuzzfor", 3*time.Second, "how long random requests are sent to the running server")
+	fuzzFor  = flag.Duration("fuzzfor", 2*time.Second, "how long random requests are sent to the running server")
 	fuzzSeed = flag.Uint64("fuzzseed", 0, "seed of the random requests; 0 takes a new one")
 	fuzzRace = flag.Bool("fuzzrace", false, "fuzz a server that looks for data races")
 )
