@@ -124,5 +124,5 @@ func jitter(d time.Duration) time.Duration {
 	if d < 5*time.Second {
 		return d
 	}
-	return d - rand.N(d/8)
+	return d - rand.N(d/8) // #nosec G404 -- spreads load, hides nothing
 }
