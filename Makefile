@@ -109,7 +109,7 @@ gosec: ## look for mistakes that endanger security
 
 sbom: node ## list what is inside the program and its pages: bin/podium.cdx.json, bin/pages.cdx.json
 	@mkdir -p bin
-	@go run $(CYCLONEDX) mod -app -json -output bin/podium.cdx.json
+	@go run $(CYCLONEDX) mod -type application -json -output bin/podium.cdx.json
 	@npm sbom --prefix test --sbom-format cyclonedx --omit dev > bin/pages.cdx.json
 	@ls -l bin/*.cdx.json
 
