@@ -51,6 +51,8 @@ var attacks = []attack{
 	{"compressed bombs", 50, each(compressedBomb)},
 	{"clients that never read", 5, each(neverRead)},
 	{"events without a pause", 20, each(flood)},
+	{"pings whose pongs nobody reads", 10, each(pingFlood)},
+	{"messages in a thousand pieces", 20, each(fragments)},
 	{"pipelined garbage", 100, each(garbage)},
 }
 
@@ -84,10 +86,7 @@ func TestAttacksLeaveNothingBehindAndHurtNobody(t *testing.T) {
 		"--limit-handshakes-per-address", "100000", "--limit-handshakes", "100000", "--limit-connections-per-address", "100000",
 		"--limit-unjoined-per-address", "100000", "--limit-unjoined", "100000", "--limit-requests-per-address", "0", "--limit-requests", "0",
 		"--limit-submissions-per-address", "0", "--limit-submissions", "0")
-	calm := s.watch(t)
-	time.Sleep(1500 * time.Millisecond) // that is how long it measures
-	usual, trips := calm.figures()
-	t.Logf("before: p99 of %d round trips %s", trips, usual.Round(time.Microsecond))
+	usual := s.calm(t)
 	warmUp(t, s)
 	var rows []row
 	for _, a := range attacks {
@@ -106,10 +105,21 @@ func warmUp(t *testing.T, s *target) {
 	s.settle(t, state{goroutines: 1e9, files: 1e9, heap: 1e18}, 0)
 }
 
+// calm is others' p99 while nobody attacks.
+func (s *target) calm(t *testing.T) time.Duration {
+	b := s.watch(t)
+	time.Sleep(1500 * time.Millisecond) // that is how long it measures
+	p99, _ := b.figures()
+	return p99
+}
+
 // try runs the attack with a bystander and waits until the server is as before.
 func (a attack) try(t *testing.T, s *target, usual time.Duration) (r row) {
-	allowed := max(2*usual, noise)
-	for range tries {
+	for n := range tries {
+		if n > 0 { // this machine may have got busier with something else
+			usual = max(usual, s.calm(t))
+		}
+		allowed := max(2*usual, noise)
 		r = row{name: a.name, before: s.state()}
 		b := s.watch(t)
 		began := time.Now()
@@ -124,7 +134,7 @@ func (a attack) try(t *testing.T, s *target, usual time.Duration) (r row) {
 			return r
 		}
 	}
-	t.Errorf("others' p99 was %s during it; %s is allowed", r.p99, allowed)
+	t.Errorf("others' p99 was %s during it, and %s without", r.p99, usual)
 	return r
 }
 
@@ -530,6 +540,63 @@ func flood(s *target) error {
 	burst := strings.Repeat(frame(opText, false, `42["heartbeat-pong"]`), 500)
 	for range 20 {
 		if c.write(burst) != nil {
+			break
+		}
+	}
+	return c.dismissed()
+}
+
+// pingFlood makes the server answer, and reads nothing until the end.
+func pingFlood(s *target) error {
+	c, err := s.joined()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	burst := strings.Repeat(frame(opPing, false, strings.Repeat("p", 125)), 200)
+	for range 20 {
+		if c.write(burst) != nil {
+			return nil // the server closed it
+		}
+	}
+	return c.alive()
+}
+
+// fragments sends a message byte by byte, with pings between, and then one that
+// never ends.
+func fragments(s *target) error {
+	c, err := s.joined()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	piece := func(op byte, last bool, text string) string {
+		b := []byte(frame(op, false, text))
+		if !last {
+			b[0] &^= 0x80
+		}
+		return string(b)
+	}
+	text := `42["x","` + strings.Repeat("y", 1000) + `"]`
+	var all strings.Builder
+	for i := range text {
+		op := byte(0)
+		if i == 0 {
+			op = opText
+		}
+		all.WriteString(piece(op, i == len(text)-1, text[i:i+1]))
+	}
+	if err := c.write(all.String()); err != nil {
+		return err
+	}
+	if err := c.alive(); err != nil {
+		return err
+	}
+	if err := c.write(piece(opText, false, "4")); err != nil {
+		return err
+	}
+	for range 20 {
+		if c.write(piece(0, false, strings.Repeat("z", 100_000))) != nil {
 			break
 		}
 	}

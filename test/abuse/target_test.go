@@ -440,6 +440,7 @@ const (
 	opText   = 1
 	opBinary = 2
 	opClose  = 8
+	opPing   = 9
 )
 
 // frame makes a masked frame, with the mask zero; rsv1 says that it is compressed.
