@@ -151,7 +151,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 			"active": f.Active, "total": f.Total, "websocket": f.WebSocket, "polling": f.Polling, "sse": f.Streams,
 		},
 		"messages": map[string]any{
-			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "dropped": f.Dropped,
+			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "queued": f.LogLength, "dropped": f.Dropped,
 		},
 		"latency":    f.Latency,
 		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},

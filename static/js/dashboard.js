@@ -69,9 +69,9 @@ const load = oneAtATime(async () => {
     figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use`),
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
     figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
-    figure("Queue", bytes(d.messages.queuedBytes), `${d.messages.dropped} dropped, ${d.errors.slowClients} too slow`),
+    figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped`),
     figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
-    figure("Up for", upFor(d.uptime), `at most ${whole.format(d.connections.peak)} connections at once`));
+    figure("Up for", upFor(d.uptime), `${whole.format(d.connections.total)} connections in all`));
   const s = d.series;
   byId("charts").replaceChildren(chart("Connections", [], s.connections), chart("Messages in 10 s", [], s.delivered),
     chart("Round trip in ms", ["average", "95 % below"], s.latencyAverage, s.latencyP95), chart("Submissions in 10 s", [], s.submissions),

@@ -23,7 +23,9 @@ async function show(item) {
   await picture?.decode().catch(() => {});
   if (!photos.has(item.id)) return;
   byId("show").dataset.id = item.id;
-  byId("show").replaceChildren(picture ?? "", make("p", { hidden: !caption }, caption));
+  // Upright photos don't fill a screen that lies on its side: the same one, blurred, does.
+  const behind = picture && make("img", { class: "behind", src: item.images?.[0]?.url ?? item.imageUrl, alt: "" });
+  byId("show").replaceChildren(...(picture ? [behind, picture] : []), make("p", { hidden: !caption }, caption));
 }
 
 const withPicture = () => photos.newestFirst().filter((item) => item.imageUrl);

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+import { load } from "./load.mjs";
+
+globalThis.addEventListener ??= () => {};
+const { Outbox } = await load("outbox.js");
+const { afterFailure, LONGEST_WAIT, waitBefore } = await load("retry.js");
+
+let requests = [];
+let answers = []; // what the server does with each: [status, body], or null for no answer
+
+globalThis.XMLHttpRequest = class {
+  upload = {};
+  headers = {};
+  open() {}
+  setRequestHeader(name, value) { this.headers[name] = value; }
+  getResponseHeader() { return null; }
+  abort() { this.status = 0; this.onloadend(); }
+  send() {
+    requests.push(this.headers["Idempotency-Key"]);
+    const [status, body] = answers.shift() ?? [0, ""];
+    queueMicrotask(() => { this.status = status; this.responseText = body; this.onloadend(); });
+  }
+};
+
+/** Keeps copies, as a database does. */
+class Store {
+  kept = new Map();
+  async all() { return [...this.kept.values()].map((item) => ({ ...item })); }
+  async put(item) { this.kept.set(item.key, { ...item }); }
+  async remove(key) { this.kept.delete(key); }
+}
+
+const saved = (id) => [200, JSON.stringify({ entry: { id }, status: "approved" })];
+const what = { category: "best", caption: "x", name: "", phone: "", photo: new Blob(["p"]), thumbnail: new Blob(["t"]) };
+const settle = async () => { for (let i = 0; i < 50; i++) await null; };
+
+beforeEach(() => { requests = []; answers = []; mock.timers.reset(); mock.timers.enable({ apis: ["setTimeout"] }); });
+
+test("a photo without an answer is sent again with the same key until it is saved", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [[0, ""], [503, "{}"], saved("1")];
+  await outbox.add(what);
+  await settle();
+  for (let i = 0; i < 2; i++) { mock.timers.tick(LONGEST_WAIT); await settle(); }
+  assert.equal(requests.length, 3);
+  assert.equal(new Set(requests).size, 1);
+  assert.equal([...outbox.items.values()][0].state, "saved");
+});
+
+test("what an earlier visit left is sent with the key that it had", async () => {
+  const store = new Store();
+  const before = new Outbox(store);
+  await before.add(what);
+  await settle();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  answers = [saved("2")];
+  const after = new Outbox(store);
+  await after.restore();
+  await settle();
+  assert.equal(requests.length, 2);
+  assert.equal(requests[0], requests[1]);
+  await after.seen((id) => id === "2");
+  assert.equal(store.kept.size, 0, "what is on the wall is kept no longer");
+});
+
+test("a nudge while a photo is on its way does not send it twice", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [saved("3"), saved("4")];
+  const adding = outbox.add(what);
+  outbox.nudge();
+  outbox.nudge();
+  await adding;
+  outbox.nudge();
+  await settle();
+  assert.equal(requests.length, 1);
+});
+
+test("what the server refuses for good waits for the guest and holds up no other", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [[415, "{}"], saved("5")];
+  await outbox.add(what);
+  await outbox.add(what);
+  await settle();
+  assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["refused", "saved"]);
+});
+
+test("waits grow from about a second to half a minute", () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 5, 50].map((n) => waitBefore(n, 0.5)), [1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+  assert.ok(waitBefore(0, 0) >= 500 && waitBefore(9, 0.999) <= LONGEST_WAIT);
+  assert.equal(afterFailure(0, "").again, true);
+  assert.equal(afterFailure(400, "No such category.").sentence, "No such category.");
+});
