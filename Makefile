@@ -94,6 +94,9 @@ crash: node client ## kills, bad networks, stops, storms, full disks; figures in
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}
 
+memory: ## hold HELD=15000 WebSockets in 256 MB, under a real limit (needs root and control groups)
+	@go test -count=1 -timeout 10m -run TestTheSmallestMachine -v ./test -held=$${HELD:-15000}
+
 screenshots: node client ## each page, phone and desktop, light and dark, into test/screenshots
 	@mkdir -p test/screenshots
 	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run TestPagesAreAccessible ./test

@@ -210,11 +210,12 @@ func (rt *Realtime) changes() <-chan struct{} {
 }
 
 // ServeHTTP serves Socket.IO. A request for a session of another machine is
-// handed to Fly's proxy, which sends it there.
+// handed to Fly's proxy, which sends it there; where that machine is gone the
+// request comes back, and its client learns that the session is gone.
 func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if sid := r.URL.Query().Get("sid"); sid != "" && rt.o.NodeID != "" {
-		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && r.Header.Get("Fly-Replay-Src") == "" {
-			w.Header().Set("Fly-Replay", "instance="+node)
+		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && !replayed(r) {
+			w.Header().Set("Fly-Replay", "instance="+node+";timeout=5s;fallback=force_self")
 			w.WriteHeader(http.StatusConflict)
 			return
 		}
@@ -222,6 +223,12 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt.mayPost(w, r) {
 		rt.io.ServeHTTP(w, r)
 	}
+}
+
+// replayed reports whether Fly's proxy has sent a request on before. Such a one
+// stays here, or it could go round for ever.
+func replayed(r *http.Request) bool {
+	return r.Header.Get("Fly-Replay-Src") != "" || r.Header.Get("Fly-Replay-Failed") != ""
 }
 
 func (rt *Realtime) pong(_ *engineio.Session, rtt time.Duration) {
