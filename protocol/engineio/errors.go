@@ -65,6 +65,14 @@ var errFull = &Error{3, "Too many sessions"}
 // errTooManyPolls refuses a poll that Options.AllowPoll does, with 503.
 var errTooManyPolls = &Error{3, "Too many polls"}
 
+// reject refuses a request that fits no session, and tells the observer.
+func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *Error, webSocket bool) {
+	if f := srv.opts.Observer.Refused; f != nil {
+		f(r, e)
+	}
+	srv.refuse(w, e, webSocket)
+}
+
 // refuse answers a request with e: 403 for "Forbidden", 503 where there is no
 // room, else 400. A WebSocket
 // handshake gets the bare sentence, as the official server sends it.

@@ -117,3 +117,25 @@ func TestPollsAreCompressedUnlessTheirMessagesMayNotBe(t *testing.T) {
 		}
 	}
 }
+
+func TestTheObserverIsToldOfRefusedRequests(t *testing.T) {
+	refused := make(chan *engineio.Error, 1)
+	s := serve(t, engineio.Options{
+		AllowRequest: func(r *http.Request) error {
+			if r.URL.Query().Has("deny") {
+				return engineio.ErrForbidden
+			}
+			return nil
+		},
+		Observer: engineio.Observer{Refused: func(_ *http.Request, e *engineio.Error) { refused <- e }},
+	})
+	for query, want := range map[string]*engineio.Error{
+		"EIO=4&transport=tobi": engineio.ErrUnknownTransport, "EIO=4&transport=polling&sid=x": engineio.ErrUnknownSession,
+		"EIO=3&transport=polling": engineio.ErrUnsupportedProtocol, "EIO=4&transport=polling&deny": engineio.ErrForbidden,
+	} {
+		s.do("GET", query, "")
+		if got := <-refused; got != want {
+			t.Errorf("%s: told of %v", query, got)
+		}
+	}
+}

@@ -106,6 +106,7 @@ type Observer struct {
 	Closed   func(*Session, Reason)
 	Upgraded func(*Session)
 	Pong     func(*Session, time.Duration) // the round trip of the ping
+	Refused  func(*http.Request, *Error)   // valid during the call only
 
 	PollEnded func(*Session)
 }

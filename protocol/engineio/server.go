@@ -120,7 +120,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := parseQuery(r.URL.RawQuery)
 	s, refusal := srv.verify(r, &q, wantsWebSocket)
 	if refusal != nil {
-		srv.refuse(w, refusal, wantsWebSocket)
+		srv.reject(w, r, refusal, wantsWebSocket)
 		return
 	}
 	if !wantsWebSocket {
@@ -183,20 +183,20 @@ func (srv *Server) named(q *query, wantsWebSocket bool) (*Session, *Error) {
 func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, wantsWebSocket bool) {
 	if f := srv.opts.AllowRequest; f != nil {
 		if err := f(r); err != nil {
-			srv.refuse(w, forbidden(err), wantsWebSocket)
+			srv.reject(w, r, forbidden(err), wantsWebSocket)
 			return
 		}
 	}
 	var c codec = codecV4{}
 	if q.protocol() == 3 {
 		if !srv.opts.AllowEIO3 {
-			srv.refuse(w, ErrUnsupportedProtocol, wantsWebSocket)
+			srv.reject(w, r, ErrUnsupportedProtocol, wantsWebSocket)
 			return
 		}
 		c = codecV3{}
 	}
 	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n {
-		srv.refuse(w, errFull, wantsWebSocket)
+		srv.reject(w, r, errFull, wantsWebSocket)
 		return
 	}
 	s := &Session{

@@ -87,7 +87,21 @@
 //	options.connectTimeout               Options.ConnectTimeout
 //	options.cleanupEmptyChildNamespaces  Options.CleanupEmptyChildNamespaces
 //	options.connectionStateRecovery      Options.Recovery
-//	options of Engine.IO                 Options.Engine
+//	options of Engine.IO                 Options.Engine, whose fields follow
+//	  pingInterval, pingTimeout          PingInterval, PingTimeout
+//	  maxHttpBufferSize, upgradeTimeout  MaxPayload, UpgradeTimeout
+//	  transports, allowUpgrades          Transports, NoUpgrades
+//	  allowEIO3, allowRequest            AllowEIO3, AllowRequest
+//	  perMessageDeflate                  Compression
+//	  httpCompression                    HTTPCompression
+//	  cookie, cors                       Cookie, CORS
+//	options.path, addTrailingSlash       where the Server is mounted
+//	io.engine.on("initial_headers")      Options.Engine.InitialHeaders
+//	io.engine.on("headers")              Options.Engine.Headers
+//	io.engine.on("connection_error")     Options.Engine.Observer.Refused
+//	io.engine.generateId                 Options.Engine.NodeID begins every id
+//	socket.conn.transport.name           Server.Engine, Session of Socket.ConnID, Transport
+//	socket.conn.on("upgrade")            Options.Engine.Observer.Upgraded
 //	options.serveClient                  not here: serve the file as any other
 //
 // # Where it differs
