@@ -21,14 +21,17 @@ type rateLimits struct {
 
 // limits makes the limits from the settings.
 func (s *Settings) limits() rateLimits {
-	second := func(address, total float64, burst int) limits.PerSecond {
-		return limits.PerSecond{Address: address, Total: total, AddressBurst: burst}
+	// A room returns, or sends, all at once: as much as seconds of it may.
+	rate := func(name string, address, total, seconds float64) *limits.Rate {
+		return limits.NewRate(name, limits.PerSecond{
+			Address: address, AddressBurst: int(seconds * address), Total: total, TotalBurst: int(seconds * total),
+		})
 	}
 	return rateLimits{
-		requests:    limits.NewRate("requests", second(s.LimitRequestsAddress, s.LimitRequests, 0)),
-		submissions: limits.NewRate("submissions", second(s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, int(s.LimitSubmissionsAddress*2/3))),
-		handshakes:  limits.NewRate("handshakes", second(s.LimitHandshakesAddress, s.LimitHandshakes, int(5*s.LimitHandshakesAddress))),
-		payloads:    limits.NewRate("payloads", second(s.LimitPayloadsAddress, s.LimitPayloads, int(5*s.LimitPayloadsAddress))),
+		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
+		submissions: rate("submissions", s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, 40),
+		handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),
+		payloads:    rate("payloads", s.LimitPayloadsAddress, s.LimitPayloads, 5),
 		sockets:     s.socketGate(),
 		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()),
 		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),

@@ -95,7 +95,7 @@ func start(t testing.TB, args ...string) *target {
 	l.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	s := &target{t: t, data: t.TempDir(), addr: addr, url: "http://" + addr, log: &lockedBuffer{}, done: make(chan struct{})}
-	s.client = &http.Client{Timeout: patience, Transport: &http.Transport{}}
+	s.client = &http.Client{Timeout: patience, Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	s.cmd = exec.Command(path, append([]string{"serve", "--host", "127.0.0.1", "--port", port, "--data", s.data, "--backup-interval", "0"}, args...)...)
 	s.cmd.Env = append(os.Environ(), "ADMIN_PASSWORD="+password)
 	s.cmd.Dir = s.data
