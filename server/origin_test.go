@@ -102,7 +102,7 @@ func TestCredentialsThatBrowsersSendByThemselvesAreNoToken(t *testing.T) {
 func TestAHeaderForFlysProxyHoldsNothingFromOutside(t *testing.T) {
 	s := newSite(t, "--node-id", "mine")
 	at := "/socket.io/?EIO=4&transport=polling&sid="
-	if g := s.do("GET", at+"other~abc", nil); g.header.Get("Fly-Replay") != "instance=other" {
+	if g := s.do("GET", at+"other~abc", nil); !strings.HasPrefix(g.header.Get("Fly-Replay"), "instance=other") {
 		t.Errorf("another machine's session: %d %q", g.status, g.header.Get("Fly-Replay"))
 	}
 	for _, sid := range []string{"x;app=bank~abc", "x,region=fra~abc", "x%0d%0aSet-Cookie:a~abc", "%20~abc", "~abc"} {
