@@ -13,16 +13,22 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// chromium is a running browser and the folder of its profile.
+type chromium struct {
+	ctx context.Context
+	dir string
+}
+
 // browser is the one Chromium of all tests. Each window has a context of its own in it, and with that no other test's
 // cookies, storage or workers.
-var browser = sync.OnceValues(func() (context.Context, error) {
+var browser = sync.OnceValues(func() (chromium, error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		return nil, err
+		return chromium{}, err
 	}
 	dir, err := os.MkdirTemp("", "podium-chromium-")
 	if err != nil {
-		return nil, err
+		return chromium{}, err
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
@@ -31,12 +37,13 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 	)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	context.AfterFunc(ctx, func() { cancelAllocator(); _ = os.RemoveAll(dir) })
+	context.AfterFunc(ctx, cancelAllocator)
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
-		return nil, err
+		_ = os.RemoveAll(dir)
+		return chromium{}, err
 	}
-	return ctx, nil
+	return chromium{ctx, dir}, nil
 })
 
 // closeBrowser ends Chromium, where it was started.
@@ -44,8 +51,9 @@ func closeBrowser() {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		return
 	}
-	if ctx, err := browser(); err == nil {
-		_ = chromedp.Cancel(ctx)
+	if b, err := browser(); err == nil {
+		_ = chromedp.Cancel(b.ctx)
+		_ = os.RemoveAll(b.dir)
 	}
 }
 
@@ -64,7 +72,7 @@ func openWindow(t *testing.T, url string, width, height int) *window {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+	ctx, cancel := chromedp.NewContext(parent.ctx, chromedp.WithNewBrowserContext())
 	// The page lives as long as the context of the first call.
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
