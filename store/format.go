@@ -61,7 +61,7 @@ func (s *Store) prepareFormat() error {
 	case version == 0:
 		return s.create()
 	case version < formatVersion:
-		return s.migrate(version)
+		return s.migrate(version, formatVersion, migrations())
 	}
 	return nil
 }

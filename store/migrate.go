@@ -9,23 +9,26 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// migrations lead from the format of their index to the one after it. They
-// run one after the other in a single transaction.
-var migrations = map[uint64]func(*bolt.Tx) error{}
+// migration brings the contents of the file from one format to the next.
+type migration func(*bolt.Tx) error
 
-// migrate brings the file from an older format to the present one, after a
-// copy of it was put beside it.
-func (s *Store) migrate(from uint64) error {
+// migrations returns the steps from each older format to the one after it.
+// There is none as long as there is only one format.
+func migrations() map[uint64]migration { return nil }
+
+// migrate brings the file from an older format to a newer one, all steps in one
+// transaction, after a copy of it was put beside it.
+func (s *Store) migrate(from, to uint64, steps map[uint64]migration) error {
 	if s.options.ReadOnly {
-		return fmt.Errorf("open %s: its format %d is older than %d; start the server once to bring it up to date", s.path, from, formatVersion)
+		return fmt.Errorf("open %s: its format %d is older than %d; start the server once to bring it up to date", s.path, from, to)
 	}
 	aside := fmt.Sprintf("%s.format-%d-%s", s.path, from, s.now().UTC().Format("20060102-150405"))
 	if err := s.copyTo(aside); err != nil {
 		return fmt.Errorf("copy the data before bringing it to a newer format: %w", err)
 	}
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		for format := from; format < formatVersion; format++ {
-			step := migrations[format]
+		for format := from; format < to; format++ {
+			step := steps[format]
 			if step == nil {
 				return fmt.Errorf("%w: its format %d is unknown", ErrNotAStore, format)
 			}
@@ -33,12 +36,12 @@ func (s *Store) migrate(from uint64) error {
 				return fmt.Errorf("from format %d: %w", format, err)
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(metaFormat, uint64Key(formatVersion))
+		return tx.Bucket(bucketMeta).Put(metaFormat, uint64Key(to))
 	})
 	if err != nil {
 		return writeError("bring the data to a newer format", err)
 	}
-	s.log.Info("the data was brought to a newer format", "from", from, "to", formatVersion, "copy", aside)
+	s.log.Info("the data was brought to a newer format", "from", from, "to", to, "copy", aside)
 	return nil
 }
 

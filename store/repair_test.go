@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -181,19 +180,6 @@ func TestForeignAndCutOffFilesAreRefused(t *testing.T) {
 				s.Close()
 			}
 		}
-	}
-	newer := filepath.Join(folder, "newer")
-	if s, err = Open(newer, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	err = s.update(context.Background(), "age", func(tx *writeTx) error {
-		return tx.put(bucketMeta, metaFormat, uint64Key(formatVersion+1))
-	})
-	if err := errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(newer, Options{}); !errors.Is(err, ErrNewerFormat) {
-		t.Errorf("a newer format: %v", err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Commit describes one commit, for Options.OnCommit.
@@ -66,6 +68,16 @@ type Stats struct {
 	SlowestCommit time.Duration
 	// LastError is why the last commit failed; nil after one that succeeded.
 	LastError error
+}
+
+// Sessions returns how many real-time sessions are kept, which clients that were
+// away take up again.
+func (s *Store) Sessions() (n int, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		n = tx.Bucket(bucketSessions).Stats().KeyN
+		return nil
+	})
+	return n, err
 }
 
 // Stats returns the figures of this moment.

@@ -25,6 +25,7 @@ type backupCommand struct {
 	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
 	Backups string `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
+	JSON    bool   `name:"json" help:"Print the backup's name as JSON."`
 }
 
 // Help implements kong's HelpProvider.
@@ -43,14 +44,21 @@ func (c *backupCommand) Run(ctx context.Context, out output) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out.stdout, "Backed up %d bytes to %s\n", n, c.Dest)
-		return nil
+		return c.tell(out, c.Dest, fmt.Sprintf("Backed up %d bytes to %s", n, c.Dest))
 	}
 	name, err := c.take(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out.stdout, "Backed up as %s\n", name)
+	return c.tell(out, name, "Backed up as "+name)
+}
+
+// tell says how the backup is called.
+func (c *backupCommand) tell(out output, name, sentence string) error {
+	if c.JSON {
+		return json.NewEncoder(out.stdout).Encode(map[string]string{"backup": name})
+	}
+	fmt.Fprintln(out.stdout, sentence)
 	return nil
 }
 

@@ -35,6 +35,8 @@ type inspection struct {
 	Epoch      string               `json:"epoch"`
 	FirstEvent uint64               `json:"firstEvent"`
 	LastEvent  uint64               `json:"lastEvent"`
+	Sessions   int                  `json:"sessions"` // real-time ones, kept for clients that are away
+	Backups    int                  `json:"backups"`  // in the folder beside the data
 	Newest     []inspectionEntry    `json:"newest"`
 }
 
@@ -79,8 +81,16 @@ func inspect(s *store.Store) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
+	sessions, err := s.Sessions()
+	if err != nil {
+		return nil, err
+	}
+	backups, err := filepath.Glob(filepath.Join(filepath.Dir(s.Path()), "backups", "podium-*.db"))
+	if err != nil {
+		return nil, err
+	}
 	in := &inspection{File: s.Path(), FileBytes: stats.FileBytes, UsedBytes: stats.UsedBytes, FreePages: stats.FreePages,
-		Epoch: s.Epoch(), FirstEvent: first, LastEvent: last, Categories: []inspectionCategory{}, Newest: []inspectionEntry{}}
+		Epoch: s.Epoch(), FirstEvent: first, LastEvent: last, Sessions: sessions, Backups: len(backups), Categories: []inspectionCategory{}, Newest: []inspectionEntry{}}
 	add := func(id string, removed bool) {
 		n := counts[id]
 		in.Categories = append(in.Categories, inspectionCategory{id, n[store.Approved], n[store.Waiting], n[store.Hidden], len(picks[id]), removed})
@@ -139,8 +149,8 @@ func reading[T any](data string, f func(*store.Store) (T, error)) (T, error) {
 }
 
 func (in *inspection) print(w io.Writer) error {
-	fmt.Fprintf(w, "%s: %d KiB, %d KiB of it used\nEvents %d to %d (epoch %s)\n\n", in.File, in.FileBytes>>10, in.UsedBytes>>10,
-		in.FirstEvent, in.LastEvent, in.Epoch)
+	fmt.Fprintf(w, "%s: %d KiB, %d KiB of it used\nEvents %d to %d (epoch %s), %d real-time sessions, %d backups beside it\n\n",
+		in.File, in.FileBytes>>10, in.UsedBytes>>10, in.FirstEvent, in.LastEvent, in.Epoch, in.Sessions, in.Backups)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "CATEGORY\tAPPROVED\tWAITING\tHIDDEN\tWINNERS")
 	for _, c := range in.Categories {
