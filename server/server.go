@@ -202,17 +202,12 @@ func (s *Server) buildPictures() error {
 	return err
 }
 
-// buildBackups begins to make backups. Pictures go along where the backups
-// leave the data folder.
+// buildBackups begins to make backups.
 func (s *Server) buildBackups() error {
 	set := &s.settings
-	uploads := ""
-	if set.Backups != "" {
-		uploads = set.UploadsDir()
-	}
 	var err error
 	s.backups, err = backup.New(context.Background(), backup.Options{
-		Store: s.store, Dest: set.BackupsDest(), Uploads: uploads, Every: set.BackupInterval,
+		Store: s.store, Dest: set.BackupsDest(), Uploads: set.UploadsDir(), Every: set.BackupInterval,
 		Keep: set.BackupKeep, Days: set.BackupKeepDays, Now: time.Now, Logger: s.log,
 	})
 	return err

@@ -313,6 +313,21 @@ func (s *Store) MissingPictures(uploads string) ([]Missing, error) {
 	return missing, err
 }
 
+// Pictures returns the names of all files that submissions have in the folder
+// of uploads.
+func (s *Store) Pictures() (names []string, err error) {
+	err = s.Each(func(sub Submission) bool {
+		names = append(names, sub.Files...)
+		for _, name := range sub.localFiles() {
+			if !slices.Contains(sub.Files, name) {
+				names = append(names, name)
+			}
+		}
+		return true
+	})
+	return names, err
+}
+
 // smallSize ends the names of pictures' small sizes, which are made again when
 // somebody asks for one that is not there.
 const smallSize = "-480.jpg"

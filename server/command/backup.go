@@ -30,7 +30,7 @@ type backupCommand struct {
 
 // Help implements kong's HelpProvider.
 func (*backupCommand) Help() string {
-	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along where the backups leave the data folder.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db"
+	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along, each once; in the data folder they take no further room.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db"
 }
 
 // Run writes the copy.
@@ -76,13 +76,9 @@ func (c *backupCommand) take(ctx context.Context) (name string, err error) {
 		}
 	}
 	settings := server.Settings{Data: c.Data, Uploads: c.Uploads, Backups: cmp.Or(c.Dest, c.Backups)}
-	uploads := ""
-	if settings.Backups != "" {
-		uploads = settings.UploadsDir()
-	}
 	return reading(c.Data, func(s *store.Store) (string, error) {
 		// What was there stays: only the server, which knows the settings, removes.
-		k, err := backup.New(ctx, backup.Options{Store: s, Dest: settings.BackupsDest(), Uploads: uploads, Keep: math.MaxInt,
+		k, err := backup.New(ctx, backup.Options{Store: s, Dest: settings.BackupsDest(), Uploads: settings.UploadsDir(), Keep: math.MaxInt,
 			Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return "", err

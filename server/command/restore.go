@@ -104,17 +104,18 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 	return name, errors.Join(err, bucket.Close())
 }
 
-// fetchPictures brings back pictures that are not here, from backups that are
-// kept elsewhere.
+// fetchPictures brings back the pictures of the restored data that are not
+// here, where the backups have them.
 func (c *restoreCommand) fetchPictures(ctx context.Context, w io.Writer) error {
-	if c.Backups == "" && !strings.Contains(c.Backup, "://") {
-		return nil
+	wanted, err := reading(c.Data, (*store.Store).Pictures)
+	if err != nil {
+		return err
 	}
 	bucket, err := backup.Open(ctx, c.source())
 	if err != nil {
 		return err
 	}
-	n, err := backup.FetchPictures(ctx, bucket, server.UploadsFolder(c.Data, c.Uploads))
+	n, err := backup.FetchPictures(ctx, bucket, server.UploadsFolder(c.Data, c.Uploads), wanted)
 	if n > 0 {
 		fmt.Fprintf(w, "Brought back %d pictures\n", n)
 	}

@@ -6,11 +6,13 @@
 //
 //	podium-20260131T200000Z.db         a whole, checked copy of the file
 //	podium-20260131T200000Z.db.sha256  its checksum, as sha256sum writes it
-//	uploads/NAME                       pictures, where the destination is away
+//	uploads/NAME                       pictures, once for all backups
+//	uploads-gone.json                  since when pictures are no longer here
 //
 // Copying never keeps changes waiting. A copy counts only after it was opened,
 // checked and written whole; the newest are kept, and one of each day for
-// longer. Files that the package did not name are never removed.
+// longer. A picture that was deleted is kept as long as a backup from before
+// that is. Files that the package did not name are never removed.
 package backup
 
 import (
@@ -45,7 +47,8 @@ type Options struct {
 	Store *store.Store
 	// Dest is a folder or a bucket's URL.
 	Dest string
-	// Uploads is the folder of pictures to send along; "" for none.
+	// Uploads is the folder of pictures to send along, once each; "" for none. In
+	// a folder on the same file system they get a second name and take no room.
 	Uploads string
 	// Every is the time between two backups; 0 makes them only when asked.
 	Every time.Duration
@@ -204,6 +207,9 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("remove old backups: %w", err)
 	}
+	if err := k.prunePictures(ctx); err != nil {
+		return "", fmt.Errorf("remove pictures that no backup needs: %w", err)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.saved, k.state.Count = moment, count
@@ -315,44 +321,6 @@ func verify(path string, rest func(time.Duration)) error {
 		err = fmt.Errorf("the copy has faults: %s", found[0])
 	}
 	return errors.Join(err, s.Close())
-}
-
-// sendPictures sends the pictures that are not there yet. Pictures never
-// change under one name.
-func (k *Keeper) sendPictures(ctx context.Context) error {
-	if k.o.Uploads == "" {
-		return nil
-	}
-	there, err := list(ctx, k.bucket, "uploads/")
-	if err != nil {
-		return err
-	}
-	files, err := os.ReadDir(k.o.Uploads)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		name := file.Name()
-		if !file.Type().IsRegular() || strings.HasPrefix(name, ".") || there["uploads/"+name] {
-			continue
-		}
-		if err := k.send(ctx, name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (k *Keeper) send(ctx context.Context, name string) error {
-	f, err := os.Open(filepath.Join(k.o.Uploads, name))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return k.bucket.Upload(ctx, "uploads/"+name, &pacedReader{from: f, yield: k.o.Store.Yield}, &blob.WriterOptions{ContentType: "application/octet-stream"})
 }
 
 // list returns the keys that begin with prefix.

@@ -91,13 +91,38 @@ func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 				t.Fatal(counts, err)
 			}
 			dir := t.TempDir()
-			if n, err := FetchPictures(context.Background(), b, dir); err != nil || n != 1 {
+			if n, err := FetchPictures(context.Background(), b, dir, []string{"not-there.jpg"}); err != nil || n != 1 {
 				t.Fatal(n, err)
 			}
 			if data, err := os.ReadFile(filepath.Join(dir, "a.jpg")); err != nil || string(data) != "picture" {
 				t.Fatal(string(data), err)
 			}
 		})
+	}
+}
+
+func TestADeletedPictureIsKeptAsLongAsABackupNeedsIt(t *testing.T) {
+	s, dest, uploads := contest(t, 1), t.TempDir(), t.TempDir()
+	now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
+	k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 2, Now: func() time.Time { return now }})
+	here, there := filepath.Join(uploads, "a.jpg"), filepath.Join(dest, "uploads", "a.jpg")
+	if err := os.WriteFile(here, []byte("picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 {
+		now = now.Add(time.Hour)
+		if _, err := k.Take(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(there)
+		if kept := err == nil; kept != (n < 3) {
+			t.Errorf("backup %d: the picture is kept: %v", n, kept)
+		}
+		if n == 0 {
+			if err := os.Remove(here); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

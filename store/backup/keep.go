@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -128,32 +127,4 @@ func compare(ctx context.Context, b *blob.Bucket, name, sum string) error {
 		return errors.New("its checksum is not what it was: it is damaged")
 	}
 	return nil
-}
-
-// FetchPictures copies the pictures of a destination that are not in dir yet,
-// and returns how many.
-func FetchPictures(ctx context.Context, b *blob.Bucket, dir string) (n int, err error) {
-	keys, err := list(ctx, b, "uploads/")
-	if err != nil {
-		return 0, fmt.Errorf("list the pictures: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, fmt.Errorf("make the folder of pictures: %w", err)
-	}
-	for key := range keys {
-		to := filepath.Join(dir, filepath.Base(key))
-		if _, err := os.Stat(to); err == nil {
-			continue
-		}
-		data, err := b.ReadAll(ctx, key)
-		if err != nil {
-			return n, fmt.Errorf("fetch %s: %w", key, err)
-		}
-		partial := to + ".partial"
-		if err := errors.Join(os.WriteFile(partial, data, 0o600), os.Rename(partial, to)); err != nil {
-			return n, fmt.Errorf("keep %s: %w", key, err)
-		}
-		n++
-	}
-	return n, nil
 }
