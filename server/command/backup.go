@@ -35,6 +35,8 @@ func (*backupCommand) Help() string {
 
 // Run writes the copy.
 func (c *backupCommand) Run(ctx context.Context, out output) error {
+	done := out.working("Backing up")
+	defer done()
 	if c.Dest != "" && !strings.Contains(c.Dest, "://") {
 		var n int64
 		err := writeBackup(c.Dest, func(w io.Writer) (size int64, err error) {
@@ -44,12 +46,14 @@ func (c *backupCommand) Run(ctx context.Context, out output) error {
 		if err != nil {
 			return err
 		}
+		done()
 		return c.tell(out, c.Dest, fmt.Sprintf("Backed up %d bytes to %s", n, c.Dest))
 	}
 	name, err := c.take(ctx)
 	if err != nil {
 		return err
 	}
+	done()
 	return c.tell(out, name, "Backed up as "+name)
 }
 

@@ -32,7 +32,9 @@ func (c *checkCommand) Run(ctx context.Context, out output) error {
 	if err := c.mend(ctx, out); err != nil {
 		return err
 	}
+	done := out.working("Checking")
 	found, err := c.find(ctx)
+	done()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ func (c *exportCommand) Run(ctx context.Context, out output) error {
 		}
 		file = filepath.Join(c.Dest, ".export")
 	}
+	done := out.working("Exporting")
+	defer done()
 	if err := c.writeFile(ctx, file); err != nil {
 		return errors.Join(fmt.Errorf("export: %w", err), os.Remove(file))
 	}
@@ -46,6 +48,7 @@ func (c *exportCommand) Run(ctx context.Context, out output) error {
 			return fmt.Errorf("export: %w", err)
 		}
 	}
+	done()
 	fmt.Fprintln(out.stdout, "Exported to "+c.Dest)
 	return nil
 }

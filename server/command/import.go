@@ -32,12 +32,15 @@ func (*importCommand) Help() string {
 
 // Run imports.
 func (c *importCommand) Run(ctx context.Context, out output) error {
+	done := out.working("Reading " + c.Path)
+	defer done()
 	file := filepath.Join(c.Data, server.DatabaseName)
 	if c.DryRun {
 		report, err := c.preview(ctx, file)
 		if err != nil {
 			return err
 		}
+		done()
 		return c.print(out.stdout, report)
 	}
 	_, missing := os.Stat(file)
@@ -55,6 +58,7 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
+	done()
 	return c.print(out.stdout, report)
 }
 

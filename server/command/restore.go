@@ -42,7 +42,9 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 	}
 	file := filepath.Join(c.Data, server.DatabaseName)
 	fresh := file + ".restoring"
+	done := out.working("Fetching and checking the backup")
 	name, err := c.fetch(ctx, fresh)
+	done()
 	if err != nil {
 		return err
 	}
@@ -61,6 +63,7 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	fmt.Fprintln(out.stdout, "Restored "+name)
+	defer out.working("Fetching pictures")()
 	return c.fetchPictures(ctx, out.stdout)
 }
 
