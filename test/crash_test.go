@@ -169,7 +169,9 @@ func TestNothingIsLostByKilling(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
 
-	p := start(t)
+	// The limits of recovery are tried elsewhere: here no session may be refused,
+	// also where the machine is so busy that a client misses many events.
+	p := start(t, "--recovery-messages", "100000", "--recovery-age", "1h")
 	crowds := []*crowd{
 		startCrowd(t, p.url, "socket.io-client", "default", 4),
 		startCrowd(t, p.url, "socket.io-client-4.7", "websocket", 4),
