@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coder/websocket"
+	"podium/server"
 )
 
 // verifyCommand checks a server from the outside, and its machine.
@@ -22,6 +22,7 @@ type verifyCommand struct {
 	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default}); looked at when no URL is given."`
 	Port     int    `env:"PORT" default:"3000" placeholder:"N" help:"Port of the server on this machine (${default})."`
 	Settings bool   `help:"Judge the settings in the environment only, without a server."`
+	Quick    bool   `help:"Leave out what takes up to a minute: waiting for an event over each transport."`
 	Live     bool   `help:"Ask only whether the server on this machine is alive."`
 	JSON     bool   `name:"json" help:"Print the findings as a JSON array."`
 }
@@ -76,7 +77,7 @@ func (c *verifyCommand) Run(ctx context.Context, out output) error {
 			v.settings()
 			v.machine(c.Data)
 		}
-		v.service()
+		v.service(c.Quick)
 	}
 	return v.print(out, c.JSON)
 }
@@ -133,6 +134,10 @@ func (v *verifier) settings() {
 const (
 	leastSpace = 256 << 20 // bytes free for data
 	leastFiles = 4096      // open files, about one a connection
+
+	leastCertificate = 7 * 24 * time.Hour // left of a certificate
+	oldestBackup     = 2 * time.Hour      // older than what was changed last
+	streamPatience   = 5 * time.Second    // for the first byte of an event stream
 )
 
 // machine looks at the machine that the command runs on.
@@ -164,6 +169,7 @@ func (v *verifier) machine(data string) {
 		}
 		return nil
 	})
+	v.check("the newest backup is recent", func(context.Context) error { return recentBackup(data) })
 	v.check("the data is in order", func(ctx context.Context) error {
 		body, err := ask(ctx, data, "GET", "/check", "")
 		if errors.Is(err, errNoServer) {
@@ -187,8 +193,31 @@ func (v *verifier) machine(data string) {
 	})
 }
 
+// recentBackup compares the newest backup with the data. Backups that go
+// elsewhere are that place's to check.
+func recentBackup(data string) error {
+	changed, err := os.Stat(filepath.Join(data, server.DatabaseName))
+	if err != nil || os.Getenv("BACKUPS_DIR") != "" {
+		return nil // nothing to back up, or not here
+	}
+	names, err := filepath.Glob(filepath.Join(data, "backups", "*.db"))
+	if err != nil {
+		return err
+	}
+	var newest time.Time
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	if age := changed.ModTime().Sub(newest); !newest.IsZero() && age > oldestBackup {
+		return fmt.Errorf("it is %s older than the data; look for failures in the log and run podium backup", age.Round(time.Minute))
+	}
+	return nil
+}
+
 // service looks at a running server.
-func (v *verifier) service() {
+func (v *verifier) service(quick bool) {
 	v.check("the server is alive (/health)", v.status("/health"))
 	v.check("the server is ready (/ready)", v.status("/ready"))
 	v.check("the real-time service works (/api/realtime-health)", v.status("/api/realtime-health"))
@@ -206,6 +235,12 @@ func (v *verifier) service() {
 	v.check("the clock is right", v.clock)
 	v.check("a client connects by long-polling", v.polling)
 	v.check("a client connects by WebSocket", v.webSocket)
+	v.check("requests of one session reach one machine", v.sticky)
+	v.check("a client that was cut off gets its session back", v.recovers)
+	if !quick {
+		v.check("events arrive by WebSocket", v.eventBy(v.webSocketSession))
+		v.check("events arrive by long-polling", v.eventBy(v.pollingSession))
+	}
 	v.check("event streams open", func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/api/events", nil)
 		if err != nil {
@@ -219,11 +254,26 @@ func (v *verifier) service() {
 		if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 			return fmt.Errorf("the answer is %s; a proxy may be in the way", res.Status)
 		}
+		// The server says at once where the stream stands; a proxy that collects
+		// answers holds that back.
+		first := make([]byte, 1)
+		ctxStream, cancel := context.WithTimeout(ctx, streamPatience)
+		defer cancel()
+		stop := context.AfterFunc(ctxStream, func() { res.Body.Close() })
+		defer stop()
+		if _, err := res.Body.Read(first); err != nil {
+			return errors.New("nothing arrives; a proxy collects the answer (proxy_buffering off in nginx, flush_interval -1 in Caddy)")
+		}
 		return nil
 	})
 	if strings.HasPrefix(v.base, "https://") {
 		v.check("TLS is kept (HSTS)", func(ctx context.Context) error {
 			res, _, err := v.get(ctx, "/")
+			if err == nil && res.TLS != nil {
+				if left := time.Until(res.TLS.PeerCertificates[0].NotAfter); left < leastCertificate {
+					return fmt.Errorf("the certificate ends in %s; renew it", left.Round(time.Hour))
+				}
+			}
 			if err == nil && res.Header.Get("Strict-Transport-Security") == "" {
 				return errors.New("the server does not know that it is behind TLS; set --trusted-proxies")
 			}
@@ -284,65 +334,6 @@ func (v *verifier) clock(ctx context.Context) error {
 	}
 	if skew := time.Since(date).Abs(); skew > maxSkew {
 		return fmt.Errorf("the server's clock and this one differ by %s; synchronise them", skew.Round(time.Second))
-	}
-	return nil
-}
-
-// polling opens a session by long-polling, connects, and ends it.
-func (v *verifier) polling(ctx context.Context) error {
-	const query = "/socket.io/?EIO=4&transport=polling"
-	res, body, err := v.get(ctx, query)
-	if err != nil {
-		return err
-	}
-	var open struct{ SID string }
-	if len(body) < 2 || body[0] != '0' || json.Unmarshal(body[1:], &open) != nil {
-		return fmt.Errorf("the handshake is answered with %s: %.100s", res.Status, body)
-	}
-	session := query + "&sid=" + open.SID
-	send := func(packet string) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.base+session, strings.NewReader(packet))
-		if err != nil {
-			return err
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		return res.Body.Close()
-	}
-	if err := send("40"); err != nil {
-		return err
-	}
-	res, body, err = v.get(ctx, session)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(string(body), `40{"sid"`) {
-		return fmt.Errorf("CONNECT is answered with %s: %.100s; requests of one session may reach different machines", res.Status, body)
-	}
-	return send("1")
-}
-
-// webSocket opens a session over WebSocket, connects, and ends it.
-func (v *verifier) webSocket(ctx context.Context) error {
-	c, _, err := websocket.Dial(ctx, v.base+"/socket.io/?EIO=4&transport=websocket", nil)
-	if err != nil {
-		return fmt.Errorf("%w; a proxy may not pass Upgrade on", err)
-	}
-	defer c.CloseNow()
-	if _, _, err := c.Read(ctx); err != nil {
-		return err
-	}
-	if err := c.Write(ctx, websocket.MessageText, []byte("40")); err != nil {
-		return err
-	}
-	_, answer, err := c.Read(ctx)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(string(answer), `40{"sid"`) {
-		return fmt.Errorf("CONNECT is answered with %.100s", answer)
 	}
 	return nil
 }
