@@ -87,7 +87,7 @@ func TestTheWallShowsTheNewestAndTheWayToJoin(t *testing.T) {
 	eventually(t, "the full screen", func() bool { return eval[bool](wall, `document.fullscreenElement !== null`) })
 }
 
-// A hundred photos a minute arrive for half a minute on a page that shows hundreds already, without long tasks that
+// A hundred photos a minute arrive for a quarter of a minute, without long tasks that
 // a guest would feel.
 func TestAHundredPhotosAMinuteDoNotMakeThePageStutter(t *testing.T) {
 	if testing.Short() {
