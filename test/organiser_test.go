@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,12 +21,23 @@ func (tb *window) signIn() {
 	tb.run(chromedp.WaitVisible(`#password`), chromedp.SendKeys(`#password`, password), chromedp.Click(`#signin button`), chromedp.WaitVisible(`#desk`))
 }
 
-// press presses a button of the first entry.
+// press presses a button of the first entry. The list may put a newer element in the entry's place while the button is
+// looked for: then nothing was pressed yet, and it is looked for again.
 func (tb *window) press(label string) {
 	tb.t.Helper()
 	selector := `.entry button[aria-label^="` + label + `"]`
-	eventually(tb.t, label, func() bool { return tb.count(selector) > 0 })
-	tb.run(chromedp.Click(selector))
+	eventually(tb.t, label, func() bool {
+		if tb.count(selector) == 0 {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(tb.ctx, patience)
+		defer cancel()
+		err := chromedp.Do(ctx, chromedp.Click(selector))
+		if err != nil && !strings.Contains(err.Error(), "Could not find node") {
+			tb.t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // picks are the captions of a category's picks, in order, as the admin page has them.
