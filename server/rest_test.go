@@ -372,3 +372,33 @@ func TestHealthReadinessAndRealtimeEndpointsHaveTheirFields(t *testing.T) {
 		}
 	}
 }
+
+// What is kept of the feed is put together with what changed to the answer that encoding all of it would give.
+func TestTheFeedKeptInMemoryIsTheFeedReadAnew(t *testing.T) {
+	s := newSite(t).signIn()
+	same := func(after string) {
+		t.Helper()
+		kept, anew := s.do("GET", "/api/feed", nil).is(200), s.do("GET", "/api/feed?limit=1000000", nil).is(200)
+		if kept.body != anew.body {
+			t.Errorf("%s:\n%s\nwant\n%s", after, kept.body, anew.body)
+		}
+	}
+	same("nothing")
+	var ids []string
+	for _, category := range []string{"best", "worst", "best", "best", "worst"} {
+		ids = append(ids, s.enter(category, "<b>Ärger</b> & more "+category).ID)
+		same("a submission")
+	}
+	for after, change := range map[string]func() got{
+		"winners":  func() got { return s.do("POST", "/api/save-winners", `{"winners":{"best":["`+ids[0]+`"]}}`) },
+		"hiding":   func() got { return s.do("POST", "/api/submissions/"+ids[2]+"/hide", nil) },
+		"showing":  func() got { return s.do("POST", "/api/submissions/"+ids[2]+"/approve", nil) },
+		"deleting": func() got { return s.do("DELETE", "/api/submissions/"+ids[1], nil) },
+		"another order": func() got {
+			return s.do("POST", "/api/categories", `{"categories":[{"id":"best","name":"B"},{"id":"odd","name":"O"},{"id":"worst","name":"W"}]}`)
+		},
+	} {
+		change().is(200)
+		same(after)
+	}
+}

@@ -83,6 +83,30 @@ func readPage(tx *bolt.Tx, category string, q Query) (list []Submission, more bo
 		}
 		end = orderKey(category, before.sequence)
 	}
+	err = eachBefore(tx, index, prefix, end, func(id []byte) (bool, error) {
+		if q.Limit > 0 && len(list) == q.Limit {
+			more = true
+			return false, nil
+		}
+		sub, err := readSubmission(tx, string(id))
+		if err != nil {
+			return false, fmt.Errorf("submission %q of the index: %w", id, err)
+		}
+		if q.Since > 0 && sub.CreatedAt <= q.Since {
+			return true, nil
+		}
+		list = append(list, sub)
+		return true, nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return list, more, nil
+}
+
+// eachBefore calls f for the submissions whose keys in the index begin with prefix
+// and are less than end, the last key first, until f returns false.
+func eachBefore(tx *bolt.Tx, index, prefix, end []byte, f func(id []byte) (bool, error)) error {
 	c := tx.Bucket(index).Cursor()
 	key, id := c.Seek(end)
 	if key == nil {
@@ -92,19 +116,52 @@ func readPage(tx *bolt.Tx, category string, q Query) (list []Submission, more bo
 		continue
 	}
 	for ; key != nil && bytes.HasPrefix(key, prefix); key, id = c.Prev() {
-		if q.Limit > 0 && len(list) == q.Limit {
-			return list, true, nil
+		if next, err := f(id); err != nil || !next {
+			return err
 		}
-		sub, err := readSubmission(tx, string(id))
-		if err != nil {
-			return nil, false, fmt.Errorf("submission %q of the index: %w", id, err)
-		}
-		if q.Since > 0 && sub.CreatedAt <= q.Since {
-			continue
-		}
-		list = append(list, sub)
 	}
-	return list, false, nil
+	return nil
+}
+
+// Record is a submission as it is stored.
+type Record struct{ data []byte }
+
+// Bytes are the record's, valid until the function that was given it returns.
+// Two records of the same bytes are the same submission.
+func (r Record) Bytes() []byte { return r.data }
+
+// Decode returns the submission.
+func (r Record) Decode() (Submission, error) { return decodeSubmission(r.data) }
+
+// WalkFeed calls category for every category that there is, in its order, and
+// after each of these calls submission for what Feed lists in it, all of one
+// moment, and returns the version of that moment. Neither may use the store.
+func (s *Store) WalkFeed(category func(Category) error, submission func(Record) error) (version uint64, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		categories, err := readCategories(tx)
+		if err != nil {
+			return err
+		}
+		version, _ = readUint64(tx.Bucket(bucketMeta).Get(metaVersion))
+		records := tx.Bucket(bucketSubmissions)
+		for _, one := range categories {
+			if err := category(one); err != nil {
+				return err
+			}
+			prefix, end := append([]byte(one.ID), 0), append([]byte(one.ID), 1)
+			if err := eachBefore(tx, bucketFeed, prefix, end, func(id []byte) (bool, error) {
+				data := records.Get(id)
+				if data == nil {
+					return false, fmt.Errorf("submission %q of the index: %w", id, ErrNotFound)
+				}
+				return true, submission(Record{data})
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return version, err
 }
 
 // Span is when the oldest and the newest submission of a category were

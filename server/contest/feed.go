@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,7 +20,14 @@ type feedCache struct {
 	mu   sync.Mutex // guards the fields below, and is held while the feed is read anew
 	etag string
 	body []byte
+	// items says where body has the item of a record, by the record's hash: what has
+	// not changed since is copied from there, and neither decoded nor encoded again.
+	items map[uint64]span
+	seed  maphash.Seed
 }
+
+// span is a part of a feed's body, in bytes.
+type span struct{ from, to int }
 
 // feedAnswer is the answer of GET /api/feed.
 type feedAnswer struct {
@@ -155,12 +163,69 @@ func (c *Contest) cachedFeed(etag string) ([]byte, string, error) {
 	if c.feed.etag == etag {
 		return c.feed.body, etag, nil
 	}
-	body, version, err := c.encodeFeed(store.Query{})
+	version, err := c.renewFeed()
 	if err != nil {
 		return nil, "", err
 	}
-	c.feed.body, c.feed.etag = body, fmt.Sprintf(`"%s-%d"`, c.Store.Epoch(), version)
-	return body, c.feed.etag, nil
+	c.feed.etag = fmt.Sprintf(`"%s-%d"`, c.Store.Epoch(), version)
+	return c.feed.body, c.feed.etag, nil
+}
+
+// renewFeed encodes the feed as encodeFeed does, with what the last one has of it.
+// c.feed.mu must be held.
+func (c *Contest) renewFeed() (version uint64, err error) {
+	old := &c.feed
+	if old.items == nil {
+		old.seed = maphash.MakeSeed()
+	}
+	body := append(make([]byte, 0, len(old.body)+len(old.body)/16+1024), `{"feed":{`...)
+	items := make(map[uint64]span, len(old.items)+1)
+	between, comma := "", ""
+	version, err = c.Store.WalkFeed(func(one store.Category) error {
+		key, err := json.Marshal(one.ID)
+		body = append(append(append(body, between...), key...), `:[`...)
+		between, comma = "],", ""
+		return err
+	}, func(r store.Record) (err error) {
+		body = append(body, comma...)
+		comma = ","
+		from, hash := len(body), maphash.Bytes(old.seed, r.Bytes())
+		if at, ok := old.items[hash]; ok {
+			body = append(body, old.body[at.from:at.to]...)
+		} else if body, err = c.appendItem(body, r); err != nil {
+			return err
+		}
+		items[hash] = span{from, len(body)}
+		return nil
+	})
+	if err != nil {
+		return 0, storeError(err)
+	}
+	// Read after the feed: what changes in between makes the tag too old, and never the answer.
+	available, err := c.anyWinners()
+	if err != nil {
+		return 0, err
+	}
+	if between != "" {
+		body = append(body, ']')
+	}
+	body = append(body, `},"winnersAvailable":`...)
+	body = append(strconv.AppendBool(body, available), '}')
+	old.body, old.items = body, items
+	return version, nil
+}
+
+// appendItem appends the item of a record.
+func (c *Contest) appendItem(b []byte, r store.Record) ([]byte, error) {
+	sub, err := r.Decode()
+	if err != nil {
+		return b, err
+	}
+	item, err := json.Marshal(c.feedItem(&sub))
+	if err != nil {
+		return b, fmt.Errorf("encode the feed: %w", err)
+	}
+	return append(b, item...), nil
 }
 
 // encodeFeed reads and encodes the feed of all categories.
