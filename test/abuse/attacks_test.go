@@ -282,7 +282,8 @@ func deafStreams(t *testing.T, s *target, n int) {
 	}
 }
 
-// unusedSessions opens long-polling sessions and forgets them.
+// unusedSessions opens long-polling sessions and forgets them. Where the attack goes on before the server has ended those
+// of the last time, its limit on connections of one address is reached, and refusing them is right.
 func unusedSessions(t *testing.T, s *target, n int) {
 	const hands = 40
 	var wait sync.WaitGroup
@@ -299,7 +300,7 @@ func unusedSessions(t *testing.T, s *target, n int) {
 					t.Error(err)
 					return
 				}
-				if _, err := c.answer(); err != nil {
+				if _, err := c.answer(); err != nil && !strings.Contains(err.Error(), "Too many connections") {
 					t.Error(err)
 					return
 				}
