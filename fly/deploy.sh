@@ -1,55 +1,43 @@
 #!/usr/bin/env bash
-# Deploy this checkout to Fly, with the checks before and after.
+# Deploy this checkout, or an image of before, to Fly, with the checks before and after.
 #
-#   fly/deploy.sh --app my-contest [--url https://my-contest.fly.dev] [--dry-run]
+#   fly/deploy.sh --app my-contest [--url https://my-contest.fly.dev] [--image REFERENCE]
+#                 [--without-backup] [--dry-run]
 #
-# Before: the tree is committed, the volume is the only one, the running server is healthy and
-# takes a backup. After: `podium verify` against the public address. Exit code 1 where a check fails.
-set -euo pipefail
+# Before: the tree is committed, the volume is the only one, and the running server takes a
+# backup. After: podium verify on the machine and against the public address. It ends with 1
+# where a check fails, and says how to go back. --image rolls back: fly releases --image lists them.
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit "${1:-0}"; }
-fail() { printf 'deploy: %s\n' "$1" >&2; exit 1; }
+# shellcheck source=fly/shell.sh
+source "$(dirname "$0")/shell.sh"
 
-app='' url='' dry=''
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --app|--url)
-      [ $# -ge 2 ] || fail "$1 needs a value"
-      declare "${1#--}=$2"; shift 2 ;;
-    --dry-run) dry=1; shift ;;
-    -h|--help) usage ;;
-    *) printf 'deploy: unknown argument %s\n' "$1" >&2; usage 2 ;;
-  esac
-done
+app='' url='' image='' without_backup=''
+parse 'app url image' 'without_backup' "$@"
 [ -n "$app" ] || fail 'name the application: --app NAME'
 url=${url:-https://$app.fly.dev}
 cd "$(dirname "$0")/.."
 
-fly=$(command -v fly || command -v flyctl || true)
-if [ -z "$fly" ]; then
-  [ -n "$dry" ] || fail 'flyctl is not installed'
-  fly=fly
-fi
-
-run() {
-  printf '+ %s\n' "$*"
-  [ -n "$dry" ] || "$@"
-}
-
-[ -n "$dry" ] || [ -z "$(git status --porcelain)" ] || fail 'the tree has changes that are not committed'
-
+machines='a dry run asks nobody'
 if [ -z "$dry" ]; then
-  volumes=$("$fly" volumes list --app "$app" | grep -c podium_data || true)
-  [ "$volumes" = 1 ] || fail "expected one volume podium_data and found $volumes; run fly/setup.sh"
+  [ -n "$image" ] || [ -z "$(git status --porcelain)" ] || fail 'the tree has changes that are not committed'
+  count=$(volumes "$app")
+  [ "$count" = 1 ] || fail "expected one volume podium_data and found $count; run fly/setup.sh"
+  machines=$("$fly" machine list --app "$app" --quiet) || fail 'the machines cannot be listed'
 fi
 
-# The first deployment finds nothing running: then there is nothing to back up either.
-if [ -n "$dry" ] || curl -fsS --max-time 10 "$url/ready" >/dev/null 2>&1; then
-  run "$fly" ssh console --app "$app" --command '/podium backup --data /data'
-else
-  echo 'no healthy server to back up: taking this for the first deployment'
+if [ -z "$machines" ]; then
+  echo 'no machine yet: this is the first deployment'
+elif [ -z "$without_backup" ]; then
+  run "$fly" ssh console --app "$app" --command '/podium backup --data /data' ||
+    fail 'no backup could be made, and nothing was deployed; --without-backup deploys all the same'
 fi
 
-run "$fly" deploy --app "$app" --config fly/fly.toml --dockerfile fly/Dockerfile
+back="to go back: fly releases --app $app --image, then fly/deploy.sh --app $app --image REFERENCE"
+source=(--dockerfile fly/Dockerfile)
+[ -z "$image" ] || source=(--image "$image")
+run "$fly" deploy --app "$app" --config fly/fly.toml "${source[@]}" || fail "the deployment failed; $back"
 
-run go run . verify "$url"
+podium=(go run .)
+! command -v podium >/dev/null || podium=(podium)
+run "$fly" ssh console --app "$app" --command '/podium verify --quick --data /data' || fail "the server is not as it should be; $back"
+run "${podium[@]}" verify "$url" || fail "the server is not reached as it should be; $back"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,10 +86,24 @@ func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
 	for _, line := range []string{
 		`podium_uploads_total{storage="none"} 1`, `podium_delivery_seconds_count 1`, `podium_ready 0`,
 		`podium_handshakes_total 1`, `podium_connections{transport="polling"} 1`,
+		`podium_bytes_total{direction="in",transport="polling"} 0`, `podium_bytes_total{direction="out",transport="sse"} 0`,
+		`podium_queued_bytes 0`,
 	} {
 		if !strings.Contains(body, "\n"+line+"\n") {
 			t.Errorf("no line %s", line)
 		}
+	}
+}
+
+// The size of pictures is that of the folder where they are.
+func TestTheMetricsLookAtPicturesWhereTheyAre(t *testing.T) {
+	s := newSite(t, "--uploads", filepath.Join(t.TempDir(), "elsewhere")).signIn()
+	if !strings.Contains(s.do("GET", "/metrics", nil).body, "\npodium_uploads_bytes 0\n") {
+		t.Error("there is something before the first picture")
+	}
+	s.submit(nil, part{"photo", "a.jpg", photo(t, 40, 40)}, part{"category", "", "best"}).is(200)
+	if strings.Contains(s.do("GET", "/metrics", nil).body, "\npodium_uploads_bytes 0\n") {
+		t.Error("a picture takes no room")
 	}
 }
 

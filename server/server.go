@@ -130,7 +130,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.observe = observe.New(observe.Options{
-		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data,
+		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
 		Refusals: s.refusals, Level: s.level, Now: time.Now,
 	})
 	s.handler = s.routes()

@@ -30,7 +30,10 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 	// answered, and still announced to everybody who is connected.
 	s.requests.wait(ctx)
 	done("requests")
-	// 5. Connections end in a way that clients connect again, and their
+	// 5. The last state is backed up while the rest goes on: hardly anything
+	// changes any more, and nobody is served before this is done.
+	backedUp := s.beginLastBackup(ctx)
+	// 6. Connections end in a way that clients connect again, and their
 	// sessions are saved.
 	err = errors.Join(err, s.realtime.Shutdown(ctx))
 	done("clients")
@@ -39,9 +42,8 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 		err = errors.Join(err, metrics.Close())
 	}
 	done("connections")
-	// 6. Nothing changes any more: the last state is backed up. A backup that
-	// fails must not keep the server from stopping cleanly.
-	if e := s.backups.TakeIfChanged(ctx); e != nil {
+	// A backup that fails must not keep the server from stopping cleanly.
+	if e := backedUp(); e != nil {
 		s.log.Error("the backup before the stop failed", "error", e)
 	}
 	done("backup")
@@ -54,6 +56,21 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return nil
+}
+
+// beginLastBackup begins to back up what changed. The function that it returns
+// waits for that, backs up what requests that came late have changed since, and
+// is to be called when nothing changes any more.
+func (s *Server) beginLastBackup(ctx context.Context) (finish func() error) {
+	s.store.Hurry()
+	first := make(chan error, 1)
+	go func() { first <- s.backups.TakeIfChanged(ctx) }()
+	return func() error {
+		if err := <-first; err != nil {
+			return err
+		}
+		return s.backups.TakeIfChanged(ctx)
+	}
 }
 
 // inFlight counts the requests that a stop waits for, those that began before

@@ -39,10 +39,14 @@ const (
 // the work, if there were changes within the last second. Work that is done in
 // steps of about a millisecond with Yield between them hardly delays changes.
 func (s *Store) Yield(worked time.Duration) {
-	if s.figures.busy() {
+	if s.figures.busy() && !s.hurried.Load() {
 		time.Sleep(min(max(pauseFactor*worked, shortestPause), longestPause))
 	}
 }
+
+// Hurry makes Yield return at once from now on: nobody is kept waiting any more
+// by a copy, but somebody waits for it to be done.
+func (s *Store) Hurry() { s.hurried.Store(true) }
 
 // pacedStep is how much is copied between two pauses.
 const pacedStep = 128 << 10

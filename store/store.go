@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -76,6 +77,7 @@ type Store struct {
 
 	committer committer
 	figures   figures
+	hurried   atomic.Bool // Hurry was called
 }
 
 // Open opens the contest file at path, and makes it when there is none. The

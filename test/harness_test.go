@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,14 +66,15 @@ func need(t *testing.T, found bool, what string) {
 
 // program is a running podium.
 type program struct {
-	t    *testing.T
-	args []string
-	data string
-	port string
-	url  string
-	cmd  *exec.Cmd
-	log  *lockedBuffer
-	done chan struct{}
+	t      *testing.T
+	prefix []string // of the command line, before podium
+	args   []string
+	data   string
+	port   string
+	url    string
+	cmd    *exec.Cmd
+	log    *lockedBuffer
+	done   chan struct{}
 }
 
 // lockedBuffer is a buffer that a process writes and a test reads.
@@ -135,7 +137,8 @@ func (p *program) run() {
 		p.t.Fatal(err)
 	}
 	p.log = &lockedBuffer{}
-	p.cmd = exec.Command(path, append([]string{"serve", "--host", "127.0.0.1", "--port", p.port, "--data", p.data}, p.args...)...)
+	words := slices.Concat(p.prefix, []string{path, "serve", "--host", "127.0.0.1", "--port", p.port, "--data", p.data}, p.args)
+	p.cmd = exec.Command(words[0], words[1:]...)
 	p.cmd.Env = append(os.Environ(), "ADMIN_PASSWORD="+password)
 	p.cmd.Dir = p.data
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log

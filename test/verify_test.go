@@ -99,6 +99,8 @@ func TestVerifyFindsFaults(t *testing.T) {
 		args       []string
 	}{
 		{what: "nobody listens", line: "✗ the server is alive", args: []string{"--quick", "http://127.0.0.1:" + freePort(t)}},
+		{what: "a setting that cannot be meant", line: "✗ the settings can be read", env: []string{"WINNERS_LIMIT=0"}, args: []string{"--settings"}},
+		{what: "a setting with a slip of the pen", line: "✗ the settings can be read", env: []string{"LOG_LEVEL=chatty"}, args: []string{"--settings"}},
 		{what: "half of Cloudinary's settings", line: "✗ Cloudinary's settings", env: []string{"CLOUDINARY_CLOUD_NAME=x"}, args: local},
 		{what: "a short password", line: "✗ the admin password", env: []string{"ADMIN_PASSWORD=abc"}, args: local},
 		{what: "no data folder", line: "✗ the data folder can be written", args: []string{"--data", filepath.Join(t.TempDir(), "none"), "--port", p.port, "--quick"}},
@@ -141,20 +143,26 @@ func TestVerifyFindsFaults(t *testing.T) {
 		})
 	}
 	t.Run("old backups", func(t *testing.T) {
-		old := filepath.Join(p.data, "backups", "podium-old.db")
-		if err := os.MkdirAll(filepath.Dir(old), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(old, bytes.Repeat([]byte{1}, 10), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		defer os.Remove(old)
-		if err := os.Chtimes(old, time.Time{}, time.Now().Add(-48*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
 		p.submit("newer than the backup")
-		if out, code := verify(t, nil, "", local...); code != 1 || !strings.Contains(out, "✗ the newest backup is recent") {
-			t.Errorf("exit code %d:\n%s", code, out)
+		for what, env := range map[string][]string{"in the data folder": nil, "in another folder": {"BACKUPS_DIR=" + t.TempDir()}} {
+			dir := filepath.Join(p.data, "backups")
+			if env != nil {
+				_, dir, _ = strings.Cut(env[0], "=")
+			}
+			old := filepath.Join(dir, "podium-"+time.Now().Add(-48*time.Hour).UTC().Format("20060102T150405Z")+".db")
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(old, bytes.Repeat([]byte{1}, 10), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, code := verify(t, env, "", local...)
+			if code != 1 || !strings.Contains(out, "✗ the newest backup is recent: it is 48h") {
+				t.Errorf("%s: exit code %d:\n%s", what, code, out)
+			}
+			if err := os.Remove(old); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -58,6 +58,7 @@ func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, p
 		h["Content-Type"] = contentTypeBinary
 	}
 	h["Cache-Control"] = cacheControl
+	s.server.stats.pollOut.Add(uint64(len(body)))
 	n := s.server.opts.HTTPCompression
 	if n >= 0 && len(body) >= n && slices.ContainsFunc(packets, (*Message).Compressible) {
 		if encoding := acceptedEncoding(accept); encoding != "" {

@@ -9,6 +9,35 @@ import (
 	"podium/protocol/engineio"
 )
 
+// What goes through long-polling, and what waits for clients, can be told.
+func TestBytesOfLongPollingAreCounted(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		before := b.engine.Stats()
+		if before.PollOut == 0 {
+			t.Error("the handshake was not counted")
+		}
+		if err := b.session.Send(engineio.Text([]byte("hello"))); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.engine.Buffered(); n != len("4hello") {
+			t.Errorf("%d bytes wait", n)
+		}
+		if a := b.get(); a.body != "4hello" {
+			t.Fatalf("poll: %q", a.body)
+		}
+		b.post("4you")
+		synctest.Wait()
+		after := b.engine.Stats()
+		if out, in := after.PollOut-before.PollOut, after.PollIn-before.PollIn; out != 6 || in != 4 {
+			t.Errorf("%d bytes out, %d in", out, in)
+		}
+		if n := b.engine.Buffered(); n != 0 {
+			t.Errorf("%d bytes wait", n)
+		}
+	})
+}
+
 func TestFlushWaitsForClientsBetweenTwoPollsButNotForEver(t *testing.T) {
 	inBubble(t, engineio.Options{}, func(b *bubble) {
 		b.open(4)

@@ -326,6 +326,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query) int
 	buffer := payloads.Get().(*[]byte)
 	body, err := readBody(*buffer, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
 	defer func() { freePayload(buffer, body) }()
+	s.server.stats.pollIn.Add(uint64(len(body)))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
 	}

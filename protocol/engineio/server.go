@@ -47,6 +47,7 @@ type Server struct {
 // counters are a Server's since it was made.
 type counters struct {
 	opened, upgraded, sent, received atomic.Uint64
+	pollIn, pollOut                  atomic.Uint64 // bytes
 }
 
 // Stats are counters of a Server since it was made, except Sessions and Parked.
@@ -57,6 +58,8 @@ type Stats struct {
 	Upgraded  uint64 // moved from polling to WebSocket
 	Sent      uint64 // messages written or queued
 	Received  uint64 // messages delivered
+	PollIn    uint64 // bytes of long-polling bodies that were read
+	PollOut   uint64 // bytes of long-polling answers, before compression
 	WebSocket websocket.Stats
 }
 
@@ -91,8 +94,21 @@ func (srv *Server) Stats() Stats {
 		Upgraded:  srv.stats.upgraded.Load(),
 		Sent:      srv.stats.sent.Load(),
 		Received:  srv.stats.received.Load(),
+		PollIn:    srv.stats.pollIn.Load(),
+		PollOut:   srv.stats.pollOut.Load(),
 		WebSocket: srv.webSocket.Stats(),
 	}
+}
+
+// Buffered is the number of bytes that wait for clients, of all sessions
+// together. It looks at each of them.
+func (srv *Server) Buffered() int {
+	n := 0
+	srv.registry.each(func(s *Session) bool {
+		n += s.Buffered()
+		return true
+	})
+	return n
 }
 
 // Session returns the open session of that id.

@@ -28,6 +28,7 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 		return fmt.Errorf("--log-level: %w", err)
 	}
 	log := newLogger(out.stderr, c.LogFormat, level)
+	server.RaiseFileLimit()
 	// First of all, so that nobody is refused while the rest is made ready.
 	front, err := c.Listen(log)
 	if err != nil {

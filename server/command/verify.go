@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"podium/server"
+	"podium/store/backup"
 )
 
 // verifyCommand checks a server from the outside, and its machine.
@@ -110,6 +114,16 @@ func (v *verifier) print(out output, asJSON bool) error {
 
 // settings judges the environment.
 func (v *verifier) settings() {
+	v.check("the settings can be read", func(context.Context) error {
+		parser, err := kong.New(new(serveCommand), kong.Name("podium"), kong.Writers(io.Discard, io.Discard))
+		if err != nil {
+			return err
+		}
+		if _, err := parser.Parse(nil); err != nil {
+			return fmt.Errorf("%w; podium serve --help explains each setting", err)
+		}
+		return nil
+	})
 	v.check("Cloudinary's settings belong together", func(context.Context) error {
 		set := 0
 		for _, name := range []string{"CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET"} {
@@ -136,7 +150,7 @@ const (
 	leastFiles = 4096      // open files, about one a connection
 
 	leastCertificate = 7 * 24 * time.Hour // left of a certificate
-	oldestBackup     = 2 * time.Hour      // older than what was changed last
+	oldestBackup     = 2 * time.Hour      // older than the newest submission
 	streamPatience   = 5 * time.Second    // for the first byte of an event stream
 )
 
@@ -169,7 +183,7 @@ func (v *verifier) machine(data string) {
 		}
 		return nil
 	})
-	v.check("the newest backup is recent", func(context.Context) error { return recentBackup(data) })
+	v.check("the newest backup is recent", func(ctx context.Context) error { return recentBackup(ctx, data) })
 	v.check("the data is in order", func(ctx context.Context) error {
 		body, err := ask(ctx, data, "GET", "/check", "")
 		if errors.Is(err, errNoServer) {
@@ -193,27 +207,65 @@ func (v *verifier) machine(data string) {
 	})
 }
 
-// recentBackup compares the newest backup with the data. Backups that go
-// elsewhere are that place's to check.
-func recentBackup(data string) error {
-	changed, err := os.Stat(filepath.Join(data, server.DatabaseName))
-	if err != nil || os.Getenv("BACKUPS_DIR") != "" {
-		return nil // nothing to back up, or not here
-	}
-	names, err := filepath.Glob(filepath.Join(data, "backups", "*.db"))
-	if err != nil {
+// recentBackup compares the newest backup, wherever they go, with the newest
+// submission. A folder that nobody serves has nothing to compare.
+func recentBackup(ctx context.Context, data string) error {
+	newest, err := newestSubmission(ctx, data)
+	if err != nil || newest.IsZero() {
 		return err
 	}
-	var newest time.Time
-	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
+	settings := server.Settings{Data: data, Backups: os.Getenv("BACKUPS_DIR")}
+	dest := settings.BackupsDest()
+	if _, err := os.Stat(dest); !strings.Contains(dest, "://") && errors.Is(err, fs.ErrNotExist) {
+		return noBackup(newest)
 	}
-	if age := changed.ModTime().Sub(newest); !newest.IsZero() && age > oldestBackup {
-		return fmt.Errorf("it is %s older than the data; look for failures in the log and run podium backup", age.Round(time.Minute))
+	bucket, err := backup.Open(ctx, dest)
+	if err != nil {
+		return fmt.Errorf("%w; look at BACKUPS_DIR", err)
+	}
+	defer bucket.Close()
+	all, err := backup.List(ctx, bucket)
+	if err != nil {
+		return fmt.Errorf("%w; look at BACKUPS_DIR", err)
+	}
+	if len(all) == 0 {
+		return noBackup(newest)
+	}
+	if age := newest.Sub(all[0].At); age > oldestBackup {
+		return fmt.Errorf("it is %s older than the newest submission; look for failures in the log and run podium backup", age.Round(time.Minute))
 	}
 	return nil
+}
+
+// noBackup judges that there is no backup at all.
+func noBackup(newest time.Time) error {
+	if time.Since(newest) <= oldestBackup {
+		return nil // the first one is still to come
+	}
+	return errors.New("there is none; run podium backup, and look for failures in the log")
+}
+
+// newestSubmission is when the newest submission was made, or the zero time
+// where there is none, or nobody to ask.
+func newestSubmission(ctx context.Context, data string) (newest time.Time, err error) {
+	body, err := ask(ctx, data, "GET", "/inspect", "")
+	if errors.Is(err, errNoServer) {
+		return newest, nil
+	}
+	if err != nil {
+		return newest, err
+	}
+	defer body.Close()
+	var in inspection
+	if err := json.NewDecoder(body).Decode(&in); err != nil {
+		return newest, fmt.Errorf("ask the server what it holds: %w", err)
+	}
+	for _, entry := range in.Newest {
+		if at, err := time.Parse(time.RFC3339, entry.CreatedAt); err == nil && at.After(newest) {
+			newest = at
+		}
+	}
+	return newest, nil
 }
 
 // service looks at a running server.

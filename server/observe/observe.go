@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -41,6 +40,7 @@ type Options struct {
 	// Instruments are those that the rooms were given.
 	Instruments *Instruments
 	DataDir     string
+	UploadsDir  string // of the pictures on this machine
 	Refusals    func() []limits.Refusals
 	Level       *slog.LevelVar
 	Now         func() time.Time
@@ -293,4 +293,4 @@ func folderBytes(dir string) int64 {
 }
 
 // uploadsBytes is the size of the pictures on this machine.
-func (ob *Observer) uploadsBytes() int64 { return folderBytes(filepath.Join(ob.o.DataDir, "uploads")) }
+func (ob *Observer) uploadsBytes() int64 { return folderBytes(ob.o.UploadsDir) }

@@ -38,7 +38,9 @@ type Figures struct {
 	PingTimeouts                        uint64
 	Attempts, Recovered, Refused        uint64
 	Replayed, Dropped                   uint64
-	BytesIn, BytesOut                   uint64
+	BytesIn, BytesOut                   uint64 // over WebSocket
+	PollBytesIn, PollBytesOut           uint64
+	StreamBytesOut                      uint64
 	Latency                             Latency
 	Parked                              int // polls that wait without a goroutine
 	Uptime                              time.Duration
@@ -51,6 +53,9 @@ func (rt *Realtime) RecoveryRefusals() map[string]uint64 {
 	s := rt.io.Stats()
 	return map[string]uint64{"unknown": s.RefusedUnknown, "denied": s.RefusedDenied, "too_much": s.RefusedTooMuch}
 }
+
+// Queued is the number of bytes that wait for clients. It looks at every session.
+func (rt *Realtime) Queued() int { return rt.io.Engine().Buffered() }
 
 // Figures returns the figures of this moment.
 func (rt *Realtime) Figures() Figures {
@@ -65,6 +70,7 @@ func (rt *Realtime) Figures() Figures {
 		Refused:  recovery.RefusedDenied + recovery.RefusedTooMuch + recovery.RefusedUnknown,
 		Replayed: recovery.Replayed, Dropped: recovery.Dropped,
 		BytesIn: engine.WebSocket.BytesIn, BytesOut: engine.WebSocket.BytesOut,
+		PollBytesIn: engine.PollIn, PollBytesOut: engine.PollOut, StreamBytesOut: rt.streamBytes.Load(),
 		Latency: rt.latency.figures(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
 		LastHeartbeat: rt.lastBeat.Load(),
 	}

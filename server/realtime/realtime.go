@@ -96,6 +96,7 @@ type Realtime struct {
 	pingTimeouts atomic.Uint64
 	trimmed      atomic.Uint64
 	streams      atomic.Int64
+	streamBytes  atomic.Uint64 // written to event streams
 	sequence     atomic.Int64
 	lastBeat     atomic.Int64 // ms
 	state        atomic.Int32

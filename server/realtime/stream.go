@@ -118,7 +118,9 @@ func (s *stream) text(text string) {
 		return
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(streamWrite)) // best effort
-	_, s.err = s.w.Write([]byte(text))
+	var n int
+	n, s.err = s.w.Write([]byte(text))
+	s.rt.streamBytes.Add(uint64(n))
 }
 
 func (s *stream) flush() {
