@@ -1,11 +1,12 @@
 // Package static holds the pages that Podium serves by itself: HTML, CSS and JavaScript modules, embedded in the binary.
 //
-// What comes in: the files of this folder, as they are; there is no build step. What goes out: Files, the whole tree for
-// the file server, and PageFile, which says which file answers a page's address. The folder client/ holds the official
+// What comes in: the files of this folder; there is no build step. What goes out: Files, the whole tree for the file
+// server, in which each page holds its style sheets, so that nothing blocks its drawing; and PageFile, which says which file answers a page's address. The folder client/ holds the official
 // Socket.IO browser client when it was copied there before the binary was built; without it, only its README is embedded.
 //
 // What the pages ask of the server that serves them:
-//   - Scripts and styles come only from files of their own origin: script-src 'self' and style-src 'self' are enough.
+//   - Scripts come only from files of their own origin, styles from the page itself: script-src 'self' and the hashes of
+//     the page's style elements are enough.
 //   - Pictures come from the same origin, from blob: (previews of photos not sent yet) and from where uploads are kept.
 //   - sw.js is a service worker for the whole origin, so it has to stay at the root.
 //   - Files have no version in their names, so browsers have to ask again (ETag), or pages and scripts could be of
@@ -33,9 +34,9 @@ func Client() fs.FS {
 	return sub
 }
 
-// Files returns the embedded tree. Its paths are the addresses of the files without the leading slash. It is safe for
+// Files returns the tree to serve. Its paths are the addresses of the files without the leading slash. It is safe for
 // concurrent use and never changes.
-func Files() fs.FS { return files }
+func Files() fs.FS { return served() }
 
 // PageFile returns the file that answers the page address path, such as "/wall", and whether there is one. Only the
 // addresses of whole pages are known here; every other file is served under its own name.

@@ -54,7 +54,11 @@ func pages(t *testing.T) []string {
 func TestWhatPagesNameExistsAndNothingIsInline(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script(?:>| [^>]*>[^<])|https?://`)
 	for _, name := range pages(t) {
-		page := text(t, name)
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := string(source)
 		if found := inline.FindString(page); found != "" {
 			t.Errorf("%s holds %q", name, found)
 		}
@@ -111,6 +115,35 @@ func TestTheFeedPageNamesAllItsModulesOnceMore(t *testing.T) {
 	for _, m := range linked.FindAllStringSubmatch(index, -1) {
 		if _, page := PageFile(m[1]); !page && !slices.Contains(shell, m[1]) {
 			t.Errorf("sw.js does not keep %s", m[1])
+		}
+	}
+}
+
+// What is served names no style sheet and no script that a browser would wait for before it draws.
+func TestPagesHoldTheirStyleSheets(t *testing.T) {
+	script := regexp.MustCompile(`<script[^>]*>`)
+	for _, name := range pages(t) {
+		page := text(t, name)
+		if strings.Contains(page, `rel="stylesheet"`) {
+			t.Errorf("%s waits for a style sheet", name)
+		}
+		for _, tag := range script.FindAllString(page, -1) {
+			if !strings.Contains(tag, `type="module"`) {
+				t.Errorf("%s waits for %s", name, tag)
+			}
+		}
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range sheet.FindAllSubmatch(source, -1) {
+			if css := text(t, string(m[1])); !strings.Contains(page, css) || strings.Contains(css, "</") {
+				t.Errorf("%s does not hold %s whole", name, m[1])
+			}
+		}
+		info, err := fs.Stat(Files(), name)
+		if err != nil || info.Size() != int64(len(page)) || info.IsDir() || !info.Mode().IsRegular() {
+			t.Errorf("%s is described as %v, %v", name, info, err)
 		}
 	}
 }

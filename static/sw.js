@@ -5,7 +5,7 @@
 // gets everything from it. Nothing but the files named here is ever kept or answered: no data, no picture, no admin page.
 const KEPT = "podium-shell";
 const SHELL = [
-  "/", "/css/programme.css", "/css/feed.css", "/icons.svg", "/icon.svg", "/manifest.webmanifest",
+  "/", "/icons.svg", "/icon.svg", "/manifest.webmanifest",
   "/js/ago.js", "/js/api.js", "/js/connection-sign.js", "/js/dom.js", "/js/feed-page.js", "/js/feed-view.js", "/js/large-photo.js",
   "/js/live.js", "/js/outbox-store.js", "/js/outbox-view.js", "/js/outbox.js", "/js/photo-set.js", "/js/shot.js",
   "/js/prepare-photo.js", "/js/retry.js", "/js/submit-sheet.js", "/socket.io/socket.io.esm.min.js",

@@ -15,14 +15,33 @@ const colours = ["#f2a900", "#b92d17", "#1d6b3f", "#fffaf0", "#ff8a66"];
 export const placeName = (at) => places[at] ?? `Place ${at + 1}`;
 
 /**
- * Finds the categories in which other entries won, or in another order, than before.
+ * Finds the categories whose winners are to be announced: somebody won who had not, or in another order. That somebody was
+ * taken away is no news for a stage.
  * @param {Record<string, {id: string}[]>} before winners by category
  * @param {Record<string, {id: string}[]>} now
  * @returns {Set<string>} ids of categories that have winners now
  */
 export function changedCategories(before, now) {
-  const ids = (list) => (list ?? []).map((winner) => winner.id).join(" ");
-  return new Set(Object.keys(now).filter((id) => now[id].length > 0 && ids(now[id]) !== ids(before[id])));
+  const news = (id) => {
+    const left = (before[id] ?? []).map((winner) => winner.id);
+    return now[id].some((winner) => {
+      const at = left.indexOf(winner.id);
+      left.splice(0, at + 1);
+      return at < 0;
+    });
+  };
+  return new Set(Object.keys(now).filter(news));
+}
+
+/**
+ * Says whether the same entries won on the same places, whatever else of them changed.
+ * @param {Record<string, {id: string}[]>} one winners by category
+ * @param {Record<string, {id: string}[]>} other
+ * @returns {boolean}
+ */
+export function sameWinners(one, other) {
+  const places = (winners) => JSON.stringify(Object.entries(winners).map(([id, list]) => [id, list.map((winner) => winner.id)]).filter(([, list]) => list.length).sort());
+  return places(one) === places(other);
 }
 
 function fill(card, winner, at) {

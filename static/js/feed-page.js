@@ -19,10 +19,21 @@ const large = new LargePhoto(() => photos.newestFirst(chosen));
 const view = new FeedView(byId("prints"), byId("sentinel"), (id) => large.open(id));
 const readFeed = changesOf("/api/feed");
 let categories = [];
-let chosen = decodeURIComponent(location.hash.slice(1));
+let chosen = categoryNamed(location.hash.slice(1));
+let announced = false; // whether there are winners, as the feed has it
+let heard = 0; // how many events brought categories or winners
 let winners = new Set();
 let loaded = false;
 let hidden = new Set(); // arrived while the guest was further down
+
+/** The category that an address names; anybody can write an address, also one that is none. */
+function categoryNamed(hash) {
+  try {
+    return decodeURIComponent(hash);
+  } catch {
+    return "";
+  }
+}
 
 /** Draws the wall. fresh are ids that arrived just now. */
 function show(fresh = [], reset = false) {
@@ -34,12 +45,13 @@ function show(fresh = [], reset = false) {
   byId("empty").hidden = !loaded || shown.length > 0;
   byId("fresh").hidden = hidden.size === 0;
   byId("fresh").textContent = hidden.size === 1 ? "1 new photo" : `${hidden.size} new photos`;
+  large.refresh();
   outbox.seen((id) => photos.has(id));
 }
 
 function showCategories() {
   if (chosen && !categories.some(({ id }) => id === chosen)) chosen = "";
-  const chip = (id, name) => make("button", { class: "chip", type: "button", "aria-pressed": String(id === chosen), on: { click: () => choose(id) } }, name);
+  const chip = (id, name) => make("button", { class: "chip", type: "button", dataset: { id }, "aria-pressed": String(id === chosen), on: { click: () => choose(id) } }, name);
   byId("categories").replaceChildren(...(categories.length > 1 ? [chip("", "All"), ...categories.map(({ id, name }) => chip(id, name))] : []));
   sheet.offer(categories, chosen);
 }
@@ -47,25 +59,27 @@ function showCategories() {
 function choose(id) {
   chosen = id;
   history.replaceState(null, "", id ? `#${encodeURIComponent(id)}` : location.pathname + location.search);
-  showCategories();
+  for (const chip of byId("categories").children) chip.setAttribute("aria-pressed", String(chip.dataset.id === id));
   if (id) sheet.choose(id);
   show([], true);
 }
 
-async function loadCategories() {
-  categories = await request("/categories.json");
+function setCategories(list) {
+  // Making the same chips anew would take the keyboard away from whoever is on one.
+  if (JSON.stringify(list) === JSON.stringify(categories)) return;
+  categories = list;
   showCategories();
   show();
 }
 
-async function loadWinners() {
-  const { winners: picked } = await request("/api/winners");
-  winners = new Set(Object.values(picked).flat().map((photo) => photo.id));
-  show();
+async function winnerIds() {
+  if (!announced) return [];
+  const answer = await request("/api/winners");
+  return Object.values(answer.winners).flat().map((photo) => photo.id);
 }
 
 /** Reads the feed whole; what it holds and the page does not is new, what it lacks is gone. */
-const reload = oneAtATime(async () => {
+async function loadFeed() {
   const journal = photos.beginReading();
   try {
     const body = await readFeed();
@@ -73,10 +87,26 @@ const reload = oneAtATime(async () => {
     const fresh = photos.replace(body.feed, journal);
     show(loaded ? fresh.map((photo) => photo.id) : [], !loaded);
     loaded = true;
+    announced = body.winnersAvailable;
     show();
-    if (body.winnersAvailable) loadWinners().catch(() => {});
-  } catch {
+  } catch (failure) {
     photos.forget(journal);
+    throw failure;
+  }
+}
+
+/** Reads everything that may have changed unheard. */
+const reload = oneAtATime(async () => {
+  const before = heard;
+  try {
+    const [list] = await Promise.all([request("/categories.json"), loadFeed()]);
+    const ids = await winnerIds();
+    // An event that came meanwhile is newer than these answers.
+    if (heard !== before) return void reload();
+    setCategories(list);
+    winners = new Set(ids);
+    show();
+  } catch {
     live.unreachable();
   }
 });
@@ -92,12 +122,13 @@ function received({ detail: { name, payload } }) {
       photos.remove(payload.id);
       return show();
     case "winnersUpdated":
+      heard++;
       winners = new Set(Object.values(payload.winners).flat());
       byId("announcer").textContent = winners.size ? "Winners have been announced." : "";
       return show();
     case "categoriesUpdated":
-      categories = payload.categories;
-      return showCategories();
+      heard++;
+      return setCategories(payload.categories);
   }
 }
 
@@ -129,16 +160,12 @@ byId("fresh").addEventListener("click", () => {
 });
 addEventListener("scroll", () => { if (hidden.size && byId("photos").getBoundingClientRect().top >= -200) show(); }, { passive: true });
 live.addEventListener("event", received);
-live.addEventListener("gap", () => {
-  reload();
-  if (!categories.length) loadCategories().catch(() => {});
-});
+live.addEventListener("gap", reload);
 live.addEventListener("state", ({ detail }) => { if (detail.state === "live" || detail.state === "polling") outbox.nudge(); });
 outbox.addEventListener("saved", () => outbox.seen((id) => photos.has(id)));
 showConnection(byId("connection"), live);
 showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox);
 acceptDrops();
-loadCategories().catch(() => {});
 reload();
 outbox.restore();
 live.start();

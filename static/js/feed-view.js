@@ -70,18 +70,20 @@ export class FeedView {
     for (const photo of wanted) {
       let entry = this.elements.get(photo.id);
       if (entry && entry.url !== photo.imageUrl) {
-        const element = this.print(photo);
-        entry.element.replaceWith(element);
-        if (place === entry.element) place = element;
-        entry.element = element;
-        entry.url = photo.imageUrl;
+        const anew = this.print(photo);
+        entry.element.replaceWith(anew.element);
+        if (place === entry.element) place = anew.element;
+        Object.assign(entry, anew);
       }
       if (!entry) {
         if (made === PER_FRAME) return this.schedule();
         made++;
-        entry = { element: this.print(photo), url: photo.imageUrl };
+        entry = this.print(photo);
         this.elements.set(photo.id, entry);
       }
+      // Names come after the photos, and change.
+      const name = this.names.get(photo.category) ?? "";
+      if (entry.category.textContent !== name) entry.category.textContent = name;
       entry.element.classList.toggle("won", this.winners.has(photo.id));
       if (entry.element === place) place = place.nextElementSibling;
       else this.list.insertBefore(entry.element, place);
@@ -90,14 +92,15 @@ export class FeedView {
 
   print(photo) {
     const fresh = this.fresh.delete(photo.id);
+    const category = make("span");
     const element = make("li", { class: fresh ? "print new" : "print", dataset: { id: photo.id } },
       make("button", { type: "button", on: { click: () => this.open(photo.id) } },
         make("span", { class: "frame" }, shot(photo, SIZES) ?? make("span", { class: "wordless" }, photo.caption || "No picture")),
         make("span", { class: "caption" }, photo.caption),
-        make("span", { class: "meta" }, make("span", {}, this.names.get(photo.category) ?? ""),
+        make("span", { class: "meta" }, category,
           make("time", { datetime: new Date(photo.createdAt).toISOString() }, ago(photo.createdAt)))));
     if (fresh) setTimeout(() => element.classList.remove("new"), 4000);
-    return element;
+    return { element, category, url: photo.imageUrl };
   }
 
   refreshTimes() {

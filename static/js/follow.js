@@ -7,12 +7,13 @@ import { Live } from "./live.js";
  * @param {object} page
  * @param {HTMLElement} page.sign element that says how the page is connected
  * @param {(event: string, payload: any) => void} page.onEvent called for each event, in order
- * @param {() => Promise<void>|void} page.onResync called when events may have been missed: read everything anew
+ * @param {() => Promise<any>} page.onResync called when events may have been missed: reads everything anew, and rejects
+ *   where the server can't be reached
  */
 export function follow({ sign, onEvent, onResync }) {
   const live = new Live();
   live.addEventListener("event", ({ detail: { name, payload } }) => onEvent(name, payload));
-  live.addEventListener("gap", () => onResync());
+  live.addEventListener("gap", () => onResync().catch(() => live.unreachable()));
   showConnection(sign, live);
   live.start();
 }

@@ -32,6 +32,14 @@ export class LargePhoto {
     if (!this.dialog.open) this.dialog.showModal();
   }
 
+  /** To be called when the photos changed: one that was taken away is not shown any longer. */
+  refresh() {
+    if (!this.dialog.open) return;
+    const place = this.photos().findIndex((photo) => photo.id === this.id);
+    if (place < 0) this.dialog.close();
+    else this.offerTurns(place);
+  }
+
   turn(step) {
     const photos = this.photos();
     const next = photos[photos.findIndex((photo) => photo.id === this.id) + step];
@@ -45,7 +53,11 @@ export class LargePhoto {
     if (!photo) return;
     byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, "No picture"));
     byId("large-caption").replaceChildren(make("strong", {}, photo.caption || "Without a caption"), make("span", {}, ago(photo.createdAt)));
+    this.offerTurns(place);
+  }
+
+  offerTurns(place) {
     byId("large-back").disabled = place === 0;
-    byId("large-next").disabled = place === photos.length - 1;
+    byId("large-next").disabled = place === this.photos().length - 1;
   }
 }

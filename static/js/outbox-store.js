@@ -7,57 +7,69 @@
  *   key: the Idempotency-Key; id: the entry's, once saved; held: saved, and waiting for the organiser's approval
  */
 
-/** The guest's photos on this phone. Where the browser allows no database, they live as long as the page. */
+// Some browsers open a database only after a reload, and never say so. The photo is sent from memory then.
+const PATIENCE = 3000;
+
+/**
+ * The guest's photos on this phone. Where the browser allows no database, or takes it away (iPhones do, from pages in the
+ * background), they live as long as the page. No method fails.
+ */
 export class OutboxStore {
   constructor() {
+    /** @type {Map<string, Item>} what no database took */
     this.memory = new Map();
     this.database = open();
   }
 
   /** @returns {Promise<Item[]>} oldest first */
   async all() {
-    const database = await this.database;
-    const items = database ? await wait(database.transaction("items").objectStore("items").getAll()) : [...this.memory.values()];
-    return items.sort((a, b) => a.createdAt - b.createdAt);
+    const kept = await this.use("readonly", (items) => items.getAll()) ?? [];
+    return [...kept, ...this.memory.values()].sort((a, b) => a.createdAt - b.createdAt);
   }
 
   /** @param {Item} item kept before this returns */
   async put(item) {
-    const database = await this.database;
-    if (!database) return void this.memory.set(item.key, item);
-    await change(database, (items) => items.put(item));
+    if (await this.use("readwrite", (items) => items.put(item)) === null) this.memory.set(item.key, item);
+    else this.memory.delete(item.key);
   }
 
   /** @param {string} key */
   async remove(key) {
-    const database = await this.database;
-    if (!database) return void this.memory.delete(key);
-    await change(database, (items) => items.delete(key));
+    this.memory.delete(key);
+    await this.use("readwrite", (items) => items.delete(key));
   }
-}
 
-async function open() {
-  try {
-    const request = indexedDB.open("podium", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("items", { keyPath: "key" });
-    return await wait(request);
-  } catch {
+  /** Does something in a transaction, in a database opened anew where the old one is gone. null where none would do it. */
+  async use(mode, act) {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const database = await this.database;
+      if (!database) return null;
+      try {
+        const transaction = database.transaction("items", mode);
+        const request = act(transaction.objectStore("items"));
+        return await new Promise((resolve, reject) => {
+          transaction.oncomplete = () => resolve(request.result ?? true);
+          transaction.onabort = transaction.onerror = () => reject(transaction.error ?? new Error("aborted"));
+        });
+      } catch {
+        database.close();
+        this.database = open();
+      }
+    }
     return null;
   }
 }
 
-function wait(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-function change(database, act) {
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction("items", "readwrite");
-    act(transaction.objectStore("items"));
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = transaction.onerror = () => reject(transaction.error);
+function open() {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(null), PATIENCE);
+    try {
+      const request = indexedDB.open("podium", 1);
+      request.onupgradeneeded = () => request.result.createObjectStore("items", { keyPath: "key" });
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => resolve(null);
+    } catch {
+      resolve(null);
+    }
   });
 }

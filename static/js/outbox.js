@@ -20,7 +20,9 @@ export class Outbox extends EventTarget {
 
   /** Takes up what an earlier visit left. */
   async restore() {
-    for (const item of await this.store.all()) this.items.set(item.key, item);
+    const kept = await this.store.all().catch(() => []);
+    // A photo that was added meanwhile may be on its way already, as the object that is in items.
+    for (const item of kept) if (!this.items.has(item.key)) this.items.set(item.key, item);
     this.changed();
     this.nudge();
   }
@@ -47,8 +49,9 @@ export class Outbox extends EventTarget {
   /** @param {string} key of a refused photo that the guest wants to send again, as a new one */
   async again(key) {
     const item = this.items.get(key);
-    await this.discard(key);
+    this.items.delete(key);
     await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
+    await this.store.remove(key); // last, so that a page that is closed in between loses nothing
   }
 
   /** @param {string} key */

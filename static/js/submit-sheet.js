@@ -2,16 +2,20 @@
 import { byId, make } from "./dom.js";
 import { preparePhoto } from "./prepare-photo.js";
 
-/** Opens for one photo after the other. */
+/**
+ * Opens for one photo after the other. It opens at once, because preparing a photo takes an old phone seconds, and a tap
+ * that nothing answers is made again.
+ */
 export class SubmitSheet {
   /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, photo and thumbnail */
   constructor(send) {
     this.send = send;
     this.waiting = [];
+    this.current = null; // the photo in the sheet: what preparing it settles with, and whether Send was pressed
     this.dialog = byId("sheet");
     this.preview = byId("preview");
     byId("sheet-close").addEventListener("click", () => this.dialog.close());
-    this.dialog.addEventListener("close", () => this.next());
+    this.dialog.addEventListener("close", () => { if (!this.dialog.open) this.next(); });
     byId("submit-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -41,39 +45,56 @@ export class SubmitSheet {
 
   /** @param {Iterable<File>} files pictures, shown one after the other */
   open(files) {
-    this.waiting.push(...files);
+    const more = [...files];
+    if (more.length === 0) return;
+    this.waiting.push(...more);
+    this.tell("");
     if (!this.dialog.open) this.next();
   }
 
+  /** Shows the next photo, where one waits. */
   async next() {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = null;
+    this.current = null;
     const file = this.waiting.shift();
     if (!file) return;
-    this.tell("");
-    try {
-      this.ready = await preparePhoto(file);
-    } catch (failure) {
-      this.tell(failure.message);
-      return this.next();
-    }
-    this.url = URL.createObjectURL(this.ready.photo);
-    this.preview.src = this.url;
+    this.preview.hidden = true;
     byId("caption").value = "";
+    byId("send").textContent = "Send";
+    byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
     this.dialog.showModal();
     byId("send").focus();
+    const current = { prepared: preparePhoto(file), sent: false };
+    this.current = current;
+    try {
+      const { photo } = await current.prepared;
+      if (this.current !== current) return; // closed meanwhile
+      this.url = URL.createObjectURL(photo);
+      this.preview.src = this.url;
+      this.preview.hidden = false;
+    } catch (failure) {
+      if (this.current !== current) return;
+      this.tell(failure.message);
+      this.dialog.close();
+    }
   }
 
   async submit() {
+    const { current } = this;
+    if (!current || current.sent) return; // pressed twice
     const category = byId("choices").querySelector("input:checked")?.value;
-    if (!category || !this.ready) return this.tell("The categories aren't known yet. Please try again in a moment.");
-    const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), ...this.ready };
-    this.ready = null;
+    if (!category) return this.tell("The categories aren't known yet. Please try again in a moment.");
+    current.sent = true;
+    byId("send").textContent = "One moment…";
+    const ready = await current.prepared.catch(() => null); // next() says what is wrong with it
+    if (!ready || this.current !== current) return; // closed meanwhile: the guest changed their mind
+    const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), ...ready };
     remember("category", category);
     remember("name", what.name);
     remember("phone", what.phone);
     await this.send(what);
-    this.dialog.close();
+    if (this.current === current) this.dialog.close();
   }
 
   tell(sentence) {

@@ -1,6 +1,6 @@
 // The winners: revealed one after the other where the page is open when they are announced, at once for whoever comes later.
 import { oneAtATime, request } from "/js/api.js";
-import { changedCategories, reveal, stage } from "/js/ceremony.js";
+import { changedCategories, reveal, sameWinners, stage } from "/js/ceremony.js";
 import { byId, make } from "/js/dom.js";
 import { follow } from "/js/follow.js";
 
@@ -8,20 +8,24 @@ let shown = ""; // the answers that the page shows
 let known = {}; // winners by category, as shown
 let announced = false; // an announcement came that was not read yet
 let running = new AbortController(); // ends the reveal under way
+let revealing = null; // settles when it is over, null while there is none
 
 const load = oneAtATime(async () => {
-  const answers = await Promise.all([request("/api/winners"), request("/categories.json")]).catch(() => null);
-  if (!answers) return;
+  const answers = await Promise.all([request("/api/winners"), request("/categories.json")]);
   const [{ winners }, categories] = answers;
   const now = JSON.stringify(answers);
   const changed = announced ? changedCategories(known, winners) : new Set();
   announced = false;
   if (now === shown) return;
+  // A picture that moved, or a category's new name, must not spoil the moment.
+  if (revealing && sameWinners(known, winners)) return void revealing.then(() => load().catch(() => {}));
   shown = now;
   known = winners;
   running.abort();
   running = new AbortController();
-  show(categories.filter((category) => winners[category.id]?.length), winners, changed, running.signal);
+  const mine = show(categories.filter((category) => winners[category.id]?.length), winners, changed, running.signal);
+  revealing = mine;
+  mine.then(() => { if (revealing === mine) revealing = null; });
 });
 
 async function show(categories, winners, changed, signal) {
@@ -31,12 +35,12 @@ async function show(categories, winners, changed, signal) {
   for (const one of stages) if (changed.has(one.id)) await reveal(one, signal);
 }
 
-await load();
+await load().catch(() => {}); // connecting reads it again
 follow({
   sign: byId("state"),
   onResync: load,
   onEvent(event) {
     if (event === "winnersUpdated") announced = true;
-    if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") load();
+    if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") load().catch(() => {});
   },
 });
