@@ -14,6 +14,11 @@ const (
 	loopEvents    = 256
 	readsPerEvent = 4 // a peer that sends without end gets its share of the loop, no more
 
+	// A batch of holdFrom sockets waits for what else is being posted to them, for
+	// holdEach a socket at most: a part of what writing to them takes.
+	holdFrom = 256
+	holdEach = 2 * time.Microsecond
+
 	// wakeSlot is the slot number in the events of the loop's own eventfd.
 	wakeSlot = math.MaxInt32
 )
@@ -28,6 +33,8 @@ type loop struct {
 	// Owned by the goroutine that runs.
 	deadlines []closeDeadline // oldest first: all have the same distance
 	spare     []*socket       // last batch's slice of todo, for reuse
+	heldSince time.Time       // since when the batch waits; zero if none does
+	heldAt    uint64          // messages out when it was looked at last
 
 	mu       sync.Mutex // guards what follows
 	slots    []slot
@@ -78,7 +85,7 @@ func (l *loop) run() {
 	events := make([]unix.EpollEvent, loopEvents)
 	ready := make([]*socket, loopEvents)
 	for {
-		timeout, stop := l.beforeWait()
+		timeout, held, stop := l.beforeWait()
 		if stop {
 			return
 		}
@@ -99,24 +106,49 @@ func (l *loop) run() {
 				s.readable(buf)
 			}
 		}
-		l.serve()
+		if !held {
+			l.serve()
+		}
 		l.expire()
 	}
 }
 
-// beforeWait decides how long to wait, in milliseconds; 0 if there is something to do.
-func (l *loop) beforeWait() (timeout int, stop bool) {
+// beforeWait decides how long to wait, in milliseconds; 0 if there is something to do,
+// which is not to be done yet where held is true.
+func (l *loop) beforeWait() (timeout int, held, stop bool) {
 	timeout = -1
 	if len(l.deadlines) > 0 {
 		timeout = int(max(0, time.Until(l.deadlines[0].at))/time.Millisecond) + 1
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.todo) > 0 {
-		return 0, false
+	if n := len(l.todo); n > 0 {
+		if l.hold(n) {
+			return 1, true, false
+		}
+		return 0, false, false
 	}
 	l.sleeping = true
-	return timeout, l.stopped
+	return timeout, false, l.stopped
+}
+
+// hold reports whether a batch of n sockets is to wait for another millisecond: as
+// long as more is being posted, within bounds. A burst of broadcasts is posted to
+// all in less time than it takes to write to a few of them: without the wait these
+// few would be written to twice or more often.
+func (l *loop) hold(n int) bool {
+	posted, now := l.server.messagesOut.Load(), time.Now()
+	switch {
+	case n < holdFrom:
+	case l.heldSince.IsZero():
+		l.heldSince, l.heldAt = now, posted
+		return true
+	case posted != l.heldAt && now.Sub(l.heldSince) < time.Duration(n)*holdEach:
+		l.heldAt = posted
+		return true
+	}
+	l.heldSince = time.Time{}
+	return false
 }
 
 // afterWait looks up whom the events are for. Those for an earlier owner of a slot
