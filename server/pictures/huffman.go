@@ -1,7 +1,9 @@
 package pictures
 
+import "encoding/binary"
+
 // lookBits is how many bits of a code are looked up at once.
-const lookBits = 9
+const lookBits = 10
 
 // huffmanTable decodes one table's codes (ITU-T T.81, annex C and F.2.2.3).
 type huffmanTable struct {
@@ -50,6 +52,15 @@ type bitReader struct {
 
 // fill reads as many bytes as fit.
 func (b *bitReader) fill() {
+	if b.n < 32 && b.pos+8 <= len(b.data) {
+		if v := binary.BigEndian.Uint64(b.data[b.pos:]); !anyFF(v) {
+			bytes := (64 - b.n) / 8
+			b.acc = b.acc<<(8*bytes) | v>>(64-8*bytes)
+			b.n += 8 * bytes
+			b.pos += int(bytes)
+			return
+		}
+	}
 	for b.n <= 48 && b.pos < len(b.data) {
 		v := b.data[b.pos]
 		if v == 0xff {
@@ -62,6 +73,13 @@ func (b *bitReader) fill() {
 		b.acc = b.acc<<8 | uint64(v)
 		b.n += 8
 	}
+}
+
+// anyFF reports whether one of the eight bytes is 0xff: subtracting one from each
+// byte of its complement borrows only from a zero.
+func anyFF(v uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	return (^v-ones)&v&highs != 0
 }
 
 // symbol reads one code. It reports false at the end of the data, and for a
@@ -104,31 +122,53 @@ func (b *bitReader) skip(n uint) bool {
 	return true
 }
 
-// block passes over the coefficients of one block (F.2.2).
+// block passes over the coefficients of one block (F.2.2). It is the checker's hot
+// path: the reader's state is held in variables, and where 32 bits are at hand a
+// short code and the bits that it announces need no further test.
 func (b *bitReader) block(dc, ac *huffmanTable) bool {
-	size, ok := b.symbol(dc)
-	if !ok || size > 11 || !b.skip(uint(size)) {
-		return false
-	}
-	for k := 1; k < 64; k++ {
-		run, ok := b.symbol(ac)
-		if !ok {
-			return false
+	acc, n, table, most := b.acc, b.n, dc, uint(11)
+	for k := 0; k < 64; k++ {
+		if n < 32 {
+			b.acc, b.n = acc, n
+			b.fill()
+			acc, n = b.acc, b.n
 		}
-		size := uint(run & 15)
-		if size == 0 {
-			if run != 0xf0 { // end of block
-				return run == 0
+		var entry uint16
+		if n >= 32 {
+			entry = table.look[acc>>((n-lookBits)&63)&(1<<lookBits-1)] // &63 spares a test
+		}
+		run, size := uint(entry>>4&15), uint(entry&15)
+		if entry != 0 && size <= most {
+			n -= uint(entry>>8) + size
+		} else {
+			b.acc, b.n = acc, n
+			code, ok := b.symbol(table)
+			run, size = uint(code>>4), uint(code&15)
+			if !ok || size > most || !b.skip(size) {
+				return false
 			}
+			acc, n = b.acc, b.n
+		}
+		switch {
+		case k == 0:
+			if run != 0 {
+				return false
+			}
+			table, most = ac, 10
+		case size != 0:
+			if k += int(run); k > 63 {
+				return false
+			}
+		case run == 15:
 			if k += 15; k > 63 {
 				return false
 			}
-			continue
-		}
-		if k += int(run >> 4); k > 63 || size > 10 || !b.skip(size) {
-			return false
+		default: // end of block
+			b.acc, b.n = acc, n
+			return run == 0
 		}
 	}
+	b.acc, b.n = acc, n
 	return true
 }
 
