@@ -164,6 +164,7 @@ func (pk *parked) answer() {
 		s.end(ReasonTransportError, err)
 		return
 	}
+	s.pollEnded()
 	if st == closing {
 		s.end(ReasonForcedClose, nil)
 	}

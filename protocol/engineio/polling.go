@@ -129,6 +129,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		s.end(ReasonTransportError, err)
 		return
 	}
+	s.pollEnded()
 	if st == closing {
 		s.end(ReasonForcedClose, nil)
 	}
@@ -142,7 +143,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	if s.poll != nil {
 		return 0, false
 	}
-	s.poll = p
+	s.poll, s.polled = p, true
 	p.since = time.Now()
 	switch {
 	case len(s.queue) > 0:

@@ -51,6 +51,7 @@ type Session struct {
 	state   state
 	posting bool       // a POST is being read
 	used    bool       // a request came after the handshake
+	polled  bool       // a poll came after the handshake
 	poll    *poll      // the poll that waits, or nil
 	probe   *probe     // the WebSocket that is being probed, or nil
 	queue   []*Message // what waits for a poll

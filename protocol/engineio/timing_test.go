@@ -1,7 +1,10 @@
 package engineio_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -269,6 +272,65 @@ func TestClosingWhileUpgradingLosesNothing(t *testing.T) {
 		w.send("5") // was on its way already
 		if got := fmt.Sprint(b.texts()); got != "[0 1 2]" || !b.ended() || !w.closed() {
 			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
+		}
+	})
+}
+
+// A client that has read the pong stops polling with the poll that is under way:
+// were that one answered and the WebSocket broken, it would be silent.
+func TestAProbeIsAnsweredAfterThePollThatWaits(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		conn := b.pipes.dial()
+		_, err := fmt.Fprintf(conn, "GET /engine.io/?%s HTTP/1.1\r\nHost: x\r\n\r\n", b.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := b.dialWebSocket(websocketQuery(b))
+		sleep(20 * time.Millisecond)
+		w.send("2probe") // the answer to the poll is on its way, as the client has not read it
+		if w.probed() {
+			t.Fatal("the probe was answered before the poll")
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if synctest.Wait(); err != nil || string(body) != "6" || !w.probed() {
+			t.Fatalf("the poll got %q, %v; the probe was answered: %v", body, err, w.probed())
+		}
+		a := b.get() // the one that the client had under way when the pong came
+		if sleep(9 * time.Millisecond); a.done() {
+			t.Fatal("the last poll was ended at once")
+		}
+		if sleep(2 * time.Millisecond); a.body != "6" {
+			t.Fatalf("the last poll got %q", a.body)
+		}
+		w.send("5")
+		if b.session.Transport() != engineio.TransportWebSocket {
+			t.Error("the upgrade was not completed")
+		}
+	})
+}
+
+// A client may stop polling before it probes.
+func TestAProbeIsAnsweredWhereNoPollComes(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		a := b.get()
+		_ = b.session.Send(engineio.Text([]byte("hello")))
+		if synctest.Wait(); a.body != "4hello" {
+			t.Fatalf("the poll got %q", a.body)
+		}
+		w := b.dialWebSocket(websocketQuery(b))
+		w.send("2probe")
+		if sleep(101 * time.Millisecond); !w.probed() {
+			t.Fatal("the probe was not answered")
+		}
+		w.send("5")
+		if b.session.Transport() != engineio.TransportWebSocket {
+			t.Error("the upgrade was not completed")
 		}
 	})
 }

@@ -79,8 +79,10 @@ type probe struct {
 	conn    *websocket.Conn
 	timer   *time.Timer
 	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
+	pong    *time.Timer // answers the probe where no poll comes to an end; may be nil
 	base64  bool        // it takes no binary
 	noops   int         // polls that were ended for it
+	probed  bool        // the pong was sent
 	done    bool        // it has taken over
 }
 
@@ -95,6 +97,20 @@ const (
 	promptDelay = 10 * time.Millisecond
 	noopDelay   = 100 * time.Millisecond
 )
+
+// pongDelay is how long the answer to a probe waits for a poll to end, where the
+// client polls.
+//
+// Official clients stop polling when the pong comes, and go over when the last
+// poll has been answered. One that sees its WebSocket break between the two
+// neither goes over nor polls on: it stays silent until its own heartbeat gives
+// up, after 45 s by default. Where the server dies, a client that was busy
+// meanwhile finds the pong, the break and the answer to its poll all at once, in
+// the order of their connections. So the answer to the poll that waits when the
+// probe comes is written before the pong: then the client has a poll under way
+// that fails with the server. The last poll is answered promptDelay later, when
+// the pong was read.
+const pongDelay = 100 * time.Millisecond
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
 // is being probed, or after the upgrade, is closed.
@@ -121,9 +137,10 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 
 // stopTimers must be called with the session's lock held.
 func (p *probe) stopTimers() {
-	p.timer.Stop()
-	if p.noop != nil {
-		p.noop.Stop()
+	for _, t := range [...]*time.Timer{p.timer, p.noop, p.pong} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 }
 
@@ -172,7 +189,7 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	}
 }
 
-// beginUpgrade answers the probe and ends the poll that waits, so that the
+// beginUpgrade ends the poll that waits and then answers the probe, so that the
 // client can stop polling.
 func (s *Session) beginUpgrade(p *probe) {
 	s.mu.Lock()
@@ -189,8 +206,36 @@ func (s *Session) beginUpgrade(p *probe) {
 			s.push(packetsNoop)
 		}
 	}
+	wait := s.polled
+	if wait {
+		p.pong = time.AfterFunc(pongDelay, p.answer)
+	}
 	s.mu.Unlock()
-	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+	if !wait {
+		p.answer()
+	}
+}
+
+// answer sends the pong, once.
+func (p *probe) answer() {
+	s := p.session
+	s.mu.Lock()
+	due := s.probe == p && s.state == upgrading && !p.probed
+	p.probed = p.probed || due
+	s.mu.Unlock()
+	if due {
+		_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+	}
+}
+
+// pollEnded answers a probe that waits for the poll that has been answered.
+func (s *Session) pollEnded() {
+	s.mu.Lock()
+	p := s.probe
+	s.mu.Unlock()
+	if p != nil {
+		p.answer()
+	}
 }
 
 // endPoll ends the poll that waits for the upgrade's sake.
