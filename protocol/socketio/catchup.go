@@ -31,7 +31,7 @@ func (p *publisher) bringIn(s *Socket, pos position) bool {
 	if pos.pid == "" {
 		return s.nsp.bringIn(s)
 	}
-	answer := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID, Args: []any{connectAnswer{s.id, pos.pid}}}
+	answer := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID, Args: []any{connectAnswer{s.id, pos.pid, pos.refused}}}
 	head, err := p.server.opts.Parser.Encode(&answer)
 	if err != nil {
 		return false
@@ -92,7 +92,7 @@ func (r *replay) round(hold bool) (done, ok bool) {
 		r.after = max(r.after, last)
 		return false, r.flush()
 	}
-	if p.fill() {
+	if p.fill(r.after) {
 		return false, true // look again: the ring may cover it now
 	}
 	return false, r.fromLog(last) && r.flush()
@@ -183,19 +183,29 @@ func (p *publisher) ringAfterLocked(after uint64) ([]*logged, bool) {
 	return p.ring[i:len(p.ring):len(p.ring)], true
 }
 
-// fill puts events from before the server's start into the ring, once. It
-// returns whether it did.
-func (p *publisher) fill() bool {
+// fillStep is how many events the ring is extended by at least.
+const fillStep = 256
+
+// fill extends the ring by events from before the server's start, down to an
+// offset where its bounds allow, and returns whether it is any longer now. What
+// nobody asks for is not read: publishing waits meanwhile.
+func (p *publisher) fill(after uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.filled {
+	from := max(p.ringFloor, min(after, p.ringFrom-min(p.ringFrom, fillStep)))
+	if from >= p.ringFrom {
 		return false
 	}
-	p.filled = true
-	from := p.ringFrom - min(p.ringFrom, uint64(2*p.options.MaxMissed))
+	first, _, err := p.log.Range()
+	if err != nil {
+		return false
+	}
+	if first > 0 && from < first-1 {
+		from, p.ringFloor = min(first-1, p.ringFrom), first-1
+	}
 	var older []*logged
 	size := p.ringBytes
-	err := p.log.Read(from, func(e Entry) bool {
+	err = p.log.Read(from, func(e Entry) bool {
 		if e.Offset > p.ringFrom {
 			return false
 		}
@@ -204,29 +214,26 @@ func (p *publisher) fill() bool {
 		size += rec.size
 		return true
 	})
-	if err != nil || len(older) == 0 {
-		return false
-	}
-	first, _, err := p.log.Range()
 	if err != nil {
 		return false
 	}
-	from = max(from, first-1)
 	for len(older) > 0 && size > p.options.RingBytes {
 		size -= older[0].size
 		from = older[0].offset
+		p.ringFloor = from
 		older = older[1:]
 	}
+	longer := from < p.ringFrom
 	p.ring = slices.Concat(older, p.ring)
 	p.ringBytes, p.ringFrom = size, from
-	return true
+	return longer
 }
 
 // missedEvents is what a client missed.
 type missedEvents struct {
-	tooMuch bool
-	newest  uint64 // the events after this offset are within the limits
-	dropped int    // events for the client that are not, as far as known
+	tooMuch Refusal // why they are too many; "" where they are not
+	newest  uint64  // the events after this offset are within the limits
+	dropped int     // events for the client that are not, as far as known
 }
 
 // missed counts the events after an offset for a socket of that id and rooms.
@@ -239,7 +246,7 @@ func (p *publisher) missed(nsp string, after uint64, id string, rooms []RoomReco
 			return
 		}
 		if at.Before(oldest) {
-			m.tooMuch, m.newest = true, offset
+			m.tooMuch, m.newest = RefusedTooOld, offset
 			m.dropped += 1 + len(offsets)
 			offsets = offsets[:0]
 			return
@@ -250,7 +257,7 @@ func (p *publisher) missed(nsp string, after uint64, id string, rooms []RoomReco
 		return m, err
 	}
 	if over := len(offsets) - p.options.MaxMissed; over > 0 {
-		m.tooMuch, m.newest = true, offsets[over-1]
+		m.tooMuch, m.newest = RefusedTooMany, offsets[over-1]
 		m.dropped += over
 	}
 	return m, nil
@@ -261,9 +268,8 @@ func (p *publisher) scan(after uint64, m *missedEvents, look func(uint64, time.T
 	p.mu.RLock()
 	recs, covered := p.ringAfterLocked(after)
 	last := p.last.Load()
-	filled := p.filled
 	p.mu.RUnlock()
-	if !covered && !filled && p.fill() {
+	if !covered && p.fill(after) {
 		return p.scan(after, m, look)
 	}
 	if covered {
@@ -277,7 +283,7 @@ func (p *publisher) scan(after uint64, m *missedEvents, look func(uint64, time.T
 		return err
 	}
 	if after+1 < first && after < last {
-		m.tooMuch = true // some are gone, and nobody knows for whom they were
+		m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
 	}
 	return p.log.Read(after, func(e Entry) bool {
 		if e.Offset > last {

@@ -125,6 +125,7 @@ type browser struct {
 	fresh     int   // how many of got came before the session began
 	sessions  int
 	recovered int
+	refused   Refusal // what the last CONNECT said
 }
 
 // connect opens a connection. The old one, where there is one, stays open on
@@ -159,7 +160,7 @@ func (b *browser) read() {
 		case '0':
 			var a connectAnswer
 			mustBeNil(b.t, json.Unmarshal(m.data[1:], &a))
-			b.connected = true
+			b.connected, b.refused = true, a.Refused
 			if b.pid != "" && a.PID == b.pid {
 				b.recovered++
 				if a.SID != b.sid {

@@ -250,7 +250,8 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 		}
 	}
 	if !s.state.CompareAndSwap(stateConnecting, stateGranted) {
-		return // gone while it waited
+		n.roster.release(s.id, s) // closed before it had the id that it claimed
+		return                    // gone while it waited
 	}
 	s.client.joined()
 	if pub != nil {
@@ -283,6 +284,8 @@ func (n *Namespace) bringIn(s *Socket) bool {
 type connectAnswer struct {
 	SID string `json:"sid"`
 	PID string `json:"pid,omitempty"`
+
+	Refused Refusal `json:"refused,omitempty"`
 }
 
 // connected calls the connection handlers.

@@ -21,7 +21,7 @@ type publisher struct {
 	// mu is held for writing while logged events are delivered, so that those
 	// who hold it for reading see neither last nor the deliveries move: sockets
 	// that join the live events, and events that carry the current offset.
-	// It guards ring, ringBytes, ringFrom and filled.
+	// It guards ring, ringBytes, ringFrom and ringFloor.
 	//
 	// Lock order: publisher.mu → roster.mu → Socket.mu. Nothing that an
 	// application registered is called under it but listeners for outgoing
@@ -31,7 +31,7 @@ type publisher struct {
 	ring      []*logged     // the newest events, encoded; readers may keep slices of it
 	ringBytes int
 	ringFrom  uint64 // ring holds every event after this offset
-	filled    bool   // events from before the start were looked up
+	ringFloor uint64 // it is not extended below this offset
 
 	startMu sync.Mutex // guards started, and tag until started
 	started atomic.Bool
@@ -86,6 +86,7 @@ func (p *publisher) start() error {
 	p.tag = tagOf(p.log.Epoch())
 	p.last.Store(last)
 	p.ringFrom = last
+	p.ringFloor = last - min(last, uint64(2*p.options.MaxMissed))
 	p.started.Store(true)
 	return nil
 }
@@ -240,6 +241,7 @@ func (p *publisher) keepLocked(rec *logged) {
 	for drop < len(p.ring)-1 && (p.ringBytes > p.options.RingBytes || p.ring[drop].at.Before(oldest)) {
 		p.ringBytes -= p.ring[drop].size
 		p.ringFrom = p.ring[drop].offset
+		p.ringFloor = p.ringFrom
 		drop++
 	}
 	if drop > 0 {

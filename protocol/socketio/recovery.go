@@ -129,8 +129,9 @@ func offerOf(p *publisher, s *Socket, auth Value) (o sessionOffer) {
 
 // position is where a session stands in the log when its socket connects.
 type position struct {
-	pid   string // answered with CONNECT; "" where the log cannot be read
-	after uint64 // events after this offset are to be sent
+	pid     string  // answered with CONNECT; "" where the log cannot be read
+	after   uint64  // events after this offset are to be sent
+	refused Refusal // why the session that was offered is not this one; "" where none was
 }
 
 // resume decides whether s takes up the session it offers. If so it gives s
@@ -141,12 +142,13 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	}
 	p.server.stats.attempts.Add(1)
 	if err := p.start(); err != nil {
-		return p.fresh(s)
+		p.refused(s, RefusedLog, ticket{}, 0)
+		return p.fresh(s).because(RefusedLog)
 	}
 	t, ok := openTicket(o.PID, p.options.Key, s.nsp.name, p.tag)
 	if !ok {
-		p.server.stats.refusedUnknown.Add(1)
-		return p.fresh(s)
+		p.refused(s, RefusedTicket, t, 0)
+		return p.fresh(s).because(RefusedTicket)
 	}
 	// The older connection closes first, so that its rooms are remembered.
 	if old := s.nsp.roster.claim(t.id, s); old != nil {
@@ -154,13 +156,14 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		p.server.rememberSession(old, ReasonTransportClose)
 		old.client.close(ReasonTransportClose)
 	}
-	pos, rec, verdict := p.judge(s, t, o)
-	if verdict != verdictRecover {
+	pos, rec, why := p.judge(s, t, o)
+	if why != "" {
 		s.nsp.roster.release(t.id, s)
-		if verdict == verdictMissedTooMuch {
-			return p.freshAfter(s, pos)
+		p.refused(s, why, t, pos)
+		if why.tooMuch() {
+			return p.freshAfter(s, pos).because(why)
 		}
-		return p.fresh(s)
+		return p.fresh(s).because(why)
 	}
 	s.nsp.roster.rename(s, t.id)
 	s.recovered = true
@@ -182,44 +185,39 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	return position{pid: o.PID, after: pos}
 }
 
-type verdict int
+// because notes why the position is that of a new session.
+func (pos position) because(why Refusal) position {
+	pos.refused = why
+	return pos
+}
 
-const (
-	verdictRecover verdict = iota
-	verdictRefuse
-	verdictMissedTooMuch
-)
-
-// judge returns from where on t's session continues, and whether it may.
-func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionRecord, verdict) {
-	stats := &p.server.stats
-	rec, known, err := p.server.sessions.load(t.id, s.nsp.name)
-	if err != nil || rec.Denied {
-		stats.refusedDenied.Add(1)
-		return 0, rec, verdictRefuse
-	}
+// judge returns from where on t's session continues, and why it may not.
+func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionRecord, Refusal) {
 	pos := t.begin
 	// A stale offset outlives a refused recovery, so the later one counts.
 	if off, ok := parseOffset(o.Offset, p.tag); ok {
 		pos = max(pos, off)
 	}
+	rec, known, err := p.server.sessions.load(t.id, s.nsp.name)
+	if err != nil {
+		p.server.opts.Logger.Error("socket.io recovery: read a session", "error", err)
+		return pos, rec, RefusedRecord
+	}
+	if rec.Denied {
+		return pos, rec, RefusedDenied
+	}
 	if pos > p.delivered(pos) {
-		stats.refusedUnknown.Add(1)
-		return 0, rec, verdictRefuse
+		return pos, rec, RefusedAhead
 	}
 	if !known && p.options.Now().Sub(t.issued) > maxTicketAge {
-		stats.refusedTooMuch.Add(1)
-		return pos, rec, verdictMissedTooMuch
+		return pos, rec, RefusedExpired
 	}
 	m, err := p.missed(s.nsp.name, pos, t.id, rec.Rooms)
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		return pos, rec, RefusedLog
 	}
-	if err != nil || m.tooMuch {
-		stats.refusedTooMuch.Add(1)
-		return pos, rec, verdictMissedTooMuch
-	}
-	return pos, rec, verdictRecover
+	return pos, rec, m.tooMuch
 }
 
 // delivered returns the offset up to which events were delivered. Where that

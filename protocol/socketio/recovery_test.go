@@ -118,7 +118,7 @@ func TestClientsThatLeftOrWerePutOutStayOut(t *testing.T) {
 					return
 				}
 				b.online(srv)
-				if b.recovered != 0 || b.sessions != 2 || srv.Stats().RefusedDenied != 1 {
+				if b.recovered != 0 || b.sessions != 2 || srv.Stats().Refused[RefusedDenied] != 1 {
 					t.Errorf("%s: %d recoveries, %+v", name, b.recovered, srv.Stats())
 				}
 			})
@@ -188,7 +188,7 @@ func TestAnotherEpochMeansANewSession(t *testing.T) {
 		restored.commit(numbered(1))
 		srv = recoveryServer(t, restored, nil)
 		b.online(srv)
-		if b.recovered != 0 || b.sessions != 2 || srv.Stats().RefusedUnknown != 1 {
+		if b.recovered != 0 || b.sessions != 2 || srv.Stats().Refused[RefusedTicket] != 1 {
 			t.Errorf("%d recoveries, %+v", b.recovered, srv.Stats())
 		}
 		publish(t, srv, restored, 7) // the stale offset must do no harm

@@ -5,21 +5,19 @@ import "sync/atomic"
 // counters count what happened since the server was made.
 type counters struct {
 	attempts, recovered, replayed, superseded, dropped atomic.Uint64
-	refusedUnknown, refusedDenied, refusedTooMuch      atomic.Uint64
+	refused                                            refusalCounts
 	tooFast, tooManyRooms, tooLargeAuth                atomic.Uint64
 }
 
 // Stats says what recovery did and what limits refused since the server was
 // made.
 type Stats struct {
-	Attempts       uint64 // CONNECT packets that offered a session
-	Recovered      uint64 // sessions taken up
-	Superseded     uint64 // older connections closed by a newer one with their session
-	Replayed       uint64 // events sent again or late
-	Dropped        uint64 // events that clients missed and did not get, being beyond the limits
-	RefusedUnknown uint64 // offers that were not ours, or of another epoch, key or namespace
-	RefusedDenied  uint64 // offers of clients that left or were disconnected, or whose record could not be read
-	RefusedTooMuch uint64 // offers of clients that missed more than the limits allow
+	Attempts   uint64             // CONNECT packets that offered a session
+	Recovered  uint64             // sessions taken up
+	Superseded uint64             // older connections closed by a newer one with their session
+	Replayed   uint64             // events sent again or late
+	Dropped    uint64             // events that clients missed and did not get, being beyond the limits
+	Refused    map[Refusal]uint64 // sessions offered and not taken up, by why; every reason is in it
 
 	TooFast      uint64 // connections closed for Options.MaxPacketsPerSecond
 	TooManyRooms uint64 // rooms not joined for Options.MaxRooms
@@ -32,8 +30,7 @@ func (srv *Server) Stats() Stats {
 	return Stats{
 		Attempts: c.attempts.Load(), Recovered: c.recovered.Load(), Superseded: c.superseded.Load(),
 		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(),
-		RefusedUnknown: c.refusedUnknown.Load(), RefusedDenied: c.refusedDenied.Load(),
-		RefusedTooMuch: c.refusedTooMuch.Load(),
-		TooFast:        c.tooFast.Load(), TooManyRooms: c.tooManyRooms.Load(), TooLargeAuth: c.tooLargeAuth.Load(),
+		Refused: c.refused.load(),
+		TooFast: c.tooFast.Load(), TooManyRooms: c.tooManyRooms.Load(), TooLargeAuth: c.tooLargeAuth.Load(),
 	}
 }

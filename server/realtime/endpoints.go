@@ -50,8 +50,11 @@ type Figures struct {
 
 // RecoveryRefusals counts the sessions that were offered and not taken up, by why.
 func (rt *Realtime) RecoveryRefusals() map[string]uint64 {
-	s := rt.io.Stats()
-	return map[string]uint64{"unknown": s.RefusedUnknown, "denied": s.RefusedDenied, "too_much": s.RefusedTooMuch}
+	counts := make(map[string]uint64)
+	for why, n := range rt.io.Stats().Refused {
+		counts[string(why)] = n
+	}
+	return counts
 }
 
 // Queued is the number of bytes that wait for clients. It looks at every session.
@@ -67,12 +70,14 @@ func (rt *Realtime) Figures() Figures {
 		Delivered: engine.Sent, Received: engine.Received, PerSecond: rt.rates.perSecond(),
 		Trimmed: rt.trimmed.Load(), PingTimeouts: rt.pingTimeouts.Load(),
 		Attempts: recovery.Attempts, Recovered: recovery.Recovered,
-		Refused:  recovery.RefusedDenied + recovery.RefusedTooMuch + recovery.RefusedUnknown,
 		Replayed: recovery.Replayed, Dropped: recovery.Dropped,
 		BytesIn: engine.WebSocket.BytesIn, BytesOut: engine.WebSocket.BytesOut,
 		PollBytesIn: engine.PollIn, PollBytesOut: engine.PollOut, StreamBytesOut: rt.streamBytes.Load(),
 		Latency: rt.latency.figures(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
 		LastHeartbeat: rt.lastBeat.Load(),
+	}
+	for _, n := range recovery.Refused {
+		f.Refused += n
 	}
 	f.Unhealthy = min(rt.unhealthy(), f.Active) // the two were counted at different moments
 	f.Parked = engine.Parked
