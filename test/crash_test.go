@@ -85,12 +85,14 @@ func (w *writer) try(client *http.Client, key, kind string, body []byte) (id str
 
 // crowd is a number of official clients and what each received.
 type crowd struct {
+	kind string // package and transports
+
 	mu        sync.Mutex // guards the fields below
 	received  [][]string
 	connects  int
 	recovered int
-	notices   int   // of a shutdown
-	refused   []int // connections after the first that were not recovered, by client
+	notices   int       // of a shutdown
+	absences  []absence // by client
 }
 
 func startCrowd(t *testing.T, url, pkg, transports string, number int, more ...string) *crowd {
@@ -109,7 +111,7 @@ func startCrowd(t *testing.T, url, pkg, transports string, number int, more ...s
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{received: make([][]string, number), refused: make([]int, number)}
+	c := &crowd{kind: pkg + " " + transports, received: make([][]string, number), absences: make([]absence, number)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -125,18 +127,21 @@ func startCrowd(t *testing.T, url, pkg, transports string, number int, more ...s
 
 func (c *crowd) read(out io.Reader) {
 	scanner := bufio.NewScanner(out)
-	seen := make([]bool, len(c.received))
 	for scanner.Scan() {
 		var l struct {
-			C         int
-			T, ID     string
-			Recovered bool
+			C          int
+			T, ID, Why string
+			Recovered  bool
 		}
 		if json.Unmarshal(scanner.Bytes(), &l) != nil {
 			continue
 		}
 		c.mu.Lock()
+		a := &c.absences[l.C]
+		again, away := a.heard() // the first line of a client is its connection
 		switch {
+		case l.T == "refused":
+			a.refuse(refusal{away, len(c.received[l.C]), l.Why})
 		case l.T == "event":
 			c.received[l.C] = append(c.received[l.C], l.ID)
 		case l.T == "shutdown":
@@ -146,11 +151,11 @@ func (c *crowd) read(out io.Reader) {
 			c.recovered++
 		default:
 			c.connects++
-			if seen[l.C] {
-				c.refused[l.C]++
+			if again && a.explained == len(a.refusals) {
+				a.refuse(refusal{away, len(c.received[l.C]), "nothing said"})
 			}
+			a.explained = len(a.refusals)
 		}
-		seen[l.C] = true // the first line of a client is its connection
 		c.mu.Unlock()
 	}
 }
@@ -212,13 +217,14 @@ func TestNothingIsLostByKilling(t *testing.T) {
 		acknowledged += len(w.acknowledged)
 		lost += missingIn(stored, w.acknowledged)
 	}
-	doubled, missing, disordered, refused, recovered := 0, 0, 0, 0, 0
+	doubled, missing, disordered, recovered := 0, 0, 0, 0
+	var away awayReport
 	for _, c := range crowds {
 		for i := range c.received {
 			c.arrives(t, i, stored[len(stored)-1])
 			d, m, o := judge(stored, c.copyOf(i))
 			doubled, missing, disordered = doubled+d, missing+m, disordered+o
-			refused += c.refused[i]
+			away.add(t, c.kind, c.absenceOf(i), c.copyOf(i), stored)
 		}
 		recovered += c.recovered
 	}
@@ -229,12 +235,12 @@ func TestNothingIsLostByKilling(t *testing.T) {
 	for _, l := range others {
 		d, m, o := judge(stored, l.received)
 		doubled, missing, disordered = doubled+d, missing+m, disordered+o
-		refused += l.refused
-		recovered += l.connects - 1 - l.refused
+		away.add(t, "Go websocket", l.absence, l.received, stored)
+		recovered += l.connects - 1 - len(l.absence.refusals)
 	}
-	t.Logf("figures: %d kills: %d acknowledged, %d stored, %d clients recovered %d times, refused %d; lost %d, doubled %d, missing %d, out of order %d",
-		*cycles, acknowledged, len(stored), len(others)+12, recovered, refused, lost, doubled, missing, disordered)
-	if lost+doubled+missing+disordered+refused > 0 {
+	t.Logf("figures: %d kills: %d acknowledged, %d stored, %d clients recovered %d times, refused %d; lost %d, doubled %d, missing %d, out of order %d; %v",
+		*cycles, acknowledged, len(stored), len(others)+12, recovered, away.refused, lost, doubled, missing, disordered, &away)
+	if lost+doubled+missing+disordered+away.refused > 0 {
 		t.Fail()
 	}
 }

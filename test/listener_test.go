@@ -28,7 +28,7 @@ type listener struct {
 	offset    string
 	recovered bool     // by the last connection
 	connects  int      // how often it connected
-	refused   int      // how often it offered a session that was not taken up
+	absence   absence  // when nothing came, and sessions that were not taken up
 	received  []string // ids of submissions, over all connections
 	notices   int      // of a shutdown
 }
@@ -94,15 +94,16 @@ func (l *listener) join(conn net.Conn, r *bufio.Reader) error {
 	if err != nil || !strings.HasPrefix(answer, "40") {
 		return errors.Join(err, errDenied)
 	}
-	var joined struct{ SID, PID string }
+	var joined struct{ SID, PID, Refused string }
 	if err := json.Unmarshal([]byte(answer[2:]), &joined); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recovered = l.pid == joined.PID
+	_, away := l.absence.heard()
 	if l.connects++; l.pid != "" && !l.recovered {
-		l.refused++
+		l.absence.refuse(refusal{away, len(l.received), joined.Refused})
 	}
 	l.conn, l.sid, l.pid = conn, joined.SID, joined.PID
 	return conn.SetDeadline(time.Time{})
@@ -120,6 +121,7 @@ func (l *listener) take(conn net.Conn, m string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.absence.heard()
 	var offset string
 	if json.Unmarshal(args[len(args)-1], &offset) == nil {
 		l.offset = offset

@@ -290,7 +290,7 @@ func (r *room) verdict(t *testing.T, stored []string, writers []*writer) {
 	for _, c := range r.crowds {
 		for i := range c.received {
 			count(c.copyOf(i))
-			refused += c.refused[i]
+			refused += len(c.absenceOf(i).refusals)
 		}
 		recovered += c.recovered
 	}
