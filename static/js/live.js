@@ -3,6 +3,7 @@
 // Steps down: WebSocket → long-polling (both by the client itself) → Server-Sent Events → reading the feed every few
 // seconds. The client goes on trying underneath; when it is back, the others stop.
 import { request } from "./api.js";
+import { guardUpgrade } from "./guard-upgrade.js";
 import { waitBefore } from "./retry.js";
 
 const EVENTS = ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "categoriesUpdated"];
@@ -74,6 +75,7 @@ export class Live extends EventTarget {
     const only = new URLSearchParams(location.search).get("transport");
     const socket = io({ reconnection: false, ...(only ? { transports: [only] } : {}) });
     this.socket = socket;
+    socket.io.on("open", () => guardUpgrade(socket.io.engine));
     socket.on("connect", () => this.connected());
     socket.on("connect_error", () => this.failed());
     socket.on("disconnect", () => this.failed());
