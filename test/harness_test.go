@@ -44,6 +44,10 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(watchVariable); url != "" {
+		watchReady(url)
+		return
+	}
 	code := m.Run()
 	closeBrowser()
 	if path, err := binary(); err == nil {

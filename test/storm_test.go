@@ -3,7 +3,6 @@ package test
 import (
 	"bufio"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -46,9 +45,7 @@ func TestAReconnectionStormRecoversEverybody(t *testing.T) {
 	p.wait()
 	before := p.memory(t, "VmRSS")
 
-	watch := make(chan struct{})
-	ready := make(chan readiness)
-	go func() { ready <- p.watchReady(watch) }()
+	watched := p.startWatch()
 	took, tries, err := connectAll(all, &reading, 3*patience)
 	if err != nil {
 		t.Fatal(err)
@@ -58,43 +55,18 @@ func TestAReconnectionStormRecoversEverybody(t *testing.T) {
 		eventually(t, "what was missed", func() bool { return len(l.copyOf()) >= len(stored) })
 		l.isWhole(t, stored)
 	}
-	close(watch)
-	answers := <-ready
+	answers := watched()
 	peak := p.memory(t, "VmHWM")
-	t.Logf("figures: storm: %d clients back after %v, %d tries, %d missed events each; memory %d MiB before, %d MiB at most; /ready answered %d times, within %v, %d failures",
-		number, took.Round(time.Millisecond), tries, stormEvents, before>>20, peak>>20, answers.count, answers.slowest.Round(time.Millisecond), answers.failed)
-	if answers.failed > 0 || answers.count == 0 {
-		t.Errorf("/ready: %+v", answers)
+	t.Logf("figures: storm: %d clients back after %v, %d tries, %d missed events each; memory %d MiB before, %d MiB at most; %v",
+		number, took.Round(time.Millisecond), tries, stormEvents, before>>20, peak>>20, answers)
+	if answers.Failed > 0 || answers.Count == 0 {
+		t.Errorf("/ready: %v", answers)
 	}
 	// A connection that is being accepted holds a goroutine and net/http's buffers,
 	// some 20 KiB. What it missed would be 15 KiB more if it were not shared.
 	if limit := before + 64<<20 + int64(number)*(24<<10); peak > limit {
 		t.Errorf("the memory grew from %d to %d bytes, above %d", before, peak, limit)
 	}
-}
-
-// readiness is how /ready was answered.
-type readiness struct {
-	count, failed int
-	slowest       time.Duration
-}
-
-// watchReady asks /ready until stop is closed.
-func (p *program) watchReady(stop <-chan struct{}) (r readiness) {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	for waitFor(20*time.Millisecond, stop) {
-		began := time.Now()
-		res, err := client.Get(p.url + "/ready")
-		r.slowest = max(r.slowest, time.Since(began))
-		if r.count++; err != nil {
-			r.failed++
-			continue
-		}
-		if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
-			r.failed++
-		}
-	}
-	return r
 }
 
 // memory is a figure of the process's memory, in bytes, where the system tells.

@@ -27,7 +27,10 @@ const maxReplayRounds = 8
 //
 // Events that are published while the replay is sent are read in the next
 // round; the last look and the joining happen while nothing can be published.
-func (p *publisher) bringIn(s *Socket, pos position) bool {
+//
+// With turns it waits for its turn before each round: never on a goroutine that
+// reads for many connections.
+func (p *publisher) bringIn(s *Socket, pos position, turns bool) bool {
 	if pos.pid == "" {
 		return s.nsp.bringIn(s)
 	}
@@ -36,9 +39,9 @@ func (p *publisher) bringIn(s *Socket, pos position) bool {
 	if err != nil {
 		return false
 	}
-	r := &replay{pub: p, socket: s, after: pos.after, out: head}
+	r := &replay{pub: p, socket: s, after: pos.after, out: head, turns: turns}
 	for round := 0; ; round++ {
-		done, ok := r.round(round >= maxReplayRounds)
+		done, ok := r.turn(round >= maxReplayRounds)
 		if !ok {
 			return false
 		}
@@ -59,6 +62,16 @@ type replay struct {
 	out    []*engineio.Message
 	size   int
 	sent   int
+	turns  bool
+}
+
+// turn is a round, when it is this replay's turn.
+func (r *replay) turn(hold bool) (done, ok bool) {
+	if r.turns {
+		r.pub.turns.take()
+		defer r.pub.turns.giveBack()
+	}
+	return r.round(hold)
 }
 
 // round sends what is known now, or joins where that is nothing. With hold it
@@ -160,9 +173,14 @@ func (r *replay) flush() bool {
 	return err == nil
 }
 
-// drained waits until the connection has room for another chunk.
+// drained waits until the connection has room for another chunk. It is nobody's
+// turn meanwhile.
 func (r *replay) drained() bool {
 	c := r.socket.client.conn
+	if r.turns && c.Buffered() > maxReplayQueue {
+		r.pub.turns.giveBack()
+		defer r.pub.turns.take()
+	}
 	for c.Buffered() > maxReplayQueue {
 		if r.socket.state.Load() == stateClosed {
 			return false

@@ -255,7 +255,7 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 	}
 	s.client.joined()
 	if pub != nil {
-		if !pub.bringIn(s, from) {
+		if !pub.bringIn(s, from, inBox) {
 			s.client.close(ReasonTransportClose)
 			return
 		}

@@ -37,6 +37,7 @@ type publisher struct {
 	started atomic.Bool
 	tag     epochTag
 
+	turns  turns
 	wanted atomic.Bool // somebody is about to read the log
 	retry  atomic.Pointer[time.Timer]
 	closed atomic.Bool
@@ -56,7 +57,7 @@ type logged struct {
 const loggedOverhead = 400
 
 func newPublisher(srv *Server, r Recovery) *publisher {
-	p := &publisher{server: srv, options: r.withDefaults(), log: r.Log}
+	p := &publisher{server: srv, options: r.withDefaults(), log: r.Log, turns: newTurns()}
 	p.appender, _ = r.Log.(Appender)
 	if len(p.options.Key) == 0 {
 		p.options.Key = make([]byte, 32)

@@ -141,6 +141,8 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		return p.fresh(s)
 	}
 	p.server.stats.attempts.Add(1)
+	p.turns.take()
+	defer p.turns.giveBack()
 	if err := p.start(); err != nil {
 		p.refused(s, RefusedLog, ticket{}, 0)
 		return p.fresh(s).because(RefusedLog)

@@ -105,6 +105,7 @@ type Realtime struct {
 	health health
 
 	admission admission
+	door      door
 
 	// mu guards changed, which is closed and replaced at every publication.
 	mu      sync.Mutex
@@ -123,7 +124,7 @@ const (
 
 // New makes the service and starts its heartbeats. Shutdown ends it.
 func New(o Options) *Realtime {
-	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
+	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{}), door: make(door, atOnce())}
 	rt.heart.answered = make(map[string]lastAnswer)
 	rt.admission.unjoined, rt.admission.turnedAway = make(map[string]netip.Addr), make(map[string]struct{})
 	engine := engineio.Options{
@@ -214,16 +215,24 @@ func (rt *Realtime) changes() <-chan struct{} {
 // handed to Fly's proxy, which sends it there; where that machine is gone the
 // request comes back, and its client learns that the session is gone.
 func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if sid := r.URL.Query().Get("sid"); sid != "" && rt.o.NodeID != "" {
+	sid := r.URL.Query().Get("sid")
+	if sid != "" && rt.o.NodeID != "" {
 		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && !replayed(r) {
 			w.Header().Set("Fly-Replay", "instance="+node+";timeout=5s;fallback=force_self")
 			w.WriteHeader(http.StatusConflict)
 			return
 		}
 	}
-	if rt.mayPost(w, r) {
-		rt.io.ServeHTTP(w, r)
+	if !rt.mayPost(w, r) {
+		return
 	}
+	if passes(r, sid) {
+		if !rt.door.enter(r) {
+			return
+		}
+		defer rt.door.leave()
+	}
+	rt.io.ServeHTTP(w, r)
 }
 
 // replayed reports whether Fly's proxy has sent a request on before. Such a one
