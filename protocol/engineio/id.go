@@ -3,6 +3,8 @@ package engineio
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
+	"net/http"
 	"strings"
 )
 
@@ -10,16 +12,43 @@ import (
 // session id. It does not occur in base64url.
 const nodeSeparator = "~"
 
-// newID makes a session id: 20 random characters, behind the machine's id
-// where there is one.
-func newID(node string) string {
+// newID makes a session id, behind the machine's id where there is one.
+func (srv *Server) newID(r *http.Request) (string, error) {
+	id := randomID()
+	if f := srv.opts.NewID; f != nil {
+		var err error
+		if id, err = f(r); err != nil {
+			return "", err
+		}
+		if !validID(id) {
+			return "", errID
+		}
+	}
+	if node := srv.opts.NodeID; node != "" {
+		id = node + nodeSeparator + id
+	}
+	return id, nil
+}
+
+// randomID is 20 random characters.
+func randomID() string {
 	var random [15]byte
 	_, _ = rand.Read(random[:]) // never fails
-	id := base64.RawURLEncoding.EncodeToString(random[:])
-	if node == "" {
-		return id
+	return base64.RawURLEncoding.EncodeToString(random[:])
+}
+
+var errID = errors.New("a session id is letters, digits, - and _, at most 128")
+
+// validID reports whether id can stand in JSON, a query and a cookie as it is.
+func validID(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
 	}
-	return node + nodeSeparator + id
+	return id != "" && len(id) <= 128
 }
 
 // NodeOf returns the machine's id that a session id carries (see

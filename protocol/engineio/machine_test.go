@@ -157,6 +157,8 @@ func (m *machine) closeFromClient() {
 		m.live.send("1")
 	} else {
 		m.post("1")
+		time.Sleep(60 * time.Millisecond) // without a poll it waits for one
+		synctest.Wait()
 	}
 	if !m.ended() {
 		m.Fatalf("the client's close did not end the session")

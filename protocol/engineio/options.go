@@ -49,7 +49,8 @@ type Options struct {
 	// NoUpgrades keeps sessions on the transport they began with.
 	NoUpgrades bool
 	// MaxQueuedBytes bounds what waits for one client. A client that exceeds it is
-	// disconnected: a broadcast must not wait for the slowest. Zero means 4 MiB.
+	// disconnected: a broadcast must not wait for the slowest. One message may be
+	// larger. Zero means 4 MiB.
 	MaxQueuedBytes int
 	// MaxSessions bounds the open sessions; handshakes beyond it are answered with
 	// 503. Zero means no bound.
@@ -64,8 +65,9 @@ type Options struct {
 	// HTTPCompression is the size in bytes from which polls are answered with gzip
 	// or deflate where the client takes it. Zero means 1024; negative turns it off.
 	HTTPCompression int
-	// Cookie, when set, is sent with the handshake, with the session id for value.
-	// An empty Path means "/"; an unset SameSite means Lax.
+	// Cookie, when set, is sent with a handshake over long-polling, with the session
+	// id for value, so that a router can send what follows to the same machine. An
+	// empty Path means "/"; an unset SameSite means Lax; HttpOnly is as it is given.
 	Cookie *http.Cookie
 	// CORS, when set, answers cross-origin requests and decides which origins may
 	// open a WebSocket.
@@ -82,10 +84,18 @@ type Options struct {
 	// its session lives; headers may have kilobytes. It must not change the one it
 	// is given. Nil keeps the address and all headers.
 	Keep func(*http.Request) *http.Request
-	// InitialHeaders may change the headers of a handshake's answer.
+	// InitialHeaders may change the headers of a handshake's answer, over both
+	// transports.
 	InitialHeaders func(http.Header, *http.Request)
-	// Headers may change the headers of every answer, the handshake's included.
+	// Headers may change the headers of every answer that belongs to a session: a
+	// handshake's (after InitialHeaders), a poll's, a POST's, and that of a WebSocket
+	// that a session upgrades to. Refusals and preflight answers are none of them.
 	Headers func(http.Header, *http.Request)
+	// NewID, when set, makes the ids of sessions: 1 to 128 letters, digits, - and _.
+	// They must be unique and hard to guess: who knows one can take its session over.
+	// A handshake for which it returns an error, or an id in use, is refused with
+	// ErrBadRequest. Nil makes 20 random characters.
+	NewID func(*http.Request) (string, error)
 	// NodeID, when set, begins every session id, so that a router can send polls to
 	// the machine that holds the session. See NodeOf.
 	NodeID string

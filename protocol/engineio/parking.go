@@ -165,7 +165,7 @@ func (pk *parked) answer() {
 		return
 	}
 	s.pollEnded()
-	if st == closing {
+	if st == closing && saysGoodbye(packets) {
 		s.end(ReasonForcedClose, nil)
 	}
 	if pk.last {

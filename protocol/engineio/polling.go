@@ -51,7 +51,10 @@ func (s *Session) openPolling(w http.ResponseWriter, r *http.Request, q *query) 
 	s.mu.Lock()
 	s.enter(polling)
 	s.mu.Unlock()
-	s.admit()
+	if !s.admit() {
+		s.server.reject(w, r, ErrBadRequest, false)
+		return
+	}
 	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, []*Message{s.openPacket(true)}); err != nil {
 		s.end(ReasonTransportError, err)
 		return
@@ -84,8 +87,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	delay, ok := s.beginPoll(p)
 	if !ok {
 		s.server.polls.Put(p)
-		s.end(ReasonTransportError, errTwoPolls)
-		s.server.refuse(w, ErrBadRequest, false)
+		s.misused(w, errTwoPolls)
 		return
 	}
 	outcome := s.await(w, r, q, p, delay)
@@ -130,7 +132,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	s.pollEnded()
-	if st == closing {
+	if st == closing && saysGoodbye(packets) {
 		s.end(ReasonForcedClose, nil)
 	}
 }
@@ -145,6 +147,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	}
 	s.poll, s.polled = p, true
 	p.since = time.Now()
+	s.pollArrived()
 	switch {
 	case len(s.queue) > 0:
 		p.wake()
@@ -156,6 +159,8 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	case s.state == onWebSocket:
 		p.late = true
 		s.push(packetsNoop)
+	case s.state == closing:
+		s.push(packetsNoop, packetsClose) // as the official server says it
 	case s.state == closed:
 		s.push(packetsClose)
 	}
@@ -283,16 +288,20 @@ func (s *Session) liftDeadlines(w http.ResponseWriter, r *http.Request) {
 
 // servePost takes the packets in the body.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
+	binary := r.Header.Get("Content-Type") == "application/octet-stream"
+	if binary && s.Protocol() == 4 {
+		s.misused(w, errBinaryPost)
+		return
+	}
 	s.mu.Lock()
 	overlap := s.posting
 	s.posting = true
 	s.mu.Unlock()
 	if overlap {
-		s.end(ReasonTransportError, errTwoPosts)
-		s.server.refuse(w, ErrBadRequest, false)
+		s.misused(w, errTwoPosts)
 		return
 	}
-	status := s.takePost(w, r, q)
+	status := s.takePost(w, r, q, binary)
 	s.mu.Lock()
 	s.posting = false
 	s.mu.Unlock()
@@ -309,18 +318,20 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 }
 
+// misused ends a session whose client misuses long-polling. The answer has no
+// body, as the official server's has none.
+func (s *Session) misused(w http.ResponseWriter, err error) {
+	s.end(ReasonTransportError, err)
+	w.WriteHeader(http.StatusBadRequest)
+}
+
 var (
 	answerOK   = []byte("ok")
 	lengthOfOK = []string{"2"}
 )
 
 // takePost reads and handles the body and returns the status of the answer.
-func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query) int {
-	binary := r.Header.Get("Content-Type") == "application/octet-stream"
-	if binary && s.Protocol() == 4 {
-		s.end(ReasonTransportError, errBinaryPost)
-		return http.StatusBadRequest
-	}
+func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, binary bool) int {
 	if r.ContentLength > s.server.opts.MaxPayload {
 		return http.StatusRequestEntityTooLarge
 	}
@@ -343,11 +354,53 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query) int
 			return http.StatusBadRequest
 		}
 	}
-	if err := s.codec.decodePayload(payload, binary, s.onPacket); err != nil {
+	if err := s.codec.decodePayload(payload, binary, s.onPosted); err != nil {
 		s.end(ReasonParseError, err)
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
+}
+
+// onPosted handles a packet of a POST.
+func (s *Session) onPosted(p packet) bool {
+	if p.kind == packetClose {
+		s.awaitPoll()
+	}
+	return s.onPacket(p)
+}
+
+// reorderDelay is how long a client's close waits for the client's poll.
+const reorderDelay = 50 * time.Millisecond
+
+// awaitPoll waits a moment for a poll, where there is none. A client that closes
+// has sent one as a rule, but on another connection: it may be read after the
+// close, and must not be told then that its session is unknown.
+func (s *Session) awaitPoll() {
+	arrived := make(chan struct{})
+	s.mu.Lock()
+	if s.poll != nil || s.state != polling && s.state != upgrading {
+		s.mu.Unlock()
+		return
+	}
+	s.awaited = arrived
+	s.mu.Unlock()
+	timer := time.NewTimer(reorderDelay)
+	defer timer.Stop()
+	select {
+	case <-arrived:
+	case <-timer.C:
+		s.mu.Lock()
+		s.awaited = nil
+		s.mu.Unlock()
+	}
+}
+
+// pollArrived tells awaitPoll. s.mu must be held.
+func (s *Session) pollArrived() {
+	if s.awaited != nil {
+		close(s.awaited)
+		s.awaited = nil
+	}
 }
 
 // readBody appends all of r to b[:0].

@@ -38,22 +38,27 @@ func (r *registry) get(id string) *Session {
 	return sh.sessions[id]
 }
 
-func (r *registry) add(s *Session) {
+// add reports whether the session's id was free.
+func (r *registry) add(s *Session) bool {
 	sh := r.shard(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if sh.sessions[s.id] != nil {
+		return false
+	}
 	sh.sessions[s.id] = s
 	r.count.Add(1)
+	return true
 }
 
 // remove reports whether this call was the one that removed the session.
-func (r *registry) remove(id string) bool {
-	sh := r.shard(id)
+func (r *registry) remove(s *Session) bool {
+	sh := r.shard(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	_, found := sh.sessions[id]
+	found := sh.sessions[s.id] == s
 	if found {
-		delete(sh.sessions, id)
+		delete(sh.sessions, s.id)
 		r.count.Add(-1)
 	}
 	return found

@@ -123,9 +123,6 @@ func (srv *Server) Sessions(each func(*Session) bool) { srv.registry.each(each) 
 // ServeHTTP serves the requests of both transports, at whatever path it is
 // mounted.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f := srv.opts.Headers; f != nil {
-		f(w.Header(), r)
-	}
 	if r.ContentLength != 0 {
 		srv.limitBody(w)
 	}
@@ -142,13 +139,22 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !wantsWebSocket {
 		guardOldBrowser(w, r)
 	}
-	switch {
-	case s == nil:
+	if s == nil {
 		srv.handshake(w, r, &q, wantsWebSocket)
-	case wantsWebSocket:
+		return
+	}
+	srv.addHeaders(w, r)
+	if wantsWebSocket {
 		s.serveProbe(w, r, &q)
-	default:
+	} else {
 		s.servePolling(w, r, &q)
+	}
+}
+
+// addHeaders calls the hook for the headers of an answer.
+func (srv *Server) addHeaders(w http.ResponseWriter, r *http.Request) {
+	if f := srv.opts.Headers; f != nil {
+		f(w.Header(), r)
 	}
 }
 
@@ -215,19 +221,26 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		srv.reject(w, r, errFull, wantsWebSocket)
 		return
 	}
+	id, err := srv.newID(r)
+	if err != nil {
+		srv.opts.Logger.Error("engine.io: make a session id", "error", err)
+		srv.reject(w, r, ErrBadRequest, wantsWebSocket)
+		return
+	}
 	s := &Session{
 		server:    srv,
-		id:        newID(srv.opts.NodeID),
+		id:        id,
 		request:   srv.kept(r),
 		codec:     c,
 		textPolls: q.base64 || q.jsonp,
 	}
-	if srv.opts.Cookie != nil {
+	if srv.opts.Cookie != nil && !wantsWebSocket { // it is for the requests that follow
 		http.SetCookie(w, srv.cookie(s.id))
 	}
 	if f := srv.opts.InitialHeaders; f != nil {
 		f(w.Header(), r)
 	}
+	srv.addHeaders(w, r)
 	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
 	if wantsWebSocket {
 		s.openWebSocket(w, r, q)
@@ -261,13 +274,17 @@ func (srv *Server) cookie(sid string) *http.Cookie {
 }
 
 // admit puts a session into the registry and gets its receiver. Messages that
-// arrive meanwhile wait.
-func (s *Session) admit() {
+// arrive meanwhile wait. It returns false where another session has the id.
+func (s *Session) admit() bool {
 	srv := s.server
 	srv.sessions.Add(1)
-	srv.stats.opened.Add(1)
 	s.recvMu.Lock()
-	srv.registry.add(s)
+	if !srv.registry.add(s) {
+		s.recvMu.Unlock()
+		srv.sessions.Done()
+		return false
+	}
+	srv.stats.opened.Add(1)
 	if srv.down.Load() {
 		defer s.close(ReasonShutdown) // Shutdown may have passed this shard already
 	}
@@ -278,6 +295,7 @@ func (s *Session) admit() {
 	if f := srv.opts.Observer.Opened; f != nil {
 		f(s)
 	}
+	return true
 }
 
 // openPacket is the handshake's answer. (Engine.IO protocol v4, "Handshake")
@@ -286,7 +304,7 @@ func (s *Session) openPacket(upgrades bool) *Message {
 	b := make([]byte, 0, 128)
 	b = append(b, packetOpen)
 	b = append(b, `{"sid":"`...)
-	b = append(b, s.id...) // base64url and the machine's id: nothing to escape
+	b = append(b, s.id...) // see validID: nothing to escape
 	b = append(b, `","upgrades":[`...)
 	if upgrades && !o.NoUpgrades && slices.Contains(o.Transports, TransportWebSocket) {
 		b = append(b, `"websocket"`...)

@@ -49,14 +49,15 @@ type Session struct {
 	// mu guards the fields below.
 	mu      sync.Mutex
 	state   state
-	posting bool       // a POST is being read
-	used    bool       // a request came after the handshake
-	polled  bool       // a poll came after the handshake
-	poll    *poll      // the poll that waits, or nil
-	probe   *probe     // the WebSocket that is being probed, or nil
-	queue   []*Message // what waits for a poll
-	queued  int        // bytes in queue
-	closing Reason     // why, in state closing
+	posting bool            // a POST is being read
+	used    bool            // a request came after the handshake
+	polled  bool            // a poll came after the handshake
+	poll    *poll           // the poll that waits, or nil
+	probe   *probe          // the WebSocket that is being probed, or nil
+	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
+	queue   []*Message      // what waits for a poll
+	queued  int             // bytes in queue
+	closing Reason          // why, in state closing
 }
 
 // ending is why a session ended.
@@ -162,8 +163,11 @@ func (s *Session) enqueue(ms []*Message) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	empty := len(s.queue) == 0
 	s.push(ms...)
-	slow := s.queued > s.server.opts.MaxQueuedBytes
+	// What a single call left in an empty queue may exceed the bound: the client
+	// had no chance to fetch it.
+	slow := !empty && s.queued > s.server.opts.MaxQueuedBytes
 	s.mu.Unlock()
 	if slow {
 		s.end(ReasonTransportError, ErrSlow)
@@ -221,7 +225,8 @@ func (s *Session) holds(m *Message) bool {
 }
 
 // Close ends the session after what was sent has left, or after
-// Options.CloseTimeout. Nothing can be sent after it.
+// Options.CloseTimeout. Nothing can be sent after it, and what the client still
+// sends is dropped.
 func (s *Session) Close() { s.close(ReasonForcedClose) }
 
 func (s *Session) close(reason Reason) {
@@ -232,8 +237,8 @@ func (s *Session) close(reason Reason) {
 	}
 	s.closing = reason
 	c := s.webSocket.Load()
-	if c == nil {
-		s.push(packetsClose)
+	if c == nil && (s.poll != nil && len(s.queue) == 0 || reason == ReasonShutdown) {
+		s.push(packetsClose) // else what is queued leaves first, and the next poll is told
 	}
 	s.mu.Unlock()
 	if c != nil {
@@ -249,15 +254,26 @@ func (s *Session) close(reason Reason) {
 func (s *Session) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll == nil && len(s.queue) == 1 && s.queue[0] == packetsClose
+	return s.poll == nil && len(withoutClose(s.queue)) == 0
 }
+
+// withoutClose is what is to be sent before the close packet, if there is one.
+func withoutClose(packets []*Message) []*Message {
+	if n := len(packets); n > 0 && packets[n-1] == packetsClose {
+		return packets[:n-1]
+	}
+	return packets
+}
+
+// saysGoodbye reports whether packets end with a close packet.
+func saysGoodbye(packets []*Message) bool { return len(withoutClose(packets)) < len(packets) }
 
 // end closes the session, whatever its state. Only the first call does
 // anything: it is the one that finds the session in the registry.
 func (s *Session) end(reason Reason, err error) {
 	// 1. Out of the registry: from here on requests find no such session, and
 	// whoever comes second goes away empty-handed.
-	if !s.server.registry.remove(s.id) {
+	if !s.server.registry.remove(s) {
 		return
 	}
 	// 2. Nothing can be sent or queued any more.
@@ -266,6 +282,7 @@ func (s *Session) end(reason Reason, err error) {
 		reason = s.closing
 	}
 	s.enter(closed)
+	s.pollArrived()
 	p, pr := s.poll, s.probe
 	s.probe = nil
 	if p != nil && len(s.queue) == 0 {

@@ -200,6 +200,27 @@ func TestThePollOfAClientThatClosesIsEndedWithANoop(t *testing.T) {
 	}
 }
 
+// A client's last poll and its close come on two connections.
+func TestAPollThatIsReadAfterTheCloseIsEndedWithANoop(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		farewell := b.post("1")
+		sleep(30 * time.Millisecond)
+		if a := b.get(); a.status != 200 || a.body != "6" || farewell.status != 200 || !b.ended() {
+			t.Errorf("the poll got %d %q, the POST %d, ended %v", a.status, a.body, farewell.status, b.ended())
+		}
+		if a := b.get(); a.status != 400 {
+			t.Errorf("a poll after it got %d", a.status)
+		}
+		b.open(4)
+		farewell = b.post("1")
+		sleep(60 * time.Millisecond)
+		if a := b.get(); a.status != 400 || farewell.status != 200 {
+			t.Errorf("a poll that comes too late got %d, the POST %d", a.status, farewell.status)
+		}
+	})
+}
+
 func TestAClosingSessionWaitsForItsClientButNotForEver(t *testing.T) {
 	inBubble(t, engineio.Options{CloseTimeout: time.Second}, func(b *bubble) {
 		b.open(4)
@@ -241,6 +262,7 @@ func TestSessionsAreBounded(t *testing.T) {
 			t.Errorf("the second session got %d", a.status)
 		}
 		b.post("1")
+		sleep(100 * time.Millisecond)
 		b.open(4)
 	})
 }

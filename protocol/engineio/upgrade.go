@@ -24,7 +24,10 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 	s.used = true
 	s.attach(c, q.base64)
 	s.mu.Unlock()
-	s.admit()
+	if !s.admit() {
+		c.Close(websocket.CloseTryAgainLater, "")
+		return
+	}
 	c.Start()
 }
 
@@ -262,11 +265,8 @@ func (s *Session) completeUpgrade(p *probe) {
 	p.stopTimers()
 	p.done = true
 	s.probe = nil
-	queue := s.queue
+	queue := withoutClose(s.queue) // closing the connection says it
 	s.queue, s.queued = nil, 0
-	if n := len(queue); last && n > 0 {
-		queue = queue[:n-1] // the close packet: closing the connection says it
-	}
 	if s.poll != nil { // a client that did not wait for its poll
 		s.poll.late = time.Since(s.poll.since) < promptDelay
 		s.push(packetsNoop)

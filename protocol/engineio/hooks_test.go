@@ -1,0 +1,111 @@
+package engineio_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"podium/protocol/engineio"
+)
+
+// The hook for a handshake comes before that for every answer, and neither is
+// called for what belongs to no session.
+func TestHeaderHooksAreCalledForAnswersOfSessionsInOrder(t *testing.T) {
+	var mu sync.Mutex // guards calls
+	var calls []string
+	note := func(name string) func(http.Header, *http.Request) {
+		return func(h http.Header, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, name+" "+r.Method)
+			h.Set("Last-Hook", name)
+		}
+	}
+	s := serve(t, engineio.Options{
+		InitialHeaders: note("initial"), Headers: note("every"),
+		Cookie: &http.Cookie{Name: "io"}, CORS: &engineio.CORS{Origins: []string{"*"}},
+	})
+	s.do("GET", "EIO=4&transport=tobi", "")
+	s.do("GET", "EIO=4&transport=polling&sid=nobody", "")
+	s.ask("OPTIONS", map[string]string{"Origin": "https://a.example"})
+	if len(calls) != 0 {
+		t.Errorf("called for refusals: %q", calls)
+	}
+	q := s.open()
+	s.do("POST", q, "4x")
+	s.do("GET", q, "")
+	s.dial(strings.Replace(q, "polling", "websocket", 1))
+	c, res, err := websocket.Dial(t.Context(), s.http.URL+"/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	if got := res.Header; got.Get("Last-Hook") != "every" || got.Get("Set-Cookie") != "" {
+		t.Errorf("a WebSocket's handshake has %v", got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	want := "initial GET,every GET,every POST,every GET,every GET,initial GET,every GET"
+	if got := strings.Join(calls, ","); got != want {
+		t.Errorf("called %s, want %s", got, want)
+	}
+}
+
+func TestSessionIDsCanBeMadeByTheProgram(t *testing.T) {
+	var id string
+	var fail error
+	s := serve(t, engineio.Options{NewID: func(*http.Request) (string, error) { return id, fail }})
+	handshake := func() (int, string) { return s.do("GET", "EIO=4&transport=polling", "") }
+	const refused = `{"code":3,"message":"Bad request"}`
+	id = "CustomId1"
+	if status, body := handshake(); status != 200 || !strings.HasPrefix(body, `0{"sid":"CustomId1",`) {
+		t.Errorf("%d %s", status, body)
+	}
+	first := s.last().session
+	if status, body := handshake(); status != 400 || body != refused {
+		t.Errorf("an id in use: %d %s", status, body)
+	}
+	if c, _, err := websocket.Dial(t.Context(), s.http.URL+"/?EIO=4&transport=websocket", nil); err == nil {
+		if _, _, err := c.Read(t.Context()); err == nil {
+			_, _, err = c.Read(t.Context())
+			if websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
+				t.Errorf("an id in use, over WebSocket: %v", err)
+			}
+		}
+	}
+	if found, _ := s.engine.Session("CustomId1"); found != first {
+		t.Error("the first session was hurt")
+	}
+	for _, id = range []string{"", `a"b`, "a b", strings.Repeat("x", 129)} {
+		if status, body := handshake(); status != 400 || body != refused {
+			t.Errorf("id %q: %d %s", id, status, body)
+		}
+	}
+	id, fail = "another", errors.New("no")
+	if status, body := handshake(); status != 400 || body != refused {
+		t.Errorf("an error: %d %s", status, body)
+	}
+}
+
+func TestAMessageMayBeLargerThanTheQueueOfAClientThatPolls(t *testing.T) {
+	s := serve(t, engineio.Options{MaxQueuedBytes: 1000})
+	q := s.open()
+	large := strings.Repeat("x", 5000)
+	session := s.last().session
+	if err := session.Send(engineio.Text([]byte(large))); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := s.do("GET", q, ""); body != "4"+large {
+		t.Errorf("the poll got %d bytes", len(body))
+	}
+	if err := session.Send(engineio.Text([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Send(engineio.Text([]byte(large))); err != engineio.ErrSlow {
+		t.Errorf("behind another message: %v, want ErrSlow", err)
+	}
+}
