@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -166,6 +167,9 @@ func TestServersAskEachOthersSocketsAndEachOther(t *testing.T) {
 		}
 		if err := e.Ack(x + y); err != nil {
 			t.Error(err)
+		}
+		if err := e.Ack(x - y); !errors.Is(err, socketio.ErrAcked) {
+			t.Errorf("a second answer: %v", err)
 		}
 	})
 	answers, err := srvs[0].Of("/").ServerSideEmitWithAck(ctx, "sum", 2, 3)

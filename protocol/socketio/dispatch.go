@@ -24,7 +24,12 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 		s.handle(kept)
 		return
 	}
-	if !s.post(func() { s.handle(kept) }, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
+	handle := func() {
+		if !s.expelled.Load() {
+			s.handle(kept)
+		}
+	}
+	if !s.post(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
 		s.report(errTooMuchPending)
 		s.client.close(ReasonForcedServer)
 	}

@@ -221,7 +221,8 @@ func (s *Socket) Volatile() Emitter { return Emitter{socket: s, flags: flags{vol
 // connection negotiated compression. The default is true.
 func (s *Socket) Compress(on bool) Emitter { return Emitter{s, flags{uncompress: !on}} }
 
-// Timeout returns an emitter whose EmitWithAck waits no longer than d.
+// Timeout returns an emitter whose EmitWithAck waits no longer than d. Zero or
+// less leaves it to the context alone.
 func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{s, flags{timeout: d}} }
 
 // Broadcast addresses everybody in the namespace but this socket.

@@ -7,6 +7,13 @@ type engineConn struct{ *engineio.Session }
 
 var _ conn = engineConn{}
 
+// Conn returns the Engine.IO session that carries the socket, and all others of
+// its client: transport, round trip, request.
+func (s *Socket) Conn() *engineio.Session {
+	e, _ := s.client.conn.(engineConn)
+	return e.Session
+}
+
 // Request implements conn.
 func (e engineConn) Request() requestInfo {
 	r := e.Session.Request()

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"iter"
+	"regexp"
 	"sync/atomic"
 )
 
@@ -18,19 +19,37 @@ import (
 type Namespace struct {
 	server *Server
 	name   string
-	parent *dynamic // what it was made for; nil for one that was named
+	parent *dynamic // the pattern or function that stands for it, or nil
 	kids   *dynamic // where this is itself a pattern or function
+	named  bool     // made by Server.Of
+
+	// announced is closed when the hooks for new namespaces have returned; nil
+	// where there were none.
+	announced chan struct{}
+
 	hooks  hooks
 	roster roster
 	ackIDs atomic.Int64
 	live   atomic.Int64 // sockets, connecting ones included
 }
 
-// dynamic is a pattern or function and the namespaces made for it.
+// dynamic is a pattern or function and the namespaces that it stands for.
 type dynamic struct {
-	match func(name string, auth Value) bool
-	nsp   *Namespace            // carries the handlers
-	list  map[string]*Namespace // guarded by Server.mu
+	match   func(name string, auth Value) bool
+	pattern *regexp.Regexp        // nil for a function
+	nsp     *Namespace            // carries the handlers
+	list    map[string]*Namespace // guarded by Server.mu
+}
+
+// announce tells the hooks of a namespace that was just made.
+func (n *Namespace) announce(hooks []*namespaceHook) {
+	if n.announced == nil {
+		return
+	}
+	defer close(n.announced)
+	for _, h := range hooks {
+		h.f(n)
+	}
 }
 
 func (n *Namespace) hookTable() *hooks     { return &n.hooks }
@@ -216,7 +235,7 @@ func (n *Namespace) leave(s *Socket) {
 // socket's mailbox, in front of all its events.
 func (n *Namespace) admit(s *Socket, auth Value) {
 	offer := offerOf(n.server.publisher, s, auth)
-	slow := offer.PID != ""
+	slow := offer.pid != ""
 	for _, t := range n.tables(nil) {
 		slow = slow || len(t.admission) > 0
 	}
@@ -242,8 +261,8 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 		for _, t := range n.tables(nil) {
 			for _, f := range t.admission {
 				if err := srv.tryAdmission(s, f); err != nil {
-					_ = s.client.refuse(n.name, err) // it may be gone already
-					s.close(ReasonServerDisconnect)
+					s.close(ReasonServerDisconnect) // first, so that no room is left when the client knows
+					_ = s.client.refuse(n.name, err)
 					return
 				}
 			}

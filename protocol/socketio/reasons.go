@@ -10,18 +10,18 @@ type Reason string
 const (
 	ReasonTransportError   Reason = "transport error"             // the connection broke
 	ReasonTransportClose   Reason = "transport close"             // the peer closed the connection, or vanished in an orderly way
-	ReasonForcedClose      Reason = "forced close"                // the connection was closed below Socket.IO
+	ReasonForcedClose      Reason = "forced close"                // the peer sent an invalid packet, or the Engine.IO session was closed
 	ReasonPingTimeout      Reason = "ping timeout"                // no pong within the ping timeout
-	ReasonParseError       Reason = "parse error"                 // the peer sent an invalid packet
+	ReasonParseError       Reason = "parse error"                 // the peer sent an invalid Engine.IO packet
 	ReasonServerShutdown   Reason = "server shutting down"        // Shutdown was called
-	ReasonForcedServer     Reason = "forced server close"         // the server closed the connection, as after a connect timeout
+	ReasonForcedServer     Reason = "forced server close"         // a packet out of place, a limit exceeded, or no namespace joined in time
 	ReasonClientDisconnect Reason = "client namespace disconnect" // the peer left the namespace by itself
 	ReasonServerDisconnect Reason = "server namespace disconnect" // Disconnect was called
 )
 
 // recoverable reports whether a client that fell off for this reason may
-// recover its session. One that left by itself, was put out or broke the
-// protocol may not.
+// recover its session, as the official server has it. One that left by itself,
+// was put out or sent what is no Engine.IO packet may not.
 func (r Reason) recoverable() bool {
 	switch r {
 	case ReasonClientDisconnect, ReasonServerDisconnect, ReasonParseError:

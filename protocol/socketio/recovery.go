@@ -43,11 +43,12 @@ import (
 //
 // # Who is not let back in
 //
-// Clients that left by themselves, were disconnected by Disconnect, or broke
-// the protocol. Two connections with the same session: the newest wins and the
-// older is closed. A client that missed more than MaxMissed events, or one
-// older than MaxAge, gets a new session (recovered is false there), followed
-// by the newest events within those limits as ordinary events.
+// Clients that left by themselves, were disconnected by Disconnect, or sent an
+// invalid Engine.IO packet, and those that offer an offset that is no string.
+// Two connections with the same session: the newest wins and the older is
+// closed. A client that missed more than MaxMissed events, or one older than
+// MaxAge, gets a new session (recovered is false there), followed by the newest
+// events within those limits as ordinary events.
 type Recovery struct {
 	// Log holds the events. Required.
 	Log Log
@@ -105,8 +106,8 @@ func (r Recovery) withDefaults() Recovery {
 
 // sessionOffer is what a client offers in its CONNECT payload.
 type sessionOffer struct {
-	PID    string `json:"pid"`
-	Offset string `json:"offset"`
+	pid, offset string
+	malformed   bool // there is an offset, and it is no string
 }
 
 // offerOf reads what the client offers. Payloads that offer nothing, or
@@ -122,8 +123,10 @@ func offerOf(p *publisher, s *Socket, auth Value) (o sessionOffer) {
 	if auth.Decode(&loose) != nil {
 		return o
 	}
-	o.PID, _ = loose.PID.(string)
-	o.Offset, _ = loose.Offset.(string)
+	o.pid, _ = loose.PID.(string)
+	var isString bool
+	o.offset, isString = loose.Offset.(string)
+	o.malformed = loose.Offset != nil && !isString
 	return o
 }
 
@@ -137,7 +140,7 @@ type position struct {
 // resume decides whether s takes up the session it offers. If so it gives s
 // the session's id, rooms and data. It may read the session store.
 func (p *publisher) resume(s *Socket, o sessionOffer) position {
-	if o.PID == "" {
+	if o.pid == "" {
 		return p.fresh(s)
 	}
 	p.server.stats.attempts.Add(1)
@@ -147,8 +150,8 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		p.refused(s, RefusedLog, ticket{}, 0)
 		return p.fresh(s).because(RefusedLog)
 	}
-	t, ok := openTicket(o.PID, p.options.Key, s.nsp.name, p.tag)
-	if !ok {
+	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, p.tag)
+	if !ok || o.malformed {
 		p.refused(s, RefusedTicket, t, 0)
 		return p.fresh(s).because(RefusedTicket)
 	}
@@ -184,7 +187,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		s.mu.Unlock()
 	}
 	p.server.stats.recovered.Add(1)
-	return position{pid: o.PID, after: pos}
+	return position{pid: o.pid, after: pos}
 }
 
 // because notes why the position is that of a new session.
@@ -197,7 +200,7 @@ func (pos position) because(why Refusal) position {
 func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionRecord, Refusal) {
 	pos := t.begin
 	// A stale offset outlives a refused recovery, so the later one counts.
-	if off, ok := parseOffset(o.Offset, p.tag); ok {
+	if off, ok := parseOffset(o.offset, p.tag); ok {
 		pos = max(pos, off)
 	}
 	rec, known, err := p.server.sessions.load(t.id, s.nsp.name)

@@ -70,6 +70,28 @@ func TestAClientThatWasSentNothingYetRecovers(t *testing.T) {
 	})
 }
 
+func TestAnOfferWhoseOffsetIsNoStringBeginsANewSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &diskLog{epoch: "e"}
+		srv := recoveryServer(t, log, nil)
+		b := &browser{t: t, name: "b"}
+		b.online(srv)
+		srv.Of("/").Socket(b.sid).Join("room1")
+		b.offline()
+		for offset, recovered := range map[string]bool{`123`: false, `["x"]`: false, `null`: true} {
+			w := newWire(srv)
+			w.say(fmt.Sprintf(`0{"pid":%q,"offset":%s}`, b.pid, offset))
+			synctest.Wait()
+			s := w.client.socket("/")
+			if s.Recovered() != recovered || (s.ID() == b.sid) != recovered || (len(s.Rooms()) == 2) != recovered {
+				t.Errorf("offset %s: recovered %v, id %s, rooms %v", offset, s.Recovered(), s.ID(), s.Rooms())
+			}
+			w.drop()
+			synctest.Wait()
+		}
+	})
+}
+
 func TestOfTwoConnectionsWithOneSessionTheNewestWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diskLog{epoch: "e"}
@@ -102,7 +124,7 @@ func TestClientsThatLeftOrWerePutOutStayOut(t *testing.T) {
 			"left":     func(b *browser, _ *Server) { b.w.say("1") },
 			"kicked":   func(b *browser, srv *Server) { srv.Of("/").Socket(b.sid).Disconnect(false) },
 			"closed":   func(b *browser, srv *Server) { srv.Of("/").Socket(b.sid).Disconnect(true) },
-			"nonsense": func(b *browser, _ *Server) { b.w.say("9") },
+			"nonsense": func(b *browser, _ *Server) { b.w.client.OnClose("parse error", nil) },
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				log := &diskLog{epoch: "e"}

@@ -14,10 +14,11 @@ type Refusal string
 // The refusals.
 const (
 	// RefusedTicket: the private id is none of ours, or of another key,
-	// namespace or history of the log, as after a restore.
+	// namespace or history of the log, as after a restore; or the offset that came
+	// with it is no string.
 	RefusedTicket Refusal = "bad_ticket"
-	// RefusedDenied: the client left by itself, was disconnected, or broke the
-	// protocol.
+	// RefusedDenied: the client left by itself, was disconnected, or sent an
+	// invalid Engine.IO packet.
 	RefusedDenied Refusal = "denied"
 	// RefusedRecord: the session store could not be read.
 	RefusedRecord Refusal = "record_unreadable"

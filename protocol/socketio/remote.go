@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -139,15 +140,19 @@ type ServerEvent struct {
 	Args Args
 
 	answer func(args []any) error // nil where none is wanted
+	acked  atomic.Bool
 }
 
 // WantsAck reports whether the other server waits for an answer.
 func (e *ServerEvent) WantsAck() bool { return e.answer != nil }
 
-// Ack answers the other server, once.
+// Ack answers the other server, once: see [Event.Ack].
 func (e *ServerEvent) Ack(args ...any) error {
 	if e.answer == nil {
 		return ErrNoAck
+	}
+	if e.acked.Swap(true) {
+		return ErrAcked
 	}
 	return e.answer(args)
 }
@@ -163,8 +168,12 @@ func (n *Namespace) OnServerSide(event string, f func(e *ServerEvent)) (remove f
 }
 
 // ServerSideEmit sends an event to the other servers, not to clients and not
-// to this server.
+// to this server. The names that the official server keeps for itself, such as
+// "connection", are [ErrReservedEvent].
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	if reservedBetweenServers(event) {
+		return ErrReservedEvent
+	}
 	c := n.server.cluster
 	if c == nil {
 		return nil
@@ -181,6 +190,9 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // answers. Where not all answered before ctx ended it returns those that came
 // and an error. Without a deadline it waits 5 seconds.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	if reservedBetweenServers(event) {
+		return nil, ErrReservedEvent
+	}
 	c := n.server.cluster
 	if c == nil {
 		return nil, nil
@@ -198,6 +210,10 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 		}
 	}
 	return out, err
+}
+
+func reservedBetweenServers(event string) bool {
+	return event == "connect" || event == "connection" || event == "new_namespace"
 }
 
 // serverEvent handles an event from another server.

@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"regexp"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +34,7 @@ type Server struct {
 	mu         sync.RWMutex
 	nsps       map[string]*Namespace
 	dynamics   []*dynamic
+	onNew      []*namespaceHook
 	middleware []func(http.Handler) http.Handler
 	clients    map[*client]struct{}
 	closed     bool
@@ -121,106 +120,6 @@ func (srv *Server) Use(f func(http.Handler) http.Handler) {
 
 // Engine returns the Engine.IO server below.
 func (srv *Server) Engine() *engineio.Server { return srv.engine }
-
-// Of returns the namespace of that name, making it if need be. A missing
-// leading slash is added; "" is the main namespace.
-func (srv *Server) Of(name string) *Namespace {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
-	}
-	srv.mu.RLock()
-	n := srv.nsps[name]
-	srv.mu.RUnlock()
-	if n != nil {
-		return n
-	}
-	srv.noteName(name)
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if n = srv.nsps[name]; n == nil {
-		n = &Namespace{server: srv, name: name}
-		srv.nsps[name] = n
-	}
-	return n
-}
-
-// OfPattern returns the namespace that stands for all whose names match.
-func (srv *Server) OfPattern(pattern *regexp.Regexp) *Namespace {
-	return srv.OfFunc(func(name string, _ Value) bool { return pattern.MatchString(name) })
-}
-
-// OfFunc returns the namespace that stands for all whose names match accepts.
-// match is given the client's auth payload; it must not block.
-func (srv *Server) OfFunc(match func(name string, auth Value) bool) *Namespace {
-	d := &dynamic{match: match, list: make(map[string]*Namespace)}
-	d.nsp = &Namespace{server: srv, kids: d}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	d.nsp.name = fmt.Sprintf("/_%d", len(srv.dynamics))
-	srv.dynamics = append(srv.dynamics, d)
-	return d.nsp
-}
-
-// findFor returns the namespace that a client asks for, with one more socket
-// counted in it, or nil.
-func (srv *Server) findFor(name string, auth Value) *Namespace {
-	srv.mu.RLock()
-	n, dynamics := srv.nsps[name], srv.dynamics
-	if n != nil {
-		n.live.Add(1)
-	}
-	srv.mu.RUnlock()
-	if n != nil {
-		return n
-	}
-	for _, d := range dynamics {
-		if !d.match(name, auth) {
-			continue
-		}
-		srv.mu.Lock()
-		defer srv.mu.Unlock()
-		if n = srv.nsps[name]; n == nil {
-			n = &Namespace{server: srv, name: name, parent: d}
-			srv.nsps[name] = n
-			d.list[name] = n
-		}
-		n.live.Add(1)
-		return n
-	}
-	return nil
-}
-
-// cleanUp removes a namespace that was made for a pattern once it is empty.
-func (srv *Server) cleanUp(n *Namespace) {
-	if !srv.opts.CleanupEmptyChildNamespaces {
-		return
-	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if n.live.Load() == 0 && srv.nsps[n.name] == n {
-		delete(srv.nsps, n.name)
-		delete(n.parent.list, n.name)
-	}
-}
-
-// existing returns a namespace without making it.
-func (srv *Server) existing(name string) *Namespace {
-	srv.mu.RLock()
-	defer srv.mu.RUnlock()
-	return srv.nsps[name]
-}
-
-// Namespaces returns the names of the namespaces there are, those made for
-// patterns included.
-func (srv *Server) Namespaces() []string {
-	srv.mu.RLock()
-	defer srv.mu.RUnlock()
-	out := make([]string, 0, len(srv.nsps))
-	for name := range srv.nsps {
-		out = append(out, name)
-	}
-	return out
-}
 
 // Connections returns how many connections there are, those that have joined
 // no namespace included.

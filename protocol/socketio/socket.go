@@ -33,6 +33,7 @@ type Socket struct {
 
 	recovered bool        // set before the socket is connected
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
+	expelled  atomic.Bool // the server put it out: events that wait are dropped
 }
 
 // socketMore is what most sockets do without.
@@ -189,7 +190,8 @@ func (s *Socket) PrependAnyOutgoing(f func(s *Socket, event string, args Args)) 
 }
 
 // OnDisconnect registers f to be called once when the socket has disconnected
-// and left its rooms, after all its events were handled.
+// and left its rooms, after the events that had come from it were handled; where
+// the server disconnected it, those that waited are dropped.
 func (s *Socket) OnDisconnect(f func(s *Socket, reason Reason)) (remove func()) {
 	return s.hookTable().onDisconnect(f, false)
 }
@@ -201,8 +203,9 @@ func (s *Socket) OnDisconnecting(f func(s *Socket, reason Reason)) (remove func(
 }
 
 // Disconnect puts the client out of the namespace, or, where closeConn is
-// true, out of all namespaces, and closes the connection. It does not recover
-// its session. Disconnecting twice does nothing.
+// true, out of all namespaces, and closes the connection. Events of it that wait
+// for their handlers are dropped. It does not recover its session. Disconnecting
+// twice does nothing.
 func (s *Socket) Disconnect(closeConn bool) {
 	if closeConn {
 		for _, o := range s.client.list() {
@@ -229,6 +232,7 @@ func (s *Socket) close(reason Reason) {
 	if before == stateClosed {
 		return
 	}
+	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
 	srv := s.nsp.server
 	connected := before == stateConnected
 	tables := s.nsp.tables(s)

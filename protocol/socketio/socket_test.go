@@ -352,8 +352,11 @@ func TestDisconnectReasonsAreTheOfficialOnes(t *testing.T) {
 		{func(_ *Server, _ *wire, s *Socket) { s.Disconnect(false) }, ReasonServerDisconnect},
 		{func(_ *Server, _ *wire, s *Socket) { s.Disconnect(true) }, ReasonServerDisconnect},
 		{func(_ *Server, w *wire, _ *Socket) { w.drop() }, ReasonTransportClose},
-		{func(_ *Server, w *wire, _ *Socket) { w.say("9") }, ReasonParseError},
-		{func(_ *Server, w *wire, _ *Socket) { w.say(`4{"message":"x"}`) }, ReasonParseError},
+		{func(_ *Server, w *wire, _ *Socket) { w.say("9") }, ReasonForcedClose},
+		{func(_ *Server, w *wire, _ *Socket) { w.say(`4{"message":"x"}`) }, ReasonForcedServer},
+		{func(_ *Server, w *wire, _ *Socket) { w.say("0") }, ReasonForcedServer},
+		{func(_ *Server, w *wire, _ *Socket) { w.say(`2/other,["x"]`) }, ReasonForcedServer},
+		{func(_ *Server, w *wire, _ *Socket) { w.client.OnClose("parse error", nil) }, ReasonParseError},
 		{func(_ *Server, w *wire, _ *Socket) { w.client.OnClose("ping timeout", nil) }, ReasonPingTimeout},
 		{func(srv *Server, _ *wire, _ *Socket) { _ = srv.Shutdown(context.Background()) }, ReasonServerShutdown},
 	}

@@ -173,7 +173,7 @@ func BenchmarkRecoverHundred(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		t := ticket{id: newID(), issued: time.Now()}
-		auth, _ := json.Marshal(sessionOffer{PID: t.seal(testKey, "/", p.tag)})
+		auth, _ := json.Marshal(sessionOffer{pid: t.seal(testKey, "/", p.tag)})
 		k := new(sink)
 		k.client = srv.attach(k)
 		k.say(append([]byte("0"), auth...))
