@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"testing"
@@ -173,10 +172,10 @@ func BenchmarkRecoverHundred(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		t := ticket{id: newID(), issued: time.Now()}
-		auth, _ := json.Marshal(sessionOffer{pid: t.seal(testKey, "/", p.tag)})
+		connect := fmt.Appendf(nil, `0{"pid":%q}`, t.seal(testKey, "/", p.tag))
 		k := new(sink)
 		k.client = srv.attach(k)
-		k.say(append([]byte("0"), auth...))
+		k.say(connect)
 		for k.client.first == nil || !k.client.first.Connected() {
 			runtime.Gosched()
 		}
