@@ -12,7 +12,7 @@ CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test abuse lint bench bench-save bench-compare crash rehearse fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node test abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -22,7 +22,7 @@ run: build ## build and serve with an embedded database in data/
 
 build: client ## build bin/podium with the Socket.IO browser client inside
 	@echo "building bin/podium (the first time downloads Go modules)"
-	@CGO_ENABLED=0 go build -trimpath -o bin/podium .
+	@CGO_ENABLED=0 go build -trimpath -tags nodynamic -o bin/podium .
 
 node: test/node_modules/.installed ## install the official clients for the tests
 test/node_modules/.installed: test/package.json test/package-lock.json
@@ -93,6 +93,9 @@ crash: node client ## kills, bad networks, stops, storms, full disks; figures in
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}
+
+image: ## run the commands of fly/Dockerfile twice without Docker, and look at what they made
+	@go test -count=1 -timeout 20m -run TestTheCommandsOfTheDockerfile -v ./fly -image
 
 memory: ## hold HELD=15000 WebSockets in 256 MB, under a real limit (needs root and control groups)
 	@go test -count=1 -timeout 10m -run TestTheSmallestMachine -v ./test -held=$${HELD:-15000}
