@@ -48,6 +48,13 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return "engineio: " + e.Message }
 
+// Is reports whether target is an Error of the same code: texts may differ, as
+// where AllowRequest gives its own.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
 // The official errors.
 var (
 	ErrUnknownTransport    = &Error{0, "Transport unknown"}

@@ -13,7 +13,8 @@ import (
 
 // pollClient is a small client over long-polling, for the examples.
 type pollClient struct {
-	url     string
+	base    string // of the server
+	url     string // of the session
 	http    *http.Client
 	packets []string
 }
@@ -29,7 +30,7 @@ func serve(srv *socketio.Server) (c *pollClient, end func()) {
 }
 
 func dial(url string) *pollClient {
-	c := &pollClient{url: url + "?EIO=4&transport=polling", http: http.DefaultClient}
+	c := &pollClient{base: url, url: url + "?EIO=4&transport=polling", http: http.DefaultClient}
 	open := c.next()
 	sid := open[strings.Index(open, `"sid":"`)+len(`"sid":"`):]
 	c.url += "&sid=" + sid[:strings.IndexByte(sid, '"')]
@@ -37,9 +38,13 @@ func dial(url string) *pollClient {
 }
 
 // send sends Socket.IO packets.
-func (c *pollClient) send(packets ...string) {
-	body := "4" + strings.Join(packets, "\x1e4")
-	r, err := c.http.Post(c.url, "text/plain", strings.NewReader(body))
+func (c *pollClient) send(packets ...string) { c.post("4" + strings.Join(packets, "\x1e4")) }
+
+// leave closes the connection.
+func (c *pollClient) leave() { c.post("1") }
+
+func (c *pollClient) post(payload string) {
+	r, err := c.http.Post(c.url, "text/plain", strings.NewReader(payload))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -36,20 +36,32 @@
 // # For those who know the server for Node
 //
 //	in Node                              here
-//	new Server(httpServer, options)      NewServer(Options), mounted as an http.Handler
-//	io.engine.use(middleware)            Server.Use
-//	io.engine                            Server.Engine
+//	new Server(httpServer, options)      NewServer, mounted as an http.Handler
+//	io.attach, io.listen                 http.Server, any router
 //	io.of("/x")                          Server.Of
 //	io.of(/regex/), io.of(fn)            Server.OfPattern, Server.OfFunc
+//	io.on("connection", fn)              Server.OnConnection
+//	io.on("new_namespace", fn)           Server.OnNewNamespace
+//	io.emit, io.to(room)                 Server.Emit, Server.To
+//	io.use, and what else nsp has        the same on Server.Of("/")
 //	io.close()                           Server.Shutdown
+//	io.engine                            Server.Engine
+//	io.engine.use(middleware)            Server.Use
 //	io.engine.clientsCount               Server.Connections
+//	io.engine.on("connection")           Observer.Opened, in Options.Engine
+//	io.engine.on("connection_error")     Observer.Refused
+//	io.engine.on("initial_headers")      InitialHeaders, in Options.Engine
+//	io.engine.on("headers")              Headers, in Options.Engine
+//	io.engine.generateId                 NewID, in Options.Engine; NodeID begins every id
+//	nsp.name                             Namespace.Name
 //	nsp.on("connection", fn)             Namespace.OnConnection
 //	nsp.use(fn)                          Namespace.Use; refuse with an *Error
 //	nsp.emit, nsp.send                   Namespace.Emit, Namespace.Send
 //	nsp.emitWithAck                      Namespace.EmitWithAck, CallAll
+//	err.responses after a timeout        what Broadcast.EmitWithAck returns beside the error
 //	nsp.to, in, except, local            the same on Namespace and Broadcast
 //	nsp.volatile, compress, timeout      the same on Namespace and Broadcast
-//	nsp.sockets                          Namespace.Sockets, Namespace.Socket
+//	nsp.sockets                          Namespace.Sockets, Namespace.Socket, Namespace.Count
 //	nsp.fetchSockets()                   Namespace.FetchSockets, Broadcast.FetchSockets
 //	nsp.socketsJoin, socketsLeave        the same on Namespace and Broadcast
 //	nsp.disconnectSockets                the same on Namespace and Broadcast
@@ -57,36 +69,44 @@
 //	nsp.serverSideEmitWithAck            Namespace.ServerSideEmitWithAck
 //	nsp.on(event) from other servers     Namespace.OnServerSide
 //	nsp.adapter.rooms                    Namespace.Rooms, Namespace.RoomSize
-//	socket.on(event, fn)                 On, OnAck, OnEvent (on a Socket or a Namespace)
+//	nsp.adapter.on("create-room") ...    not here
+//	socket.on(event, fn)                 On, OnAck, OnEvent, for a Socket or a Namespace
 //	socket.once(event, fn)               On with the option Once
 //	socket.off, removeAllListeners       what On returns; Off
 //	callback(value) in a handler         what OnAck's handler returns; Event.Ack
 //	socket.emit, socket.send             Socket.Emit, Socket.Send
 //	socket.emitWithAck                   Socket.EmitWithAck, Call
-//	socket.timeout(ms).emit(..., ack)    Socket.EmitWithAck with a context, or Socket.Timeout
+//	socket.timeout(ms).emit(..., ack)    Socket.EmitWithAck with a context, Socket.Timeout
 //	socket.broadcast                     Socket.Broadcast
 //	socket.to, in, except, local         the same on Socket
 //	socket.volatile, compress            the same on Socket
 //	socket.join, leave, rooms            Socket.Join, Socket.Leave, Socket.Rooms
 //	socket.use(fn)                       Socket.Use, Namespace.UseEvents
 //	socket.onAny, prependAny             Socket.OnAny, Socket.PrependAny (also on Namespace)
-//	socket.offAny                        what OnAny returns
+//	socket.offAny                        what Socket.OnAny returns
 //	socket.onAnyOutgoing ...             Socket.OnAnyOutgoing, Socket.PrependAnyOutgoing
 //	socket.on("disconnect")              Socket.OnDisconnect, Namespace.OnDisconnect
 //	socket.on("disconnecting")           Socket.OnDisconnecting, Namespace.OnDisconnecting
+//	the reason, where nobody listens     Socket.Context ends with a *DisconnectError
 //	socket.on("error")                   Options.OnError
 //	socket.disconnect(close)             Socket.Disconnect
 //	socket.id, connected, recovered      Socket.ID, Socket.Connected, Socket.Recovered
 //	socket.data                          Socket.Data, Socket.SetData, DataOf
 //	socket.handshake, request            Socket.Handshake
-//	socket.conn.id, conn.protocol        Socket.ConnID, Socket.Protocol
 //	socket.nsp                           Socket.Namespace
+//	socket.conn, socket.client.conn      Socket.Conn, Socket.ConnID, Socket.Protocol
+//	socket.conn.transport.name           Transport of Socket.Conn
+//	socket.conn.on("upgrade")            Observer.Upgraded, in Options.Engine
+//	socket.conn.on("close")              Observer.Closed
+//	remoteSocket.emit, join ...          the same on RemoteSocket
 //	Buffer in arguments                  []byte and Binary
 //	options.parser                       Options.Parser; package msgpack
 //	options.adapter                      Options.Adapter
 //	options.connectTimeout               Options.ConnectTimeout
 //	options.cleanupEmptyChildNamespaces  Options.CleanupEmptyChildNamespaces
 //	options.connectionStateRecovery      Options.Recovery
+//	  maxDisconnectionDuration           Recovery.MaxAge
+//	  skipMiddlewares: false             Recovery.RunMiddleware
 //	options of Engine.IO                 Options.Engine, whose fields follow
 //	  pingInterval, pingTimeout          PingInterval, PingTimeout
 //	  maxHttpBufferSize, upgradeTimeout  MaxPayload, UpgradeTimeout
@@ -96,19 +116,26 @@
 //	  httpCompression                    HTTPCompression
 //	  cookie, cors                       Cookie, CORS
 //	options.path, addTrailingSlash       where the Server is mounted
-//	io.engine.on("initial_headers")      Options.Engine.InitialHeaders
-//	io.engine.on("headers")              Options.Engine.Headers
-//	io.engine.on("connection_error")     Options.Engine.Observer.Refused
-//	io.engine.generateId                 Options.Engine.NodeID begins every id
-//	socket.conn.transport.name           Server.Engine, Session of Socket.ConnID, Transport
-//	socket.conn.on("upgrade")            Options.Engine.Observer.Upgraded
 //	options.serveClient                  not here: serve the file as any other
 //
 // # Where it differs
 //
-// An event without a name, or a packet other than the protocol allows, closes
-// the connection with [ReasonParseError] and no other reason. Errors returned
-// by handlers reach the peer only as far as they are an [*Error]. Offsets of
-// recovery are told from other strings, so that an event that ends in a string
-// does not break it; recovery survives restarts where log and key do.
+// What the socket of a client that recovers missed follows the answer to CONNECT;
+// the official server sends it before, where a connection that breaks in between
+// makes the client handle it twice. Offsets of recovery are told from other
+// strings, so that an event that ends in a string does not break it; recovery
+// survives restarts where log and key do.
+//
+// A volatile event is dropped where something sent earlier is still waiting in
+// this process, or a client that polls has no poll open. The official server
+// drops the second of two that are emitted in one turn of its event loop.
+//
+// A broadcast with acknowledgements does not wait for clients that disconnect
+// meanwhile, and one to a single socket fails with [ErrDisconnected] at once.
+//
+// A client that takes its events too slowly is disconnected: see MaxQueuedBytes
+// of Options.Engine and [Options.MaxPendingBytes].
+//
+// An event without a name is an invalid packet. Errors returned by handlers reach
+// the peer only as far as they are an [*Error].
 package socketio

@@ -6,12 +6,81 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"podium/protocol/socketio"
 )
+
+// A chat: typed handlers, rooms, and an answer to who asked.
+func Example() {
+	type message struct {
+		Room string `json:"room"`
+		Text string `json:"text"`
+	}
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "join", func(s *socketio.Socket, room string) (members int, err error) {
+		if room == "" {
+			return 0, &socketio.Error{Message: "which room?"}
+		}
+		s.Join(room)
+		return s.Namespace().RoomSize(room), nil
+	})
+	socketio.On(srv, "say", func(s *socketio.Socket, m message) {
+		srv.To(m.Room).Emit("said", m.Text)
+	})
+	// http.Handle("/socket.io/", srv)
+
+	client, end := serve(srv)
+	defer end()
+	client.join("")
+	client.send(`21["join",""]`, `22["join","lobby"]`, `2["say",{"room":"lobby","text":"hello"}]`)
+	fmt.Println(client.next())
+	fmt.Println(client.next())
+	fmt.Println(client.next())
+	// Output:
+	// 31[{"error":"which room?"}]
+	// 32[1]
+	// 2["said","hello"]
+}
+
+func ExampleSocket_Context() {
+	srv := socketio.NewServer(socketio.Options{})
+	ended := make(chan error)
+	srv.OnConnection(func(s *socketio.Socket) {
+		ctx := s.Context() // for a query, say, that is of no use once the client has left
+		<-ctx.Done()
+		ended <- context.Cause(ctx)
+	})
+	client, end := serve(srv)
+	defer end()
+
+	client.join("")
+	client.send("1")
+	var gone *socketio.DisconnectError
+	if errors.As(<-ended, &gone) {
+		fmt.Println(gone.Reason == socketio.ReasonClientDisconnect)
+	}
+	// Output: true
+}
+
+func ExampleServer_OfPattern() {
+	srv := socketio.NewServer(socketio.Options{CleanupEmptyChildNamespaces: true})
+	rooms := srv.OfPattern(regexp.MustCompile(`^/room-\d+$`))
+	rooms.OnConnection(func(s *socketio.Socket) { s.Emit("welcome", s.Namespace().Name()) })
+	client, end := serve(srv)
+	defer end()
+
+	client.send("0/room-7,", "0/attic,")
+	client.next() // the answer to the first
+	fmt.Println(client.next())
+	fmt.Println(client.next())
+	// Unordered output:
+	// 2/room-7,["welcome","/room-7"]
+	// 4/attic,{"message":"Invalid namespace"}
+}
 
 func ExampleServer_OnConnection() {
 	srv := socketio.NewServer(socketio.Options{})
@@ -131,16 +200,28 @@ func ExampleRecovery() {
 	})
 	srv.OnConnection(func(s *socketio.Socket) {
 		if !s.Recovered() {
-			s.Emit("state", "everything")
+			s.Join("news") // one that is recovered is in its rooms again
 		}
 	})
+	socketio.OnAck(srv, "ready?", func(*socketio.Socket, struct{}) (bool, error) { return true, nil })
 	client, end := serve(srv)
 	defer end()
 
-	client.join("")
-	event := client.next()
+	session := client.join("")
+	client.send(`20["ready?"]`)
+	fmt.Println(client.next())
+	client.leave() // as by a broken connection
+	srv.To("news").Emit("headline", "while you were away")
+
+	// Official clients from 4.6 on send the private id of their session by themselves.
+	pid := session[strings.Index(session, `"pid"`) : len(session)-1]
+	back := dial(client.base)
+	back.join("{" + pid + "}")
+	event := back.next()
 	fmt.Println(event[:strings.Index(event, "~")] + `offset"]`)
-	// Output: 2["state","everything","offset"]
+	// Output:
+	// 30[true]
+	// 2["headline","while you were away","offset"]
 }
 
 func ExampleServer_ServeHTTP() {

@@ -41,6 +41,18 @@ var (
 	ErrServerClosed = errors.New("socketio: server is closed")
 )
 
+// DisconnectError is the cause with which [Socket.Context] ends. It wraps
+// [ErrDisconnected].
+type DisconnectError struct {
+	Reason Reason
+}
+
+// Error implements error.
+func (e *DisconnectError) Error() string { return ErrDisconnected.Error() + ": " + string(e.Reason) }
+
+// Unwrap returns ErrDisconnected.
+func (e *DisconnectError) Unwrap() error { return ErrDisconnected }
+
 // Errors of acknowledgements.
 var (
 	// ErrAckTimeout is wrapped by the error of EmitWithAck where not every

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -87,8 +86,9 @@ func (s *Socket) ConnID() string { return s.client.conn.ID() }
 // Protocol returns the Engine.IO protocol of the connection, 4 or 3.
 func (s *Socket) Protocol() int { return s.client.conn.Protocol() }
 
-// Context returns a context that ends when the socket disconnects; its cause
-// is an error whose text is the [Reason].
+// Context returns a context that ends when the socket disconnects. Its cause is
+// a [*DisconnectError]; where it was asked for only after the end, it is
+// [ErrDisconnected].
 func (s *Socket) Context() context.Context {
 	m := s.extras()
 	s.mu.Lock()
@@ -282,7 +282,7 @@ func (s *Socket) endWaiting(reason Reason) {
 		a.gone(s)
 	}
 	if cancel != nil {
-		cancel(fmt.Errorf("%w: %s", ErrDisconnected, reason))
+		cancel(&DisconnectError{reason})
 	}
 }
 

@@ -382,8 +382,9 @@ func TestDisconnectReasonsAreTheOfficialOnes(t *testing.T) {
 			t.Errorf("disconnect: %q, want %q", r, tt.want)
 		}
 		wait(t, ctx.Done())
-		if cause := context.Cause(ctx); !errors.Is(cause, ErrDisconnected) || !strings.HasSuffix(cause.Error(), string(tt.want)) {
-			t.Errorf("cause %v", cause)
+		var cause *DisconnectError
+		if err := context.Cause(ctx); !errors.As(err, &cause) || !errors.Is(err, ErrDisconnected) || cause.Reason != tt.want {
+			t.Errorf("cause %v", err)
 		}
 		mustBeNil(t, srv.Shutdown(context.Background()))
 	}
