@@ -111,10 +111,6 @@ func (m *machine) sendUpgrade() {
 	if m.probe == nil || m.live != nil {
 		return
 	}
-	if !m.probe.probed() { // the pong may wait for a poll to end
-		time.Sleep(200 * time.Millisecond)
-		synctest.Wait()
-	}
 	ready := m.probe.probed() && !m.probe.closed() && !m.ended()
 	m.probe.send("5")
 	if ready && (m.session.Transport() != engineio.TransportWebSocket) {

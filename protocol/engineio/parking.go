@@ -164,7 +164,6 @@ func (pk *parked) answer() {
 		s.end(ReasonTransportError, err)
 		return
 	}
-	s.pollEnded()
 	if st == closing && saysGoodbye(packets) {
 		s.end(ReasonForcedClose, nil)
 	}

@@ -131,7 +131,6 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		s.end(ReasonTransportError, err)
 		return
 	}
-	s.pollEnded()
 	if st == closing && saysGoodbye(packets) {
 		s.end(ReasonForcedClose, nil)
 	}
@@ -150,7 +149,8 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	s.pollArrived()
 	switch {
 	case len(s.queue) > 0:
-		p.wake()
+		s.wake()
+	case s.state == upgrading && s.probe.holds: // ended when that ends
 	case s.state == upgrading: // ended, so that the client can stop polling
 		if s.probe.noops++; s.probe.noops > promptNoops {
 			return noopDelay, true

@@ -183,6 +183,15 @@ func (s *Session) push(ms ...*Message) {
 	for _, m := range ms {
 		s.queued += len(m.Payload())
 	}
+	s.wake()
+}
+
+// wake tells the poll that waits to take what is queued, unless polls are held.
+// s.mu must be held.
+func (s *Session) wake() {
+	if s.state == upgrading && s.probe != nil && s.probe.holds {
+		return
+	}
 	s.poll.wake()
 }
 
@@ -239,6 +248,9 @@ func (s *Session) close(reason Reason) {
 	c := s.webSocket.Load()
 	if c == nil && (s.poll != nil && len(s.queue) == 0 || reason == ReasonShutdown) {
 		s.push(packetsClose) // else what is queued leaves first, and the next poll is told
+	}
+	if c == nil && len(s.queue) > 0 {
+		s.poll.wake() // it may have been held
 	}
 	s.mu.Unlock()
 	if c != nil {

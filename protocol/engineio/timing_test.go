@@ -1,10 +1,7 @@
 package engineio_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -298,36 +295,22 @@ func TestClosingWhileUpgradingLosesNothing(t *testing.T) {
 	})
 }
 
-// A client that has read the pong stops polling with the poll that is under way:
-// were that one answered and the WebSocket broken, it would be silent.
-func TestAProbeIsAnsweredAfterThePollThatWaits(t *testing.T) {
+// An official client that has read the pong stops polling; one whose WebSocket
+// breaks before its last poll is answered is silent from then on.
+func TestPollsAreHeldUntilTheClientHasReadThePong(t *testing.T) {
 	inBubble(t, engineio.Options{}, func(b *bubble) {
 		b.open(4)
-		conn := b.pipes.dial()
-		_, err := fmt.Fprintf(conn, "GET /engine.io/?%s HTTP/1.1\r\nHost: x\r\n\r\n", b.query)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := b.get()
 		w := b.dialWebSocket(websocketQuery(b))
+		w.busy = true
 		sleep(20 * time.Millisecond)
-		w.send("2probe") // the answer to the poll is on its way, as the client has not read it
-		if w.probed() {
-			t.Fatal("the probe was answered before the poll")
+		w.send("2probe")
+		_ = b.session.Send(engineio.Text([]byte("hello")))
+		if sleep(99 * time.Millisecond); a.done() || !w.probed() {
+			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if synctest.Wait(); err != nil || string(body) != "6" || !w.probed() {
-			t.Fatalf("the poll got %q, %v; the probe was answered: %v", body, err, w.probed())
-		}
-		a := b.get() // the one that the client had under way when the pong came
-		if sleep(9 * time.Millisecond); a.done() {
-			t.Fatal("the last poll was ended at once")
-		}
-		if sleep(2 * time.Millisecond); a.body != "6" {
-			t.Fatalf("the last poll got %q", a.body)
+		if sleep(2 * time.Millisecond); a.body != "4hello" {
+			t.Fatalf("the poll got %q", a.body)
 		}
 		w.send("5")
 		if b.session.Transport() != engineio.TransportWebSocket {
@@ -336,23 +319,64 @@ func TestAProbeIsAnsweredAfterThePollThatWaits(t *testing.T) {
 	})
 }
 
-// A client may stop polling before it probes.
-func TestAProbeIsAnsweredWhereNoPollComes(t *testing.T) {
+func TestAPollIsEndedWhenTheClientHasReadThePong(t *testing.T) {
 	inBubble(t, engineio.Options{}, func(b *bubble) {
 		b.open(4)
 		a := b.get()
-		_ = b.session.Send(engineio.Text([]byte("hello")))
-		if synctest.Wait(); a.body != "4hello" {
-			t.Fatalf("the poll got %q", a.body)
-		}
 		w := b.dialWebSocket(websocketQuery(b))
-		w.send("2probe")
-		if sleep(101 * time.Millisecond); !w.probed() {
-			t.Fatal("the probe was not answered")
+		sleep(20 * time.Millisecond)
+		if w.send("2probe"); a.body != "6" || !w.probed() {
+			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
 		}
 		w.send("5")
 		if b.session.Transport() != engineio.TransportWebSocket {
 			t.Error("the upgrade was not completed")
+		}
+	})
+}
+
+func TestASessionEndsWhoseWebSocketBreaksWhenTheClientStoppedPolling(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		a := b.get()
+		w := b.dialWebSocket(websocketQuery(b))
+		w.send("2probe") // the poll is too young to be ended at once
+		_ = w.conn.Close()
+		if synctest.Wait(); !b.ended() || b.reasons[0] != engineio.ReasonTransportClose || a.body != "1" {
+			t.Errorf("reasons %v; the poll got %q, want a close packet", b.reasons, a.body)
+		}
+	})
+}
+
+func TestASessionPollsOnWhoseWebSocketBreaksBeforeThePongWasRead(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		a := b.get()
+		w := b.dialWebSocket(websocketQuery(b))
+		w.busy = true
+		w.send("2probe")
+		_ = b.session.Send(engineio.Text([]byte("hello")))
+		_ = w.conn.Close()
+		if synctest.Wait(); b.ended() || a.body != "4hello" {
+			t.Errorf("reasons %v; the poll got %q", b.reasons, a.body)
+		}
+	})
+}
+
+func TestAClosingSessionHoldsNoPoll(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		a := b.get()
+		w := b.dialWebSocket(websocketQuery(b))
+		w.busy = true
+		w.send("2probe")
+		_ = b.session.Send(engineio.Text([]byte("hello")))
+		b.session.Close()
+		if synctest.Wait(); a.body != "4hello" {
+			t.Errorf("the poll got %q", a.body)
+		}
+		if a = b.get(); !strings.HasSuffix(a.body, "1") || !b.ended() {
+			t.Errorf("the next poll got %q; reasons %v", a.body, b.reasons)
 		}
 	})
 }

@@ -82,10 +82,11 @@ type probe struct {
 	conn    *websocket.Conn
 	timer   *time.Timer
 	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
-	pong    *time.Timer // answers the probe where no poll comes to an end; may be nil
+	unread  *time.Timer // stops holding polls; may be nil
 	base64  bool        // it takes no binary
 	noops   int         // polls that were ended for it
-	probed  bool        // the pong was sent
+	holds   bool        // no poll is answered until the client has read the pong
+	read    bool        // it has
 	done    bool        // it has taken over
 }
 
@@ -101,19 +102,20 @@ const (
 	noopDelay   = 100 * time.Millisecond
 )
 
-// pongDelay is how long the answer to a probe waits for a poll to end, where the
-// client polls.
+// readDelay is how long polls are held for a client that does not show that it
+// has read the pong.
 //
-// Official clients stop polling when the pong comes, and go over when the last
-// poll has been answered. One that sees its WebSocket break between the two
+// Official clients stop polling when they read the pong, and go over when the
+// last poll has been answered. One that sees its WebSocket break between the two
 // neither goes over nor polls on: it stays silent until its own heartbeat gives
-// up, after 45 s by default. Where the server dies, a client that was busy
-// meanwhile finds the pong, the break and the answer to its poll all at once, in
-// the order of their connections. So the answer to the poll that waits when the
-// probe comes is written before the pong: then the client has a poll under way
-// that fails with the server. The last poll is answered promptDelay later, when
-// the pong was read.
-const pongDelay = 100 * time.Millisecond
+// up, after 45 s by default. A client that was busy while the server died finds
+// the pong, the end of its WebSocket and the answer to its poll all at once, and
+// in that order where the pong came first. So no poll is answered until the
+// client's WebSocket has answered a ping that follows the pong: from then on the
+// poll's answer is found before whatever happens to the WebSocket later. And
+// where the WebSocket breaks before the client went over, the session ends, so
+// that the client is told by its poll.
+const readDelay = 100 * time.Millisecond
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
 // is being probed, or after the upgrade, is closed.
@@ -140,7 +142,7 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 
 // stopTimers must be called with the session's lock held.
 func (p *probe) stopTimers() {
-	for _, t := range [...]*time.Timer{p.timer, p.noop, p.pong} {
+	for _, t := range [...]*time.Timer{p.timer, p.noop, p.unread} {
 		if t != nil {
 			t.Stop()
 		}
@@ -174,16 +176,19 @@ func (p *probe) OnMessage(c *websocket.Conn, op websocket.Opcode, data []byte) {
 }
 
 // OnClose implements websocket.Handler. A probe that fails leaves the session
-// polling.
+// polling, unless the client has read the pong: then it polls no more.
 func (p *probe) OnClose(c *websocket.Conn, err error) {
 	s := p.session
 	s.mu.Lock()
-	done := p.done
-	if !done && s.probe == p {
+	done := p.done || p.read
+	if !p.done && s.probe == p {
 		s.probe = nil
 		p.stopTimers()
 		if s.state == upgrading {
 			s.enter(polling)
+			if len(s.queue) > 0 { // it was held
+				s.poll.wake()
+			}
 		}
 	}
 	s.mu.Unlock()
@@ -192,8 +197,8 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	}
 }
 
-// beginUpgrade ends the poll that waits and then answers the probe, so that the
-// client can stop polling.
+// beginUpgrade answers the probe. Once the client has read that, the poll that
+// waits is ended, so that the client can go over.
 func (s *Session) beginUpgrade(p *probe) {
 	s.mu.Lock()
 	if s.probe != p || s.state != polling {
@@ -202,42 +207,46 @@ func (s *Session) beginUpgrade(p *probe) {
 		return
 	}
 	s.enter(upgrading)
-	if s.poll != nil {
-		if young := promptDelay - time.Since(s.poll.since); young > 0 {
-			p.noop = time.AfterFunc(young, p.endPoll)
-		} else if len(s.queue) == 0 {
-			s.push(packetsNoop)
-		}
+	// A client that has not polled is one that does not until it has probed.
+	if p.holds = s.polled; p.holds {
+		p.unread = time.AfterFunc(readDelay, func() { p.goOn(false) })
 	}
-	wait := s.polled
-	if wait {
-		p.pong = time.AfterFunc(pongDelay, p.answer)
-	}
+	hold := p.holds
 	s.mu.Unlock()
-	if !wait {
-		p.answer()
+	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+	if hold {
+		_ = p.conn.Ping() // as above
 	}
 }
 
-// answer sends the pong, once.
-func (p *probe) answer() {
+var _ websocket.PongHandler = (*probe)(nil)
+
+// OnPong implements websocket.PongHandler: what was sent before the ping was read.
+func (p *probe) OnPong(*websocket.Conn) { p.goOn(true) }
+
+// goOn stops holding polls.
+func (p *probe) goOn(read bool) {
 	s := p.session
 	s.mu.Lock()
-	due := s.probe == p && s.state == upgrading && !p.probed
-	p.probed = p.probed || due
-	s.mu.Unlock()
-	if due {
-		_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+	defer s.mu.Unlock()
+	if s.probe != p || s.state != upgrading {
+		return
 	}
-}
-
-// pollEnded answers a probe that waits for the poll that has been answered.
-func (s *Session) pollEnded() {
-	s.mu.Lock()
-	p := s.probe
-	s.mu.Unlock()
-	if p != nil {
-		p.answer()
+	p.read = p.read || read
+	if !p.holds {
+		return
+	}
+	p.holds = false
+	p.unread.Stop()
+	if s.poll == nil {
+		return
+	}
+	if len(s.queue) > 0 {
+		s.poll.wake()
+	} else if young := promptDelay - time.Since(s.poll.since); young > 0 {
+		p.noop = time.AfterFunc(young, p.endPoll)
+	} else {
+		s.push(packetsNoop)
 	}
 }
 
