@@ -13,9 +13,14 @@ import (
 type absence struct {
 	last      time.Time // when something came last
 	longest   time.Duration
+	silences  int // longer than silence
 	refusals  []refusal
 	explained int // refusals that belong to earlier connections
 }
+
+// silence is a time without news that no server that is started again explains:
+// the client did not come back before its own heartbeat gave up.
+const silence = 30 * time.Second
 
 // refusal is a session that was not taken up.
 type refusal struct {
@@ -31,6 +36,9 @@ func (a *absence) heard() (again bool, away time.Duration) {
 	if again = !a.last.IsZero(); again {
 		away = now.Sub(a.last)
 		a.longest = max(a.longest, away)
+		if away > silence {
+			a.silences++
+		}
 	}
 	a.last = now
 	return again, away
@@ -48,9 +56,10 @@ func (c *crowd) absenceOf(i int) absence {
 
 // awayReport is what a line of figures says of absences.
 type awayReport struct {
-	refused int
-	kinds   []string // of client, in the order they were added
-	longest map[string]time.Duration
+	refused  int
+	silences int
+	kinds    []string // of client, in the order they were added
+	longest  map[string]time.Duration
 }
 
 // add takes in a client, and prints each of its refusals.
@@ -63,6 +72,7 @@ func (r *awayReport) add(t *testing.T, kind string, a absence, received, stored 
 		r.kinds = append(r.kinds, kind)
 	}
 	r.longest[kind] = max(r.longest[kind], a.longest)
+	r.silences += a.silences
 	for _, f := range a.refusals {
 		r.refused++
 		had := -1
@@ -83,5 +93,5 @@ func (r *awayReport) String() string {
 	for _, kind := range r.kinds {
 		parts = append(parts, fmt.Sprintf("%s %v", kind, r.longest[kind].Round(10*time.Millisecond)))
 	}
-	return "longest without news: " + strings.Join(parts, ", ")
+	return fmt.Sprintf("longest without news: %s; %d times over %v", strings.Join(parts, ", "), r.silences, silence)
 }
