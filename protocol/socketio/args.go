@@ -107,11 +107,14 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	return v.codec.JSON(v.raw)
 }
 
-// String returns the JSON of the value, for logs and tests.
+// String returns the JSON of the value, binary as base64, for logs and tests.
 func (v Value) String() string {
 	b, err := v.MarshalJSON()
 	if err != nil {
 		return "!" + err.Error()
+	}
+	if v.codec != nil {
+		b = bytes.ReplaceAll(b, []byte(attachmentMark), []byte(`"`))
 	}
 	return string(b)
 }

@@ -120,7 +120,7 @@ func (c *client) OnMessage(data []byte, binary bool) {
 	in := incoming.Get().(*incomingEvent)
 	done, err := c.dec.Decode(data, binary, &in.packet)
 	if err != nil {
-		c.fail(err, ReasonForcedClose)
+		c.fail(err)
 	} else if done {
 		if c.pace.allows(c.server.opts.MaxPacketsPerSecond) {
 			c.onPacket(in, len(data))
@@ -133,16 +133,15 @@ func (c *client) OnMessage(data []byte, binary bool) {
 	incoming.Put(in)
 }
 
-// fail closes the connection after an invalid packet, or a valid one out of
-// place; the reasons are those of the official server.
+// fail closes the connection after an invalid packet, or a valid one out of place.
 // (Socket.IO protocol v5: "the server must close the connection")
-func (c *client) fail(err error, reason Reason) {
+func (c *client) fail(err error) {
 	for _, s := range c.list() {
 		if s.state.Load() != stateConnecting { // those the application does not know
 			s.report(err)
 		}
 	}
-	c.close(reason)
+	c.close(ReasonForcedClose)
 }
 
 // onPacket handles a packet. Nothing of in is kept.
@@ -155,7 +154,7 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 	s := c.socket(p.Namespace)
 	if s == nil {
 		if p.Type != Connect {
-			c.fail(parseError("packet for a namespace that was not joined"), ReasonForcedServer)
+			c.fail(parseError("packet for a namespace that was not joined"))
 			return
 		}
 		c.connect(p.Namespace, auth)
@@ -166,7 +165,7 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 		if p.Type == Connect && c.conn.Protocol() == 3 && p.Namespace == "/" {
 			return // it is in there already
 		}
-		c.fail(parseError("packet out of place"), ReasonForcedServer)
+		c.fail(parseError("packet out of place"))
 		return
 	}
 	switch p.Type {

@@ -86,7 +86,7 @@ func (d *jsonDecoder) Decode(data []byte, binary bool, p *Packet) (bool, error) 
 	if err := head.read(data); err != nil {
 		return false, err
 	}
-	if head.attachments <= 0 {
+	if head.attachments < 0 {
 		return true, head.fill(d, p, data, nil)
 	}
 	if head.attachments > d.limits.MaxAttachments {
@@ -134,7 +134,7 @@ func (h *jsonHead) read(data []byte) error {
 		if end < 0 {
 			return parseError("attachments missing")
 		}
-		if h.attachments = smallInt(data[1:end]); h.attachments < 0 {
+		if h.attachments = smallInt(data[1:end]); h.attachments < 1 {
 			return parseError("illegal attachments")
 		}
 		i = end + 1

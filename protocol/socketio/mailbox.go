@@ -39,6 +39,18 @@ func (s *Socket) post(f func(), size, limit int) bool {
 	return true
 }
 
+// postBehind is post where something of the socket waits or runs. It returns
+// false, and does nothing, where that is not so.
+func (s *Socket) postBehind(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box == nil {
+		return false
+	}
+	s.box.tasks = append(s.box.tasks, task{run: f})
+	return true
+}
+
 // work runs the tasks until none is left. It owns b's tasks at the front.
 func (s *Socket) work(b *mailbox) {
 	for {

@@ -137,3 +137,47 @@ func TestNamesKeptForTheServerAreNotEmittedToOtherServers(t *testing.T) {
 		}
 	}
 }
+
+// Hooks come in the order of the socket's life, whatever runs meanwhile.
+func TestDisconnectingHooksWaitForTheConnectionHandler(t *testing.T) {
+	srv := newTestServer(t, Options{})
+	n := srv.Of("/")
+	goOn := make(chan struct{})
+	got := make(chan string, 4)
+	n.OnConnection(func(s *Socket) {
+		<-goOn
+		<-s.Context().Done() // it has ended, though its hooks wait
+		got <- fmt.Sprint("connection ", len(s.Rooms()))
+	})
+	n.OnDisconnecting(func(s *Socket, _ Reason) { got <- fmt.Sprint("disconnecting ", len(s.Rooms())) })
+	n.OnDisconnect(func(s *Socket, _ Reason) { got <- fmt.Sprint("disconnect ", len(s.Rooms())) })
+	w := newWire(srv)
+	s := w.join(t, "/")
+	s.Join("r")
+	w.say("1")
+	if s.Connected() || w.client.socket("/") != nil {
+		t.Error("still connected")
+	}
+	if err := n.Emit("x"); err != nil {
+		t.Error(err)
+	}
+	w.expectNothing(t)
+	w.join(t, "/") // the client may join again meanwhile
+	close(goOn)
+	for _, want := range []string{"connection 2", "disconnecting 2", "disconnect 0"} {
+		if g := wait(t, got); g != want {
+			t.Errorf("got %s, want %s", g, want)
+		}
+	}
+	if n.RoomSize("r") != 0 {
+		t.Error("it is still in the room")
+	}
+}
+
+func TestAttachmentsAreBase64InText(t *testing.T) {
+	args, err := ArgsOf(map[string]any{"a": []byte{1, 2, 3}}, []byte{}, "\n")
+	mustBeNil(t, err)
+	if got := fmt.Sprint(args); got != `[{"a":"AQID"} "" "\n"]` {
+		t.Errorf("got %s", got)
+	}
+}

@@ -10,11 +10,11 @@ type Reason string
 const (
 	ReasonTransportError   Reason = "transport error"             // the connection broke
 	ReasonTransportClose   Reason = "transport close"             // the peer closed the connection, or vanished in an orderly way
-	ReasonForcedClose      Reason = "forced close"                // the peer sent an invalid packet, or the Engine.IO session was closed
+	ReasonForcedClose      Reason = "forced close"                // the peer sent an invalid packet or one out of place, or the Engine.IO session was closed
 	ReasonPingTimeout      Reason = "ping timeout"                // no pong within the ping timeout
 	ReasonParseError       Reason = "parse error"                 // the peer sent an invalid Engine.IO packet
 	ReasonServerShutdown   Reason = "server shutting down"        // Shutdown was called
-	ReasonForcedServer     Reason = "forced server close"         // a packet out of place, a limit exceeded, or no namespace joined in time
+	ReasonForcedServer     Reason = "forced server close"         // the peer exceeded a limit, or joined no namespace in time
 	ReasonClientDisconnect Reason = "client namespace disconnect" // the peer left the namespace by itself
 	ReasonServerDisconnect Reason = "server namespace disconnect" // Disconnect was called
 )

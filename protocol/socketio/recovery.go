@@ -156,7 +156,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		return p.fresh(s).because(RefusedTicket)
 	}
 	// The older connection closes first, so that its rooms are remembered.
-	if old := s.nsp.roster.claim(t.id, s); old != nil {
+	if old := s.nsp.roster.claim(t.id, s); old != nil && old.state.Load() != stateClosed {
 		p.server.stats.superseded.Add(1)
 		p.server.rememberSession(old, ReasonTransportClose)
 		old.client.close(ReasonTransportClose)

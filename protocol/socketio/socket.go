@@ -196,8 +196,9 @@ func (s *Socket) OnDisconnect(f func(s *Socket, reason Reason)) (remove func()) 
 	return s.hookTable().onDisconnect(f, false)
 }
 
-// OnDisconnecting is OnDisconnect, but while the socket is still in its rooms.
-// It is called on the goroutine that closes and must not block.
+// OnDisconnecting is OnDisconnect, but while the socket is still in its rooms. It
+// is called on the goroutine that closes, or behind the handlers that run or wait,
+// and must not block.
 func (s *Socket) OnDisconnecting(f func(s *Socket, reason Reason)) (remove func()) {
 	return s.hookTable().onDisconnect(f, true)
 }
@@ -227,6 +228,9 @@ func (s *Socket) Disconnect(closeConn bool) {
 //  3. out of the roster and the client, so that nothing is sent to it
 //  4. waiting acknowledgements and the context end
 //  5. disconnect hooks, behind the events that still wait
+//
+// Where handlers of the socket run or wait, its connection handler perhaps, the
+// disconnecting hooks come behind them, and the leaving of the rooms with them.
 func (s *Socket) close(reason Reason) {
 	before := s.state.Swap(stateClosed)
 	if before == stateClosed {
@@ -235,27 +239,41 @@ func (s *Socket) close(reason Reason) {
 	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
 	srv := s.nsp.server
 	connected := before == stateConnected
-	tables := s.nsp.tables(s)
-	if connected {
-		for _, t := range tables {
-			for _, h := range t.disconnecting {
-				srv.guard(s, func() { h.f(s, reason) })
-			}
-		}
+	hooked := false
+	for _, t := range s.nsp.tables(s) {
+		hooked = hooked || len(t.disconnecting) > 0
+	}
+	later := connected && hooked && s.postBehind(func() {
+		s.notifyDisconnecting(reason)
+		s.nsp.leave(s)
+		s.notifyDisconnect(reason)
+	})
+	if connected && !later {
+		s.notifyDisconnecting(reason)
 	}
 	if before != stateConnecting {
 		srv.rememberSession(s, reason)
 	}
-	s.nsp.leave(s)
+	if !later {
+		s.nsp.leave(s)
+	}
 	s.client.forget(s)
 	s.endWaiting(reason)
-	if !connected {
+	if !connected || later {
 		return
 	}
-	for _, t := range tables {
+	for _, t := range s.nsp.tables(s) {
 		if len(t.disconnect) > 0 {
 			s.post(func() { s.notifyDisconnect(reason) }, 0, 0)
 			return
+		}
+	}
+}
+
+func (s *Socket) notifyDisconnecting(reason Reason) {
+	for _, t := range s.nsp.tables(s) {
+		for _, h := range t.disconnecting {
+			s.nsp.server.guard(s, func() { h.f(s, reason) })
 		}
 	}
 }
