@@ -70,8 +70,14 @@ func TestEveryLimitRefusesAndCounts(t *testing.T) {
 			at := "/socket.io/?EIO=4&transport=polling&sid=" + sid
 			s.do("POST", at, "40").is(200)
 			s.do("POST", at, strings.Repeat("42[\"x\"]\x1e", 5)+"42[\"x\"]")
-			s.do("GET", at, nil) // what was queued, and the end
-			return s.do("GET", at, nil)
+			g := s.do("GET", at, nil)
+			for range 5 { // what was queued, and the end, in one poll or in several
+				if g.status != 200 {
+					break
+				}
+				g = s.do("GET", at, nil)
+			}
+			return g
 		}, 400},
 		{"auth", "total", nil, func(s *site) got {
 			sid, _ := s.handshake()
