@@ -117,6 +117,14 @@ func TestPromtoolFindsNothingWrong(t *testing.T) {
 	if out, err := exec.Command(promtool, "check", "rules", "../ops/alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if out, err := exec.Command(promtool, "check", "config", "../ops/prometheus.yml").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if amtool, err := exec.LookPath("amtool"); err == nil {
+		if out, err := exec.Command(amtool, "check-config", "../ops/alertmanager.yml").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
 	s := newSite(t).signIn()
 	check := exec.Command(promtool, "check", "metrics")
 	check.Stdin = strings.NewReader(s.do("GET", "/metrics", nil).is(200).body)
