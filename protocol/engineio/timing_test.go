@@ -306,7 +306,7 @@ func TestPollsAreHeldUntilTheClientHasReadThePong(t *testing.T) {
 		sleep(20 * time.Millisecond)
 		w.send("2probe")
 		_ = b.session.Send(engineio.Text([]byte("hello")))
-		if sleep(99 * time.Millisecond); a.done() || !w.probed() {
+		if sleep(249 * time.Millisecond); a.done() || !w.probed() {
 			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
 		}
 		if sleep(2 * time.Millisecond); a.body != "4hello" {
@@ -324,8 +324,11 @@ func TestAPollIsEndedWhenTheClientHasReadThePong(t *testing.T) {
 		b.open(4)
 		a := b.get()
 		w := b.dialWebSocket(websocketQuery(b))
-		sleep(20 * time.Millisecond)
-		if w.send("2probe"); a.body != "6" || !w.probed() {
+		w.send("2probe")
+		if sleep(49 * time.Millisecond); a.done() || !w.probed() {
+			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
+		}
+		if sleep(2 * time.Millisecond); a.body != "6" {
 			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
 		}
 		w.send("5")

@@ -82,7 +82,7 @@ type probe struct {
 	conn    *websocket.Conn
 	timer   *time.Timer
 	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
-	unread  *time.Timer // stops holding polls; may be nil
+	hold    *time.Timer // stops holding polls; may be nil
 	base64  bool        // it takes no binary
 	noops   int         // polls that were ended for it
 	holds   bool        // no poll is answered until the client has read the pong
@@ -102,20 +102,24 @@ const (
 	noopDelay   = 100 * time.Millisecond
 )
 
-// readDelay is how long polls are held for a client that does not show that it
-// has read the pong.
+// Polls are held for readDelay where a client does not show that it has read the
+// pong, and for idleDelay after it does.
 //
 // Official clients stop polling when they read the pong, and go over when the
 // last poll has been answered. One that sees its WebSocket break between the two
 // neither goes over nor polls on: it stays silent until its own heartbeat gives
-// up, after 45 s by default. A client that was busy while the server died finds
-// the pong, the end of its WebSocket and the answer to its poll all at once, and
-// in that order where the pong came first. So no poll is answered until the
-// client's WebSocket has answered a ping that follows the pong: from then on the
-// poll's answer is found before whatever happens to the WebSocket later. And
-// where the WebSocket breaks before the client went over, the session ends, so
-// that the client is told by its poll.
-const readDelay = 100 * time.Millisecond
+// up, after 45 s by default. A client that is busy while the server dies finds
+// the end of its WebSocket and the answer to its poll at once, and takes that
+// connection first which was ready before: its WebSocket, with the pong. So no
+// poll is answered until the client's WebSocket has answered a ping that follows
+// the pong, and the client has had time to come to rest: from then on the poll's
+// answer is found before whatever happens to the WebSocket later. And where the
+// WebSocket breaks before the client went over, the session ends, so that the
+// client is told by its poll. (The official server holds for up to 100 ms.)
+const (
+	readDelay = 250 * time.Millisecond
+	idleDelay = 50 * time.Millisecond
+)
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
 // is being probed, or after the upgrade, is closed.
@@ -142,7 +146,7 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 
 // stopTimers must be called with the session's lock held.
 func (p *probe) stopTimers() {
-	for _, t := range [...]*time.Timer{p.timer, p.noop, p.unread} {
+	for _, t := range [...]*time.Timer{p.timer, p.noop, p.hold} {
 		if t != nil {
 			t.Stop()
 		}
@@ -209,7 +213,7 @@ func (s *Session) beginUpgrade(p *probe) {
 	s.enter(upgrading)
 	// A client that has not polled is one that does not until it has probed.
 	if p.holds = s.polled; p.holds {
-		p.unread = time.AfterFunc(readDelay, func() { p.goOn(false) })
+		p.hold = time.AfterFunc(readDelay, p.goOn)
 	}
 	hold := p.holds
 	s.mu.Unlock()
@@ -222,22 +226,28 @@ func (s *Session) beginUpgrade(p *probe) {
 var _ websocket.PongHandler = (*probe)(nil)
 
 // OnPong implements websocket.PongHandler: what was sent before the ping was read.
-func (p *probe) OnPong(*websocket.Conn) { p.goOn(true) }
-
-// goOn stops holding polls.
-func (p *probe) goOn(read bool) {
+func (p *probe) OnPong(*websocket.Conn) {
 	s := p.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probe != p || s.state != upgrading {
+	if s.probe != p || s.state != upgrading || p.read {
 		return
 	}
-	p.read = p.read || read
-	if !p.holds {
+	p.read = true
+	if p.holds {
+		p.hold.Reset(idleDelay)
+	}
+}
+
+// goOn stops holding polls.
+func (p *probe) goOn() {
+	s := p.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != p || s.state != upgrading || !p.holds {
 		return
 	}
 	p.holds = false
-	p.unread.Stop()
 	if s.poll == nil {
 		return
 	}
