@@ -233,6 +233,8 @@ func (m *machine) drain() {
 	if m.live == nil && !m.polling() {
 		m.poll = m.get()
 	}
+	time.Sleep(300 * time.Millisecond) // polls may be held for an upgrade
+	synctest.Wait()
 	if got := len(m.texts()); got != m.sent && !m.ended() {
 		m.Fatalf("the client got %d of %d messages", got, m.sent)
 	}
