@@ -259,14 +259,17 @@ func missingIn(stored, ids []string) (missing int) {
 	return missing
 }
 
-// arrives waits until client i has received an id.
+// arrives waits until client i has received an id, for as long as a client takes
+// that finds out by its own heartbeat that it has to come back.
 func (c *crowd) arrives(t *testing.T, i int, id string) {
 	t.Helper()
-	eventually(t, "the last event to arrive", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return slices.Contains(c.received[i], id)
-	})
+	for deadline := time.Now().Add(2 * patience); !slices.Contains(c.copyOf(i), id); {
+		if time.Now().After(deadline) {
+			a := c.absenceOf(i)
+			t.Fatalf("a client (%s) waited for the last event in vain, and had no news for %v", c.kind, time.Since(a.last).Round(time.Millisecond))
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks, not for luck
+	}
 }
 
 func (c *crowd) copyOf(i int) []string {
