@@ -179,7 +179,7 @@ func (m *machine) letTimePass() {
 
 // letAMomentPass is long enough for a probe to have ended the poll.
 func (m *machine) letAMomentPass() {
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(120 * time.Millisecond)
 	synctest.Wait()
 }
 

@@ -325,7 +325,7 @@ func TestAPollIsEndedWhenTheClientHasReadThePong(t *testing.T) {
 		a := b.get()
 		w := b.dialWebSocket(websocketQuery(b))
 		w.send("2probe")
-		if sleep(49 * time.Millisecond); a.done() || !w.probed() {
+		if sleep(99 * time.Millisecond); a.done() || !w.probed() {
 			t.Fatalf("the poll got %q; the probe was answered: %v", a.body, w.probed())
 		}
 		if sleep(2 * time.Millisecond); a.body != "6" {

@@ -115,10 +115,10 @@ const (
 // the pong, and the client has had time to come to rest: from then on the poll's
 // answer is found before whatever happens to the WebSocket later. And where the
 // WebSocket breaks before the client went over, the session ends, so that the
-// client is told by its poll. (The official server holds for up to 100 ms.)
+// client is told by its poll. (The official server ends polls every 100 ms then.)
 const (
 	readDelay = 250 * time.Millisecond
-	idleDelay = 50 * time.Millisecond
+	idleDelay = 100 * time.Millisecond
 )
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
