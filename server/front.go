@@ -64,7 +64,7 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 		}
 	}
 	f := &Front{
-		listener: &closable{Listener: l}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
+		listener: &closable{Listener: l, full: sockets.gate.Full}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
 		opened: make(chan struct{}), failed: make(chan error, 1),
 	}
 	f.http = &http.Server{
@@ -161,10 +161,35 @@ func (f *Front) connState(c net.Conn, state http.ConnState) {
 // errRefusing is what serving ends with when the listening socket was closed.
 var errRefusing = errors.New("no connections are accepted any more")
 
-// closable is a listener that can be stopped between two connections.
+// closable is a listener that can be stopped between two connections. While no
+// more connections may be served it leaves them in the system's queue for a
+// moment, because then most are handshakes that are about to leave: a room that
+// comes back at once is let in one after the other, and nobody is sent away,
+// health checks before all.
 type closable struct {
 	net.Listener
+	full     func() bool // no more connections may be served; nil: never
+	besieged bool        // waiting did not help; owned by the goroutine that accepts
 	stopping atomic.Bool
+}
+
+const (
+	// roomWait is how long no place becomes free where those who have one are not
+	// about to leave. Who comes then is refused, as long as that lasts.
+	roomWait = 100 * time.Millisecond
+	roomStep = time.Millisecond
+)
+
+// awaitRoom waits for a place for the connection that was accepted.
+func (l *closable) awaitRoom() {
+	if l.full == nil || !l.full() {
+		l.besieged = false
+		return
+	}
+	for began := time.Now(); !l.besieged && l.full() && !l.stopping.Load(); {
+		time.Sleep(roomStep) // between two looks
+		l.besieged = time.Since(began) > roomWait
+	}
 }
 
 // stop makes Accept return errRefusing, and leaves what it has not returned to
@@ -182,6 +207,9 @@ func (l *closable) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil && l.stopping.Load() {
 		return nil, errRefusing
+	}
+	if err == nil {
+		l.awaitRoom()
 	}
 	return c, err
 }

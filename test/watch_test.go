@@ -22,14 +22,15 @@ const watchPause = 20 * time.Millisecond
 // readiness is how /ready was answered.
 type readiness struct {
 	Count, Failed              int
+	Error                      string // of a failure
 	Median, Percent99, Slowest time.Duration
 }
 
 // String is for a line of figures.
 func (r readiness) String() string {
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-	return fmt.Sprintf("/ready answered %d times, p50 %v, p99 %v, slowest %v, %d failures",
-		r.Count, ms(r.Median), ms(r.Percent99), ms(r.Slowest), r.Failed)
+	return fmt.Sprintf("/ready answered %d times, p50 %v, p99 %v, slowest %v, %d failures %s",
+		r.Count, ms(r.Median), ms(r.Percent99), ms(r.Slowest), r.Failed, r.Error)
 }
 
 // startWatch asks /ready until the function that it returns is called.
@@ -83,10 +84,12 @@ func watchReady(url string) {
 		took = append(took, time.Since(began))
 		if err != nil {
 			r.Failed++
+			r.Error = err.Error()
 			continue
 		}
 		if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
 			r.Failed++
+			r.Error = res.Status
 		}
 	}
 	if r.Count = len(took); r.Count > 0 {

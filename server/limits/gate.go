@@ -53,6 +53,13 @@ func (g *Gate) Room(addr netip.Addr) bool {
 	return true
 }
 
+// Full reports whether all places are taken.
+func (g *Gate) Full() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.total > 0 && g.count >= g.total
+}
+
 // Leave gives back a place that Enter took for addr.
 func (g *Gate) Leave(addr netip.Addr) {
 	key := Key(addr)
