@@ -176,7 +176,7 @@ type closable struct {
 const (
 	// roomWait is how long no place becomes free where those who have one are not
 	// about to leave. Who comes then is refused, as long as that lasts.
-	roomWait = 100 * time.Millisecond
+	roomWait = time.Second
 	roomStep = time.Millisecond
 )
 
