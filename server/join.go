@@ -52,12 +52,28 @@ func portOf(r *http.Request) string {
 	return "80"
 }
 
-// ownAddresses are the addresses of this machine that other machines can
-// reach, as URLs with a port.
-func (s *Server) ownAddresses(port string) []string {
-	scheme := "http"
+// scheme is what the server speaks by itself.
+func (s *Server) scheme() string {
 	if s.settings.TLSCert != "" {
-		scheme = "https"
+		return "https"
+	}
+	return "http"
+}
+
+// everywhere reports whether the server listens on all interfaces.
+func (s *Server) everywhere() bool {
+	addr, err := netip.ParseAddr(strings.Trim(s.settings.Host, "[]"))
+	return s.settings.Host == "" || err == nil && addr.IsUnspecified()
+}
+
+// ownAddresses are the addresses of this machine that other machines can
+// reach and the server listens on, as URLs with a port.
+func (s *Server) ownAddresses(port string) []string {
+	if !s.everywhere() {
+		if host := strings.Trim(s.settings.Host, "[]"); host != "localhost" && !loopback(host) {
+			return []string{s.scheme() + "://" + net.JoinHostPort(host, port) + "/"}
+		}
+		return nil
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -69,7 +85,7 @@ func (s *Server) ownAddresses(port string) []string {
 		if err != nil || !prefix.Addr().Is4() || prefix.Addr().IsLoopback() || prefix.Addr().IsLinkLocalUnicast() {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s://%s/", scheme, net.JoinHostPort(prefix.Addr().String(), port)))
+		list = append(list, fmt.Sprintf("%s://%s/", s.scheme(), net.JoinHostPort(prefix.Addr().String(), port)))
 	}
 	return list
 }
@@ -85,14 +101,12 @@ func (s *Server) Addresses(l *Front) []string {
 	if s.settings.PublicURL != "" {
 		list = append(list, s.settings.PublicURL)
 	}
-	if s.settings.Host == "" {
-		list = append(list, s.ownAddresses(port)...)
-	}
+	list = append(list, s.ownAddresses(port)...)
 	host := "localhost"
-	if s.settings.Host != "" && s.settings.Host != "0.0.0.0" {
+	if !s.everywhere() {
 		host = strings.Trim(s.settings.Host, "[]")
 	}
-	return append(list, "http://"+net.JoinHostPort(host, port)+"/")
+	return append(list, s.scheme()+"://"+net.JoinHostPort(host, port)+"/")
 }
 
 // qrSVG draws a QR code with its quiet zone.

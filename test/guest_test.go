@@ -131,18 +131,39 @@ func TestWhereSocketIOIsBlockedThePageFallsBackAndComesBack(t *testing.T) {
 			})
 			guest := openWindow(t, front+"/", 390, 844)
 			guest.sees("#connection", "Live, by polling")
-			p.submit("Through the side door")
+			first, second := p.submit("Through the side door"), p.submit("Next to it")
 			guest.sees("#prints", "Through the side door")
+			guest.sees("#prints", "Next to it")
+			cookie := p.signIn()
+			p.crown(cookie, "best", first)
+			eventually(t, "a winner", func() bool { return guest.count(`.won[data-id="`+first+`"]`) == 1 })
+			p.crown(cookie, "best", second) // the photos are as they were
+			p.rename(cookie, "Through the Windows")
+			eventually(t, "the other winner", func() bool { return guest.count(`.won[data-id="`+second+`"]`) == 1 && guest.count(".won") == 1 })
+			guest.sees("#categories", "Through the Windows")
+			guest.sees(`.print[data-id="`+first+`"] .meta`, "Through the Windows")
 			open.Store(true)
+			if name == "reading" { // not to wait for the next try: the guest looks at the phone again
+				eval[bool](guest, `document.dispatchEvent(new Event("visibilitychange"))`)
+			}
 			eventually(t, "the page to use Socket.IO again", func() bool {
 				return eval[string](guest, `document.querySelector("#connection").innerText`) == "Live"
 			})
 			p.submit("Through the front door")
 			guest.sees("#prints", "Through the front door")
-			if n := guest.count("#prints .print"); n != 2 {
-				t.Errorf("the page shows %d photos, want 2", n)
+			if n := guest.count("#prints .print"); n != 3 {
+				t.Errorf("the page shows %d photos, want 3", n)
 			}
 		})
+	}
+}
+
+// rename gives the category "best" another name.
+func (p *program) rename(cookie, name string) {
+	p.t.Helper()
+	var answer struct{ Success bool }
+	if p.asAdmin(cookie, "POST", "/api/categories", `{"categories":[{"id":"worst","name":"Worst Tattoo"},{"id":"best","name":"`+name+`"}]}`, &answer); !answer.Success {
+		p.t.Fatal("the category was not renamed")
 	}
 }
 

@@ -14,14 +14,16 @@ let following = false;
 let cost = 0; // how long reading everything took last, in milliseconds
 let counted = ""; // how many entries there were, and how many of them waited
 let shown = ""; // the answers that the page shows
+let categoriesShown = ""; // the categories that have fields
 const list = new EntryList(byId("entries"), { pick, change, remove });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
-  const toast = make("div", { class: "toast", role: "status" }, make("span", {}, sentence),
+  const toast = make("div", { class: "toast" }, make("span", {}, sentence),
     undo ? make("button", { on: { click: () => { toast.remove(); undo(); } } }, "Undo") : null);
   document.body.append(toast);
+  byId("announcer").textContent = sentence; // what is new in the page is not read aloud everywhere
   setTimeout(() => toast.remove(), 15_000);
 }
 
@@ -54,7 +56,7 @@ async function signedIn() {
     sign: byId("state"),
     onResync: load,
     // The list comes whole: the longer it takes, the longer the pause before the next.
-    onEvent: () => { due ||= setTimeout(() => { due = 0; load(); }, Math.max(300, 4 * cost)); },
+    onEvent: () => { due ||= setTimeout(() => { due = 0; if (!byId("desk").hidden) load(); }, Math.max(300, 4 * cost)); },
   });
 }
 
@@ -80,7 +82,8 @@ const load = oneAtATime(async () => {
   categories = answers[1].categories;
   limit = answers[1].winnersLimit;
   const published = (c) => (answers[2].winners[c.id] ?? []).map((w) => w.id);
-  picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? picks[c.id] : published(c)]));
+  const there = (c, ids) => ids.filter((id) => submissions[c.id]?.some((one) => one.id === id && one.status === "approved"));
+  picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? there(c, picks[c.id]) : published(c)]));
   byId("moderation").checked = answers[3].settings.moderation;
   showAll();
   cost = performance.now() - began;
@@ -161,13 +164,22 @@ async function publish() {
 }
 
 function showCategories() {
-  byId("categories").replaceChildren(...categories.map((category, i) => make("div", { class: "row" },
+  // Photos arrive while somebody types a name; the field has to stay.
+  const now = JSON.stringify(categories);
+  if (now === categoriesShown) return;
+  categoriesShown = now;
+  const list = byId("categories");
+  const used = [...list.querySelectorAll("input, button")].indexOf(document.activeElement);
+  list.replaceChildren(...categories.map((category, i) => make("div", { class: "row" },
     make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => saveCategories(categories.map((c, k) => (k === i ? { ...c, name: e.target.value.trim() || c.name } : c))) } }),
     make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: () => dropCategory(i) } }, "Remove"))));
+  if (used >= 0) list.querySelectorAll("input, button")[used]?.focus();
 }
 
 async function saveCategories(list) {
-  if (await attempt(() => request("/api/categories", { method: "POST", body: { categories: list } }))) load();
+  if (await attempt(() => request("/api/categories", { method: "POST", body: { categories: list } }))) return load();
+  categoriesShown = ""; // the fields say what was refused
+  showCategories();
 }
 
 function dropCategory(i) {

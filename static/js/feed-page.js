@@ -53,6 +53,7 @@ function showCategories() {
   if (chosen && !categories.some(({ id }) => id === chosen)) chosen = "";
   const chip = (id, name) => make("button", { class: "chip", type: "button", dataset: { id }, "aria-pressed": String(id === chosen), on: { click: () => choose(id) } }, name);
   byId("categories").replaceChildren(...(categories.length > 1 ? [chip("", "All"), ...categories.map(({ id, name }) => chip(id, name))] : []));
+  byId("categories").hidden = categories.length < 2;
   sheet.offer(categories, chosen);
 }
 

@@ -56,7 +56,9 @@ function makeRow(item) {
   const state = make("span", { class: "state" });
   const progress = make("progress", { max: 1, "aria-label": "Sent so far", hidden: true });
   const actions = make("span", { class: "actions" });
-  const element = make("li", {}, make("img", { src: url, alt: "" }), make("span", { class: "said" }, item.caption || "Photo"), state, progress, actions);
+  // A picture that only the server can read has nothing to show here.
+  const picture = make("img", { src: url, alt: "", on: { error: () => picture.replaceWith(make("span", { class: "unread" })) } });
+  const element = make("li", {}, picture, make("span", { class: "said" }, item.caption || "Photo"), state, progress, actions);
   return { url, element, state, progress, actions, step: "" };
 }
 

@@ -18,6 +18,7 @@ export class PickList {
     this.root = root;
     this.announcer = announcer;
     this.acts = acts;
+    this.shown = ""; // what has elements
   }
 
   /**
@@ -27,6 +28,10 @@ export class PickList {
    */
   show(categories, picks, entryOf) {
     this.picks = picks;
+    // Photos arrive while somebody drags one; what is the same stays.
+    const now = JSON.stringify([categories, categories.map(({ id }) => picks[id].map((entry) => entryOf(id, entry)))]);
+    if (now === this.shown) return;
+    this.shown = now;
     const used = this.root.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.id : null;
     this.root.replaceChildren(...categories.map(({ id, name }) => {
       const rows = picks[id].map((entry, at) => this.row(id, entryOf(id, entry), at));

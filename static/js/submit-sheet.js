@@ -20,6 +20,8 @@ export class SubmitSheet {
       event.preventDefault();
       this.submit();
     });
+    this.preview.addEventListener("load", () => this.show(true));
+    this.preview.addEventListener("error", () => this.show(false));
     for (const id of ["name", "phone"]) byId(id).value = recall(id);
   }
 
@@ -60,6 +62,7 @@ export class SubmitSheet {
     const file = this.waiting.shift();
     if (!file) return;
     this.preview.hidden = true;
+    byId("preview-words").textContent = "One moment…";
     byId("caption").value = "";
     byId("send").textContent = "Send";
     byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
@@ -72,12 +75,17 @@ export class SubmitSheet {
       if (this.current !== current) return; // closed meanwhile
       this.url = URL.createObjectURL(photo);
       this.preview.src = this.url;
-      this.preview.hidden = false;
     } catch (failure) {
       if (this.current !== current) return;
       this.tell(failure.message);
       this.dialog.close();
     }
+  }
+
+  /** @param {boolean} readable whether this browser can show the photo; one that it can't is sent all the same */
+  show(readable) {
+    this.preview.hidden = !readable;
+    byId("preview-words").textContent = readable ? "" : "Ready. This browser can't show this kind of picture, the wall can.";
   }
 
   async submit() {
