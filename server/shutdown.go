@@ -24,6 +24,7 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 	// 2. Clients are told while their connections are still good, so that their
 	// pages can say what is going on: those that poll need a new request for it.
 	err := s.realtime.Announce(ctx)
+	done("announced")
 	// 3. No new connections; those that were accepted are served.
 	err = errors.Join(err, front.refuse())
 	// 4. Requests in flight finish: a submission that has been read is stored,

@@ -192,6 +192,7 @@ func submitter(w *writer, picture []byte, stop <-chan struct{}) {
 // outage is what one redeployment cost.
 type outage struct {
 	stop  time.Duration // from SIGTERM until the process ended
+	gap   time.Duration // from when new connections were refused until the next one was ready
 	ready time.Duration // from SIGTERM until the next one was ready
 	all   time.Duration // from SIGTERM until everybody had the next event
 	steps string        // what the old process says took how long
@@ -202,11 +203,19 @@ type outage struct {
 func (p *program) redeploy() (o outage) {
 	p.t.Helper()
 	began := time.Now()
+	var announced time.Duration // until then everybody is served
 	p.signal(syscall.SIGTERM)
 	o.stop = time.Since(began)
 	for l := range strings.Lines(p.log.String()) {
 		if strings.Contains(l, "msg=stopped") {
 			o.steps = strings.TrimSpace(l[strings.Index(l, "took="):])
+			_, rest, _ := strings.Cut(l, "until.announced=")
+			first, _, _ := strings.Cut(rest, " ")
+			if d, err := time.ParseDuration(first); err != nil {
+				p.t.Errorf("when new connections were refused: %v in %s", err, l)
+			} else {
+				announced = d
+			}
 		}
 	}
 	p.run()
@@ -225,6 +234,7 @@ func (p *program) redeploy() (o outage) {
 		time.Sleep(time.Millisecond) // between two looks
 	}
 	o.ready = time.Since(began)
+	o.gap = o.ready - announced
 	return o
 }
 
@@ -315,6 +325,7 @@ func report(t *testing.T, outages []outage) {
 	}{
 		{"SIGTERM to the end of the process", func(o outage) time.Duration { return o.stop }},
 		{"SIGTERM to the next process being ready", func(o outage) time.Duration { return o.ready }},
+		{"of that, nobody is served for", func(o outage) time.Duration { return o.gap }},
 		{"SIGTERM to everybody having the next event", func(o outage) time.Duration { return o.all }},
 	} {
 		var all []time.Duration

@@ -184,8 +184,9 @@ func New(o Options) *Realtime {
 }
 
 // farewell is how long a stop waits for clients to take their leave. Nobody is
-// served meanwhile, and whoever is cut off recovers like everybody else.
-const farewell = 100 * time.Millisecond
+// served meanwhile, and whoever is cut off recovers like everybody else: they
+// were told before.
+const farewell = 50 * time.Millisecond
 
 // Publish delivers what was committed to the log since the last time. It is
 // called after each commit that may have put something there.
