@@ -1,7 +1,6 @@
 package abuse
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"io"
@@ -54,30 +53,50 @@ var packets = []string{
 	`44{"message":"x"}`, "2", "3", "3probe", "2probe", "5", "6", "1", "0{}", "", "4", "42", "45-", "499999", `42["\ud800"]`, `42["disconnect"]`, `41/x,{}`, `42/x,["y"]`,
 }
 
-// fuzzer sends what it makes up. Its source is its own.
-type fuzzer struct {
-	s    *target
-	rand *rand.Rand
-	sent *fuzzCounts
+// adminLines are requests that an admin may make, but for those that change how
+// the test itself sees the server.
+var adminLines = []string{
+	"GET /api/submissions", "GET /api/metrics", "GET /api/dashboard", "GET /api/sessions", "GET /api/settings", "GET /api/export.csv", "GET /api/export.zip", "GET /metrics",
+	"POST /api/categories", "POST /api/save-winners", "POST /api/settings", "POST /api/submissions/delete-by-phone", "POST /api/submissions/1-abcdef/approve",
+	"POST /api/submissions/1-abcdef/hide", "DELETE /api/submissions/1-abcdef", "DELETE /api/sessions/x", "POST /api/password", "GET /api/log-level", "GET /debug/pprof/heap?debug=1",
 }
 
-type fuzzCounts struct{ requests, answers, frames, refused atomic.Int64 }
+// fuzzer sends what it makes up. Its source is its own.
+type fuzzer struct {
+	s     *target
+	rand  *rand.Rand
+	sent  *fuzzCounts
+	token string // lets some of its requests in where admins are
+}
+
+type fuzzCounts struct{ requests, admin, answers, frames, refused atomic.Int64 }
+
+// Whoever submits before the fuzzing leaves these; no answer to anybody but an
+// admin may hold them.
+const fuzzName, fuzzPhone = "Quarrelsome Zebulon", "0049 5557 13579"
 
 func TestFuzzingTheRunningServer(t *testing.T) {
 	if *fuzzRace {
 		t.Setenv("GORACE", "halt_on_error=1")
 	}
 	s := start(t, "--header-timeout", "2s", "--body-timeout", "1s", "--upload-window", "1s", "--connect-timeout", "2s", "--heartbeat-interval", "2s", "--heartbeat-timeout", "2s",
-		"--allow-eio3", "--compress-websocket", "--limit-submissions-per-address", "0", "--limit-submissions", "0", "--limit-sign-ins", "1000000")
+		"--allow-eio3", "--compress-websocket", "--limit-submissions-per-address", "0", "--limit-submissions", "120", "--limit-sign-ins", "1000000")
 	seed := *fuzzSeed
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
+	for _, category := range []string{"best", "worst"} {
+		if err := s.submitForm("category", category, "caption", "Fuzzed", "name", fuzzName, "phone", fuzzPhone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := s.token(t)
 	before, sent := s.state(), &fuzzCounts{}
+	stored := s.metric(`podium_uploads_total{storage="none"}`)
 	began := time.Now()
 	var wait sync.WaitGroup
 	for hand := range uint64(4) {
-		f := &fuzzer{s: s, rand: rand.New(rand.NewPCG(seed, hand)), sent: sent}
+		f := &fuzzer{s: s, rand: rand.New(rand.NewPCG(seed, hand)), sent: sent, token: token}
 		wait.Go(func() {
 			for time.Since(began) < *fuzzFor && !t.Failed() {
 				if err := f.step(); err != nil {
@@ -87,13 +106,14 @@ func TestFuzzingTheRunningServer(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	before.heap += 16 << 20 // pools, caches and the log of what was submitted
+	stored = s.metric(`podium_uploads_total{storage="none"}`) - stored
+	before.heap += 16<<20 + 4<<10*stored // pools, caches and the log of what was submitted
 	after := s.settle(t, before, 0)
-	fmt.Printf("fuzzing for %s (-fuzzseed=%d): %d requests, %d answers, %d frames, %d connections refused; heap %.1f MB, goroutines %.0f → %.0f\n",
-		time.Since(began).Round(time.Second), seed, sent.requests.Load(), sent.answers.Load(), sent.frames.Load(), sent.refused.Load(),
+	fmt.Printf("fuzzing for %s (-fuzzseed=%d): %d requests (%d of them an admin's), %d answers, %d frames, %d connections refused, %.0f submissions; heap %.1f → %.1f MB, goroutines %.0f → %.0f\n",
+		time.Since(began).Round(time.Second), seed, sent.requests.Load(), sent.admin.Load(), sent.answers.Load(), sent.frames.Load(), sent.refused.Load(), stored, (before.heap-16<<20-4<<10*stored)/1e6,
 		after.heap/1e6, before.goroutines, after.goroutines)
 	log := s.log.String()
-	for _, bad := range []string{"panic", "DATA RACE", "level=ERROR"} {
+	for _, bad := range []string{"panic", "DATA RACE", "level=ERROR", fuzzName, fuzzPhone} {
 		if i := strings.Index(log, bad); i >= 0 {
 			t.Errorf("the log holds %q: %.3000s", bad, log[max(0, i-500):])
 		}
@@ -192,9 +212,17 @@ func (f *fuzzer) request() error {
 	}
 	defer c.Close()
 	for range 1 + f.rand.IntN(6) {
-		line := strings.ReplaceAll(f.pick(requestLines), "SID", sid)
+		line, admin := f.pick(requestLines), f.rand.IntN(4) == 0
+		if admin {
+			line = f.pick(adminLines)
+			f.sent.admin.Add(1)
+		}
+		line = strings.ReplaceAll(line, "SID", sid)
 		var b strings.Builder
 		b.WriteString(line + " HTTP/1.1\r\nHost: x\r\n")
+		if admin {
+			b.WriteString("Authorization: Bearer " + f.token + "\r\n")
+		}
 		for range f.rand.IntN(4) {
 			b.WriteString(f.pick(headerLines) + "\r\n")
 		}
@@ -208,7 +236,7 @@ func (f *fuzzer) request() error {
 			f.sent.refused.Add(1)
 			return nil
 		}
-		goOn, err := f.readAnswer(c, line)
+		goOn, err := f.readAnswer(c, line, admin)
 		if err != nil || !goOn {
 			return err
 		}
@@ -217,7 +245,7 @@ func (f *fuzzer) request() error {
 }
 
 // readAnswer reads one answer and reports whether another request may follow.
-func (f *fuzzer) readAnswer(c *raw, line string) (goOn bool, err error) {
+func (f *fuzzer) readAnswer(c *raw, line string, admin bool) (goOn bool, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // polls, streams and unfinished requests wait
 	method, _, _ := strings.Cut(line, " ")
 	res, err := http.ReadResponse(c.in, &http.Request{Method: method})
@@ -234,13 +262,26 @@ func (f *fuzzer) readAnswer(c *raw, line string) (goOn bool, err error) {
 		f.talk(c)
 		return false, nil
 	}
-	_, err = io.Copy(io.Discard, res.Body)
+	body, err := io.ReadAll(res.Body)
+	if text := string(body); !admin && (strings.Contains(text, fuzzName) || strings.Contains(text, fuzzPhone)) {
+		return false, fmt.Errorf("%q: a name or a phone number leaves: %s", line, text)
+	}
 	return err == nil && !res.Close, nil
 }
 
 // talk sends frames, good and bad.
 func (f *fuzzer) talk(c *raw) {
-	go io.Copy(io.Discard, bufio.NewReader(c)) // ends with the connection, which step closes
+	go func() { // ends with the connection, which step closes
+		for {
+			_, text, err := c.read()
+			if err != nil {
+				return
+			}
+			if strings.Contains(text, fuzzName) || strings.Contains(text, fuzzPhone) {
+				f.s.t.Errorf("a name or a phone number leaves: %s", text)
+			}
+		}
+	}()
 	for range 1 + f.rand.IntN(30) {
 		op := byte(opText)
 		if f.rand.IntN(4) == 0 {

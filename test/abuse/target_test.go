@@ -423,8 +423,17 @@ func (c *raw) alive() error {
 
 // submit sends a submission without a photo.
 func (s *target) submit(caption string) error {
-	body := "--x\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n--x\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\n" + caption + "\r\n--x--\r\n"
-	res, err := s.client.Post(s.url+"/api/submit", "multipart/form-data; boundary=x", strings.NewReader(body))
+	return s.submitForm("category", "best", "caption", caption)
+}
+
+// submitForm sends a submission of fields, given as names and values.
+func (s *target) submitForm(fields ...string) error {
+	var body strings.Builder
+	for i := 0; i < len(fields); i += 2 {
+		fmt.Fprintf(&body, "--x\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", fields[i], fields[i+1])
+	}
+	body.WriteString("--x--\r\n")
+	res, err := s.client.Post(s.url+"/api/submit", "multipart/form-data; boundary=x", strings.NewReader(body.String()))
 	if err != nil {
 		return err
 	}
@@ -433,6 +442,20 @@ func (s *target) submit(caption string) error {
 		return fmt.Errorf("submit: %s", res.Status)
 	}
 	return nil
+}
+
+// token makes a token for scripts.
+func (s *target) token(t testing.TB) string {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(path, "token", "abuse", "--data", s.data).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // The opcodes of frames. (RFC 6455, section 5.2)
