@@ -34,6 +34,7 @@ type Front struct {
 	tls      [2]string    // certificate and key; empty without TLS
 	began    time.Time
 	hold     time.Duration
+	body     time.Duration // in which the body of a request that waits has to arrive
 
 	// handler is nil until opened is closed.
 	handler atomic.Pointer[http.Handler]
@@ -64,7 +65,7 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 		}
 	}
 	f := &Front{
-		listener: &closable{Listener: l, full: sockets.gate.Full}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit,
+		listener: &closable{Listener: l, full: sockets.gate.Full}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit, body: s.BodyTimeout,
 		opened: make(chan struct{}), failed: make(chan error, 1),
 	}
 	f.http = &http.Server{
@@ -225,6 +226,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h := f.handler.Load(); h != nil {
 		(*h).ServeHTTP(w, r)
 		return
+	}
+	if r.ContentLength != 0 && f.body > 0 { // net/http waits for it before the answer leaves
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(f.body)) // best effort: tests have no connection
 	}
 	switch r.URL.Path {
 	case "/health":

@@ -119,9 +119,13 @@ func (s *Server) around(next http.Handler) http.Handler {
 		path := r.URL.Path
 		if strings.HasPrefix(path, socketPath) {
 			w.Header()["X-Content-Type-Options"] = nosniff
-			if name := path[len(socketPath):]; name == "" {
+			name := path[len(socketPath):]
+			if name == "" {
 				s.realtime.ServeHTTP(w, r)
-			} else if err := s.client.Serve(w, r, name); err != nil {
+				return
+			}
+			s.limitTime(w, r)
+			if err := s.client.Serve(w, r, name); err != nil {
 				s.fail(w, r, err)
 			}
 			return
