@@ -108,3 +108,22 @@ func (s *Session) heard() {
 		s.server.wheel.set(s, time.Now().Add(s.server.opts.PingTimeout))
 	}
 }
+
+// idleBurst is how much of Options.MaxIdlePackets may come at once.
+const idleBurst = 10 * time.Second
+
+// allowsIdle counts a packet that is no message, and reports whether the client
+// keeps to Options.MaxIdlePackets. (The generic cell rate algorithm, ITU-T I.371)
+func (s *Session) allowsIdle() bool {
+	perSecond := s.server.opts.MaxIdlePackets
+	if perSecond <= 0 {
+		return true
+	}
+	now := time.Now().UnixNano()
+	due := max(s.idleDue.Load(), now) + int64(float64(time.Second)/perSecond)
+	if due > now+int64(idleBurst) {
+		return false
+	}
+	s.idleDue.Store(due) // one transport is in charge: nobody else counts
+	return true
+}

@@ -118,3 +118,27 @@ func TestOnlyWhatKeepReturnsIsKept(t *testing.T) {
 		t.Errorf("kept %+v", kept)
 	}
 }
+
+func TestAFloodOfPacketsThatAreNoMessagesEndsTheSession(t *testing.T) {
+	for _, options := range []engineio.Options{{}, {MaxIdlePackets: 1}} {
+		s := serve(t, options)
+		q := s.open()
+		c := s.connect()
+		flood := strings.Repeat("6\x1e3\x1e", 100)
+		c.ask("POST", q, "", "4before\x1e"+flood+"4after")
+		if _, body := c.answer(); body != "ok" {
+			t.Fatalf("POST: %q", body)
+		}
+		if options.MaxIdlePackets == 0 {
+			c.ask("GET", q, "", "")
+			if _, body := c.answer(); body != "4before\x1e4after" {
+				t.Errorf("without a bound: %q", body)
+			}
+			continue
+		}
+		s.wantClosed(s.last(), engineio.ReasonTransportError)
+		if got := s.engine.Stats().TooIdle; got != 1 {
+			t.Errorf("%d sessions are counted", got)
+		}
+	}
+}

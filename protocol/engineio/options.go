@@ -27,6 +27,11 @@ type Options struct {
 	// BodyTimeout is how long the body of a request may take to arrive; a session
 	// whose POST takes longer ends. Zero means 20 s; negative, for ever.
 	BodyTimeout time.Duration
+	// MaxIdlePackets bounds, for each client, the packets a second that are no
+	// messages, such as pongs and noops; ten seconds of it may come at once. Beyond
+	// it the session ends: a payload holds hundreds of thousands of them, which cost
+	// the client next to nothing. Zero means no bound, as in the official server.
+	MaxIdlePackets float64
 	// UpgradeTimeout is how long an upgrade may take before its WebSocket is closed
 	// and the session goes on polling. Zero means 10 s.
 	UpgradeTimeout time.Duration

@@ -46,8 +46,8 @@ type Server struct {
 
 // counters are a Server's since it was made.
 type counters struct {
-	opened, upgraded, sent, received atomic.Uint64
-	pollIn, pollOut                  atomic.Uint64 // bytes
+	opened, upgraded, sent, received, tooIdle atomic.Uint64
+	pollIn, pollOut                           atomic.Uint64 // bytes
 }
 
 // Stats are counters of a Server since it was made, except Sessions and Parked.
@@ -60,6 +60,7 @@ type Stats struct {
 	Received  uint64 // messages delivered
 	PollIn    uint64 // bytes of long-polling bodies that were read
 	PollOut   uint64 // bytes of long-polling answers, before compression
+	TooIdle   uint64 // sessions that exceeded Options.MaxIdlePackets
 	WebSocket websocket.Stats
 }
 
@@ -96,6 +97,7 @@ func (srv *Server) Stats() Stats {
 		Received:  srv.stats.received.Load(),
 		PollIn:    srv.stats.pollIn.Load(),
 		PollOut:   srv.stats.pollOut.Load(),
+		TooIdle:   srv.stats.tooIdle.Load(),
 		WebSocket: srv.webSocket.Stats(),
 	}
 }

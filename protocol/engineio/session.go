@@ -43,6 +43,7 @@ type Session struct {
 	pingSent  atomic.Int64 // when the last ping was made, in ns; 0 once it was answered
 	rtt       atomic.Int64 // the last round trip, in ns
 	refreshed atomic.Bool  // the time to answer the ping was extended
+	idleDue   atomic.Int64 // when a client that kept to MaxIdlePackets would have sent what it sent, in ns
 
 	timer wheelEntry // guarded by wheel.mu
 
@@ -353,6 +354,11 @@ func (s *Session) alive() bool {
 func (s *Session) onPacket(p packet) bool {
 	if p.kind != packetPong {
 		s.heard()
+	}
+	if p.kind != packetMessage && !s.allowsIdle() {
+		s.server.stats.tooIdle.Add(1)
+		s.end(ReasonTransportError, errTooIdle)
+		return false
 	}
 	switch p.kind {
 	case packetMessage:

@@ -148,6 +148,28 @@ func TestClientsThatLeftOrWerePutOutStayOut(t *testing.T) {
 	}
 }
 
+func TestLeavingAgainAndAgainIsRememberedWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newDiskSessions()
+		srv := recoveryServer(t, &diskLog{epoch: "e"}, func(r *Recovery) { r.Sessions = store })
+		b := &browser{t: t, name: "in and out"}
+		b.online(srv)
+		for range 3 * maxLeft {
+			b.w.say("1")
+			synctest.Wait()
+			b.w.say("0")
+			synctest.Wait()
+		}
+		mustBeNil(t, srv.SaveSessions())
+		if n := len(store.records); n != maxLeft {
+			t.Errorf("%d of %d are remembered, want %d", n, 3*maxLeft, maxLeft)
+		}
+		if n := len(srv.sessions.recent); n != 0 {
+			t.Errorf("%d are still in memory", n)
+		}
+	})
+}
+
 func TestAClientThatMissedTooMuchGetsTheNewestEvents(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Recovery)

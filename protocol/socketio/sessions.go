@@ -57,6 +57,7 @@ type saver struct {
 	recent  map[string]SessionRecord // not in the store, or not yet
 	order   []string                 // ids of recent, oldest first; some may be gone
 	changed map[*Socket]struct{}     // connected sockets whose record is stale
+	left    int                      // of recent, those that left by themselves since the last save
 	timer   *time.Timer              // armed while something waits to be saved
 	trimmed time.Time
 	renewed time.Time
@@ -70,6 +71,12 @@ const (
 	trimEvery  = time.Minute
 	renewEvery = maxTicketAge / 4
 )
+
+// maxLeft bounds the records, between two saves, of clients that left by themselves:
+// a client can go in and out of a namespace a hundred times a second, and a
+// thousand of them must not fill memory and store with that. Beyond it a client
+// that left would be let back in with its old session, which harms nobody else.
+const maxLeft = 1000
 
 func newSaver(srv *Server, r Recovery) *saver {
 	r = r.withDefaults()
@@ -126,6 +133,12 @@ func (srv *Server) rememberSession(s *Socket, reason Reason) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.changed, s)
+	if reason == ReasonClientDisconnect && v.store != nil {
+		if v.left >= maxLeft && !s.tracked.Load() {
+			return
+		}
+		v.left++
+	}
 	v.keepLocked(rec)
 }
 
@@ -210,6 +223,7 @@ func (v *saver) flush() error {
 	for _, rec := range v.recent {
 		batch = append(batch, rec)
 	}
+	v.left = 0
 	v.mu.Unlock()
 	for s := range changed {
 		if rec, ok := v.record(s); ok {
@@ -231,8 +245,8 @@ func (v *saver) flush() error {
 			delete(v.recent, rec.ID)
 		}
 	}
-	if len(v.recent) == 0 {
-		v.order = nil
+	if len(v.recent) == 0 { // what they grew to is given back
+		v.recent, v.order = make(map[string]SessionRecord), nil
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func (rt *Realtime) mayPost(w http.ResponseWriter, r *http.Request) bool {
 	}
 	wait := rt.o.Payloads.Allow(rt.o.Addresses.Of(r), rt.o.Now())
 	if wait > 0 {
+		rt.limitBody(w, r)
 		answer.Later(wait, "Too many requests; please wait a moment.").Write(w)
 	}
 	return wait == 0
@@ -130,7 +131,7 @@ func (rt *Realtime) closed(s *engineio.Session, reason engineio.Reason) {
 func (rt *Realtime) Refusals() []limits.Refusals {
 	stats := rt.io.Stats()
 	return []limits.Refusals{
-		{Limit: "events", Total: stats.TooFast},
+		{Limit: "events", Total: stats.TooFast + rt.io.Engine().Stats().TooIdle},
 		{Limit: "rooms", Total: stats.TooManyRooms},
 		{Limit: "auth", Total: stats.TooLargeAuth},
 	}

@@ -139,6 +139,7 @@ func New(o Options) *Realtime {
 		NodeID:         o.NodeID,
 		ShutdownGrace:  farewell,
 		BodyTimeout:    o.BodyTimeout,
+		MaxIdlePackets: o.MaxPacketsPerSecond,
 		AllowRequest:   rt.allow,
 		AllowPoll:      func(s *engineio.Session) bool { return o.Polls.Enter(addressOf(s)) },
 		Keep:           rt.keep,
@@ -219,6 +220,7 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sid := r.URL.Query().Get("sid")
 	if sid != "" && rt.o.NodeID != "" {
 		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && !replayed(r) {
+			rt.limitBody(w, r)
 			w.Header().Set("Fly-Replay", "instance="+node+";timeout=5s;fallback=force_self")
 			w.WriteHeader(http.StatusConflict)
 			return
@@ -234,6 +236,14 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer rt.door.leave()
 	}
 	rt.io.ServeHTTP(w, r)
+}
+
+// limitBody sets the time in which the body of a request that is answered without reading it has to arrive: net/http
+// waits for it before the answer leaves. The engine does the same for what it reads.
+func (rt *Realtime) limitBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 && rt.o.BodyTimeout > 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(rt.o.BodyTimeout)) // not possible: then there is none
+	}
 }
 
 // replayed reports whether Fly's proxy has sent a request on before. Such a one
