@@ -204,17 +204,91 @@ func TestSessionsAreBounded(t *testing.T) {
 	c := &clock{time.Unix(1_000_000, 0)}
 	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password", Now: c.now})
 	first, record := newRecord(KindSession, c.now())
-	if err := a.add(record); err != nil {
+	if err := a.add(record, ""); err != nil {
 		t.Fatal(err)
 	}
 	for range maxSessions {
 		c.t = c.t.Add(time.Second)
 		_, record := newRecord(KindSession, c.now())
-		if err := a.add(record); err != nil {
+		if err := a.add(record, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, ok := a.Session(first); ok || len(a.Sessions()) != maxSessions {
 		t.Fatal(len(a.Sessions()))
+	}
+}
+
+// dying is a store that fails from a moment on, as if the process were killed.
+type dying struct {
+	memory
+	left int // writes before it fails
+}
+
+func (d *dying) SaveSetting(name string, value []byte) error {
+	if d.left--; d.left < 0 {
+		return errors.New("killed")
+	}
+	return d.memory.SaveSetting(name, value)
+}
+
+func TestAKillWhileThePasswordChangesLeavesNoSessionOfTheOldOne(t *testing.T) {
+	for survive := range 3 {
+		d := &dying{memory{values: map[string][]byte{}}, 1 << 30}
+		a, _, err := New(d, Options{Password: "first one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, _, err := a.SignIn(context.Background(), "first one", from("1.1.1.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.left = survive
+		_ = a.setPassword("second one", "") // fails where it is killed
+		again, _, err := New(&memory{values: d.values}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, session := again.Session(secret)
+		_, _, err = again.SignIn(context.Background(), "second one", from("1.1.1.1"))
+		if session && err == nil {
+			t.Errorf("killed after %d writes, the new password rules and the old one's session goes on", survive)
+		}
+		if changed := err == nil; survive == 2 && !changed {
+			t.Errorf("the password was not changed: %v", err)
+		}
+	}
+}
+
+func TestASignInThatRacesAChangedPasswordOpensNothing(t *testing.T) {
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "first one"})
+	hash, err := a.attempt(context.Background(), "first one", from("1.1.1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.setPassword("second one", ""); err != nil {
+		t.Fatal(err)
+	}
+	_, record := newRecord(KindSession, a.now())
+	if err := a.add(record, hash); !errors.Is(err, ErrPassword) {
+		t.Fatalf("a session of the old password was opened: %v", err)
+	}
+}
+
+func TestTheOwnersBrowserDoesNotQueueBehindStrangers(t *testing.T) {
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "right one"})
+	a.strangers <- struct{}{} // a stranger's password that is being hashed
+	a.turns <- struct{}{}
+	a.hashing.Store(maxHashQueue)
+	owner := from("1.1.1.1")
+	if _, _, err := a.SignIn(context.Background(), "right one", owner); !errors.Is(err, ErrBusy) {
+		t.Fatalf("a stranger beyond the queue: %v", err)
+	}
+	owner.Device = a.NewDevice()
+	if _, _, err := a.SignIn(context.Background(), "right one", owner); err != nil {
+		t.Fatalf("the owner's browser: %v", err)
+	}
+	if n := a.hashing.Load(); n != maxHashQueue {
+		t.Fatalf("%d places of the queue are taken, want %d", n, maxHashQueue)
 	}
 }

@@ -88,27 +88,45 @@ func makePassword() string {
 	return strings.Join(groups, "-")
 }
 
-// verify checks password against the kept hash, at most as many at the same
-// time as Options.AtOnce. It waits for its turn until ctx ends, behind at most
-// maxHashQueue others.
-func (a *Admin) verify(ctx context.Context, password string) (bool, error) {
+// verify checks password against the kept hash, which it returns, at most as
+// many at the same time as Options.AtOnce. It waits for its turn until ctx
+// ends. A stranger, who is not known to have signed in before, waits behind at
+// most maxHashQueue others, and for a place that is not kept for those who are:
+// many addresses with a try each would keep the owner waiting otherwise.
+func (a *Admin) verify(ctx context.Context, password string, known bool) (hash string, ok bool, err error) {
 	if len(password) > maxPassword {
-		return false, nil
+		return "", false, nil
 	}
-	if a.hashing.Add(1) > maxHashQueue {
-		a.hashing.Add(-1)
-		return false, ErrBusy
+	if !known {
+		defer a.hashing.Add(-1)
+		if a.hashing.Add(1) > maxHashQueue {
+			return "", false, ErrBusy
+		}
+		leave, err := enter(ctx, a.strangers)
+		if err != nil {
+			return "", false, err
+		}
+		defer leave()
 	}
-	defer a.hashing.Add(-1)
-	select {
-	case a.turns <- struct{}{}:
-		defer func() { <-a.turns }()
-	case <-ctx.Done():
-		return false, ctx.Err()
+	leave, err := enter(ctx, a.turns)
+	if err != nil {
+		return "", false, err
 	}
+	defer leave()
 	<-a.settled
 	a.mu.Lock()
-	hash := a.hash
+	hash = a.hash
 	a.mu.Unlock()
-	return checkPassword(hash, password)
+	ok, err = checkPassword(hash, password)
+	return hash, ok, err
+}
+
+// enter takes one of the places, or waits for it until ctx ends. leave gives it back.
+func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

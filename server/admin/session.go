@@ -37,10 +37,15 @@ func hashSecret(secret string) []byte {
 	return sum[:]
 }
 
-// add keeps r, ending the session used longest ago when there are too many.
-func (a *Admin) add(r *Record) error {
+// add keeps r, ending the session used longest ago when there are too many. It
+// is ErrPassword where the password that r was made for, by its hash, was
+// changed meanwhile; "" is none.
+func (a *Admin) add(r *Record, hash string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if hash != "" && hash != a.hash {
+		return ErrPassword
+	}
 	a.expireLocked()
 	for len(a.sessions) >= maxSessions {
 		oldest := ""
@@ -163,7 +168,7 @@ func (a *Admin) MakeToken(label string, age time.Duration) (token string, sessio
 	if age > 0 {
 		r.ExpiresAt = now.Add(age).UnixMilli()
 	}
-	if err := a.add(r); err != nil {
+	if err := a.add(r, ""); err != nil {
 		return "", Session{}, err
 	}
 	return token, r.Session, nil

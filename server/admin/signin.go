@@ -68,8 +68,11 @@ type Admin struct {
 	failures *failures
 	key      []byte // signs device cookies
 
-	turns   chan struct{} // a place for each password hashed at once
-	hashing atomic.Int64  // passwords being hashed or waiting for it
+	// A place for each password hashed at once, and for each of those that is a stranger's. Who needs both takes strangers
+	// first, so that one place is left to browsers that signed in before.
+	turns, strangers chan struct{}
+
+	hashing atomic.Int64 // strangers' passwords being hashed or waiting for it
 	failed  atomic.Uint64
 	waited  atomic.Uint64
 	opened  atomic.Uint64
@@ -95,7 +98,7 @@ func New(store Store, options Options) (a *Admin, made string, err error) {
 		options.AtOnce = 2
 	}
 	a = &Admin{store: store, options: options, log: options.Logger, now: options.Now,
-		failures: newFailures(options.FailuresPerMinute), turns: make(chan struct{}, options.AtOnce),
+		failures: newFailures(options.FailuresPerMinute), turns: make(chan struct{}, options.AtOnce), strangers: make(chan struct{}, max(1, options.AtOnce-1)),
 		sessions: make(map[string]*Record), settled: make(chan struct{})}
 	if a.now == nil {
 		a.now = time.Now
@@ -188,14 +191,13 @@ func (a *Admin) settlePassword() (made string, err error) {
 
 // setPassword keeps the hash of password and ends every session but the one
 // whose id is keep. Tokens stay: they are not made from the password.
+//
+// The sessions end first, and in the store too: where the process is killed in
+// between, nobody is left signed in by a password that is none any more.
 func (a *Admin) setPassword(password, keep string) error {
 	hash := hashPassword(password)
-	if err := a.store.SaveSetting(settingPassword, []byte(hash)); err != nil {
-		return fmt.Errorf("keep the admin password: %w", err)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hash = hash
 	ended := 0
 	for k, s := range a.sessions {
 		if s.Kind == KindSession && s.ID != keep {
@@ -203,11 +205,19 @@ func (a *Admin) setPassword(password, keep string) error {
 			ended++
 		}
 	}
-	if ended == 0 {
-		return nil
+	if ended > 0 {
+		if err := a.saveLocked(); err != nil {
+			return err
+		}
 	}
-	a.log.Info("the admin password changed", "sessionsEnded", ended)
-	return a.saveLocked()
+	if err := a.store.SaveSetting(settingPassword, []byte(hash)); err != nil {
+		return fmt.Errorf("keep the admin password: %w", err)
+	}
+	a.hash = hash
+	if ended > 0 {
+		a.log.Info("the admin password changed", "sessionsEnded", ended)
+	}
+	return nil
 }
 
 // saveLocked writes the sessions to the store. mu must be held.
@@ -249,7 +259,8 @@ func (a *Admin) failureKey(from From) string {
 // value of the session cookie. Otherwise the error is ErrPassword, a
 // *WaitError, ErrBusy or what went wrong.
 func (a *Admin) SignIn(ctx context.Context, password string, from From) (secret string, session Session, err error) {
-	if err := a.attempt(ctx, password, from); err != nil {
+	hash, err := a.attempt(ctx, password, from)
+	if err != nil {
 		return "", Session{}, err
 	}
 	now := a.now()
@@ -259,31 +270,33 @@ func (a *Admin) SignIn(ctx context.Context, password string, from From) (secret 
 		record.Address = from.Address.String()
 	}
 	record.Agent = DescribeAgent(from.Agent)
-	if err := a.add(record); err != nil {
+	if err := a.add(record, hash); err != nil {
 		return "", Session{}, err
 	}
 	a.opened.Add(1)
 	return secret, record.Session, nil
 }
 
-// attempt checks password, counting it against from when it is wrong.
-func (a *Admin) attempt(ctx context.Context, password string, from From) error {
+// attempt checks password, counting it against from when it is wrong. It
+// returns the hash that password was checked against.
+func (a *Admin) attempt(ctx context.Context, password string, from From) (hash string, err error) {
 	key := a.failureKey(from)
 	if wait := a.failures.begin(key, a.now()); wait > 0 {
 		a.waited.Add(1)
-		return &WaitError{Wait: wait}
+		return "", &WaitError{Wait: wait}
 	}
-	ok, err := a.verify(ctx, password)
+	_, known := a.device(from.Device)
+	hash, ok, err := a.verify(ctx, password, known)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !ok {
 		a.failures.failed(a.now())
 		a.failed.Add(1)
-		return ErrPassword
+		return "", ErrPassword
 	}
 	a.failures.succeeded(key)
-	return nil
+	return hash, nil
 }
 
 // ChangePassword makes password the right one when current is, and ends all
@@ -295,7 +308,7 @@ func (a *Admin) ChangePassword(ctx context.Context, current, password, keep stri
 	if len(password) < minPassword || len(password) > maxPassword {
 		return ErrLength
 	}
-	if err := a.attempt(ctx, current, from); err != nil {
+	if _, err := a.attempt(ctx, current, from); err != nil {
 		return err
 	}
 	return a.setPassword(password, keep)
