@@ -16,6 +16,7 @@ import (
 type rateLimits struct {
 	requests, submissions, handshakes, payloads    *limits.Rate
 	sockets, connections, unjoined, polls, streams *limits.Gate
+	waiting                                        *limits.Gate // bytes of photos
 	uploads                                        *limits.Uploads
 }
 
@@ -37,6 +38,7 @@ func (s *Settings) limits() rateLimits {
 		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
 		polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
 		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
+		waiting:     limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
 		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
 	}
 }
@@ -60,7 +62,7 @@ func (s *Server) refusals() []limits.Refusals {
 	return append([]limits.Refusals{
 		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(), l.payloads.Refusals(),
 		l.sockets.Refusals(), l.connections.Refusals(), l.unjoined.Refusals(), l.polls.Refusals(), l.streams.Refusals(),
-		l.uploads.Refusals(),
+		l.uploads.Refusals(), l.waiting.Refusals(),
 	}, s.realtime.Refusals()...)
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -65,6 +66,16 @@ func TestEveryLimitRefusesAndCounts(t *testing.T) {
 			s.submit(nil, part{"category", "", "best"})
 			return s.submit(nil, part{"category", "", "best"})
 		}, 429},
+		{"submissions", "address", []string{"--limit-submissions-per-address", "1"}, func(s *site) got {
+			s.submit(nil, part{"category", "", "best"})
+			return s.submit(nil, part{"category", "", "best"})
+		}, 429},
+		{"waiting", "address", []string{"--limit-waiting-bytes-per-address", "500B"}, func(s *site) got {
+			return s.submit(nil, part{"category", "", "best"}, part{"photo", "a.jpg", photo(t, 40, 30)})
+		}, 503},
+		{"waiting", "total", []string{"--limit-waiting-bytes", "500B"}, func(s *site) got {
+			return s.submit(nil, part{"category", "", "best"}, part{"photo", "a.jpg", photo(t, 40, 30)})
+		}, 503},
 		{"events", "total", []string{"--limit-events", "0.2"}, func(s *site) got {
 			sid, _ := s.handshake()
 			at := "/socket.io/?EIO=4&transport=polling&sid=" + sid
@@ -133,6 +144,27 @@ func TestPollsHeldAreLimited(t *testing.T) {
 		t.Errorf("%s polls are still held", got)
 	}
 	if got := s.refusals("polls", "address"); got != "1" {
+		t.Errorf("%s refused", got)
+	}
+}
+
+func TestEventStreamsAreLimited(t *testing.T) {
+	s := newSite(t, "--limit-connections-per-address", "1").signIn()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := s.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if g := s.do("GET", "/api/events", nil).is(429); g.header.Get("Retry-After") == "" {
+		t.Error("429 without Retry-After")
+	}
+	if got := s.refusals("streams", "address"); got != "1" {
 		t.Errorf("%s refused", got)
 	}
 }

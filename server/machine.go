@@ -182,3 +182,19 @@ func (s *Settings) DropPrivileges() error {
 	}
 	return nil
 }
+
+// diskReserve is how much of a disk is not for submissions, in bytes; of a small
+// disk it is a twentieth. When somebody has filled the rest, admins can still
+// hide, delete and save winners.
+const diskReserve = 64 << 20
+
+// hasReserve reports whether the reserve is free on the disk that dir is on. A
+// disk that does not say counts as empty: what does not fit fails by itself.
+func hasReserve(dir string) bool {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return true
+	}
+	size := uint64(s.Bsize)
+	return s.Bavail*size > min(diskReserve, s.Blocks*size/20)
+}

@@ -145,8 +145,9 @@ func (s *Server) buildRealtime() error {
 	set := &s.settings
 	s.contest = contest.New(contest.Options{
 		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
-		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads,
+		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
+		HasRoom:   func() bool { return hasReserve(set.Data) && hasReserve(set.UploadsDir()) },
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{

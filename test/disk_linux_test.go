@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -138,4 +139,35 @@ func TestAFullDiskStopsSubmissionsOnly(t *testing.T) {
 		}
 	}
 	t.Logf("figures: full disk: 507 and healed, %d of %d acknowledged kept", len(want), len(want))
+}
+
+// When somebody has filled the disk, admins can still do what they have to.
+func TestTheLastRoomOnTheDiskIsForAdmins(t *testing.T) {
+	p := startIn(t, smallDisk(t))
+	id := p.submit("there is room")
+	filler := filepath.Join(p.data, "filler")
+	fill(t, filler)
+	info, err := os.Stat(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filler, info.Size()-6<<20); err != nil { // of the 8 MiB that are a twentieth
+		t.Fatal(err)
+	}
+	for _, picture := range [][]byte{nil, photo(t, 400, 300)} {
+		if status, _ := p.offer("too much", picture); status != http.StatusInsufficientStorage {
+			t.Errorf("a submission when only the reserve is left: %d", status)
+		}
+	}
+	for path, body := range map[string]string{
+		"/api/save-winners": `{"winners":{"best":["` + id + `"]}}`, "/api/submissions/" + id + "/hide": "{}", "/api/settings": `{"moderation":true}`,
+	} {
+		if status := p.call("POST", path, "application/json", strings.NewReader(body), nil); status != http.StatusOK {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	p.submit("room again")
 }

@@ -74,14 +74,27 @@ func JSON(w http.ResponseWriter, status int, v any) {
 
 // Bytes writes a body that is JSON already, with status.
 func Bytes(w http.ResponseWriter, status int, body []byte) {
+	Pieces(w, status, [][]byte{body})
+}
+
+// Pieces is Bytes for a body in pieces, which are not put together in memory.
+func Pieces(w http.ResponseWriter, status int, pieces [][]byte) {
+	size := 0
+	for _, piece := range pieces {
+		size += len(piece)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(size))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
+	for _, piece := range pieces {
+		if _, err := w.Write(piece); err != nil {
+			return // the client is gone
+		}
+	}
 }
 
 // Success is the body of answers that say nothing else.

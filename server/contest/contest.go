@@ -91,6 +91,9 @@ type Options struct {
 	// SpoolDir takes photos while they arrive.
 	SpoolDir string
 	Uploads  *limits.Uploads
+	// Waiting bounds the bytes of photos that have arrived and are worked on, or
+	// wait for that.
+	Waiting *limits.Gate
 	// Allow says how long the client of a request has to wait before it may
 	// submit, or 0.
 	Allow func(*http.Request) time.Duration
@@ -99,6 +102,9 @@ type Options struct {
 	UploadWindow time.Duration
 	// AddressOf finds the address of the client behind a request.
 	AddressOf func(*http.Request) netip.Addr
+	// HasRoom reports whether the disk has room for one more submission, beside
+	// what is kept free for what admins do.
+	HasRoom func() bool
 	// UploadsDir is the folder of pictures, for the export.
 	UploadsDir string
 	// Facts are further fields of GET /api/contest.

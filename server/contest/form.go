@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	// spoolInMemory is how much of a photo is held in memory while it
-	// arrives; the rest goes to a file.
-	spoolInMemory = 64 << 10
+	// spoolInMemory is how much of a photo is held in memory while it arrives and
+	// waits; what is longer goes to a file. It is short, because a picture of many
+	// pixels can be, and thousands may wait while each is decoded.
+	spoolInMemory = 4 << 10
 	// maxField bounds the bytes of a text field that are read at all.
 	maxField = 64 << 10
 	// maxParts bounds the parts of a submission.
@@ -47,11 +48,15 @@ type form struct {
 	size   int64
 	hash   hash.Hash // of everything that counts as its content
 	file   *os.File  // behind photo, already without a name
+	leave  func()    // gives back what the photo counts for; nil: nothing
 }
 
 func (f *form) close() {
 	if f.file != nil {
 		f.file.Close()
+	}
+	if f.leave != nil {
+		f.leave()
 	}
 }
 
@@ -78,6 +83,13 @@ func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error
 		return nil, c.formError(err)
 	}
 	control.SetReadDeadline(time.Time{})
+	if addr := c.AddressOf(r); f.photo != nil {
+		if !c.Waiting.EnterN(addr, int(f.size)) {
+			f.close()
+			return nil, c.formError(limits.ErrCrowded)
+		}
+		f.leave = func() { c.Waiting.LeaveN(addr, int(f.size)) }
+	}
 	return f, nil
 }
 

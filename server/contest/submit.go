@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"podium/server/answer"
+	"podium/server/limits"
 	"podium/store"
 )
 
@@ -67,9 +68,12 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once s
 	if err := c.knownCategory(f.fields["category"]); err != nil {
 		return err
 	}
+	if !c.HasRoom() {
+		return answer.New(http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	}
 	// Once the photo is here the work is finished even if the phone goes away:
 	// it will ask again with the same key, and find the answer.
-	ctx := context.WithoutCancel(r.Context())
+	ctx := limits.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
 	picture := Picture{Method: "none"}
 	if f.photo != nil {
 		var err error

@@ -14,7 +14,7 @@
 // dropped; all send a photo when the host says "now"), and not what one
 // person does. What protects the machine from a single hostile phone are the
 // limits in total, the bounds on memory and time of each request, and the
-// reserve that is kept free on the disk.
+// reserve that is kept free on the disk for what admins do.
 package limits
 
 import (

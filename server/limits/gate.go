@@ -26,20 +26,23 @@ func NewGate(name string, address, total int) *Gate {
 
 // Enter takes a place for addr and reports whether there was one. Each place
 // taken is given back by one Leave.
-func (g *Gate) Enter(addr netip.Addr) bool {
+func (g *Gate) Enter(addr netip.Addr) bool { return g.EnterN(addr, 1) }
+
+// EnterN takes n places, which may be bytes, all of them or none.
+func (g *Gate) EnterN(addr netip.Addr, n int) bool {
 	key := Key(addr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.total > 0 && g.count >= g.total {
+	if g.total > 0 && g.count > g.total-n {
 		g.refusedTotal++
 		return false
 	}
-	if g.address > 0 && addr.IsValid() && g.counts[key] >= g.address {
+	if g.address > 0 && addr.IsValid() && g.counts[key] > g.address-n {
 		g.refusedAddress++
 		return false
 	}
-	g.count++
-	g.counts[key]++
+	g.count += n
+	g.counts[key] += n
 	return true
 }
 
@@ -61,12 +64,15 @@ func (g *Gate) Full() bool {
 }
 
 // Leave gives back a place that Enter took for addr.
-func (g *Gate) Leave(addr netip.Addr) {
+func (g *Gate) Leave(addr netip.Addr) { g.LeaveN(addr, 1) }
+
+// LeaveN gives back n places.
+func (g *Gate) LeaveN(addr netip.Addr, n int) {
 	key := Key(addr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.count--
-	if g.counts[key]--; g.counts[key] <= 0 {
+	g.count -= n
+	if g.counts[key] -= n; g.counts[key] <= 0 {
 		delete(g.counts, key)
 	}
 }

@@ -58,6 +58,10 @@ func sniff(head []byte, allowHEIC bool) (format, error) {
 // each takes time for all of the picture, however short it is in the file.
 const maxScans = 100
 
+// maxScanned bounds the scans times the pixels: about two seconds of work. Ten
+// scans of 50 megapixels are half of it.
+const maxScanned = 1 << 30
+
 // measureJPEG counts the samples that the decoder holds, and for progressive
 // files the coefficients of all of them, of four bytes each.
 func measureJPEG(data []byte) (w, h int, cost int64, err error) {
@@ -78,7 +82,7 @@ func measureJPEG(data []byte) (w, h int, cost int64, err error) {
 		}
 		return true
 	})
-	if scans := bytes.Count(data[first:], []byte{0xff, markerSOS}); scans > maxScans {
+	if scans := bytes.Count(data[first:], []byte{0xff, markerSOS}); scans > maxScans || int64(scans)*int64(config.Width)*int64(config.Height) > maxScanned {
 		return 0, 0, 0, fmt.Errorf("it has %d scans", scans)
 	}
 	cost = int64(config.Width) * int64(config.Height) * total / largest

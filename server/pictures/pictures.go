@@ -30,6 +30,13 @@
 // is refused before it is decoded. Scaling works on the planes of a JPEG as
 // they are, row by row, and needs no more than the new size.
 //
+// # Processors
+//
+// As many photos are decoded at the same time as Go uses processors, and as many
+// read code by code: each may take seconds, and those that wait must not slow
+// down everybody else. They wait on the disk, and addresses take turns. What the
+// scans of a progressive JPEG make of its pixels is bounded too.
+//
 // Measured for 4,000 × 3,000 pixels, eight photos, four at once, with the
 // settings of a machine of 256 MB (GOMEMLIMIT of 217 MiB, a budget of 128 MiB):
 // 125 MB resident at most for JPEG and 155 MB for PNG.
@@ -44,6 +51,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -52,6 +60,7 @@ import (
 
 	"podium/server/answer"
 	"podium/server/contest"
+	"podium/server/limits"
 	"podium/store"
 )
 
@@ -87,8 +96,10 @@ type Options struct {
 // Pictures keeps photos. It is safe for concurrent use.
 type Pictures struct {
 	o Options
-	// files bounds the photos that are held, decode what decoding them takes.
-	// Who waits for decode holds files, never the other way round.
+	// reading and decoding are the turns of photos that are read and measured, and
+	// of those that are decoded. files bounds the photos that are held meanwhile,
+	// decode what decoding them takes. Order: a turn → files → decode.
+	reading, decoding         *limits.Turns
 	files, decode             *semaphore.Weighted
 	filesBudget, decodeBudget int64
 	names                     dirSyncer
@@ -112,6 +123,8 @@ func New(o Options) (*Pictures, error) {
 	p.filesBudget = o.MemoryBudget / 8
 	p.decodeBudget = o.MemoryBudget - p.filesBudget
 	p.files, p.decode = semaphore.NewWeighted(p.filesBudget), semaphore.NewWeighted(p.decodeBudget)
+	processors := runtime.GOMAXPROCS(0)
+	p.reading, p.decoding = limits.NewTurns(processors), limits.NewTurns(processors)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx, p.cancel = ctx, cancel
 	started := time.Now()

@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -426,9 +427,11 @@ func TestBombsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
 	// The header says one pixel, the frame says 268 million.
 	liar := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), frame...)
 	binary.LittleEndian.PutUint32(liar[4:], uint32(len(liar)-8))
-	scans := progressive(200)
+	scans, slow := progressive(200), progressive(60)
+	binary.BigEndian.PutUint16(slow[7:], 5000)
+	binary.BigEndian.PutUint16(slow[9:], 5000)
 	for name, data := range map[string][]byte{
-		"JPEG of 20,000 × 20,000": huge, "PNG of 20,000 × 20,000": bigPNG, "WebP that lies": liar, "JPEG of 200 scans": scans,
+		"JPEG of 20,000 × 20,000": huge, "PNG of 20,000 × 20,000": bigPNG, "WebP that lies": liar, "JPEG of 200 scans": scans, "JPEG of 60 scans of 25 megapixels": slow,
 		"GIF of 65,535 × 65,535": []byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"),
 	} {
 		allocated := testing.AllocsPerRun(1, func() {
@@ -438,6 +441,37 @@ func TestBombsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
 		})
 		if allocated > 10000 {
 			t.Errorf("%s: %v allocations", name, allocated)
+		}
+	}
+}
+
+func TestNoMorePicturesAreDecodedAtOnceThanThereAreProcessors(t *testing.T) {
+	p := newPictures(t)
+	for range runtime.GOMAXPROCS(0) {
+		if err := p.decoding.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	png, waited := pngOf(t, gradient(20, 20)), make(chan error, 1)
+	go func() {
+		_, err := p.Keep(ctx, bytes.NewReader(png), int64(len(png)))
+		waited <- err
+	}()
+	for p.decoding.Waiting() == 0 && len(waited) == 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	if err := <-waited; !errors.Is(err, context.Canceled) {
+		t.Errorf("one more did not wait: %v", err)
+	}
+	if _, err := p.keep(t, jpegOf(t, gradient(64, 48))); err != nil {
+		t.Errorf("a photo that needs no decoding: %v", err)
+	}
+	p.decoding.Leave()
+	for range 2 { // the first gives its turn back
+		if _, err := p.keep(t, png); err != nil {
+			t.Errorf("when there is a turn again: %v", err)
 		}
 	}
 }

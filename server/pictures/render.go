@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"podium/server/answer"
+	"podium/server/limits"
 )
 
 // The JPEG qualities of what is made.
@@ -43,35 +44,60 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 	if err != nil {
 		return rendered{}, err
 	}
+	var out rendered
+	var cost int64
+	kept := false
+	err = p.inTurn(ctx, p.reading, photo, size, func(data []byte) error {
+		if kind.name == "JPEG" {
+			if out, kept = keepJPEG(data); kept {
+				return nil
+			}
+		}
+		cost, err = p.cost(kind, data)
+		return err
+	})
+	if err != nil || kept {
+		return out, err
+	}
+	err = p.inTurn(ctx, p.decoding, photo, size, func(data []byte) error {
+		if err := p.decode.Acquire(ctx, cost); err != nil {
+			return err
+		}
+		defer p.decode.Release(cost)
+		out, err = renderDecoded(kind, data, p.o.KeepOriginals)
+		return err
+	})
+	return out, err
+}
+
+// inTurn waits for a turn, reads the photo, and calls f with it. Only who has a
+// turn holds a photo in memory.
+func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.ReadSeeker, size int64, f func(data []byte) error) error {
+	if err := turns.Enter(ctx); err != nil {
+		return err
+	}
+	defer turns.Leave()
 	held := min(size, p.filesBudget)
 	if err := p.files.Acquire(ctx, held); err != nil {
-		return rendered{}, err
+		return err
 	}
 	defer p.files.Release(held)
 	data := make([]byte, size)
-	copy(data, head)
-	if _, err := io.ReadFull(photo, data[len(head):]); err != nil {
-		return rendered{}, fmt.Errorf("read the photo: %w", err)
+	if _, err := photo.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind the photo: %w", err)
 	}
-	if kind.name == "JPEG" {
-		if out, ok := keepJPEG(data); ok {
-			return out, nil
-		}
+	if _, err := io.ReadFull(photo, data); err != nil {
+		return fmt.Errorf("read the photo: %w", err)
 	}
-	release, err := p.reserve(ctx, kind, data)
-	if err != nil {
-		return rendered{}, err
-	}
-	defer release()
-	return renderDecoded(kind, data, p.o.KeepOriginals)
+	return f(data)
 }
 
-// reserve measures a picture and waits until there is memory to decode it. A
-// picture that needs more than there can be is refused.
-func (p *Pictures) reserve(ctx context.Context, kind format, data []byte) (release func(), err error) {
+// cost measures what decoding a picture takes. One that needs more than there
+// can be is refused.
+func (p *Pictures) cost(kind format, data []byte) (int64, error) {
 	w, h, cost, err := kind.measure(data)
 	if err != nil || w < 1 || h < 1 {
-		return nil, unsupported(err, "That %s picture cannot be read.", kind.name)
+		return 0, unsupported(err, "That %s picture cannot be read.", kind.name)
 	}
 	pixels := int64(w) * int64(h)
 	cost += madeBytes
@@ -79,12 +105,9 @@ func (p *Pictures) reserve(ctx context.Context, kind format, data []byte) (relea
 		cost += 3 * pixels
 	}
 	if pixels > int64(p.o.MaxPixels) || cost > p.decodeBudget {
-		return nil, answer.New(http.StatusUnsupportedMediaType, "That picture has more pixels than this server takes (%d × %d).", w, h)
+		return 0, answer.New(http.StatusUnsupportedMediaType, "That picture has more pixels than this server takes (%d × %d).", w, h)
 	}
-	if err := p.decode.Acquire(ctx, cost); err != nil {
-		return nil, err
-	}
-	return func() { p.decode.Release(cost) }, nil
+	return cost, nil
 }
 
 // madeBytes is what the sizes that are made take, in bytes: planes of the
@@ -133,24 +156,36 @@ func renderDecoded(kind format, data []byte, original bool) (rendered, error) {
 
 // makeThumb makes the small size of a picture that is kept in the file name.
 func (p *Pictures) makeThumb(ctx context.Context, name string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(p.o.Dir, name))
+	file, err := os.Open(filepath.Join(p.o.Dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("read a picture: %w", err)
 	}
-	kind, err := sniff(data[:min(len(data), headBytes)], false)
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read a picture: %w", err)
 	}
-	release, err := p.reserve(ctx, kind, data)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	decoded, err := kind.decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("decode a picture: %w", err)
-	}
-	thumb, err := encodeJPEG(shrink(decoded, thumbSide), thumbQuality)
+	var thumb encoded
+	err = p.inTurn(ctx, p.decoding, file, info.Size(), func(data []byte) error {
+		kind, err := sniff(data[:min(len(data), headBytes)], false)
+		if err != nil {
+			return err
+		}
+		cost, err := p.cost(kind, data)
+		if err != nil {
+			return err
+		}
+		if err := p.decode.Acquire(ctx, cost); err != nil {
+			return err
+		}
+		defer p.decode.Release(cost)
+		decoded, err := kind.decode(bytes.NewReader(data))
+		if err != nil {
+			return fmt.Errorf("decode a picture: %w", err)
+		}
+		thumb, err = encodeJPEG(shrink(decoded, thumbSide), thumbQuality)
+		return err
+	})
 	return thumb.data, err
 }
 
