@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,6 +67,7 @@ func TestAStopUnderLoadTellsEverybodyAndLosesNothing(t *testing.T) {
 			return c.notices == len(c.received)
 		})
 	}
+	steps := lineWith(p.log.String(), "msg=stopped")
 	p.run()
 	p.wait()
 	back, _, err := connectAll(all, &reading, patience)
@@ -97,6 +99,7 @@ func TestAStopUnderLoadTellsEverybodyAndLosesNothing(t *testing.T) {
 	}
 	t.Logf("figures: stop: %d clients told, %d acknowledged, 0 lost; exit after %v, all back %v after the next start",
 		number+12, acknowledged, took.Round(time.Millisecond), back.Round(time.Millisecond))
+	t.Logf("the server's own account: %s", steps)
 	limit := 5 * time.Second // where two processors are shared by everything
 	if *long {
 		limit = 2 * time.Second
@@ -104,6 +107,16 @@ func TestAStopUnderLoadTellsEverybodyAndLosesNothing(t *testing.T) {
 	if took > limit {
 		t.Errorf("the stop took %v", took)
 	}
+}
+
+// lineWith is the first line of a text that contains a part, or "".
+func lineWith(text, part string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 // connections is how often clients connected.

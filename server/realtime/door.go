@@ -3,6 +3,8 @@ package realtime
 import (
 	"net/http"
 	"runtime"
+	"sync"
+	"time"
 
 	"podium/protocol/websocket"
 )
@@ -18,26 +20,33 @@ type door chan struct{}
 // processor to have one, and another while one waits for a lock.
 func atOnce() int { return 2 * runtime.GOMAXPROCS(0) }
 
+// doorHold is how long a handshake has its place at most. They take less than a
+// millisecond of work; one that takes longer waits for a client that does not
+// read its answer, and must not keep others out.
+const doorHold = time.Second
+
 // passes reports whether a request has to pass the door: one that opens a session
 // or a WebSocket.
 func passes(r *http.Request, sid string) bool {
 	return sid == "" || websocket.IsUpgrade(r)
 }
 
-// enter waits for a place. It returns false where the client went away first;
-// else leave must be called.
-func (d door) enter(r *http.Request) bool {
+// enter waits for a place. It returns nil where the client went away first;
+// else leave must be called, which may be called again.
+func (d door) enter(r *http.Request) (leave func()) {
 	select {
 	case d <- struct{}{}:
-		return true
 	default:
+		select {
+		case d <- struct{}{}:
+		case <-r.Context().Done():
+			return nil
+		}
 	}
-	select {
-	case d <- struct{}{}:
-		return true
-	case <-r.Context().Done():
-		return false
+	giveBack := sync.OnceFunc(func() { <-d })
+	late := time.AfterFunc(doorHold, giveBack)
+	return func() {
+		late.Stop()
+		giveBack()
 	}
 }
-
-func (d door) leave() { <-d }

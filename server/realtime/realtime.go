@@ -230,10 +230,11 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if passes(r, sid) {
-		if !rt.door.enter(r) {
+		leave := rt.door.enter(r)
+		if leave == nil {
 			return
 		}
-		defer rt.door.leave()
+		defer leave()
 	}
 	rt.io.ServeHTTP(w, r)
 }
