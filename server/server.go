@@ -131,7 +131,7 @@ func (s *Server) build() error {
 	}
 	s.observe = observe.New(observe.Options{
 		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
-		Refusals: s.refusals, Level: s.level, Now: time.Now,
+		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: memoryLimit(),
 	})
 	s.handler = s.routes()
 	return nil

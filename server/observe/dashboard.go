@@ -119,6 +119,17 @@ func (h *history) lastHour() int {
 	return n
 }
 
+// peak is the most connections that there were at any point of the charts.
+func (h *history) peak() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	most := 0
+	for _, p := range h.points {
+		most = max(most, p.connections)
+	}
+	return most
+}
+
 // Dashboard answers GET /api/dashboard.
 func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	f := ob.o.Realtime.Figures()
@@ -149,6 +160,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
 		"connections": map[string]any{
 			"active": f.Active, "total": f.Total, "websocket": f.WebSocket, "polling": f.Polling, "sse": f.Streams,
+			"peak": max(f.Active, ob.history.peak()),
 		},
 		"messages": map[string]any{
 			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "queued": f.LogLength, "dropped": f.Dropped,
@@ -162,7 +174,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"errors": map[string]any{
 			"http5xx": ob.failed[1].Load(), "http4xx": ob.failed[0].Load(), "rateLimited": limited, "pingTimeouts": f.PingTimeouts,
 		},
-		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"]},
+		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"], "limit": ob.o.MemoryLimit},
 		"disk":       map[string]any{"free": free, "total": total, "database": stats.FileBytes, "uploads": ob.uploadsBytes()},
 		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
 		"cloudinary": ob.o.Pictures.CloudState(),

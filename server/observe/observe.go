@@ -41,6 +41,7 @@ type Options struct {
 	Instruments *Instruments
 	DataDir     string
 	UploadsDir  string // of the pictures on this machine
+	MemoryLimit int64  // bytes that the process may use, 0 where nothing limits it
 	Refusals    func() []limits.Refusals
 	Level       *slog.LevelVar
 	Now         func() time.Time

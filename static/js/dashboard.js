@@ -16,8 +16,7 @@ function figure(label, value, hint = "") {
   return make("div", { class: "card figure" }, make("span", {}, label), make("b", {}, value), make("span", { class: "hint" }, hint));
 }
 
-// Lines of the last hour. Drawing them takes less than a library would take to load. Where nothing was measured, a line
-// has a gap.
+// Lines of the last hour. Where nothing was measured, a line has a gap.
 function chart(label, names, ...lines) {
   const highest = Math.max(1, ...lines.flat().map((v) => v ?? 0));
   const node = (tag, attributes) => {
@@ -60,13 +59,13 @@ const load = oneAtATime(async () => {
   byId("status").textContent = sentences[d.health.status];
   byId("reasons").replaceChildren(...d.health.reasons.map((reason) => make("p", { class: "error" }, reason)));
   byId("figures").replaceChildren(
-    figure("Connections", whole.format(d.connections.active), `${d.connections.websocket} WebSocket, ${d.connections.polling} polling, ${d.connections.sse} streams`),
+    figure("Connections", whole.format(d.connections.active), `${d.connections.websocket} WebSocket, ${d.connections.polling} polling, ${d.connections.sse} streams; ${whole.format(d.connections.peak)} at most in the last hour`),
     figure("Messages a second", whole.format(d.messages.perSecond), `${whole.format(d.messages.delivered)} in all`),
     figure("Round trip", `${whole.format(d.latency.average)} ms`, `95 % below ${whole.format(d.latency.p95)} ms`),
     figure("Recovered", whole.format(d.recoveries.recovered), `${d.recoveries.missedEvents} missed events sent, ${d.recoveries.refused} told to reload`),
     figure("Submissions", whole.format(d.submissions.total), `${d.submissions.waiting} wait, ${d.submissions.lastHour} in the last hour`),
-    figure("Errors", whole.format(d.errors.http5xx), `${d.errors.http4xx} refused, ${d.errors.rateLimited} over a limit`),
-    figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use`),
+    figure("Errors", whole.format(d.errors.http5xx), `${d.errors.http4xx} refused, ${d.errors.rateLimited} over a limit, ${d.errors.pingTimeouts} gone silent`),
+    figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use${d.memory.limit ? `, ${bytes(d.memory.limit)} allowed` : ""}`),
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
     figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
     figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped`),
