@@ -4,6 +4,11 @@
 // Packets come in and go out through [Parser], which is set as the Parser of
 // socketio.Options; clients must be given the same parser. Values of handlers
 // are decoded by the rules of encoding/json, with binary where it stands.
+//
+// The few hundred lines that read and write MessagePack are ours: what a peer
+// sends is bounded in depth before anything is built from it, arguments stay
+// encoded until a handler's type is known, and numbers come out as JavaScript
+// would send them, which a general library leaves to its caller.
 package msgpack
 
 import (
