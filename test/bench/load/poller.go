@@ -137,12 +137,7 @@ func (p *poller) next() ([]byte, error) {
 		for len(p.packets) > 0 {
 			m := p.packets[0]
 			p.packets = p.packets[1:]
-			switch {
-			case len(m) == 1 && m[0] == '2':
-				if err := p.post("3"); err != nil {
-					return nil, err
-				}
-			case len(m) == 0 || m[0] != '6':
+			if len(m) == 0 || m[0] != '6' {
 				return m, nil
 			}
 		}
@@ -154,7 +149,16 @@ func (p *poller) next() ([]byte, error) {
 			return nil, err
 		}
 		p.pending = false
-		p.packets = bytes.Split(body, []byte{0x1e})
+		for packet := range bytes.SplitSeq(body, []byte{0x1e}) {
+			if string(packet) != "2" {
+				p.packets = append(p.packets, packet)
+				continue
+			}
+			// At once: behind the next poll its answer would have to wait, where both share a connection.
+			if err := p.post("3"); err != nil {
+				return nil, err
+			}
+		}
 	}
 }
 
