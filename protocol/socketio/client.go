@@ -122,7 +122,7 @@ func (c *client) OnMessage(data []byte, binary bool) {
 	if err != nil {
 		c.fail(err)
 	} else if done {
-		if c.pace.allows(c.server.opts.MaxPacketsPerSecond) {
+		if c.pace.allows(in.packet.Type, c.server.opts.MaxPacketsPerSecond) {
 			c.onPacket(in, len(data))
 		} else {
 			c.tooFast()

@@ -22,14 +22,23 @@ const paceBurst = 10 * time.Second
 // the clock. (The generic cell rate algorithm, ITU-T I.371)
 type pace struct{ due int64 } // ns since the epoch
 
+// leaving is what leaving a namespace counts for, in packets: whoever leaves
+// joins again, which makes a socket, its id and its session, and nobody honest
+// does it often. Of a low bound it takes a tenth of the burst at most.
+const leaving = 10
+
 // allows counts one more packet and reports whether the bound is kept. A bound
 // of 0 always is.
-func (p *pace) allows(perSecond float64) bool {
+func (p *pace) allows(t PacketType, perSecond float64) bool {
 	if perSecond <= 0 {
 		return true
 	}
+	step := int64(float64(time.Second) / perSecond)
+	if t == Disconnect {
+		step = max(step, min(leaving*step, int64(paceBurst)/10))
+	}
 	now := time.Now().UnixNano()
-	due := max(p.due, now) + int64(float64(time.Second)/perSecond)
+	due := max(p.due, now) + step
 	if due > now+int64(paceBurst) {
 		return false
 	}

@@ -44,6 +44,29 @@ func TestAConnectionThatSendsTooManyPacketsIsClosed(t *testing.T) {
 	})
 }
 
+func TestLeavingANamespaceCountsForMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for perSecond, want := range map[float64]int{10: 10, 0.2: 1} { // times that one can leave at once, and come back
+			srv := newTestServer(t, Options{MaxPacketsPerSecond: perSecond})
+			w := newWire(srv)
+			times := 0
+			w.join(t, "/")
+			for range 50 {
+				w.say("1")
+				w.say("0")
+				synctest.Wait()
+				if srv.Stats().TooFast > 0 {
+					break
+				}
+				times++
+			}
+			if times > want || times < want-1 {
+				t.Errorf("at %v a second it was %d times, want %d", perSecond, times, want)
+			}
+		}
+	})
+}
+
 func TestRoomsBeyondTheBoundAreNotJoined(t *testing.T) {
 	var reports atomic.Int64
 	srv := newTestServer(t, Options{MaxRooms: 3, OnError: func(_ *Socket, err error) {
