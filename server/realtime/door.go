@@ -26,9 +26,10 @@ func atOnce() int { return 2 * runtime.GOMAXPROCS(0) }
 const doorHold = time.Second
 
 // passes reports whether a request has to pass the door: one that opens a session
-// or a WebSocket.
+// or a WebSocket. Over HTTP/2 a client decides when it is answered, which could
+// keep a place taken, and its requests share a connection in any case.
 func passes(r *http.Request, sid string) bool {
-	return sid == "" || websocket.IsUpgrade(r)
+	return r.ProtoMajor < 2 && (sid == "" || websocket.IsUpgrade(r))
 }
 
 // enter waits for a place. It returns nil where the client went away first;

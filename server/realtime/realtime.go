@@ -230,6 +230,11 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if passes(r, sid) {
+		if r.ContentLength != 0 {
+			// Nobody reads it. On a connection that ends, net/http answers without
+			// waiting for it, and the place at the door is free at once.
+			w.Header().Set("Connection", "close")
+		}
 		leave := rt.door.enter(r)
 		if leave == nil {
 			return

@@ -234,3 +234,30 @@ func TestUploadsOfOneAddressMakeRoomForEachOther(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Handshakes are let in a few at a time: none of those who are let in may keep
+// others waiting.
+func TestHandshakesWhoseBodyNeverArrivesKeepNobodyOut(t *testing.T) {
+	s := start(t, "--body-timeout", "20s")
+	for range 100 {
+		c, err := s.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	c, err := s.joined()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	took := time.Since(began)
+	fmt.Printf("a guest joined %s after a hundred handshakes whose body never arrives\n", took.Round(time.Millisecond))
+	if took > 5*time.Second { // four at a time for a second each would be 25
+		t.Errorf("it took %s", took)
+	}
+}
