@@ -14,6 +14,7 @@ import (
 	"podium/server/admin"
 	"podium/server/answer"
 	"podium/server/contest"
+	"podium/server/limits"
 )
 
 // socketPath is where Socket.IO is mounted.
@@ -258,7 +259,13 @@ func (s *Server) joinCode(w http.ResponseWriter, r *http.Request) error {
 	if len(target) > 500 {
 		return answer.New(http.StatusBadRequest, "The address is too long for a code.")
 	}
+	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
+	// leaves the other processors to everybody else.
+	if err := s.codes.Enter(limits.WithAddress(r.Context(), s.addresses.Of(r))); err != nil {
+		return err
+	}
 	svg, err := qrSVG(target)
+	s.codes.Leave() // before the answer leaves, which takes as long as its reader
 	if err != nil {
 		return err
 	}

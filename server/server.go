@@ -56,6 +56,7 @@ type Server struct {
 	requests    inFlight
 	addresses   *limits.Addresses
 	limits      rateLimits
+	codes       *limits.Turns // of QR codes that are drawn
 
 	handler http.Handler
 	// Password is the admin password that New made, or "": the only time that it
@@ -111,6 +112,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.limits = s.settings.limits()
+	s.codes = limits.NewTurns(1)
 	s.admin, s.Password, err = admin.New(s.store, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
 		FailuresPerMinute: s.settings.LimitSignIns, Logger: s.log,

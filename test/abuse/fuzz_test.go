@@ -61,6 +61,20 @@ var adminLines = []string{
 	"POST /api/submissions/1-abcdef/hide", "DELETE /api/submissions/1-abcdef", "DELETE /api/sessions/x", "POST /api/password", "GET /api/log-level", "GET /debug/pprof/heap?debug=1",
 }
 
+// fitting are bodies that fit their requests, with their types: what is made of
+// them gets further than what is made of nothing.
+var fitting = map[string][2]string{
+	"POST /api/submit": {"multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n" +
+		"--x\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\n<b>fuzzed</b>\r\n--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx\r\n" +
+		"--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.gif\"\r\n\r\nGIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;\r\n--x--\r\n"},
+	"POST /api/login":                       {"application/json", `{"password":"wrong"}`},
+	"POST /api/categories":                  {"application/json", `{"categories":[{"id":"best","name":"B"},{"id":"worst","name":"<i>W</i>"}]}`},
+	"POST /api/save-winners":                {"application/json", `{"winners":{"best":["1-abcdef","2-abcdef"],"worst":[]}}`},
+	"POST /api/settings":                    {"application/json", `{"moderation":false}`},
+	"POST /api/submissions/delete-by-phone": {"application/json", `{"phone":"12345"}`},
+	"POST /api/password":                    {"application/json", `{"current":"x","password":"another password"}`},
+}
+
 // fuzzer sends what it makes up. Its source is its own.
 type fuzzer struct {
 	s     *target
@@ -227,6 +241,10 @@ func (f *fuzzer) request() error {
 			b.WriteString(f.pick(headerLines) + "\r\n")
 		}
 		body := f.pick(bodies)
+		if fit, ok := fitting[line]; ok && f.rand.IntN(4) > 0 {
+			body = f.pick([]string{fit[1]})
+			b.WriteString("Content-Type: " + fit[0] + "\r\n")
+		}
 		if f.rand.IntN(8) > 0 {
 			fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 		}
