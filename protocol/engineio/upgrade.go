@@ -28,8 +28,14 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 		c.Close(websocket.CloseTryAgainLater, "")
 		return
 	}
-	c.Start()
+	c.StartApart(openDelay)
 }
+
+// openDelay is how long the open packet waits behind the answer to a WebSocket's
+// handshake. The official server writes the two one after the other, and there are
+// clients, its own test suite for protocol 3 among them, that listen for messages
+// only when they have seen the connection open.
+const openDelay = 10 * time.Millisecond
 
 // answerHeader is what the answer to a WebSocket's handshake holds beyond its own
 // fields. Of the subprotocols offered the first is taken, as the official server

@@ -3,6 +3,7 @@ package websocket
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Handler takes what a connection receives. The methods of one connection are
@@ -40,6 +41,7 @@ type Conn struct {
 	state     atomic.Uint32 // written under mu, read anywhere
 	out       *queue        // nil when nothing is waiting
 	err       error         // why the connection ended, once known
+	answer    int           // bytes of the handshake's answer, which lead the queue before Start
 	deflate   bool          // permessage-deflate was negotiated; set before the Conn is shared
 	started   bool
 	corked    bool // what is sent waits in out: before Start, and while a batch of messages is handled
@@ -198,6 +200,46 @@ func (c *Conn) Ping() error {
 		c.flushLocked()
 	}
 	return c.boundLocked()
+}
+
+// StartApart is Start, but the handshake's answer leaves alone, and what is sent
+// follows after delay, or as soon as the peer has sent something. Peers that begin
+// to listen only when they have seen the answer miss a message that comes with it:
+// in JavaScript, code behind await. Connections without an event loop (see
+// Options.Loops) do not wait.
+func (c *Conn) StartApart(delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started || c.state.Load() != stateOpen || !c.answerLocked() {
+		c.startLocked()
+		return
+	}
+	c.started = true // corked until then
+	c.link.start()
+	time.AfterFunc(delay, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.corked = false
+		c.flushLocked()
+	})
+}
+
+// answerLocked writes the handshake's answer, the first bytes of the queue, and
+// reports whether it did. mu must be held.
+func (c *Conn) answerLocked() bool {
+	if c.out == nil || len(c.out.pending()) == 0 || len(c.out.pending()[0]) < c.answer {
+		return false
+	}
+	n, err := c.link.writeOne(c.out.pending()[0][:c.answer])
+	if err != nil || n == 0 {
+		return false // Start finds out
+	}
+	c.wroteLocked(n)
+	if c.out.bytes == 0 {
+		c.server.pools.freeQueue(c.out)
+		c.out = nil
+	}
+	return true
 }
 
 // Close begins the close handshake: after what is queued a close frame leaves, and

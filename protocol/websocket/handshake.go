@@ -83,6 +83,7 @@ func (s *Server) accept(nc net.Conn, h Handler, initial []byte, r *http.Request,
 	c.mu.Lock()
 	if c.state.Load() == stateOpen {
 		c.queueLocked().addCopy(*buf)
+		c.answer = len(*buf)
 	}
 	c.mu.Unlock()
 	s.pools.freeEncode(buf)
