@@ -117,6 +117,10 @@ func TestPromtoolFindsNothingWrong(t *testing.T) {
 	if out, err := exec.Command(promtool, "check", "rules", "../ops/alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	// Each alert comes when it should, and none on a healthy evening.
+	if out, err := exec.Command(promtool, "test", "rules", "../ops/alerts_test.yml").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 	if out, err := exec.Command(promtool, "check", "config", "../ops/prometheus.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
