@@ -56,7 +56,7 @@ var attacks = []attack{
 	{"sessions opened and closed", 20, each(comeAndGo)},
 	{"costly reads", 20, costlyReads},
 	{"pictures that take long to decode", 4, largePictures},
-	{"messages in a thousand pieces", 20, each(fragments)},
+	{"messages in a thousand pieces", 10, each(fragments)},
 	{"pipelined garbage", 100, each(garbage)},
 }
 
@@ -81,9 +81,11 @@ const (
 	// many such times what is usual is made: a busy machine is so for all of them.
 	calmFor  = 300 * time.Millisecond
 	calmKept = 5
-	// atLeast is how long an attack is repeated, so that there is something to
-	// measure.
-	atLeast = time.Second
+	// atLeast is how long an attack is repeated, and trips how many round trips of
+	// others are waited for, but not longer than atMost, so that there is something
+	// to measure.
+	atLeast, atMost = time.Second, 3 * time.Second
+	trips           = 150
 )
 
 // slack is what may be more than before: caches and pools that have filled.
@@ -152,12 +154,12 @@ func (a attack) try(t *testing.T, s, other *target, usual *calm) (r row) {
 		without := usual.p99()
 		if n > 0 {
 			aside := s.watch(t)
-			_, _ = a.repeat(t, other)
+			_, _ = a.repeat(t, other, aside)
 			without = max(without, p99(aside.figures()))
 		}
 		r = row{name: a.name, before: s.state(), usual: without, aside: n > 0}
 		b := s.watch(t)
-		r.n, r.took = a.repeat(t, s)
+		r.n, r.took = a.repeat(t, s, b)
 		times := b.figures()
 		r.p99, r.trips = p99(times), len(times)
 		r.after = s.settle(t, r.before, r.n)
@@ -169,10 +171,10 @@ func (a attack) try(t *testing.T, s, other *target, usual *calm) (r row) {
 	return r
 }
 
-// repeat runs the attack until there was something to measure.
-func (a attack) repeat(t *testing.T, s *target) (n int, took time.Duration) {
+// repeat runs the attack until b has measured something.
+func (a attack) repeat(t *testing.T, s *target, b *bystander) (n int, took time.Duration) {
 	began := time.Now()
-	for took < atLeast && !t.Failed() {
+	for (took < atLeast || b.count.Load() < trips && took < atMost) && !t.Failed() {
 		a.run(t, s, a.n)
 		n += a.n
 		took = time.Since(began)

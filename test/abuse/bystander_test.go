@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type bystander struct {
 	client *http.Client
 	stop   context.CancelFunc
 	ended  chan struct{}
+	count  atomic.Int64    // of times, for those who wait for some
 	times  []time.Duration // owned by run until ended is closed
 	err    error           // likewise
 }
@@ -94,6 +96,7 @@ func (b *bystander) run(ctx context.Context) {
 			return
 		}
 		b.times = append(b.times, time.Since(began))
+		b.count.Add(1)
 	}
 }
 
