@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -159,15 +158,17 @@ func TestTheLastRoomOnTheDiskIsForAdmins(t *testing.T) {
 			t.Errorf("a submission when only the reserve is left: %d", status)
 		}
 	}
+	cookie := p.signIn()
 	for path, body := range map[string]string{
 		"/api/save-winners": `{"winners":{"best":["` + id + `"]}}`, "/api/submissions/" + id + "/hide": "{}", "/api/settings": `{"moderation":true}`,
 	} {
-		if status := p.call("POST", path, "application/json", strings.NewReader(body), nil); status != http.StatusOK {
+		if status := p.asAdmin(cookie, "POST", path, body, &struct{}{}); status != http.StatusOK {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
+	p.asAdmin(cookie, "POST", "/api/settings", `{"moderation":false}`, &struct{}{})
 	p.submit("room again")
 }

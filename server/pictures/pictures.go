@@ -32,9 +32,9 @@
 //
 // # Processors
 //
-// As many photos are decoded at the same time as Go uses processors, and as many
-// read code by code: each may take seconds, and those that wait must not slow
-// down everybody else. They wait on the disk, and addresses take turns. What the
+// Fewer photos by one are decoded at the same time than Go uses processors, and as
+// many read code by code: each may take seconds, and must not slow down everybody
+// else. They wait on the disk, and addresses take turns. What the
 // scans of a progressive JPEG make of its pixels is bounded too.
 //
 // Measured for 4,000 × 3,000 pixels, eight photos, four at once, with the
@@ -123,8 +123,8 @@ func New(o Options) (*Pictures, error) {
 	p.filesBudget = o.MemoryBudget / 8
 	p.decodeBudget = o.MemoryBudget - p.filesBudget
 	p.files, p.decode = semaphore.NewWeighted(p.filesBudget), semaphore.NewWeighted(p.decodeBudget)
-	processors := runtime.GOMAXPROCS(0)
-	p.reading, p.decoding = limits.NewTurns(processors), limits.NewTurns(processors)
+	atOnce := max(1, runtime.GOMAXPROCS(0)-1)
+	p.reading, p.decoding = limits.NewTurns(atOnce), limits.NewTurns(atOnce)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx, p.cancel = ctx, cancel
 	started := time.Now()
