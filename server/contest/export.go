@@ -7,20 +7,20 @@ import (
 )
 
 // exportCSV answers GET /api/export.csv.
-func (c *Contest) exportCSV(w http.ResponseWriter, _ *http.Request) error {
+func (c *Contest) exportCSV(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "text/csv; charset=utf-8", "submissions.csv")
 	if err := (archive.Export{Store: c.Store}).WriteCSV(w); err != nil {
-		c.brokeOff(err)
+		c.brokeOff(r, err)
 	}
 	return nil
 }
 
 // exportZip answers GET /api/export.zip: the data in its old format, the
 // spreadsheet and the pictures, as a stream.
-func (c *Contest) exportZip(w http.ResponseWriter, _ *http.Request) error {
+func (c *Contest) exportZip(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "application/zip", "contest.zip")
 	if err := (archive.Export{Store: c.Store, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
-		c.brokeOff(err)
+		c.brokeOff(r, err)
 	}
 	return nil
 }
@@ -33,7 +33,9 @@ func attachment(w http.ResponseWriter, kind, name string) {
 
 // brokeOff ends an export whose status has left already, so that the client
 // sees an answer that was cut short and takes it for nothing else.
-func (c *Contest) brokeOff(err error) {
-	c.Logger.Error("an export broke off", "error", err)
+func (c *Contest) brokeOff(r *http.Request, err error) {
+	if r.Context().Err() == nil { // else who asked for it went away
+		c.Logger.Error("an export broke off", "error", err)
+	}
 	panic(http.ErrAbortHandler)
 }
