@@ -141,6 +141,10 @@ func TestCommandsWorkWithAndWithoutAServer(t *testing.T) {
 				t.Fatalf("%s %v", text, err)
 			}
 			expect("Exported", "export", out+".zip", "--without-personal-data")
+			var wrote exported
+			if err := json.Unmarshal([]byte(expect("", "export", out+".zip", "--json")), &wrote); err != nil || wrote.Files < 3 || wrote.Bytes == 0 || wrote.Dest != out+".zip" {
+				t.Errorf("export --json: %+v, %v", wrote, err)
+			}
 		})
 	}
 }
@@ -220,6 +224,18 @@ func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 	}
 	if kept, _ := filepath.Glob(filepath.Join(data, "backups", "before-restore-*.db")); len(kept) != 1 {
 		t.Error("the present data was not kept aside")
+	}
+	if code, _, stderr := run("restore", "--json", "--data", data); code == 0 || !strings.Contains(stderr, "--yes") {
+		t.Errorf("restore --json without --yes: exit %d: %s", code, stderr)
+	}
+	s.Close()
+	var done restored
+	code, stdout, stderr = run("restore", "--yes", "--json", "--data", data)
+	if err := json.Unmarshal([]byte(stdout), &done); code != 0 || err != nil {
+		t.Fatalf("restore --json: exit %d: %s%s", code, stdout, stderr)
+	}
+	if done.Backup == "" || done.Kept == "" || done.Before == nil || done.Before.Submissions != 1 || done.After.Submissions != 1 || done.After.Newest == 0 {
+		t.Errorf("restore --json: %s", stdout)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.db")
 	os.WriteFile(bad, bytes.Repeat([]byte("x"), 10_000), 0o600)

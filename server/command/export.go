@@ -3,6 +3,7 @@ package command
 import (
 	"archive/zip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,11 +22,20 @@ type exportCommand struct {
 	Data      string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Uploads   string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
 	Anonymous bool   `name:"without-personal-data" help:"Leave out names and phone numbers."`
+	JSON      bool   `name:"json" help:"Print what was written as JSON."`
+}
+
+// exported says what an export wrote.
+type exported struct {
+	Dest     string `json:"dest"`
+	Files    int    `json:"files"` // pictures included
+	Pictures int    `json:"pictures"`
+	Bytes    uint64 `json:"bytes"` // of the files, not compressed
 }
 
 // Help implements kong's HelpProvider.
 func (*exportCommand) Help() string {
-	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data"
+	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json"
 }
 
 // Run exports.
@@ -43,14 +53,38 @@ func (c *exportCommand) Run(ctx context.Context, out output) error {
 	if err := c.writeFile(ctx, file); err != nil {
 		return errors.Join(fmt.Errorf("export: %w", err), os.Remove(file))
 	}
+	report, err := c.report(file)
+	if err != nil {
+		return fmt.Errorf("export: the export broke off: %w", err)
+	}
 	if !whole {
 		if err := errors.Join(unzip(file, c.Dest), os.Remove(file)); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
 	}
 	done()
+	if c.JSON {
+		return json.NewEncoder(out.stdout).Encode(report)
+	}
 	fmt.Fprintln(out.stdout, "Exported to "+c.Dest)
 	return nil
+}
+
+// report reads what the zip holds.
+func (c *exportCommand) report(zipped string) (exported, error) {
+	r := exported{Dest: c.Dest}
+	z, err := zip.OpenReader(zipped)
+	if err != nil {
+		return r, err
+	}
+	for _, f := range z.File {
+		r.Files++
+		r.Bytes += f.UncompressedSize64
+		if strings.HasPrefix(f.Name, "uploads/") {
+			r.Pictures++
+		}
+	}
+	return r, z.Close()
 }
 
 func (c *exportCommand) writeFile(ctx context.Context, path string) error {

@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,15 +29,47 @@ type restoreCommand struct {
 	Uploads string    `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
 	Backups string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
 	Yes     bool      `short:"y" help:"Do not ask."`
+	JSON    bool      `name:"json" help:"Print what was done as JSON; needs --yes."`
+}
+
+// restored says what a restore did.
+type restored struct {
+	Backup   string  `json:"backup"`           // its name
+	Before   *extent `json:"before,omitempty"` // what was there; absent where nothing was, or nothing that could be read
+	After    *extent `json:"after"`
+	Kept     string  `json:"kept,omitempty"` // where what was there is kept
+	Pictures int     `json:"pictures"`       // brought back
+}
+
+// extent is how much data a file holds.
+type extent struct {
+	Submissions int   `json:"submissions"`
+	Newest      int64 `json:"newest,omitempty"` // ms since the epoch; 0 where there is none
+}
+
+// String is for people.
+func (e *extent) String() string {
+	text := fmt.Sprintf("%d submissions", e.Submissions)
+	if e.Newest > 0 {
+		text += ", the newest of " + time.UnixMilli(e.Newest).Format(time.RFC1123)
+	}
+	return text
 }
 
 // Help implements kong's HelpProvider.
 func (*restoreCommand) Help() string {
-	return "Checks the backup, says what would change, asks, keeps the present data aside, and puts the backup in its place in one step. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes"
+	return "Checks the backup, says what would change, asks, keeps the present data aside, and puts the backup in its place in one step. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json"
 }
 
 // Run restores.
 func (c *restoreCommand) Run(ctx context.Context, out output) error {
+	if c.JSON && !c.Yes {
+		return errors.New("--json needs --yes: a script cannot be asked")
+	}
+	told := out.stdout // for people
+	if c.JSON {
+		told = io.Discard
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
@@ -49,22 +82,33 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	defer os.Remove(fresh)
-	if err := c.show(out.stdout, name, fresh, file); err != nil {
+	report, err := c.show(told, name, fresh, file)
+	if err != nil {
 		return err
 	}
 	if !c.Yes {
-		fmt.Fprint(out.stdout, "Restore it? [y/N] ")
+		fmt.Fprint(told, "Restore it? [y/N] ")
 		answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // no answer is no
 		if !strings.EqualFold(strings.TrimSpace(answer), "y") {
 			return errors.New("nothing was changed")
 		}
 	}
-	if err := replace(ctx, out.stdout, fresh, file); err != nil {
+	if report.Kept, err = replace(ctx, fresh, file); err != nil {
 		return err
 	}
-	fmt.Fprintln(out.stdout, "Restored "+name)
+	if report.Kept != "" {
+		fmt.Fprintln(told, "What was there is kept in "+report.Kept)
+	}
+	fmt.Fprintln(told, "Restored "+name)
 	defer out.working("Fetching pictures")()
-	return c.fetchPictures(ctx, out.stdout)
+	report.Pictures, err = c.fetchPictures(ctx)
+	if report.Pictures > 0 {
+		fmt.Fprintf(told, "Brought back %d pictures\n", report.Pictures)
+	}
+	if c.JSON && err == nil {
+		return json.NewEncoder(out.stdout).Encode(report)
+	}
+	return err
 }
 
 // source is the destination of backups that is restored from.
@@ -109,86 +153,82 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 
 // fetchPictures brings back the pictures of the restored data that are not
 // here, where the backups have them.
-func (c *restoreCommand) fetchPictures(ctx context.Context, w io.Writer) error {
+func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
 	wanted, err := reading(c.Data, (*store.Store).Pictures)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	bucket, err := backup.Open(ctx, c.source())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	n, err := backup.FetchPictures(ctx, bucket, server.UploadsFolder(c.Data, c.Uploads), wanted)
-	if n > 0 {
-		fmt.Fprintf(w, "Brought back %d pictures\n", n)
-	}
-	return errors.Join(err, bucket.Close())
+	return n, errors.Join(err, bucket.Close())
 }
 
 // show says what would change.
-func (c *restoreCommand) show(w io.Writer, name, fresh, file string) error {
-	summary := func(path string) (string, error) {
-		s, err := store.Open(path, store.Options{ReadOnly: true})
-		if err != nil {
-			return "", err
-		}
-		counts, err := s.Counts()
-		newest := int64(0)
-		if spans, e := s.Spans(); e == nil {
-			for _, span := range spans {
-				newest = max(newest, span.Newest)
-			}
-		}
-		text := fmt.Sprintf("%d submissions", counts.Total())
-		if newest > 0 {
-			text += ", the newest of " + time.UnixMilli(newest).Format(time.RFC1123)
-		}
-		return text, errors.Join(err, s.Close())
+func (c *restoreCommand) show(w io.Writer, name, fresh, file string) (r restored, err error) {
+	r.Backup = name
+	if r.After, err = extentOf(fresh); err != nil {
+		return r, err
 	}
-	then, err := summary(fresh)
-	if err != nil {
-		return err
-	}
-	now, err := summary(file)
+	r.Before, err = extentOf(file)
+	now := r.Before.String()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		now = "nothing"
+		r.Before, now = nil, "nothing"
 	case errors.Is(err, store.ErrLocked):
-		return err
+		return r, err
 	case err != nil:
-		now = fmt.Sprintf("a file that cannot be read (%v)", err)
+		r.Before, now = nil, fmt.Sprintf("a file that cannot be read (%v)", err)
 	}
-	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, then, name)
-	return nil
+	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, r.After, name)
+	return r, nil
 }
 
-// replace puts a fetched backup in the file's place. At each step either the
-// old or the new file is whole and in place.
-func replace(ctx context.Context, w io.Writer, fresh, file string) (err error) {
+// extentOf reads how much data a file holds. The extent is never nil.
+func extentOf(path string) (*extent, error) {
+	e := new(extent)
+	s, err := store.Open(path, store.Options{ReadOnly: true})
+	if err != nil {
+		return e, err
+	}
+	counts, err := s.Counts()
+	e.Submissions = counts.Total()
+	if spans, failed := s.Spans(); failed == nil {
+		for _, span := range spans {
+			e.Newest = max(e.Newest, span.Newest)
+		}
+	}
+	return e, errors.Join(err, s.Close())
+}
+
+// replace puts a fetched backup in the file's place, and returns where it keeps
+// what was there. At each step either the old or the new file is whole and in
+// place.
+func replace(ctx context.Context, fresh, file string) (kept string, err error) {
 	// Offsets that clients hold belong to what is being replaced.
 	s, err := store.Open(fresh, store.Options{CompactFree: -1})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := errors.Join(s.RenewEpoch(ctx), s.Close()); err != nil {
-		return err
+		return "", err
 	}
 	release, err := hold(file)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	if _, err := os.Stat(file); err == nil {
-		aside, err := keepAside(file)
-		if err != nil {
-			return fmt.Errorf("keep the present data aside: %w", err)
+		if kept, err = keepAside(file); err != nil {
+			return "", fmt.Errorf("keep the present data aside: %w", err)
 		}
-		fmt.Fprintln(w, "What was there is kept in "+aside)
 	}
 	if err := os.Rename(fresh, file); err != nil {
-		return fmt.Errorf("put the backup in place: %w", err)
+		return kept, fmt.Errorf("put the backup in place: %w", err)
 	}
-	return syncFolder(filepath.Dir(file))
+	return kept, syncFolder(filepath.Dir(file))
 }
 
 // hold keeps servers off the present data until release is called. Data that is
