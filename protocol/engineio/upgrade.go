@@ -108,24 +108,19 @@ const (
 	noopDelay   = 100 * time.Millisecond
 )
 
-// Polls are held for readDelay where a client does not show that it has read the
-// pong, and for idleDelay after it does.
+// readDelay is how long polls are held for a client that does not show that it
+// has read the pong.
 //
 // Official clients stop polling when they read the pong, and go over when the
 // last poll has been answered. One that sees its WebSocket break between the two
 // neither goes over nor polls on: it stays silent until its own heartbeat gives
-// up, after 45 s by default. A client that is busy while the server dies finds
-// the end of its WebSocket and the answer to its poll at once, and takes that
-// connection first which was ready before: its WebSocket, with the pong. So no
-// poll is answered until the client's WebSocket has answered a ping that follows
-// the pong, and the client has had time to come to rest: from then on the poll's
-// answer is found before whatever happens to the WebSocket later. And where the
-// WebSocket breaks before the client went over, the session ends, so that the
-// client is told by its poll. (The official server ends polls every 100 ms then.)
-const (
-	readDelay = 250 * time.Millisecond
-	idleDelay = 100 * time.Millisecond
-)
+// up, after 45 s by default. So that there is a poll under way that fails or says
+// so, none is answered until the client's WebSocket has answered a ping that
+// follows the pong, and where the WebSocket breaks after that and before the
+// client went over, the session ends. What is left is a server that dies between
+// writing that last answer and the client's reading it: the client learns of both
+// at once, and the one for Node handles answers later than breaks.
+const readDelay = 250 * time.Millisecond
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
 // is being probed, or after the upgrade, is closed.
@@ -240,20 +235,24 @@ func (p *probe) OnPong(*websocket.Conn) {
 		return
 	}
 	p.read = true
-	if p.holds {
-		p.hold.Reset(idleDelay)
-	}
+	p.goOnLocked()
 }
 
-// goOn stops holding polls.
+// goOn is goOnLocked for the timer.
 func (p *probe) goOn() {
+	p.session.mu.Lock()
+	defer p.session.mu.Unlock()
+	p.goOnLocked()
+}
+
+// goOnLocked stops holding polls. The session's lock must be held.
+func (p *probe) goOnLocked() {
 	s := p.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.probe != p || s.state != upgrading || !p.holds {
 		return
 	}
 	p.holds = false
+	p.hold.Stop()
 	if s.poll == nil {
 		return
 	}
