@@ -202,7 +202,6 @@ type socket struct {
 	mu   sync.Mutex // guards the fields below
 	pong bool       // "3probe" came
 	over bool       // the server closed it
-	busy bool       // it answers no pings, as one that does not read
 }
 
 func (b *bubble) dialWebSocket(query string) *socket {
@@ -249,13 +248,6 @@ func (w *socket) read(b *bubble) error {
 		case head[0] == 0x88:
 			go func() { _, _ = w.conn.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) }()
 			continue // the server closes
-		case head[0] == 0x89:
-			w.mu.Lock()
-			answers := !w.busy
-			w.mu.Unlock()
-			if answers {
-				go func() { _, _ = w.conn.Write([]byte{0x8a, 0x80, 0, 0, 0, 0}) }()
-			}
 		case string(payload) == "3probe":
 			w.mu.Lock()
 			w.pong = true

@@ -179,7 +179,7 @@ func (m *machine) letTimePass() {
 
 // letAMomentPass is long enough for a probe to have ended the poll.
 func (m *machine) letAMomentPass() {
-	time.Sleep(120 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond)
 	synctest.Wait()
 }
 
@@ -233,8 +233,6 @@ func (m *machine) drain() {
 	if m.live == nil && !m.polling() {
 		m.poll = m.get()
 	}
-	time.Sleep(300 * time.Millisecond) // polls may be held for an upgrade
-	synctest.Wait()
 	if got := len(m.texts()); got != m.sent && !m.ended() {
 		m.Fatalf("the client got %d of %d messages", got, m.sent)
 	}

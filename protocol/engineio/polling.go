@@ -144,13 +144,12 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	if s.poll != nil {
 		return 0, false
 	}
-	s.poll, s.polled = p, true
+	s.poll = p
 	p.since = time.Now()
 	s.pollArrived()
 	switch {
 	case len(s.queue) > 0:
-		s.wake()
-	case s.state == upgrading && s.probe.holds: // ended when that ends
+		p.wake()
 	case s.state == upgrading: // ended, so that the client can stop polling
 		if s.probe.noops++; s.probe.noops > promptNoops {
 			return noopDelay, true

@@ -52,7 +52,6 @@ type Session struct {
 	state   state
 	posting bool            // a POST is being read
 	used    bool            // a request came after the handshake
-	polled  bool            // a poll came after the handshake
 	poll    *poll           // the poll that waits, or nil
 	probe   *probe          // the WebSocket that is being probed, or nil
 	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
@@ -184,15 +183,6 @@ func (s *Session) push(ms ...*Message) {
 	for _, m := range ms {
 		s.queued += len(m.Payload())
 	}
-	s.wake()
-}
-
-// wake tells the poll that waits to take what is queued, unless polls are held.
-// s.mu must be held.
-func (s *Session) wake() {
-	if s.state == upgrading && s.probe != nil && s.probe.holds {
-		return
-	}
 	s.poll.wake()
 }
 
@@ -249,9 +239,6 @@ func (s *Session) close(reason Reason) {
 	c := s.webSocket.Load()
 	if c == nil && (s.poll != nil && len(s.queue) == 0 || reason == ReasonShutdown) {
 		s.push(packetsClose) // else what is queued leaves first, and the next poll is told
-	}
-	if c == nil && len(s.queue) > 0 {
-		s.poll.wake() // it may have been held
 	}
 	s.mu.Unlock()
 	if c != nil {

@@ -21,14 +21,6 @@ type Handler interface {
 	OnClose(c *Conn, err error)
 }
 
-// PongHandler is a Handler that is told of pongs.
-type PongHandler interface {
-	Handler
-	// OnPong is called for each pong (section 5.5.3), in order with the messages
-	// and under the same rules as OnMessage.
-	OnPong(c *Conn)
-}
-
 // Conn is the server's end of a WebSocket connection. All methods are safe for
 // concurrent use, also from within the handler, and none of them blocks.
 type Conn struct {
@@ -180,22 +172,6 @@ func (c *Conn) SendParts(op Opcode, parts ...[]byte) error {
 	}
 	q.addArena(start)
 	c.server.messagesOut.Add(1)
-	if !c.corked {
-		c.flushLocked()
-	}
-	return c.boundLocked()
-}
-
-// Ping sends a ping frame without payload (section 5.5.2), in order with messages.
-// The peer's WebSocket answers it by itself, after it has handled what was sent
-// before; see [PongHandler]. Errors are those of Send.
-func (c *Conn) Ping() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state.Load() != stateOpen {
-		return c.closedLocked()
-	}
-	c.queueLocked().addCopy([]byte{bitFin | byte(opPing), 0})
 	if !c.corked {
 		c.flushLocked()
 	}

@@ -258,39 +258,3 @@ func TestShutdownCutsThoseWhoDoNotAnswer(t *testing.T) {
 		}
 	})
 }
-
-// pongRecorder is a recorder that is told of pongs.
-type pongRecorder struct{ *recorder }
-
-func (r pongRecorder) OnPong(*Conn) { r.messages <- received{opPong, ""} }
-
-func TestAPingFollowsWhatWasSentAndItsPongIsReported(t *testing.T) {
-	run(t, func(t *testing.T, mode string) {
-		r := pongRecorder{newRecorder(nil)}
-		h := serve(t, mode, Options{}, func() Handler { return r })
-		c := h.dial(t)
-		conn := h.conn(t)
-		_ = conn.Post(NewMessage(OpText, []byte("before")))
-		if err := conn.Ping(); err != nil {
-			t.Fatal(err)
-		}
-		c.want(bitFin|byte(OpText), "before")
-		c.want(bitFin|byte(opPing), "")
-		c.write(append(masked(bitFin|byte(OpText), "x"), masked(bitFin|byte(opPong), "")...))
-		for _, want := range []received{{OpText, "x"}, {opPong, ""}} {
-			select {
-			case got := <-r.messages:
-				if got != want {
-					t.Fatalf("the handler got %v, want %v", got, want)
-				}
-			case <-time.After(wait):
-				t.Fatalf("the handler did not get %v", want)
-			}
-		}
-		c.want(bitFin|byte(OpText), "x")
-		conn.Close(CloseNormal, "")
-		if err := conn.Ping(); !errors.Is(err, ErrClosed) {
-			t.Errorf("a ping after Close: %v", err)
-		}
-	})
-}
