@@ -164,6 +164,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		},
 		"messages": map[string]any{
 			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "queued": f.LogLength, "dropped": f.Dropped,
+			"queuedBytes": ob.o.Realtime.Queued(),
 		},
 		"latency":    f.Latency,
 		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},

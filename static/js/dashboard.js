@@ -68,7 +68,7 @@ const load = oneAtATime(async () => {
     figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use${d.memory.limit ? `, ${bytes(d.memory.limit)} allowed` : ""}`),
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
     figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
-    figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped`),
+    figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped; ${bytes(d.messages.queuedBytes)} wait for slow phones`),
     figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
     figure("Up for", upFor(d.uptime), `${whole.format(d.connections.total)} connections in all`));
   const s = d.series;
