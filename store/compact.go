@@ -100,7 +100,7 @@ func compactFile(db *bolt.DB, path string) (done Compacted, err error) {
 	if err := os.Rename(fresh, path); err != nil {
 		return done, err
 	}
-	return Compacted{before.Size(), after.Size()}, syncFolder(filepath.Dir(path))
+	return Compacted{before.Size(), after.Size()}, SyncFolder(filepath.Dir(path))
 }
 
 // copyCompactly makes a synced and checked copy.

@@ -228,7 +228,7 @@ func replace(ctx context.Context, fresh, file string) (kept string, err error) {
 	if err := os.Rename(fresh, file); err != nil {
 		return kept, fmt.Errorf("put the backup in place: %w", err)
 	}
-	return kept, syncFolder(filepath.Dir(file))
+	return kept, store.SyncFolder(filepath.Dir(file))
 }
 
 // hold keeps servers off the present data until release is called. Data that is
@@ -261,7 +261,7 @@ func keepAside(file string) (aside string, err error) {
 		}
 	}
 	if err := os.Link(file, aside); err == nil {
-		return aside, syncFolder(dir)
+		return aside, store.SyncFolder(dir)
 	}
 	from, err := os.Open(file)
 	if err != nil {
@@ -273,14 +273,5 @@ func keepAside(file string) (aside string, err error) {
 		return "", err
 	}
 	_, err = io.Copy(to, from)
-	return aside, errors.Join(err, to.Sync(), to.Close(), syncFolder(dir))
-}
-
-// syncFolder makes names in a folder survive a power loss.
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return aside, errors.Join(err, to.Sync(), to.Close(), store.SyncFolder(dir))
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,8 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+
+	"podium/store"
 )
 
 // goneName is the object that says since when pictures are no longer here.
@@ -37,17 +38,23 @@ func (k *Keeper) localPictures() (names []string, err error) {
 	return names, err
 }
 
+// pictures are the names of those that are here, and the keys of those that are
+// in the destination.
+func (k *Keeper) pictures(ctx context.Context) (here []string, there map[string]bool, err error) {
+	if there, err = list(ctx, k.bucket, "uploads/"); err != nil {
+		return nil, nil, err
+	}
+	here, err = k.localPictures()
+	return here, there, err
+}
+
 // sendPictures sends the pictures that are not there yet. Pictures never
 // change under one name.
 func (k *Keeper) sendPictures(ctx context.Context) error {
 	if k.o.Uploads == "" {
 		return nil
 	}
-	there, err := list(ctx, k.bucket, "uploads/")
-	if err != nil {
-		return err
-	}
-	here, err := k.localPictures()
+	here, there, err := k.pictures(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,11 +95,7 @@ func (k *Keeper) prunePictures(ctx context.Context) error {
 	if k.o.Uploads == "" {
 		return nil
 	}
-	there, err := list(ctx, k.bucket, "uploads/")
-	if err != nil {
-		return err
-	}
-	here, err := k.localPictures()
+	here, there, err := k.pictures(ctx)
 	if err != nil {
 		return err
 	}
@@ -186,20 +189,8 @@ func fetchPicture(ctx context.Context, b *blob.Bucket, key, to string) error {
 		return err
 	}
 	defer r.Close()
-	partial := to + ".partial"
-	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := store.CopyFile(to, r); err != nil {
 		return err
-	}
-	_, err = io.Copy(f, r)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(partial, to)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(partial))
 	}
 	return os.Chtimes(to, time.Time{}, r.ModTime())
 }
