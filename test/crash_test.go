@@ -183,11 +183,7 @@ func TestNothingIsLostByKilling(t *testing.T) {
 		startCrowd(t, p.url, "socket.io-client", "polling", 4),
 	}
 	for _, c := range crowds {
-		eventually(t, "the clients to connect", func() bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.connects >= len(c.received)
-		})
+		eventually(t, "the clients to connect", func() bool { return c.connections() >= len(c.received) })
 	}
 	stop := make(chan struct{})
 	others := listeners("127.0.0.1:"+p.port, 8)
@@ -210,6 +206,7 @@ func TestNothingIsLostByKilling(t *testing.T) {
 	p.wait()
 	close(stop)
 	writing.Wait()
+	p.submit("whoever has this one has come back after the last kill")
 
 	stored := p.storedIDs()
 	lost, acknowledged := 0, 0
@@ -226,7 +223,7 @@ func TestNothingIsLostByKilling(t *testing.T) {
 			doubled, missing, disordered = doubled+d, missing+m, disordered+o
 			away.add(t, c.kind, c.absenceOf(i), c.copyOf(i), stored)
 		}
-		recovered += c.recovered
+		recovered += c.recoveries()
 	}
 	for _, l := range others {
 		eventually(t, "the last event to arrive", func() bool { return l.has(stored[len(stored)-1]) })
@@ -270,6 +267,20 @@ func (c *crowd) arrives(t *testing.T, i int, id string) {
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks, not for luck
 	}
+}
+
+// connections is how often clients connected.
+func (c *crowd) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connects
+}
+
+// recoveries is how often the session that a client offered was taken up.
+func (c *crowd) recoveries() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.recovered
 }
 
 func (c *crowd) copyOf(i int) []string {

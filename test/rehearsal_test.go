@@ -138,11 +138,7 @@ func enterRoom(t *testing.T, url string, number int) *room {
 		reading.Go(func() { s.run(ctx) })
 	}
 	for _, c := range r.crowds {
-		eventually(t, "the clients to connect", func() bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.connects >= len(c.received)
-		})
+		eventually(t, "the clients to connect", func() bool { return c.connections() >= len(c.received) })
 	}
 	for _, s := range r.readers {
 		eventually(t, "the streams to open", func() bool {
@@ -302,7 +298,7 @@ func (r *room) verdict(t *testing.T, stored []string, writers []*writer) {
 			count(c.copyOf(i))
 			refused += len(c.absenceOf(i).refusals)
 		}
-		recovered += c.recovered
+		recovered += c.recoveries()
 	}
 	for _, s := range r.readers {
 		count(s.copy())

@@ -74,6 +74,7 @@ func TestAStopUnderLoadTellsEverybodyAndLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.submit("whoever has this one has come back")
 	stored := p.storedIDs()
 	acknowledged := 0
 	for _, w := range writers {
@@ -117,13 +118,6 @@ func lineWith(text, part string) string {
 		}
 	}
 	return ""
-}
-
-// connections is how often clients connected.
-func (c *crowd) connections() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.connects
 }
 
 // isWhole checks that a listener has recovered and has every event once and in
