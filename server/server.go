@@ -147,7 +147,7 @@ func (s *Server) buildRealtime() error {
 	set := &s.settings
 	s.contest = contest.New(contest.Options{
 		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
-		MaxPhoto: int64(set.MaxPhoto), SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
+		MaxPhoto: int64(set.MaxPhoto), SpoolMemory: pictureBudget(memoryLimit()) / 16, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		HasRoom:   func() bool { return hasReserve(set.Data) && hasReserve(set.UploadsDir()) },
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,

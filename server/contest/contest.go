@@ -38,6 +38,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"podium/server/limits"
 	"podium/store"
 )
@@ -88,9 +90,11 @@ type Options struct {
 	// Moderation lets submissions wait when no admin has said otherwise.
 	Moderation bool
 	MaxPhoto   int64
-	// SpoolDir takes photos while they arrive.
-	SpoolDir string
-	Uploads  *limits.Uploads
+	// SpoolMemory bounds the bytes of photos that are held in memory while they
+	// arrive and wait; beyond, they are held in files of SpoolDir.
+	SpoolMemory int64
+	SpoolDir    string
+	Uploads     *limits.Uploads
 	// Waiting bounds the bytes of photos that have arrived and are worked on, or
 	// wait for that.
 	Waiting *limits.Gate
@@ -116,14 +120,15 @@ type Options struct {
 // Contest answers the contest's requests. It is safe for concurrent use.
 type Contest struct {
 	Options
-	text text
-	feed feedCache
-	once keyed
+	text  text
+	feed  feedCache
+	once  keyed
+	spool *semaphore.Weighted // bytes of SpoolMemory
 }
 
 // New returns a contest. Every field of Options but Facts must be set.
 func New(o Options) *Contest {
-	return &Contest{Options: o, text: text{escape: o.EscapeText}}
+	return &Contest{Options: o, text: text{escape: o.EscapeText}, spool: semaphore.NewWeighted(o.SpoolMemory)}
 }
 
 // Handler is an HTTP handler that returns what went wrong instead of writing

@@ -22,10 +22,14 @@ import (
 )
 
 const (
-	// spoolInMemory is how much of a photo is held in memory while it arrives and
-	// waits; what is longer goes to a file. It is short, because a picture of many
-	// pixels can be, and thousands may wait while each is decoded.
-	spoolInMemory = 4 << 10
+	// spoolAlways is how much of a photo is held in memory in any case while it
+	// arrives and waits. It is short, because thousands may wait.
+	spoolAlways = 4 << 10
+	// spoolInMemory is the longest body whose photo is held in memory where
+	// Options.SpoolMemory has room; others go to a file. A file costs more than its
+	// bytes: without a journal, ext4 looks at every inode that was freed in the last
+	// seconds before it gives one to a new file.
+	spoolInMemory = 1 << 20
 	// maxField bounds the bytes of a text field that are read at all.
 	maxField = 64 << 10
 	// maxParts bounds the parts of a submission.
@@ -47,16 +51,13 @@ type form struct {
 	photo  io.ReadSeeker // nil: none was sent
 	size   int64
 	hash   hash.Hash // of everything that counts as its content
-	file   *os.File  // behind photo, already without a name
-	leave  func()    // gives back what the photo counts for; nil: nothing
+	length int64     // of the whole body, -1 where the client did not say
+	free   []func()  // give back what the form holds
 }
 
 func (f *form) close() {
-	if f.file != nil {
-		f.file.Close()
-	}
-	if f.leave != nil {
-		f.leave()
+	for _, free := range f.free {
+		free()
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error
 	upload := c.Uploads.Begin(c.AddressOf(r), func() { control.SetReadDeadline(time.Unix(1, 0)) })
 	defer upload.Done()
 	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now(), every: c.UploadWindow}
-	f := &form{fields: map[string]string{}, hash: sha256.New()}
+	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength}
 	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
 		f.close()
 		return nil, c.formError(err)
@@ -88,7 +89,7 @@ func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error
 			f.close()
 			return nil, c.formError(limits.ErrCrowded)
 		}
-		f.leave = func() { c.Waiting.LeaveN(addr, int(f.size)) }
+		f.free = append(f.free, func() { c.Waiting.LeaveN(addr, int(f.size)) })
 	}
 	return f, nil
 }
@@ -148,34 +149,59 @@ func (c *Contest) readPhoto(part *multipart.Part, f *form) error {
 	}
 	limited := io.LimitReader(io.TeeReader(part, f.hash), c.MaxPhoto+1)
 	var head bytes.Buffer
-	n, err := io.CopyN(&head, limited, spoolInMemory)
+	n, err := io.CopyN(&head, limited, spoolAlways)
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if err == io.EOF {
-		if n > 0 {
-			f.photo, f.size = bytes.NewReader(head.Bytes()), n
-		}
-		return c.photoFits(n)
+	switch {
+	case err == nil && c.holds(f):
+		err = f.readInto(bytes.NewBuffer(make([]byte, 0, f.length+bytes.MinRead)), &head, limited)
+	case err == nil:
+		err = c.spoolToFile(f, &head, limited)
+	case n > 0:
+		f.photo, f.size, err = bytes.NewReader(head.Bytes()), n, nil
+	default:
+		err = nil
 	}
+	if err != nil {
+		return err
+	}
+	return c.photoFits(f.size)
+}
+
+// holds reports whether the photo may be held in memory, and keeps the room until
+// f is closed.
+func (c *Contest) holds(f *form) bool {
+	if f.length < 0 || f.length > spoolInMemory || !c.spool.TryAcquire(f.length) {
+		return false
+	}
+	f.free = append(f.free, func() { c.spool.Release(f.length) })
+	return true
+}
+
+// readInto holds the photo, of which head is the beginning, in memory.
+func (f *form) readInto(whole, head *bytes.Buffer, rest io.Reader) error {
+	_, err := io.Copy(whole, io.MultiReader(head, rest))
+	f.photo, f.size = bytes.NewReader(whole.Bytes()), int64(whole.Len())
+	return err
+}
+
+// spoolToFile holds the photo, of which head is the beginning, in a file.
+func (c *Contest) spoolToFile(f *form, head *bytes.Buffer, rest io.Reader) error {
 	file, err := os.CreateTemp(c.SpoolDir, "upload-")
 	if err != nil {
 		return fmt.Errorf("make a file for the upload: %w", err)
 	}
+	f.free = append(f.free, func() { file.Close() })
 	os.Remove(file.Name()) // it lives until it is closed, and no crash leaves it behind
-	f.file = file
-	if _, err := file.Write(head.Bytes()); err != nil {
+	if f.size, err = io.Copy(file, io.MultiReader(head, rest)); err != nil {
 		return fmt.Errorf("spool the upload: %w", err)
-	}
-	rest, err := io.Copy(file, limited)
-	if err != nil {
-		return err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind the upload: %w", err)
 	}
-	f.photo, f.size = file, n+rest
-	return c.photoFits(f.size)
+	f.photo = file
+	return nil
 }
 
 func (c *Contest) photoFits(size int64) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"image"
 	"image/jpeg"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -16,11 +17,40 @@ func seeds(f *testing.F) {
 	f.Add(jpegOf(f, image.NewGray(image.Rect(0, 0, 9, 9))))
 	f.Add(withSegment(photo, markerAPP1, exif(6, binary.BigEndian)))
 	f.Add(withSegment(photo, markerDRI, []byte{0, 1}))
+	f.Add(noise(f, 20, 12, 100))
 	f.Add(pngOf(f, gradient(5, 5)))
 	f.Add(progressive(3))
 	f.Add([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))
 	f.Add([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x20ftypheic\x00\x00\x00\x00"))
+}
+
+// noise is a JPEG whose blocks are full of coefficients.
+func noise(t testing.TB, w, h, quality int) []byte {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, uint64(quality)))
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(random.Uint32())
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A block may be full, so that nothing marks its end.
+func TestNoiseOfEachQualityIsPlain(t *testing.T) {
+	for quality := 1; quality <= 100; quality++ {
+		data := noise(t, 70, 50, quality)
+		if plain, ok := checkJPEG(data); !ok || plain.width != 70 || plain.height != 50 {
+			t.Errorf("of quality %d it is not plain", quality)
+		}
+		if _, ok := checkJPEG(append(data[:len(data)-9], 0xff, markerEOI)); ok {
+			t.Errorf("of quality %d it is plain without its end", quality)
+		}
+	}
 }
 
 // FuzzCheckJPEG: what the checker passes, the standard decoder reads, to the

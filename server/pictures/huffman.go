@@ -2,12 +2,15 @@ package pictures
 
 import "encoding/binary"
 
-// lookBits is how many bits of a code are looked up at once.
-const lookBits = 10
+const (
+	lookBits = 10 // of a code that are looked up at once
+	leapBits = 11 // of several codes and what they announce
+)
 
 // huffmanTable decodes one table's codes (ITU-T T.81, annex C and F.2.2.3).
 type huffmanTable struct {
 	look    [1 << lookBits]uint16 // length<<8 | symbol; 0 where the code is longer
+	leaps   []leap                // by the next leapBits; made for tables of AC coefficients
 	longest [18]int32             // largest code of a length, -1 for none
 	offset  [18]int32             // from a code of a length to its symbol
 	symbols []byte
@@ -39,6 +42,50 @@ func newHuffmanTable(counts, symbols []byte) *huffmanTable {
 		code <<= 1
 	}
 	return t
+}
+
+// leap is what the next bits hold of AC coefficients: as many codes as are whole
+// in them, each with the bits that it announces.
+type leap uint16
+
+func newLeap(bits, reach uint, ends bool) leap {
+	l := leap(bits | reach<<4)
+	if ends {
+		l |= leapEnds
+	}
+	return l
+}
+
+// leapEnds is set where the block ends.
+const leapEnds leap = 1 << 15
+
+// bits is how many bits these take.
+func (l leap) bits() uint { return uint(l & 15) }
+
+// reach is how many coefficients are passed over, and one more where the block ends.
+func (l leap) reach() int { return int(l >> 4 & 0x7f) }
+
+// makeLeaps fills in leaps. Where not even one code is whole and allowed, reach is
+// more than any block has.
+func (t *huffmanTable) makeLeaps() {
+	t.leaps = make([]leap, 1<<leapBits)
+	for next := range t.leaps {
+		var bits, reach uint
+		ends := false
+		for !ends {
+			entry := t.look[next<<bits&(1<<leapBits-1)>>(leapBits-lookBits)]
+			run, size := uint(entry>>4&15), uint(entry&15)
+			more := uint(entry>>8) + size
+			if entry == 0 || bits+more > leapBits || size > mostAC || size == 0 && run != 0 && run != 15 || reach+run+1 > 64 {
+				break
+			}
+			bits, reach, ends = bits+more, reach+run+1, size == 0 && run == 0
+		}
+		if bits == 0 {
+			reach = 127
+		}
+		t.leaps[next] = newLeap(bits, reach, ends)
+	}
 }
 
 // bitReader reads entropy-coded data, in which 0xff is followed by a zero
@@ -122,54 +169,83 @@ func (b *bitReader) skip(n uint) bool {
 	return true
 }
 
+// The most bits that a code may announce, with samples of 8 bits (F.1.2.1.1 and
+// F.1.2.2.1).
+const (
+	mostDC = 11
+	mostAC = 10
+)
+
 // block passes over the coefficients of one block (F.2.2). It is the checker's hot
-// path: the reader's state is held in variables, and where 32 bits are at hand a
-// short code and the bits that it announces need no further test.
+// path: the reader's state is held in variables, and where 32 bits are at hand,
+// several codes and the bits that they announce need one look and one test.
 func (b *bitReader) block(dc, ac *huffmanTable) bool {
-	acc, n, table, most := b.acc, b.n, dc, uint(11)
-	for k := 0; k < 64; k++ {
+	if b.n < 32 {
+		b.fill()
+	}
+	acc, n := b.acc, b.n
+	var entry uint16
+	if n >= 32 {
+		entry = dc.look[acc>>((n-lookBits)&63)&(1<<lookBits-1)] // &63 spares a test
+	}
+	if entry != 0 && entry&0xff <= mostDC {
+		n -= uint(entry>>8) + uint(entry&15)
+	} else {
+		if run, ok := b.coefficient(dc, mostDC); !ok || run != 0 {
+			return false
+		}
+		acc, n = b.acc, b.n
+	}
+	leaps := (*[1 << leapBits]leap)(ac.leaps)
+	for k := 1; k < 64; {
 		if n < 32 {
 			b.acc, b.n = acc, n
 			b.fill()
 			acc, n = b.acc, b.n
 		}
-		var entry uint16
 		if n >= 32 {
-			entry = table.look[acc>>((n-lookBits)&63)&(1<<lookBits-1)] // &63 spares a test
+			l := leaps[acc>>((n-leapBits)&63)&(1<<leapBits-1)]
+			if reach := k + l.reach(); reach <= 64 {
+				n -= l.bits()
+				if l&leapEnds != 0 {
+					break
+				}
+				k = reach
+				continue
+			}
 		}
-		run, size := uint(entry>>4&15), uint(entry&15)
-		if entry != 0 && size <= most {
-			n -= uint(entry>>8) + size
-		} else {
-			b.acc, b.n = acc, n
-			code, ok := b.symbol(table)
-			run, size = uint(code>>4), uint(code&15)
-			if !ok || size > most || !b.skip(size) {
-				return false
-			}
-			acc, n = b.acc, b.n
+		b.acc, b.n = acc, n
+		run, ok := b.coefficient(ac, mostAC)
+		if !ok {
+			return false
 		}
-		switch {
-		case k == 0:
-			if run != 0 {
-				return false
-			}
-			table, most = ac, 10
-		case size != 0:
-			if k += int(run); k > 63 {
-				return false
-			}
-		case run == 15:
-			if k += 15; k > 63 {
-				return false
-			}
-		default: // end of block
-			b.acc, b.n = acc, n
-			return run == 0
+		if run == endOfBlock {
+			return true
 		}
+		if k += run + 1; k > 64 {
+			return false
+		}
+		acc, n = b.acc, b.n
 	}
 	b.acc, b.n = acc, n
 	return true
+}
+
+// endOfBlock is what coefficient returns for a code that ends a block.
+const endOfBlock = -1
+
+// coefficient passes over one code and the bits that it announces, at most most,
+// and returns how many coefficients of zero come before the one that it holds.
+func (b *bitReader) coefficient(t *huffmanTable, most uint) (run int, ok bool) {
+	code, ok := b.symbol(t)
+	run, size := int(code>>4), uint(code&15)
+	if !ok || size > most || !b.skip(size) {
+		return 0, false
+	}
+	if size == 0 && most == mostAC && run != 15 {
+		return endOfBlock, run == 0
+	}
+	return run, true
 }
 
 // atMarker reports whether nothing but a marker follows.

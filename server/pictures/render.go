@@ -44,10 +44,14 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 	if err != nil {
 		return rendered{}, err
 	}
+	turns := p.reading
+	if size <= shortPhoto {
+		turns = p.short
+	}
 	var out rendered
 	var cost int64
 	kept := false
-	err = p.inTurn(ctx, p.reading, photo, size, func(data []byte) error {
+	err = p.inTurn(ctx, turns, photo, size, func(data []byte) error {
 		if kind.name == "JPEG" {
 			if out, kept = keepJPEG(data); kept {
 				return nil
@@ -69,6 +73,10 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 	})
 	return out, err
 }
+
+// shortPhoto is the length, in bytes, of photos that are read without waiting for
+// longer ones.
+const shortPhoto = 256 << 10
 
 // inTurn waits for a turn, reads the photo, and calls f with it. Only who has a
 // turn holds a photo in memory.

@@ -199,6 +199,9 @@ func (c *checker) huffmanTables(p []byte) bool {
 		if table == nil {
 			return false
 		}
+		if p[0]>>4 == 1 {
+			table.makeLeaps()
+		}
 		c.huffman[p[0]>>4][p[0]&15] = table
 		p = p[17+total:]
 	}

@@ -47,7 +47,7 @@ func contestOrPeer(p peer, flags ...string) (*running, error) {
 }
 
 // startContest starts the contest's server with so many entries, in a folder of
-// its own that stop removes.
+// its own.
 func (r *running) startContest(entries int) (err error) {
 	if r.folder, err = os.MkdirTemp("", "podium-bench-"); err != nil {
 		return err

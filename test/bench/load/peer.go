@@ -35,7 +35,7 @@ type running struct {
 	peer          string
 	cmd           *exec.Cmd
 	addr, control string // control is "" where the program has none
-	folder        string // of its data, removed by stop
+	folder        string // of its data
 }
 
 // start runs a peer until it takes connections.
@@ -86,9 +86,6 @@ func (r *running) stop() {
 	if r.cmd != nil && r.cmd.Process != nil {
 		_ = r.cmd.Process.Kill()
 		_ = r.cmd.Wait()
-	}
-	if r.folder != "" {
-		_ = os.RemoveAll(r.folder)
 	}
 }
 

@@ -1,0 +1,124 @@
+package contest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"podium/server/limits"
+	"podium/store"
+)
+
+// glance keeps no picture: it notes how a photo was held, and calls during.
+type glance struct {
+	during func()
+	inFile bool
+	whole  []byte
+}
+
+func (g *glance) Keep(_ context.Context, photo io.ReadSeeker, size int64) (Picture, error) {
+	_, g.inFile = photo.(*os.File)
+	g.whole = make([]byte, size)
+	if _, err := io.ReadFull(photo, g.whole); err != nil {
+		return Picture{}, err
+	}
+	if n, err := photo.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		return Picture{}, errors.New("the photo is longer than its size")
+	}
+	if g.during != nil {
+		g.during()
+	}
+	return Picture{Method: "none"}, nil
+}
+
+func (g *glance) Committed(context.Context, string, Picture) {}
+func (g *glance) Remove(context.Context, Picture) error      { return nil }
+func anyone(*http.Request) netip.Addr                        { return netip.Addr{} }
+
+// contest is a contest that keeps its pictures here; submit sends a photo.
+func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told bool)) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := New(Options{
+		Store: s, Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
+		SpoolMemory: memory, SpoolDir: dir, Uploads: limits.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
+		Allow: func(*http.Request) time.Duration { return 0 }, UploadWindow: time.Minute, AddressOf: anyone,
+		HasRoom: func() bool { return true }, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	return func(size int, told bool) {
+		t.Helper()
+		photo := bytes.Repeat([]byte("photo"), size/5)
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		_ = form.WriteField("category", "best") // a buffer takes everything
+		part, _ := form.CreateFormFile("photo", "photo.jpg")
+		_, _ = part.Write(photo)
+		_ = form.Close()
+		r := httptest.NewRequest("POST", "/api/submit", &body)
+		r.Header.Set("Content-Type", form.FormDataContentType())
+		if !told {
+			r.ContentLength = -1
+		}
+		if err := c.submit(httptest.NewRecorder(), r); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(g.whole, photo) {
+			t.Error("the photo is not what was sent")
+		}
+	}
+}
+
+func TestPhotosAreHeldInMemoryWhileThereIsRoom(t *testing.T) {
+	const size = 600_000
+	g := &glance{}
+	submit := g.contest(t, 1<<20)
+	for range 3 { // the room is given back
+		if submit(size, true); g.inFile {
+			t.Fatal("a short photo is in a file")
+		}
+	}
+	if submit(2<<20, true); !g.inFile {
+		t.Error("a long photo is in memory")
+	}
+	if submit(size, false); !g.inFile {
+		t.Error("a photo of unknown length is in memory")
+	}
+	g.during = func() {
+		g.during = nil
+		if submit(size, true); !g.inFile {
+			t.Error("two photos are in memory, and there is room for one")
+		}
+		g.whole = bytes.Repeat([]byte("photo"), size/5)
+	}
+	submit(size, true)
+	if submit(size, true); g.inFile {
+		t.Error("the room was not given back")
+	}
+}
+
+func TestWithoutMemoryForPhotosAllGoToFiles(t *testing.T) {
+	g := &glance{}
+	submit := g.contest(t, 0)
+	if submit(600_000, true); !g.inFile {
+		t.Error("a photo is in memory")
+	}
+}
