@@ -56,7 +56,7 @@ lint: ## gofmt, go vet, staticcheck
 	@go run $(STATICCHECK) ./...
 
 bench: test/bench/node_modules/.installed client ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
-	@cd test/bench && go build -o bin/ ./load ./podium
+	@cd test/bench && go build -o bin/ ./load ./podium ./bare
 	@CGO_ENABLED=0 go build -trimpath -o test/bench/bin/contest .
 	@cd test/bench && go build -o bin/ ./zishang3 || echo "zishang3 cannot be built: it is left out"
 	@cd test/bench/zishang2 && go build -o ../bin/zishang2 . || echo "zishang2 cannot be built: it is left out"

@@ -225,6 +225,7 @@ func (f *fuzzer) request() error {
 		return err
 	}
 	defer c.Close()
+	var said []string // over this connection, for whoever has to explain a failure
 	for range 1 + f.rand.IntN(6) {
 		line, admin := f.pick(requestLines), f.rand.IntN(4) == 0
 		if admin {
@@ -249,14 +250,18 @@ func (f *fuzzer) request() error {
 			fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 		}
 		b.WriteString("\r\n" + body)
+		said = append(said, b.String())
 		f.sent.requests.Add(1)
 		if c.write(b.String()) != nil {
 			f.sent.refused.Add(1)
 			return nil
 		}
 		goOn, err := f.readAnswer(c, line, admin)
-		if err != nil || !goOn {
-			return err
+		if err != nil {
+			return fmt.Errorf("%w\nafter %.20000q", err, said)
+		}
+		if !goOn {
+			return nil
 		}
 	}
 	return nil
@@ -266,9 +271,12 @@ func (f *fuzzer) request() error {
 func (f *fuzzer) readAnswer(c *raw, line string, admin bool) (goOn bool, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // polls, streams and unfinished requests wait
 	method, _, _ := strings.Cut(line, " ")
-	res, err := http.ReadResponse(c.in, &http.Request{Method: method})
-	if err != nil {
-		return false, nil // closed, or it waits for more
+	var res *http.Response
+	// An interim answer (RFC 9110, section 15.2) is followed by the request's own.
+	for res == nil || res.StatusCode == http.StatusContinue {
+		if res, err = http.ReadResponse(c.in, &http.Request{Method: method}); err != nil {
+			return false, nil // closed, or it waits for more
+		}
 	}
 	defer res.Body.Close()
 	f.sent.answers.Add(1)

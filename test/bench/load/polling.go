@@ -46,7 +46,7 @@ func broadcastPolling(r *running) (outcome, error) {
 		return outcome{}, err
 	}
 	defer leave(clients)
-	return deliveries(r, 10, listeners, func() (int, error) {
+	return deliveries(r, 50, listeners, func() (int, error) {
 		err := r.call(fmt.Sprintf("/broadcast?n=1&size=%d", size))
 		return each(clients, func(p *poller) int { return p.numbered(1, size) }), err
 	})

@@ -49,6 +49,8 @@ var rows = []row{
 		{"bursts of 20 to 2,000, CPU µs a delivery", 1. / 10, "burst of 20 to 2,000, µs a delivery"}}},
 	{name: "broadcast-polling", run: broadcastPolling, figures: []figure{
 		{"broadcasts to 1,000 over long-polling, CPU µs a delivery", 1. / 2, "broadcast over long-polling, µs a delivery"}}},
+	{name: "limit-polling", run: broadcastPolling, start: startBare, figures: []figure{
+		{"the same by net/http alone: a handler that waits on a channel", 0, ""}}},
 	{name: "echo", run: echo(64, 1, 500), figures: []figure{
 		{"event and acknowledgement, 64 connections, CPU µs", 1. / 2, "event and acknowledgement, µs"}}},
 	{name: "pipeline", run: echo(1, 16, 4000), figures: []figure{
@@ -76,6 +78,8 @@ var rows = []row{
 		{"POST /api/submit, 50 KB JPEG, 16 at a time, ms each at 1,000 entries", 1. / 10, "`POST /api/submit` at 1,000 entries, ms"},
 		{"the same at 10,000 entries", 0, ""},
 		{"the same at 100,000 entries", 0, "`POST /api/submit` at 100,000 entries, ms"}}},
+	{name: "limit-submit", rounds: 3, run: filesAlone, start: startNothing, figures: []figure{
+		{"the files of it alone: written, synced, renamed, 16 at a time, ms each", 0, ""}}},
 	{name: "feed", rounds: 3, run: feed, start: contests, figures: []figure{
 		{"GET /api/feed at 10,000 entries, after a change, ms", 0, ""},
 		{"the same, nothing changed since, CPU µs", 1. / 10, "`GET /api/feed` at 10,000 entries, unchanged, µs"},
