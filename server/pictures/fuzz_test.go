@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"image"
 	"image/jpeg"
-	"math/rand/v2"
 	"testing"
 )
 
@@ -23,34 +22,6 @@ func seeds(f *testing.F) {
 	f.Add([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))
 	f.Add([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x20ftypheic\x00\x00\x00\x00"))
-}
-
-// noise is a JPEG whose blocks are full of coefficients.
-func noise(t testing.TB, w, h, quality int) []byte {
-	t.Helper()
-	random := rand.New(rand.NewPCG(1, uint64(quality)))
-	m := image.NewRGBA(image.Rect(0, 0, w, h))
-	for i := range m.Pix {
-		m.Pix[i] = uint8(random.Uint32())
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// A block may be full, so that nothing marks its end.
-func TestNoiseOfEachQualityIsPlain(t *testing.T) {
-	for quality := 1; quality <= 100; quality++ {
-		data := noise(t, 70, 50, quality)
-		if plain, ok := checkJPEG(data); !ok || plain.width != 70 || plain.height != 50 {
-			t.Errorf("of quality %d it is not plain", quality)
-		}
-		if _, ok := checkJPEG(append(data[:len(data)-9], 0xff, markerEOI)); ok {
-			t.Errorf("of quality %d it is plain without its end", quality)
-		}
-	}
 }
 
 // FuzzCheckJPEG: what the checker passes, the standard decoder reads, to the

@@ -1,0 +1,94 @@
+package pictures
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"podium/server/answer"
+	"podium/server/contest"
+	"podium/store"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(measureVariable) != "" {
+		measureMemory()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// newPictures keeps pictures in a fresh folder.
+func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: 256 << 20, Store: s,
+		Published: func() {}, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func (p *Pictures) keep(t testing.TB, data []byte) (contest.Picture, error) {
+	t.Helper()
+	return p.Keep(t.Context(), bytes.NewReader(data), int64(len(data)))
+}
+
+// stored reads a file of a picture.
+func (p *Pictures) stored(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.o.Dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// get asks for a file over HTTP.
+func (p *Pictures) get(t testing.TB, name string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/uploads/x", nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	if err := p.ServeFile(w, r, name); err != nil {
+		var known *answer.Error
+		if !errors.As(err, &known) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		known.Write(w)
+	}
+	return w
+}
+
+func refusal(t testing.TB, err error) int {
+	t.Helper()
+	var known *answer.Error
+	if !errors.As(err, &known) || known.Sentence == "" {
+		t.Fatalf("no refusal: %v", err)
+	}
+	return known.Status
+}
