@@ -19,7 +19,7 @@
 //
 // A baseline JPEG that fits already and stands upright keeps its own
 // compression: it is not decoded but read code by code (checkJPEG), which
-// proves it whole at a tenth of the cost, and copied without its metadata. Its
+// proves it whole at a twentieth of the cost, and copied without its metadata. Its
 // thumbnail is made when somebody first asks for it. All others are decoded
 // and encoded anew.
 //

@@ -33,7 +33,7 @@ type checker struct {
 
 // checkJPEG reads a baseline JPEG to its end, every code of it, and reports
 // whether it is whole and laid out plainly: one frame, each table once, all
-// blocks there and nothing between them. It costs a tenth of decoding and
+// blocks there and nothing between them. It costs a twentieth of decoding and
 // keeps nothing but the tables. A file that it does not pass may still be a
 // good one, such as a progressive one; that is for the decoder to say.
 func checkJPEG(data []byte) (plainJPEG, bool) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,4 +107,38 @@ func syncFolder(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// limits says why aims are missed and what the limits are, for the rows where that
+// is so.
+func (all results) limits() string {
+	missed := func(name string) bool {
+		row := rows[slices.IndexFunc(rows, func(r row) bool { return r.name == name })]
+		return strings.HasSuffix(verdict(all.Rows[name], 0, row.figures[0].aim), "missed")
+	}
+	of := func(name string) string { return short(median(all.Rows[name].Peers["podium"], 0)) }
+	text := ""
+	if missed("submit") {
+		text += fmt.Sprintf(`
+**submit**: a submission takes %s ms. Its files alone, created, synced and renamed with nothing else around them, take
+%s ms (row limit-submit: kernel and disk). The load program shares the two processors, which are busy four fifths of
+the time. Of the server's samples (perf record -a -g beside the row) the kernel has 39 %%, and 40 %% is reading the
+picture's codes, each of them, which proves that what is kept is a picture and nothing else, at a twentieth of what
+decoding it costs. With that left out, for a trial, a submission took 0.60 ms: the aim lies below even that, and the
+old way neither looks at the picture nor survives a name that was not synced.
+`, of("submit"), of("limit-submit"))
+	}
+	if missed("broadcast-polling") {
+		text += fmt.Sprintf(`
+**broadcast-polling**: a delivery takes %s µs. A handler of net/http that does nothing but wait on a channel and answer
+takes %s µs (row limit-polling): the rest is sessions, queues, heartbeats and limits. Below net/http's own can only go
+who reads the next poll from the connection without it, past the handlers and the middleware of the program that
+Podium is mounted in; that is not done, because whoever mounts it relies on them. A phone polls only where no
+WebSocket gets through.
+`, of("broadcast-polling"), of("limit-polling"))
+	}
+	if text == "" {
+		return ""
+	}
+	return "\n## Where an aim is missed\n" + text
 }

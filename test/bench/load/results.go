@@ -127,6 +127,7 @@ is the whole product, as it is in the row latency.
 			fmt.Fprintf(&b, "| %s | %s | %d | %s | %s |\n", row.name, res.At.Format(time.DateTime), len(res.Peers["podium"]), res.Load, res.Machine)
 		}
 	}
+	b.WriteString(all.limits())
 	b.WriteString(all.notes())
 	return b.String()
 }
