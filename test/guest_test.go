@@ -74,6 +74,37 @@ func TestAPhotoTakenOfflineIsSentOnceWhenTheNetworkIsBack(t *testing.T) {
 	}
 }
 
+// A guest who thought better of a photo that still waits holds it back, also over a reload of the page, until they
+// want it sent after all.
+func TestAPhotoThatIsHeldBackWaitsForTheGuest(t *testing.T) {
+	p := start(t)
+	guest := openWindow(t, p.url+"/", 320, 640)
+	guest.sees("#connection", "Live")
+	eventually(t, "the page to be kept for offline", func() bool {
+		return eval[bool](guest, `navigator.serviceWorker.controller !== null`)
+	})
+	guest.offline(true)
+	guest.send("Better not")
+	guest.sees("#outbox", "kept here")
+	guest.fits("a photo that waits", "320 pixels")
+	guest.keepScreenshot("outbox-waits-320")
+	guest.pressIn("#outbox", "Don't send")
+	guest.sees("#outbox", "held back")
+	guest.keepScreenshot("outbox-held-320")
+	guest.offline(false)
+	guest.run(chromedp.Reload())
+	guest.sees("#connection", "Live")
+	guest.sees("#outbox", "held back")
+	if n := p.submissions(); n != 0 {
+		t.Errorf("the server has %d submissions of a photo that is held back", n)
+	}
+	guest.pressIn("#outbox", "Send")
+	guest.sees("#outbox", "On the wall")
+	if n := p.submissions(); n != 1 {
+		t.Errorf("the server has %d submissions, want 1", n)
+	}
+}
+
 // An answer that never arrived leaves the guest with a photo that is already on the server: sending it again, also
 // from a reloaded page, makes no second one.
 func TestAPhotoWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {

@@ -21,11 +21,17 @@ func (tb *window) signIn() {
 	tb.run(chromedp.WaitVisible(`#password`), chromedp.SendKeys(`#password`, password), chromedp.Click(`#signin button`), chromedp.WaitVisible(`#desk`))
 }
 
-// press presses a button of the first entry. The list may put a newer element in the entry's place while the button is
-// looked for: then nothing was pressed yet, and it is looked for again.
+// press presses a button of the first entry.
 func (tb *window) press(label string) {
 	tb.t.Helper()
-	selector := `.entry button[aria-label^="` + label + `"]`
+	tb.pressIn(".entry", label)
+}
+
+// pressIn presses the first button of a list, by how its label begins. The list may put a newer element in the entry's place while the button is
+// looked for: then nothing was pressed yet, and it is looked for again.
+func (tb *window) pressIn(list, label string) {
+	tb.t.Helper()
+	selector := list + ` button[aria-label^="` + label + `"]`
 	eventually(tb.t, label, func() bool {
 		if tb.count(selector) == 0 {
 			return false

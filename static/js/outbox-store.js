@@ -1,10 +1,11 @@
 // Photos that wait to be sent, kept in IndexedDB so that a reload or a closed tab loses none.
 
 /**
- * @typedef {{key: string, createdAt: number, firstTry: number, state: "waiting"|"saved"|"refused", category: string,
- *   caption: string, name: string, phone: string, photo: Blob|null, thumbnail: Blob, id?: string, held?: boolean,
+ * @typedef {{key: string, createdAt: number, firstTry: number, state: "waiting"|"held"|"saved"|"refused",
+ *   category: string, caption: string, name: string, phone: string, photo: Blob|null, thumbnail: Blob, id?: string, held?: boolean,
  *   problem?: string}} Item
- *   key: the Idempotency-Key; id: the entry's, once saved; held: saved, and waiting for the organiser's approval
+ *   key: the Idempotency-Key; state held: the guest does not want it sent for now; id: the entry's, once saved;
+ *   held: saved, and waiting for the organiser's approval
  */
 
 // Some browsers open a database only after a reload, and never say so. The photo is sent from memory then.

@@ -3,12 +3,13 @@ import { icon, make } from "./dom.js";
 
 /**
  * Words for where a photo is on its way.
- * @param {{state: string, progress?: number, said?: string, problem?: string, held?: boolean, onWall?: boolean}} item
+ * @param {{state: string, firstTry?: number, progress?: number, said?: string, problem?: string, held?: boolean, onWall?: boolean}} item
  * @returns {string}
  */
 export function wayOf(item) {
   if (item.onWall) return "On the wall";
   if (item.state === "refused") return item.problem ?? "Not taken.";
+  if (item.state === "held") return item.firstTry ? "Held back. It may have arrived already." : "Held back";
   if (item.state === "saved") return item.held ? "Saved. It appears when the organiser has approved it." : "Saved";
   if (item.progress === 1) return "Sent, waiting for the answer…";
   if (item.progress !== undefined) return `Sending… ${Math.round(item.progress * 100)} %`;
@@ -72,10 +73,12 @@ function update(row, item, outbox, announcer) {
   row.step = step;
   row.element.dataset.state = item.onWall ? "wall" : item.state;
   announcer.textContent = words;
-  const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": `Remove ${item.caption || "photo"} from this list`, on: { click: () => outbox.discard(item.key) } }, icon("close"));
-  const again = make("button", { class: "button small", type: "button", on: { click: () => (item.state === "refused" ? outbox.again(item.key) : outbox.nudge()) } }, item.state === "refused" ? "Send again" : "Try now");
+  const name = item.caption || "photo";
+  const button = (words, act) => make("button", { class: "button small", type: "button", "aria-label": `${words}: ${name}`, on: { click: act } }, words);
+  const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": `Remove ${name} from this list`, on: { click: () => outbox.discard(item.key) } }, icon("close"));
   if (item.onWall || item.state === "saved") row.actions.replaceChildren(discard());
-  else if (item.state === "refused") row.actions.replaceChildren(again, discard());
-  else if (item.said && item.progress === undefined) row.actions.replaceChildren(again);
+  else if (item.state === "refused") row.actions.replaceChildren(button("Send again", () => outbox.again(item.key)), discard());
+  else if (item.state === "held") row.actions.replaceChildren(button("Send", () => outbox.resume(item.key)), discard());
+  else if (item.said && item.progress === undefined) row.actions.replaceChildren(button("Try now", () => outbox.nudge()), button("Don't send", () => outbox.hold(item.key)));
   else row.actions.replaceChildren();
 }

@@ -54,6 +54,28 @@ export class Outbox extends EventTarget {
     await this.store.remove(key); // last, so that a page that is closed in between loses nothing
   }
 
+  /**
+   * Sends a photo no more until the guest says so. It keeps its key: it may have arrived with its answer lost.
+   * @param {string} key of a photo that waits
+   */
+  async hold(key) {
+    const item = this.items.get(key);
+    if (item?.state !== "waiting" || item.progress !== undefined) return; // it is on its way
+    item.state = "held";
+    this.changed();
+    await this.keep(item);
+  }
+
+  /** @param {string} key of a photo that was held */
+  async resume(key) {
+    const item = this.items.get(key);
+    if (item?.state !== "held") return;
+    Object.assign(item, { state: "waiting", said: "" });
+    this.changed();
+    await this.keep(item);
+    this.nudge();
+  }
+
   /** @param {string} key */
   async discard(key) {
     this.items.delete(key);

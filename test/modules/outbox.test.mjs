@@ -86,6 +86,38 @@ test("what the server refuses for good waits for the guest and holds up no other
   assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["refused", "saved"]);
 });
 
+test("a photo that is held back is sent when the guest says so, with the key that it had", async () => {
+  const store = new Store();
+  const outbox = new Outbox(store);
+  answers = [[0, ""], saved("6"), saved("7")];
+  await outbox.add(what);
+  await settle();
+  const [held] = outbox.items.keys();
+  await outbox.hold(held);
+  mock.timers.tick(LONGEST_WAIT);
+  await settle();
+  assert.equal(requests.length, 1, "it was sent though it was held");
+  assert.equal(store.kept.get(held).state, "held", "a reload would send it");
+  await outbox.add(what);
+  await settle();
+  assert.equal(requests.length, 2, "it holds up another");
+  await outbox.resume(held);
+  await settle();
+  assert.equal(requests.length, 3);
+  assert.equal(requests[2], requests[0]);
+  assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["saved", "saved"]);
+});
+
+test("a photo that is on its way can't be held back", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [saved("8")];
+  await outbox.add(what);
+  const [key] = outbox.items.keys();
+  await outbox.hold(key);
+  await settle();
+  assert.equal(outbox.items.get(key).state, "saved");
+});
+
 test("waits grow from about a second to half a minute", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5, 50].map((n) => waitBefore(n, 0.5)), [1000, 2000, 4000, 8000, 16000, 30000, 30000]);
   assert.ok(waitBefore(0, 0) >= 500 && waitBefore(9, 0.999) <= LONGEST_WAIT);
