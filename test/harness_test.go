@@ -370,6 +370,12 @@ func listen(t *testing.T, pkg, url, transports string, session ...string) *nodeC
 // next returns the next line of that type (and event), passing over others.
 func (c *nodeClient) next(kind, event string) line {
 	c.t.Helper()
+	return c.nextOf(kind+" "+event, func(l line) bool { return l.Type == kind && (event == "" || l.Event == event) })
+}
+
+// nextOf returns the next line that is wanted, passing over others.
+func (c *nodeClient) nextOf(what string, wanted func(line) bool) line {
+	c.t.Helper()
 	deadline := time.After(patience)
 	for {
 		select {
@@ -377,11 +383,11 @@ func (c *nodeClient) next(kind, event string) line {
 			if !ok {
 				c.t.Fatal("the client ended")
 			}
-			if l.Type == kind && (event == "" || l.Event == event) {
+			if wanted(l) {
 				return l
 			}
 		case <-deadline:
-			c.t.Fatalf("no %s %s came", kind, event)
+			c.t.Fatalf("no %s came", what)
 		}
 	}
 }

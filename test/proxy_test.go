@@ -15,6 +15,7 @@ type proxy struct {
 
 	mu    sync.Mutex // guards the fields below
 	away  bool       // connections are reset
+	mutes bool       // connections are muted, new ones too
 	links map[*link]struct{}
 }
 
@@ -76,6 +77,7 @@ func (p *proxy) join(l *link) {
 		return
 	}
 	p.links[l] = struct{}{}
+	l.muted = p.mutes
 	p.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() { l.pass(l.client, l.server) })
@@ -138,14 +140,22 @@ func (p *proxy) back() {
 	p.away = false
 }
 
-// mute swallows what the connections of this moment carry. The server goes on
-// believing in its end when the client closes its own.
+// mute swallows what connections carry, also those that a client opens until
+// unmute. The server goes on believing in its end when the client closes its own.
 func (p *proxy) mute() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mutes = true
 	for l := range p.links {
 		l.mu.Lock()
 		l.muted = true
 		l.mu.Unlock()
 	}
+}
+
+// unmute lets new connections through. Those that were muted stay so.
+func (p *proxy) unmute() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mutes = false
 }

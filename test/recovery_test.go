@@ -9,8 +9,14 @@ import (
 // nextSubmission is the id of the next submission that a client is told of.
 func (c *nodeClient) nextSubmission() string {
 	c.t.Helper()
+	return c.submissionIn(c.next("event", "newSubmission"))
+}
+
+// submissionIn is the id of the submission that a line tells of.
+func (c *nodeClient) submissionIn(l line) string {
+	c.t.Helper()
 	var entry struct{ ID string }
-	if err := json.Unmarshal(c.next("event", "newSubmission").Payload, &entry); err != nil {
+	if err := json.Unmarshal(l.Payload, &entry); err != nil {
 		c.t.Fatal(err)
 	}
 	return entry.ID
@@ -22,19 +28,11 @@ func (c *nodeClient) settled(transports string) (id string) {
 	c.t.Helper()
 	upgraded := transports != "default"
 	for id == "" || !upgraded {
-		l, ok := <-c.lines
-		if !ok {
-			c.t.Fatal("the client ended")
-		}
-		switch {
-		case l.Type == "upgrade":
+		l := c.nextOf("event or upgrade", func(l line) bool { return l.Event == "newSubmission" || l.Type == "upgrade" })
+		if l.Type == "upgrade" {
 			upgraded = true
-		case l.Event == "newSubmission":
-			var entry struct{ ID string }
-			if err := json.Unmarshal(l.Payload, &entry); err != nil {
-				c.t.Fatal(err)
-			}
-			id = entry.ID
+		} else {
+			id = c.submissionIn(l)
 		}
 	}
 	return id
@@ -60,6 +58,7 @@ func TestAClientIsFasterThanTheServerNotices(t *testing.T) {
 			for round := range 5 {
 				wire.mute()
 				id := p.submit(fmt.Sprint("into the void ", round))
+				wire.unmute()
 				c.say("drop")
 				back := c.next("connect", "")
 				if !back.Recovered || back.ID != first.ID {
