@@ -59,7 +59,7 @@ func TestAClientThatWasAwayGetsWhatItMissed(t *testing.T) {
 				c := listen(t, pkg, p.url, transports)
 				first := c.next("connect", "")
 				for round, away := range []func(){
-					func() { c.say("drop") },
+					func() { c.say("drop"); c.next("disconnect", "") },
 					func() { p.signal(syscall.SIGTERM); p.run(); p.wait() },
 					func() { p.signal(syscall.SIGKILL); p.run(); p.wait() },
 				} {
