@@ -22,20 +22,21 @@ func (c *nodeClient) submissionIn(l line) string {
 	return entry.ID
 }
 
-// settled is nextSubmission, and waits for the upgrade that comes before or
-// after it: a client that is dropped meanwhile waits for the upgrade to end.
-func (c *nodeClient) settled(transports string) (id string) {
+// settled is the ids of the next n submissions, and waits for the upgrade that
+// comes before, between or after them: a client that is dropped meanwhile waits
+// for the upgrade to end, and one whose server dies meanwhile may not hear of it
+// before its own heartbeat does.
+func (c *nodeClient) settled(transports string, n int) (ids []string) {
 	c.t.Helper()
-	upgraded := transports != "default"
-	for id == "" || !upgraded {
+	for upgraded := transports != "default"; len(ids) < n || !upgraded; {
 		l := c.nextOf("event or upgrade", func(l line) bool { return l.Event == "newSubmission" || l.Type == "upgrade" })
 		if l.Type == "upgrade" {
 			upgraded = true
 		} else {
-			id = c.submissionIn(l)
+			ids = append(ids, c.submissionIn(l))
 		}
 	}
-	return id
+	return ids
 }
 
 // recoveryTransports are those that an official client recovers over.
@@ -64,7 +65,7 @@ func TestAClientIsFasterThanTheServerNotices(t *testing.T) {
 				if !back.Recovered || back.ID != first.ID {
 					t.Fatalf("round %d: came back as %+v, was %s", round, back, first.ID)
 				}
-				if got := c.settled(transports); got != id {
+				if got := c.settled(transports, 1); got[0] != id {
 					t.Fatalf("round %d: got %s, want %s", round, got, id)
 				}
 				live := p.submit(fmt.Sprint("live ", round))
