@@ -150,20 +150,20 @@ func (c *Contest) readPhoto(part *multipart.Part, f *form) error {
 	limited := io.LimitReader(io.TeeReader(part, f.hash), c.MaxPhoto+1)
 	var head bytes.Buffer
 	n, err := io.CopyN(&head, limited, spoolAlways)
-	if err != nil && err != io.EOF {
-		return err
-	}
-	switch {
-	case err == nil && c.holds(f):
-		err = f.readInto(bytes.NewBuffer(make([]byte, 0, f.length+bytes.MinRead)), &head, limited)
-	case err == nil:
-		err = c.spoolToFile(f, &head, limited)
-	case n > 0:
-		f.photo, f.size, err = bytes.NewReader(head.Bytes()), n, nil
-	default:
-		err = nil
+	if err == io.EOF { // that was all of it
+		if n > 0 {
+			f.photo, f.size = bytes.NewReader(head.Bytes()), n
+		}
+		return c.photoFits(n)
 	}
 	if err != nil {
+		return err
+	}
+	spool := c.spoolToFile
+	if c.holds(f) {
+		spool = c.spoolToMemory
+	}
+	if err := spool(f, io.MultiReader(&head, limited)); err != nil {
 		return err
 	}
 	return c.photoFits(f.size)
@@ -179,22 +179,25 @@ func (c *Contest) holds(f *form) bool {
 	return true
 }
 
-// readInto holds the photo, of which head is the beginning, in memory.
-func (f *form) readInto(whole, head *bytes.Buffer, rest io.Reader) error {
-	_, err := io.Copy(whole, io.MultiReader(head, rest))
+// spoolToMemory holds the photo in memory, for which holds has kept room.
+func (c *Contest) spoolToMemory(f *form, photo io.Reader) error {
+	whole := bytes.NewBuffer(make([]byte, 0, f.length+bytes.MinRead))
+	if _, err := whole.ReadFrom(photo); err != nil {
+		return err
+	}
 	f.photo, f.size = bytes.NewReader(whole.Bytes()), int64(whole.Len())
-	return err
+	return nil
 }
 
-// spoolToFile holds the photo, of which head is the beginning, in a file.
-func (c *Contest) spoolToFile(f *form, head *bytes.Buffer, rest io.Reader) error {
+// spoolToFile holds the photo in a file.
+func (c *Contest) spoolToFile(f *form, photo io.Reader) error {
 	file, err := os.CreateTemp(c.SpoolDir, "upload-")
 	if err != nil {
 		return fmt.Errorf("make a file for the upload: %w", err)
 	}
 	f.free = append(f.free, func() { file.Close() })
 	os.Remove(file.Name()) // it lives until it is closed, and no crash leaves it behind
-	if f.size, err = io.Copy(file, io.MultiReader(head, rest)); err != nil {
+	if f.size, err = io.Copy(file, photo); err != nil {
 		return fmt.Errorf("spool the upload: %w", err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {

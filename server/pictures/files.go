@@ -124,17 +124,11 @@ func (d *dirSyncer) sync() error {
 	d.mu.Lock()
 	d.next = nil // from here on, others need the next one
 	d.mu.Unlock()
-	mine.err = syncDir(d.dir)
+	if err := store.SyncFolder(d.dir); err != nil {
+		mine.err = fmt.Errorf("sync the folder of pictures: %w", err)
+	}
 	close(mine.done)
 	return mine.err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open the folder of pictures: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // sweep deletes what no submission refers to and is older than before: files

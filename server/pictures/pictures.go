@@ -35,7 +35,7 @@
 // Fewer photos by one are decoded at the same time than Go uses processors, and as
 // many read code by code: each may take long, and must not slow down everybody
 // else. Short photos take 2 ms at most to read, and as many are read as there are
-// processors. They wait in little memory, and addresses take turns. What the scans
+// processors. They wait in a bounded part of the memory or on the disk, and addresses take turns. What the scans
 // of a progressive JPEG make of its pixels is bounded too.
 //
 // Measured for 4,000 × 3,000 pixels, eight photos, four at once, with the

@@ -1,15 +1,16 @@
 package main
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"podium/store"
 )
 
 // The rows whose names begin with limit- measure what others cannot go below as
@@ -47,25 +48,13 @@ func filesAlone(*running) (outcome, error) {
 	const atOnce, files = 16, 8000
 	data := picture()
 	begin := time.Now()
-	var done atomic.Int64
 	err = parallel(files, atOnce, func(i int) error {
-		done.Add(1)
-		path := filepath.Join(dir, fmt.Sprintf("%d.jpg", i))
-		if err := writeSynced(path+".new", data); err != nil {
+		if err := store.CopyFile(filepath.Join(dir, fmt.Sprintf("%d.jpg", i)), bytes.NewReader(data)); err != nil {
 			return err
 		}
-		return errors.Join(os.Rename(path+".new", path), names.sync())
+		return names.sync()
 	})
-	return one(float64(time.Since(begin).Microseconds())/1000/float64(done.Load()), 0), err
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	return one(float64(time.Since(begin).Microseconds())/1000/files, 0), err
 }
 
 // sharedSync syncs a folder for all who ask while the last sync ran.
@@ -90,7 +79,7 @@ func (s *sharedSync) sync() error {
 		s.running = true
 		all := s.asked
 		s.mu.Unlock()
-		err := syncFolder(s.dir)
+		err := store.SyncFolder(s.dir)
 		s.mu.Lock()
 		s.running, s.done = false, all
 		s.changed.Broadcast()
@@ -99,14 +88,6 @@ func (s *sharedSync) sync() error {
 		}
 	}
 	return nil
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // limits says why aims are missed and what the limits are, for the rows where that
