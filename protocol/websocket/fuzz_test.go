@@ -3,63 +3,11 @@ package websocket
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
-
-// FuzzTextCheck compares with the standard library: whole texts, cut anywhere.
-func FuzzTextCheck(f *testing.F) {
-	for _, s := range []string{"", "κόσμε", "\xf4\x90\x80\x80", "\xed\xa0\x80", "\xf0\x9f\x98", "a\xc3", "\xe0\x80\x80", "\x80"} {
-		f.Add([]byte(s), uint(1), uint(2))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, x, y uint) {
-		i := int(x % uint(len(b)+1))
-		j := i + int(y%uint(len(b)-i+1))
-		var text textCheck
-		got := text.add(b[:i]) && text.add(b[i:j]) && text.add(b[j:]) && text.complete()
-		if got != utf8.Valid(b) {
-			t.Fatalf("%q cut at %d and %d is %v", b, i, j, got)
-		}
-	})
-}
-
-// FuzzMask compares with the definition of section 5.3, cut anywhere.
-func FuzzMask(f *testing.F) {
-	f.Add([]byte("some payload that is longer than thirty-two bytes, and odd"), uint32(0x12345678), uint(7))
-	f.Fuzz(func(t *testing.T, b []byte, key uint32, x uint) {
-		i := int(x % uint(len(b)+1))
-		got := bytes.Clone(b)
-		mask(got[i:], mask(got[:i], key))
-		for k := range b {
-			if got[k] != b[k]^byte(key>>(8*(k&3))) {
-				t.Fatalf("byte %d is wrong", k)
-			}
-		}
-	})
-}
-
-// FuzzHeader wants what parses to be written the same way.
-func FuzzHeader(f *testing.F) {
-	for _, n := range []int{0, 125, 126, 65535, 65536} {
-		f.Add(appendHeader(nil, bitFin|byte(OpText), n))
-	}
-	f.Add(masked(bitFin|byte(OpText), "x"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, n, err := parseHeader(b)
-		if err != nil {
-			return
-		}
-		again := appendHeader(nil, b[0], int(h.length))
-		if h.masked {
-			again[1] |= bitMask
-			n -= 4
-		}
-		if !bytes.Equal(again, b[:n]) {
-			t.Fatalf("%x became %x", b[:n], again)
-		}
-	})
-}
 
 // transcript is a handler that writes down what it gets.
 type transcript struct{ strings.Builder }
@@ -67,39 +15,51 @@ type transcript struct{ strings.Builder }
 func (s *transcript) OnMessage(_ *Conn, op Opcode, data []byte) { fmt.Fprintf(s, "%d %q\n", op, data) }
 func (s *transcript) OnClose(*Conn, error)                      {}
 
-// FuzzReceive feeds the same bytes whole, one by one, and cut at a fuzzed place: what is
-// delivered and what is answered must not depend on the cuts.
+// FuzzReceive feeds the same bytes whole, one by one, and cut at a fuzzed place:
+// what is delivered and what is answered must not depend on the cuts, and be what
+// expected, which is written another way, makes of them.
 func FuzzReceive(f *testing.F) {
-	f.Add(masked(bitFin|byte(OpText), "hello"), uint(3), false)
-	f.Add(append(masked(byte(OpText), "\xf0\x9f"), masked(bitFin, "\x98\x80")...), uint(8), false)
-	f.Add(append(masked(byte(OpBinary), "a"), masked(bitFin|byte(opPing), "p")...), uint(9), false)
-	f.Add(masked(bitFin|byte(opClose), closePayload(1000, "bye")), uint(2), false)
-	f.Add(masked(bitFin|byte(OpText), "\xff"), uint(6), false)
-	f.Add(masked(bitFin|bitRsv1|byte(OpText), pack(f, "compressed, compressed")), uint(6), true)
-	f.Add(masked(bitFin|3, ""), uint(1), false)
+	text := bitFin | byte(OpText)
+	for _, b := range [][]byte{
+		masked(text, "hello"),
+		append(masked(byte(OpText), "\xf0\x9f"), masked(bitFin, "\x98\x80")...),
+		append(masked(byte(OpBinary), "a"), masked(bitFin|byte(opPing), "p")...),
+		slices.Concat(masked(byte(OpText), "a"), masked(bitFin|byte(opPong), ""), masked(0, "b"), masked(bitFin, "c"), masked(text, "d")),
+		masked(bitFin|byte(opClose), closePayload(1000, "bye")),
+		append(masked(bitFin|byte(opClose), ""), masked(text, "too late")...),
+		masked(bitFin|byte(opClose), closePayload(1005, "")),
+		masked(bitFin|byte(opClose), closePayload(4000, "\xff")),
+		masked(bitFin|byte(opClose), "x"),
+		masked(text, "\xff"), masked(text, "\xed\xa0\x80"), masked(text, "\xf4\x90\x80\x80"), masked(byte(OpText), "a\xc3"),
+		masked(text, strings.Repeat("κόσμε", 50)), masked(bitFin|byte(OpBinary), strings.Repeat("x", 4000)),
+		masked(text, strings.Repeat("x", 4001)),
+		append(masked(byte(OpText), strings.Repeat("x", 3999)), masked(bitFin, "xx")...),
+		masked(bitFin|3, ""), masked(bitFin|bitRsv|byte(OpText), "a"), masked(byte(opPing), "a"), masked(bitFin, "a"),
+		{text, 1, 'a'}, {text, bitMask | 126, 0, 125, 0, 0, 0, 0}, {text, bitMask | 127, 0, 0, 0, 0, 0, 0, 255, 255}, {text, bitMask | 127, 255},
+	} {
+		f.Add(b, uint(3), false)
+	}
+	for _, b := range []string{pack(f, "compressed, compressed"), pack(f, strings.Repeat("x", 4001)), pack(f, "\xff"), "\xff\xff"} {
+		f.Add(masked(text|bitRsv1, b), uint(9), true)
+		f.Add(append(masked(byte(OpText)|bitRsv1, b[:1]), masked(bitFin, b[1:])...), uint(9), true)
+	}
+	srv := NewServer(Options{MaxMessageBytes: fuzzLimit, Compression: &Compression{}, Logger: slog.New(slog.DiscardHandler)})
 	f.Fuzz(func(t *testing.T, b []byte, cut uint, deflate bool) {
-		if len(b) > 1<<16 {
+		if len(b) > 1<<14 {
 			return
 		}
-		feed := func(pieces ...[]byte) (string, []byte) {
+		messages, sent := expected(b, deflate)
+		i := int(cut % uint(len(b)+1))
+		single := slices.Collect(slices.Chunk(b, 1))
+		for _, pieces := range [][][]byte{{b}, {b[:i], b[i:]}, single} {
 			got := &transcript{}
-			c, l := fakeConn(Options{MaxMessageBytes: 4000, Compression: &Compression{}}, got, deflate)
+			c, l := fakeConnOf(srv, got, deflate)
 			for _, p := range pieces {
 				c.receive(bytes.Clone(p))
 			}
 			c.dropInbound()
-			return got.String(), l.sent
-		}
-		messages, sent := feed(b)
-		i := int(cut % uint(len(b)+1))
-		var single [][]byte
-		for k := range b {
-			single = append(single, b[k:k+1])
-		}
-		for _, pieces := range [][][]byte{{b[:i], b[i:]}, single} {
-			m, s := feed(pieces...)
-			if m != messages || !bytes.Equal(s, sent) {
-				t.Fatalf("cut differently %q, %x; whole %q, %x", m, s, messages, sent)
+			if got.String() != messages || !bytes.Equal(l.sent, sent) {
+				t.Fatalf("%x in %d pieces: %q, %x; expected %q, %x", b, len(pieces), got, l.sent, messages, sent)
 			}
 		}
 	})

@@ -317,8 +317,13 @@ func (l *fakeLink) writeOne(b []byte) (int, error) {
 // fakeConn is a started connection over a fakeLink with room for everything.
 func fakeConn(o Options, h Handler, deflate bool) (*Conn, *fakeLink) {
 	o.Logger = slog.New(slog.DiscardHandler)
+	return fakeConnOf(NewServer(o), h, deflate)
+}
+
+// fakeConnOf is fakeConn for tests that make many connections of one server.
+func fakeConnOf(s *Server, h Handler, deflate bool) (*Conn, *fakeLink) {
 	l := &fakeLink{room: -1}
-	c := &Conn{server: NewServer(o), handler: h, link: l, deflate: deflate}
+	c := &Conn{server: s, handler: h, link: l, deflate: deflate}
 	c.Start()
 	return c, l
 }
