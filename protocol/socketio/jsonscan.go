@@ -1,5 +1,7 @@
 package socketio
 
+import "bytes"
+
 // span is where one element of an array lies in the text.
 type span struct{ from, to int }
 
@@ -233,10 +235,10 @@ func (s *scanner) object() bool {
 				return false
 			}
 			if s.found != nil {
-				switch string(s.data[key:keyEnd]) {
-				case `"_placeholder"`:
+				switch string(keyName(s.data[key:keyEnd])) {
+				case "_placeholder":
 					marked = string(s.data[from:s.pos]) == "true"
-				case `"num"`:
+				case "num":
 					mark.num = smallInt(s.data[from:s.pos])
 				}
 			}
@@ -256,6 +258,16 @@ func (s *scanner) object() bool {
 		*s.found = append((*s.found)[:inside], mark)
 	}
 	return true
+}
+
+// keyName is what raw, the key of an object, says.
+func keyName(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		var name string
+		_ = unmarshalJSON(raw, &name) // raw was scanned
+		return []byte(name)
+	}
+	return raw[1 : len(raw)-1]
 }
 
 // smallInt reads the digits of an index, or returns -1.

@@ -60,25 +60,34 @@ func isTicket(pid string, key []byte, nsp string, tag epochTag) bool {
 	return ok
 }
 
-func FuzzParseOffset(f *testing.F) {
-	tag := tagOf("e")
-	f.Add(formatOffset(tag, 1))
-	f.Add("~00000000.zz")
-	f.Add("hello")
-	f.Fuzz(func(t *testing.T, s string) {
-		if n, ok := parseOffset(s, tag); ok && formatOffset(tag, n) != s {
-			t.Fatalf("%q was read as %d, which is written %q", s, n, formatOffset(tag, n))
-		}
-	})
-}
-
-func FuzzOpenTicket(f *testing.F) {
+// FuzzTokens: of what a client offers to recover with, only what was given out is
+// taken, in its one spelling, and all that is given out is taken.
+func FuzzTokens(f *testing.F) {
 	key, tag := []byte("key"), tagOf("e")
-	f.Add(ticket{id: "abc", begin: 5, issued: time.Unix(1, 0)}.seal(key, "/", tag))
-	f.Add("AAAA")
-	f.Fuzz(func(t *testing.T, pid string) {
-		if tk, ok := openTicket(pid, key, "/", tag); ok && tk.seal(key, "/", tag) != pid {
-			t.Fatalf("%q opens as %+v, which is sealed otherwise", pid, tk)
+	f.Add(ticket{id: "abc", begin: 5, issued: time.Unix(1, 0)}.seal(key, "/", tag), formatOffset(tag, 1), uint64(1<<40), uint32(1<<31), uint(7), byte(1))
+	f.Add("AAAA", "~00000000.zz", uint64(0), uint32(0), uint(0), byte(255))
+	f.Add("", "hello", uint64(1<<64-1), uint32(1), uint(40), byte(32))
+	f.Fuzz(func(t *testing.T, pid, offset string, begin uint64, issued uint32, at uint, change byte) {
+		if got, ok := openTicket(pid, key, "/", tag); ok && got.seal(key, "/", tag) != pid {
+			t.Fatalf("%q opens as %+v, which is sealed otherwise", pid, got)
+		}
+		if n, ok := parseOffset(offset, tag); ok && formatOffset(tag, n) != offset {
+			t.Fatalf("%q was read as %d, which is written %q", offset, n, formatOffset(tag, n))
+		}
+		if n, ok := parseOffset(formatOffset(tag, begin), tag); !ok || n != begin {
+			t.Fatalf("offset %d came back as %d, %v", begin, n, ok)
+		}
+		given := ticket{id: "i" + offset[:min(len(offset), 50)], begin: begin, issued: time.Unix(int64(issued), 0)}
+		sealed := []byte(given.seal(key, "/", tag))
+		if got, ok := openTicket(string(sealed), key, "/", tag); !ok || got != given {
+			t.Fatalf("%+v came back as %+v, %v", given, got, ok)
+		}
+		if change == 0 {
+			return
+		}
+		sealed[at%uint(len(sealed))] ^= change
+		if isTicket(string(sealed), key, "/", tag) {
+			t.Fatalf("%q was taken", sealed)
 		}
 	})
 }

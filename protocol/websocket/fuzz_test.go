@@ -27,7 +27,6 @@ func FuzzReceive(f *testing.F) {
 		slices.Concat(masked(byte(OpText), "a"), masked(bitFin|byte(opPong), ""), masked(0, "b"), masked(bitFin, "c"), masked(text, "d")),
 		masked(bitFin|byte(opClose), closePayload(1000, "bye")),
 		append(masked(bitFin|byte(opClose), ""), masked(text, "too late")...),
-		masked(bitFin|byte(opClose), closePayload(1005, "")),
 		masked(bitFin|byte(opClose), closePayload(4000, "\xff")),
 		masked(bitFin|byte(opClose), "x"),
 		masked(text, "\xff"), masked(text, "\xed\xa0\x80"), masked(text, "\xf4\x90\x80\x80"), masked(byte(OpText), "a\xc3"),
@@ -38,6 +37,9 @@ func FuzzReceive(f *testing.F) {
 		{text, 1, 'a'}, {text, bitMask | 126, 0, 125, 0, 0, 0, 0}, {text, bitMask | 127, 0, 0, 0, 0, 0, 0, 255, 255}, {text, bitMask | 127, 255},
 	} {
 		f.Add(b, uint(3), false)
+	}
+	for _, code := range []int{999, 1003, 1004, 1006, 1007, 1014, 1015, 2999, 3000, 4999, 5000} {
+		f.Add(masked(bitFin|byte(opClose), closePayload(code, "")), uint(3), false)
 	}
 	for _, b := range []string{pack(f, "compressed, compressed"), pack(f, strings.Repeat("x", 4001)), pack(f, "\xff"), "\xff\xff"} {
 		f.Add(masked(text|bitRsv1, b), uint(9), true)
