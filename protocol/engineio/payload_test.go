@@ -2,12 +2,14 @@ package engineio
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
-
-	"podium/protocol/websocket"
 )
 
 // decoded shows packets as text: "4hi", and "b" before binary.
@@ -103,44 +105,141 @@ func TestAcceptedEncoding(t *testing.T) {
 	}
 }
 
-// FuzzDecodePayload: whatever is accepted can be encoded again and reads the same.
-func FuzzDecodePayload(f *testing.F) {
-	for _, seed := range []string{"4hi", "4a\x1ebAQID\x1e2", "\x1e", "b", "4\xff", "2:4a", "6:4hello10:b4AQIDBA==", "3:4😀", "0:", "\x00\x06\xff4hello\x01\x05\xff\x04\x01\x02\x03\x04"} {
-		f.Add([]byte(seed), uint8(0))
-		f.Add([]byte(seed), uint8(1))
-		f.Add([]byte(seed), uint8(2))
+// FuzzQuery compares with net/url, where that takes the query.
+func FuzzQuery(f *testing.F) {
+	for _, seed := range []string{"EIO=4&transport=polling", "EIO=3&transport=poll%69ng&t=a+b&sid=a&sid=b", "b64=1&j=0&&x", "b64&j&=&%45IO=4", "sid=%zz&EIO=4", "sid=a;b", "+=%2B"} {
+		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, form uint8) {
-		var c codec = codecV3{}
-		if form%3 == 0 {
-			c = codecV4{}
-		}
-		var ms []*Message
-		err := c.decodePayload(body, form%3 == 2, func(p packet) bool {
-			if p.binary {
-				ms = append(ms, Binary(p.data))
-			} else {
-				ms = append(ms, websocket.NewMessage(websocket.OpText, []byte{p.kind}, p.data))
-			}
-			return true
-		})
-		if err != nil || len(ms) == 0 {
+	f.Fuzz(func(t *testing.T, raw string) {
+		got := parseQuery(raw)
+		form, err := url.ParseQuery(raw)
+		if err != nil {
 			return
 		}
-		again, binary := c.appendPayload(nil, ms, form%3 == 1)
-		var got []*Message
-		if err := c.decodePayload(again, binary, func(p packet) bool {
-			if p.binary {
-				got = append(got, Binary(p.data))
-			} else {
-				got = append(got, websocket.NewMessage(websocket.OpText, []byte{p.kind}, p.data))
+		last := func(name string) string {
+			if all := form[name]; len(all) > 0 {
+				return all[len(all)-1]
 			}
-			return true
-		}); err != nil {
-			t.Fatalf("%q encoded as %q: %v", body, again, err)
+			return ""
 		}
-		if !slices.EqualFunc(ms, got, func(a, b *Message) bool { return a.Op() == b.Op() && bytes.Equal(a.Payload(), b.Payload()) }) {
-			t.Fatalf("%q came back different as %q", body, again)
+		want := query{last("EIO"), last("transport"), last("sid"), last("j"), form.Has("j"), last("b64") != ""}
+		if got != want {
+			t.Fatalf("%q: %+v, expected %+v", raw, got, want)
 		}
 	})
+}
+
+// FuzzPayload compares with references that are written another way; wants
+// what was taken to read the same when it is encoded again, and a POST of it to be
+// answered and delivered accordingly.
+func FuzzPayload(f *testing.F) {
+	for _, seed := range []string{
+		"4hi", "4a\x1ebAQID\x1e2", "\x1e", "", "b", "b=", "b!", "bAQ\nID", "b-_==", "b-+", "bA", "9x", "4\xff", "41", "3\x1e4a\x1e5", "4a\x1e7\x1e4b",
+		"2:4a", "6:4hello10:b4AQIDBA==1:2", "3:4😀", "2:4😀", "0:", "0:2:4a", ":4a", "2:4", "02:4a", "0000000000000002:4a", "1:b", "3:b0A", "1:9",
+		"\x00\x06\xff4hello\x01\x05\xff\x04\x01\x02\x03\x04", "\x01\x01\xff\x03", "\x01\x00\xff", "\x00\x02\xff4\xff", "\x02\x01\xff4", "\x00\xff4", "\x00\x02\xff4",
+		`6:4a\nb\\n`,
+	} {
+		for form := range uint8(4) {
+			f.Add([]byte(seed), form)
+		}
+	}
+	var in inbox
+	srv := NewServer(Options{AllowEIO3: true}, func(s *Session) Receiver {
+		in = inbox{session: s}
+		return &in
+	})
+	f.Cleanup(func() { _ = srv.Shutdown(context.Background()) })
+	f.Fuzz(func(t *testing.T, body []byte, form uint8) {
+		how := payloadForms[form%uint8(len(payloadForms))]
+		want, wanted := how.reference(body)
+		var got []readable
+		var packets []*Message
+		err := how.codec.decodePayload(body, how.binary, func(p packet) bool {
+			got = append(got, readable{p.kind, p.binary, string(p.data)})
+			packets = append(packets, got[len(got)-1].message())
+			return true
+		})
+		if (err == nil) != wanted || !slices.Equal(got, want) {
+			t.Fatalf("%s: %q: %v, %v, expected %v, %v", how.name, body, got, err, want, wanted)
+		}
+		for _, asBase64 := range []bool{false, true} {
+			if len(packets) == 0 {
+				break
+			}
+			again, binary := how.codec.appendPayload(nil, packets, asBase64)
+			var back []readable
+			if err := how.codec.decodePayload(again, binary, func(p packet) bool {
+				back = append(back, readable{p.kind, p.binary, string(p.data)})
+				return true
+			}); err != nil || !slices.Equal(back, got) {
+				t.Fatalf("%s: %v encoded as %q came back as %v, %v", how.name, got, again, back, err)
+			}
+		}
+		if slices.ContainsFunc(want, func(p readable) bool { return p.kind != packetMessage }) {
+			return // FuzzSession is about those
+		}
+		if how.wrap != nil && bytes.Contains(body, []byte("\\\n")) {
+			return // in a form, this cannot be told from a backslash and an n
+		}
+		status := map[bool]int{true: http.StatusOK, false: http.StatusBadRequest}[wanted]
+		how.request(srv, http.MethodGet, "", nil)
+		if got := how.request(srv, http.MethodPost, in.session.ID(), body); got != status || !slices.Equal(in.got, want) {
+			t.Fatalf("%s: POST of %q got %d and delivered %v, expected %d and %v", how.name, body, got, in.got, status, want)
+		}
+		if wanted { // else the session has ended
+			how.request(srv, http.MethodPost, in.session.ID(), []byte("x"))
+		}
+	})
+}
+
+// inbox is a receiver that keeps what arrives.
+type inbox struct {
+	session *Session
+	got     []readable
+}
+
+func (in *inbox) OnMessage(data []byte, binary bool) {
+	in.got = append(in.got, readable{packetMessage, binary, string(data)})
+}
+
+func (in *inbox) OnClose(Reason, error) {}
+
+// payloadForm is a way in which clients send payloads.
+type payloadForm struct {
+	name        string
+	codec       codec
+	binary      bool
+	query       string
+	contentType string
+	wrap        func([]byte) []byte // what the body carries it in; nil for itself
+	reference   func([]byte) ([]readable, bool)
+}
+
+var payloadForms = []payloadForm{
+	{"protocol 4", codecV4{}, false, "EIO=4", "text/plain;charset=UTF-8", nil, referenceV4},
+	{"protocol 3 as text", codecV3{}, false, "EIO=3", "text/plain;charset=UTF-8", nil, referenceV3},
+	{"protocol 3 as bytes", codecV3{}, true, "EIO=3", "application/octet-stream", nil, referenceV3Binary},
+	{"protocol 3 in a form", codecV3{}, false, "EIO=3&j=0", "application/x-www-form-urlencoded", inForm, referenceV3},
+}
+
+// inForm is a payload as JSONP clients send it.
+func inForm(body []byte) []byte {
+	text := strings.ReplaceAll(string(body), `\n`, `\\n`)
+	return []byte("d=" + url.QueryEscape(strings.ReplaceAll(text, "\n", `\n`)))
+}
+
+// request is a request in this form; it returns the answer's status.
+func (form *payloadForm) request(srv *Server, method, sid string, body []byte) int {
+	if form.wrap != nil {
+		body = form.wrap(body)
+	}
+	query := "/?transport=polling&" + form.query
+	if sid != "" {
+		query += "&sid=" + sid
+	}
+	r := httptest.NewRequest(method, query, bytes.NewReader(body))
+	r.Header.Set("Content-Type", form.contentType)
+	w := httptest.NewRecorder()
+	srv.ServeHTTP(w, r)
+	return w.Code
 }

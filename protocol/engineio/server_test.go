@@ -3,7 +3,6 @@ package engineio_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -453,29 +452,4 @@ func TestNodeIDIsInTheSessionID(t *testing.T) {
 	if engineio.NodeOf(sid) != "m1" || len(sid) != len("m1~")+20 {
 		t.Errorf("session id %q", sid)
 	}
-}
-
-func FuzzPayload(f *testing.F) {
-	for _, seed := range []string{"4hi", "4a\x1ebAQID", "2probe", "", "\x1e", "b", "b=", "9x", "4\xff", base64.StdEncoding.EncodeToString([]byte("x"))} {
-		f.Add([]byte(seed))
-	}
-	engine := engineio.NewServer(engineio.Options{}, func(s *engineio.Session) engineio.Receiver {
-		return &echo{s, make(chan engineio.Reason, 2)}
-	})
-	f.Cleanup(func() { _ = engine.Shutdown(context.Background()) })
-	f.Fuzz(func(t *testing.T, body []byte) {
-		w := httptest.NewRecorder()
-		engine.ServeHTTP(w, httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
-		var h struct{ SID string }
-		if err := json.Unmarshal(w.Body.Bytes()[1:], &h); err != nil {
-			t.Fatal(err)
-		}
-		w = httptest.NewRecorder()
-		engine.ServeHTTP(w, httptest.NewRequest("POST", "/?EIO=4&transport=polling&sid="+h.SID, bytes.NewReader(body)))
-		if w.Code != 200 && w.Code != 400 {
-			t.Fatalf("status %d", w.Code)
-		}
-		w = httptest.NewRecorder()
-		engine.ServeHTTP(w, httptest.NewRequest("POST", "/?EIO=4&transport=polling&sid="+h.SID, strings.NewReader("1")))
-	})
 }

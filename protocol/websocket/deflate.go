@@ -182,7 +182,10 @@ func acceptOffer(offer string) (string, bool) {
 			return "", false
 		}
 		seen[name] = true
-		value = strings.Trim(strings.TrimSpace(value), `"`)
+		value = strings.TrimSpace(value)
+		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+			value = value[1 : n-1] // a parameter may be quoted (RFC 6455, section 9.1)
+		}
 		switch name {
 		case "server_no_context_takeover", "client_no_context_takeover":
 			if has {

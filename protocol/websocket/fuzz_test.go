@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,48 @@ func FuzzReceive(f *testing.F) {
 			if got.String() != messages || !bytes.Equal(l.sent, sent) {
 				t.Fatalf("%x in %d pieces: %q, %x; expected %q, %x", b, len(pieces), got, l.sent, messages, sent)
 			}
+		}
+	})
+}
+
+// FuzzHandshake compares with referenceHandshake, which is written another way.
+func FuzzHandshake(f *testing.F) {
+	const key = "dGhlIHNhbXBsZSBub25jZQ=="
+	for _, extensions := range []string{
+		"", "permessage-deflate", "permessage-deflate; client_max_window_bits", "x-webkit-deflate-frame, permessage-deflate;client_max_window_bits=10",
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate", `permessage-deflate; server_max_window_bits="15"`,
+		"permessage-deflate; server_no_context_takeover; client_no_context_takeover", "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+		"permessage-deflate; server_no_context_takeover=1", "permessage-deflate; client_max_window_bits=7", "permessage-deflate; client_max_window_bits=08",
+		`permessage-deflate; client_max_window_bits=15"`, "permessage-deflate; server_max_window_bits", "permessage-deflate; unknown", "permessage-deflate;", ",;=",
+	} {
+		f.Add("Upgrade", "websocket", "13", key, extensions)
+	}
+	f.Add("keep-alive, upgrade", "h2c,WebSocket", "13", key, "")
+	f.Add("close", "websocket", "13", key, "")
+	f.Add("Upgrade", "websockets", "13", key, "")
+	f.Add("Upgrade", "websocket", "8", key, "")
+	f.Add("Upgrade", "websocket", "13", key[1:], "")
+	f.Add("Upgrade", "websocket", "13", key[:22], "")
+	f.Add("Upgrade", "websocket", "13", "dGhlIHNhbXBsZSBub25jZQ=!", "")
+	f.Fuzz(func(t *testing.T, connection, upgrade, version, key, extensions string) {
+		r := &http.Request{Method: http.MethodGet, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
+			"Connection": {connection}, "Upgrade": {upgrade}, "Sec-Websocket-Version": {version},
+			"Sec-Websocket-Key": {key}, "Sec-Websocket-Extensions": {extensions},
+		}}
+		for _, values := range r.Header {
+			if !printable.MatchString(values[0]) {
+				return // net/http lets no such value through, or trims it
+			}
+		}
+		status := 0
+		if bad := checkHandshake(r); bad != nil {
+			status = bad.Status
+		}
+		if want := referenceHandshake(connection, upgrade, version, key); status != want {
+			t.Fatalf("%q: %d, expected %d", r.Header, status, want)
+		}
+		if got, want := deflateAnswer(r.Header["Sec-Websocket-Extensions"]), referenceDeflate(extensions); got != want {
+			t.Fatalf("%q: %q, expected %q", extensions, got, want)
 		}
 	})
 }

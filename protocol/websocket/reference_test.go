@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -197,4 +198,70 @@ func inflated(b []byte) ([]byte, failure) {
 		return nil, 1007
 	}
 	return out, 0
+}
+
+// printable matches the values of headers as net/http hands them on.
+var printable = regexp.MustCompile(`^([!-~]([ -~\t]*[!-~])?)?$`)
+
+// What section 4.2.1 wants of each header.
+var (
+	upgradeWanted   = regexp.MustCompile(`(?i)(^|,)[ \t]*upgrade[ \t]*(,|$)`)
+	webSocketWanted = regexp.MustCompile(`(?i)(^|,)[ \t]*websocket[ \t]*(,|$)`)
+	sixteenBytes    = regexp.MustCompile(`^[A-Za-z0-9+/]{22}==$`)
+)
+
+// referenceHandshake is the status that refuses a request with these headers, 0
+// where it is right.
+func referenceHandshake(connection, upgrade, version, key string) int {
+	switch {
+	case !webSocketWanted.MatchString(upgrade):
+		return 426
+	case !upgradeWanted.MatchString(connection):
+		return 400
+	case version != "13":
+		return 426
+	case !sixteenBytes.MatchString(key):
+		return 400
+	}
+	return 0
+}
+
+// What of an offer of permessage-deflate can be accepted (RFC 7692, section 7.1).
+var (
+	deflateOffer = regexp.MustCompile(`^[ \t]*permessage-deflate[ \t]*(;[^;]+)*$`)
+	deflateParam = regexp.MustCompile(`^;[ \t]*((?:server|client)_no_context_takeover|client_max_window_bits|(client_max_window_bits|server_max_window_bits)[ \t]*=[ \t]*(?:([0-9]+)|"([0-9]+)"))[ \t]*$`)
+	offerParams  = regexp.MustCompile(`;[^;]+`)
+)
+
+// referenceDeflate is the answer to offers of extensions.
+func referenceDeflate(offers string) string {
+next:
+	for _, offer := range strings.Split(offers, ",") {
+		if !deflateOffer.MatchString(offer) {
+			continue
+		}
+		answer := "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		seen := ""
+		for _, param := range offerParams.FindAllString(offer, -1) {
+			found := deflateParam.FindStringSubmatch(param)
+			if found == nil {
+				continue next
+			}
+			name, bits := found[1], found[3]+found[4]
+			if found[2] != "" {
+				name = found[2]
+			}
+			fits := bits == "" || strings.Contains(" 8 9 10 11 12 13 14 15 ", " "+bits+" ")
+			if name == "server_max_window_bits" {
+				fits = bits == "15"
+				answer += "; server_max_window_bits=15"
+			}
+			if !fits || strings.Contains(seen, name) {
+				continue next
+			}
+			seen += name + " "
+		}
+		return answer
+	}
+	return ""
 }

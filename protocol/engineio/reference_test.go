@@ -1,0 +1,163 @@
+package engineio
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"podium/protocol/websocket"
+)
+
+// readable is a packet, for comparison.
+type readable struct {
+	kind   byte
+	binary bool
+	data   string
+}
+
+// message is the packet as a server sends it.
+func (r readable) message() *Message {
+	if r.binary {
+		return Binary([]byte(r.data))
+	}
+	return websocket.NewMessage(websocket.OpText, []byte{r.kind}, []byte(r.data))
+}
+
+// The references read whole payloads in the plainest way, and share no code with
+// what they are compared to. They return the packets before the first that is
+// invalid, and whether there was none.
+
+// referenceV4 reads payloads of protocol 4.
+func referenceV4(body []byte) (packets []readable, ok bool) {
+	if !utf8.Valid(body) {
+		return nil, false
+	}
+	for _, part := range strings.Split(string(body), "\x1e") {
+		p, ok := referenceText(part, "b")
+		if !ok {
+			return packets, false
+		}
+		packets = append(packets, p)
+	}
+	return packets, true
+}
+
+// referenceV3 reads payloads of protocol 3 that are text.
+func referenceV3(body []byte) (packets []readable, ok bool) {
+	if len(body) == 0 || !utf8.Valid(body) {
+		return nil, false
+	}
+	units := utf16.Encode([]rune(string(body))) // as JavaScript counts
+	for len(units) > 0 {
+		digits := v3Digits.FindString(string(utf16.Decode(units)))
+		if digits == "" {
+			return packets, false
+		}
+		units = units[len(digits):]
+		n, _ := strconv.Atoi(digits[:len(digits)-1])
+		if n > len(units) || n < len(units) && n > 0 && utf16.IsSurrogate(rune(units[n])) && units[n] >= 0xdc00 {
+			return packets, false // too short, or within a character
+		}
+		part := string(utf16.Decode(units[:n]))
+		units = units[n:]
+		if part == "" {
+			continue
+		}
+		p, ok := referenceText(part, "b4")
+		if !ok {
+			return packets, false
+		}
+		packets = append(packets, p)
+	}
+	return packets, true
+}
+
+// v3Digits is what stands before a packet of protocol 3.
+var v3Digits = regexp.MustCompile(`^[0-9]{1,15}:`)
+
+// referenceV3Binary reads payloads of protocol 3 that are bytes.
+func referenceV3Binary(body []byte) (packets []readable, ok bool) {
+	for rest := string(body); rest != ""; {
+		head := v3Head(rest)
+		if head == "" {
+			return packets, false
+		}
+		n := 0
+		for _, digit := range []byte(head[1 : len(head)-1]) {
+			n = 10*n + int(digit)
+		}
+		if rest = rest[len(head):]; n > len(rest) {
+			return packets, false
+		}
+		part := rest[:n]
+		rest = rest[n:]
+		var p readable
+		if head[0] == 1 {
+			if part == "" || part[0] != 4 {
+				return packets, false
+			}
+			p = readable{'4', true, part[1:]}
+		} else if p, ok = referenceText(part, "b4"); !ok || !utf8.ValidString(part) {
+			return packets, false
+		}
+		packets = append(packets, p)
+	}
+	return packets, true
+}
+
+// v3Head is what stands before a packet in a payload of bytes: a mark, digits, and
+// their end; "" where that is wrong.
+func v3Head(s string) string {
+	end := strings.IndexByte(s, 0xff)
+	if end < 2 || end > 16 || s[0] > 1 {
+		return ""
+	}
+	for _, digit := range []byte(s[1:end]) {
+		if digit > 9 {
+			return ""
+		}
+	}
+	return s[:end+1]
+}
+
+// referenceText reads a packet that is text; mark is what stands before base64.
+func referenceText(part, mark string) (readable, bool) {
+	if data, found := strings.CutPrefix(part, mark); found {
+		data, ok := referenceBase64(data)
+		return readable{'4', true, data}, ok
+	}
+	if part == "" || part[0] < '0' || part[0] > '6' {
+		return readable{}, false
+	}
+	return readable{part[0], false, part[1:]}, true
+}
+
+// alphabets are those of base64, one letter for each value.
+var alphabets = []string{
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+}
+
+// referenceBase64 decodes text in either alphabet, padded or not; line ends are
+// passed over.
+func referenceBase64(text string) (string, bool) {
+	text = strings.NewReplacer("\r", "", "\n", "").Replace(strings.TrimRight(text, "="))
+	for _, alphabet := range alphabets {
+		if strings.Trim(text, alphabet) != "" || len(text)%4 == 1 {
+			continue
+		}
+		var out []byte
+		bits, have := 0, 0
+		for i := range len(text) {
+			bits, have = (bits<<6|strings.IndexByte(alphabet, text[i]))&0xffff, have+6
+			if have >= 8 {
+				have -= 8
+				out = append(out, byte(bits>>have))
+			}
+		}
+		return string(out), true
+	}
+	return "", false
+}
