@@ -219,7 +219,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was passed on as %q: %v", text, ms, err)
 		}
-		if got := readPacket(t, &again); !reflect.DeepEqual(got, want) {
+		// Beside a placeholder such a number is left out when it is passed on.
+		if got := readPacket(t, &again); want.decodable() && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q was passed on as %q: %+v, expected %+v", text, ms, got, want)
 		}
 	})

@@ -25,6 +25,16 @@ type readable struct {
 // undecodable stands for a value with a number that no float64 holds.
 const undecodable = "undecodable"
 
+// decodable reports whether all values of the packet are.
+func (r *readable) decodable() bool {
+	for _, v := range r.values {
+		if v, ok := v.(string); ok && v == undecodable {
+			return false
+		}
+	}
+	return true
+}
+
 // readPacket is a packet that came in, its values decoded.
 func readPacket(t *testing.T, p *Packet) readable {
 	t.Helper()
@@ -138,13 +148,13 @@ func (r *readable) named(raw json.RawMessage) bool {
 // placeholders, which may name so many; negative: there are none. It returns false
 // where one names another.
 func decoded(raw json.RawMessage, attachments int, attachment []byte) (any, bool) {
-	r := valueReader{json.NewDecoder(bytes.NewReader(raw)), attachments, attachment}
+	r := valueReader{json.NewDecoder(bytes.NewReader(raw)), attachments, attachment, false}
 	r.UseNumber()
 	v, ok := r.value()
-	if v, fits := floats(v); fits {
-		return v, ok
+	if r.beyond {
+		return undecodable, ok
 	}
-	return undecodable, ok
+	return floats(v), ok
 }
 
 // valueReader reads values token by token: what a repeated key hides counts too.
@@ -152,16 +162,21 @@ type valueReader struct {
 	*json.Decoder
 	attachments int
 	attachment  []byte
+	beyond      bool // there was a number that no float64 holds
 }
 
 // value reads one value. ok is false where it holds a placeholder that is none.
 func (r *valueReader) value() (v any, ok bool) {
 	token, _ := r.Token() // the text is known to be valid
-	switch token {
-	case json.Delim('['):
-		return r.array()
-	case json.Delim('{'):
+	switch token := token.(type) {
+	case json.Delim:
+		if token == '[' {
+			return r.array()
+		}
 		return r.object()
+	case json.Number:
+		_, err := token.Float64()
+		r.beyond = r.beyond || err != nil
 	}
 	return token, true
 }
@@ -192,27 +207,22 @@ func (r *valueReader) object() (any, bool) {
 	return fields, ok
 }
 
-// floats is v with float64 in place of numbers. It returns false where one is none.
-func floats(v any) (any, bool) {
-	all := true
+// floats is v with float64 in place of numbers.
+func floats(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		n, err := v.Float64()
-		return n, err == nil
+		n, _ := v.Float64() // it was tried
+		return n
 	case []any:
 		for i := range v {
-			var ok bool
-			v[i], ok = floats(v[i])
-			all = all && ok
+			v[i] = floats(v[i])
 		}
 	case map[string]any:
 		for name := range v {
-			var ok bool
-			v[name], ok = floats(v[name])
-			all = all && ok
+			v[name] = floats(v[name])
 		}
 	}
-	return v, all
+	return v
 }
 
 // deepest is how deep JSON is nested.
