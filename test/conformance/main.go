@@ -99,12 +99,7 @@ func run(args []string) error {
 		return err
 	}
 	srv := modes[c.mode].open(c)
-	mux := http.NewServeMux()
-	mux.Handle(c.path, srv)
-	if bare := strings.TrimSuffix(c.path, "/"); bare != "" && bare != c.path {
-		mux.Handle(bare, srv)
-	}
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Handler: handler(c, srv), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		fmt.Println("listening on", l.Addr())
@@ -117,6 +112,16 @@ func run(args []string) error {
 	end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	return errors.Join(err, srv.Shutdown(end), web.Shutdown(end))
+}
+
+// handler mounts srv at its path, which requests may name without its last slash.
+func handler(c config, srv http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(c.path, srv)
+	if bare := strings.TrimSuffix(c.path, "/"); bare != "" && bare != c.path {
+		mux.Handle(bare, srv)
+	}
+	return mux
 }
 
 // listenAll listens on every address that the host of addr has.
