@@ -244,32 +244,3 @@ func deepest(text string) int {
 	}
 	return most
 }
-
-// attached puts the attachment in place of each placeholder in v, which raw says.
-func attached(v any, raw json.RawMessage, n int, attachment []byte) (any, bool) {
-	switch v := v.(type) {
-	case []any:
-		var items []json.RawMessage
-		_ = json.Unmarshal(raw, &items) // v was made of it
-		for i, item := range items {
-			var ok bool
-			if v[i], ok = attached(v[i], item, n, attachment); !ok {
-				return nil, false
-			}
-		}
-	case map[string]any:
-		if v["_placeholder"] == true {
-			num, ok := v["num"].(float64)
-			return attachment, ok && num >= 0 && num < float64(n) && num == float64(int(num))
-		}
-		var fields map[string]json.RawMessage
-		_ = json.Unmarshal(raw, &fields)
-		for name, field := range fields {
-			var ok bool
-			if v[name], ok = attached(v[name], field, n, attachment); !ok {
-				return nil, false
-			}
-		}
-	}
-	return v, true
-}
