@@ -143,9 +143,15 @@ func (b *bubble) end() {
 
 // request sends a request on a connection of its own.
 func (b *bubble) request(method, query, body string) *answer {
+	return b.requestInPart(method, query, body, len(body))
+}
+
+// requestInPart sends a request whose body has length bytes, of which body is the
+// beginning.
+func (b *bubble) requestInPart(method, query, body string, length int) *answer {
 	a := &answer{conn: b.pipes.dial()}
 	go func() {
-		_, err := fmt.Fprintf(a.conn, "%s /engine.io/?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, query, len(body), body)
+		_, err := fmt.Fprintf(a.conn, "%s /engine.io/?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, query, length, body)
 		if err != nil {
 			return
 		}

@@ -22,9 +22,10 @@ type machine struct {
 	posted int     // messages that the client sent
 	pinged int     // packets looked at for pings
 	asked  bool    // the server asked the session to close: it takes nothing more
+	slow   *answer // a POST whose body has not arrived in whole
 }
 
-// actions are what a byte of the fuzzer's input stands for.
+// actions are what a byte of the fuzzer's input stands for, below 204.
 var actions = []func(*machine){
 	(*machine).startPoll, (*machine).startPoll, (*machine).sendFromServer, (*machine).sendFromServer,
 	(*machine).sendFromClient, (*machine).cancelPoll, (*machine).dialProbe, (*machine).sendProbe,
@@ -32,6 +33,22 @@ var actions = []func(*machine){
 	(*machine).letTimePass, (*machine).answerPing, (*machine).sendGarbage, (*machine).upgradeProperly,
 	(*machine).letAMomentPass,
 }
+
+// moreActions are what bytes from 204 on stand for.
+var moreActions = []func(*machine){
+	(*machine).beginPost, (*machine).finishPost, (*machine).abortPost, (*machine).broadcastFromServer,
+}
+
+func actionOf(b byte) func(*machine) {
+	if b < 204 {
+		return actions[int(b)%len(actions)]
+	}
+	return moreActions[int(b-204)%len(moreActions)]
+}
+
+// messageOf is the text of the n-th message; all are of one length, so that a body
+// can begin to arrive before it is known which it is.
+func messageOf(n int) string { return fmt.Sprintf("%04d", n) }
 
 func (m *machine) polling() bool { return m.poll != nil && !m.poll.done() }
 
@@ -55,15 +72,26 @@ func (m *machine) startPoll() {
 
 func (m *machine) sendFromServer() {
 	for range 2 {
-		if m.session.Send(engineio.Text(fmt.Append(nil, m.sent))) == nil {
+		if m.session.Send(engineio.Text([]byte(messageOf(m.sent)))) == nil {
 			m.sent++
 		}
 	}
 	synctest.Wait()
 }
 
+// broadcastFromServer sends in the other ways that there are.
+func (m *machine) broadcastFromServer() {
+	if m.session.Post(engineio.Text([]byte(messageOf(m.sent)))) == nil {
+		m.sent++
+	}
+	if m.session.SendText([]byte(messageOf(m.sent))) == nil {
+		m.sent++
+	}
+	synctest.Wait()
+}
+
 func (m *machine) sendFromClient() {
-	text := fmt.Sprint("4", m.posted)
+	text := "4" + messageOf(m.posted)
 	if m.live != nil {
 		m.live.send(text)
 		if !m.asked {
@@ -71,13 +99,55 @@ func (m *machine) sendFromClient() {
 		}
 		return
 	}
-	alive := !m.ended()
+	alive, overlap := !m.ended(), m.slow != nil
 	if a := m.post(text); a.status == 200 {
+		if overlap && alive {
+			m.Fatalf("two POSTs at once were taken")
+		}
 		if !m.asked {
 			m.posted++
 		}
 	} else if alive && !m.ended() {
 		m.Fatalf("POST got %d %q", a.status, a.body)
+	}
+}
+
+// beginPost sends a POST but for the end of its body.
+func (m *machine) beginPost() {
+	if m.slow == nil && m.live == nil {
+		m.slow = m.requestInPart("POST", m.query, "4", len("4"+messageOf(0)))
+	}
+}
+
+// finishPost sends the rest. A session that was upgraded meanwhile, or is closing,
+// still answers.
+func (m *machine) finishPost() {
+	if m.slow == nil {
+		return
+	}
+	alive := !m.ended()
+	_, _ = m.slow.conn.Write([]byte(messageOf(m.posted))) // where it was refused, nobody reads it
+	synctest.Wait()
+	if a := m.slow; a.status == 200 {
+		if !m.asked {
+			m.posted++
+		}
+	} else if alive && !m.ended() {
+		m.Fatalf("the rest of a POST got %d %q", a.status, a.body)
+	}
+	m.slow = nil
+}
+
+// abortPost breaks the connection of a POST, which ends the session.
+func (m *machine) abortPost() {
+	if m.slow == nil {
+		return
+	}
+	_ = m.slow.conn.Close()
+	m.slow = nil
+	synctest.Wait()
+	if !m.ended() {
+		m.Fatalf("the session outlives a POST that was cut")
 	}
 }
 
@@ -203,14 +273,14 @@ func (m *machine) answerPing() {
 func (m *machine) check() {
 	m.Helper()
 	for i, got := range m.texts() {
-		if got != fmt.Sprint(i) {
+		if got != messageOf(i) {
 			m.Fatalf("the client got %v", m.texts())
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, got := range m.got {
-		if got != fmt.Sprint(i) {
+		if got != messageOf(i) {
 			m.Fatalf("the server got %v", m.got)
 		}
 	}
@@ -243,9 +313,10 @@ func runMachine(t *testing.T, script []byte) {
 		m := &machine{bubble: b}
 		m.open(4)
 		for _, action := range script {
-			actions[int(action)%len(actions)](m)
+			actionOf(action)(m)
 			m.check()
 		}
+		m.finishPost()
 		m.drain()
 		m.check()
 		m.closeFromServer()
@@ -271,6 +342,11 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{0, 0})                               // two polls
 	f.Add([]byte{2, 2, 10, 0})                        // closed with messages queued
 	f.Add([]byte{6, 9, 6, 7, 9, 0, 6, 12, 12, 12, 12, 2, 0})
+	f.Add([]byte{204, 0, 2, 205, 4, 207, 0})        // a POST that takes its time
+	f.Add([]byte{204, 4})                           // two POSTs
+	f.Add([]byte{0, 204, 6, 7, 16, 8, 205, 4, 207}) // one that outlives the upgrade
+	f.Add([]byte{204, 206, 0})                      // one that is cut
+	f.Add([]byte{204, 10, 205, 0})                  // one during the end
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 60 {
 			t.Skip("longer than is useful")

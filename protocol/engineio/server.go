@@ -33,6 +33,8 @@ type Server struct {
 
 	sessions sync.WaitGroup // open sessions
 	down     atomic.Bool    // Shutdown was called
+	ending   sync.Once      // runs shutdown
+	endErr   error          // what it returned
 	start    sync.Once
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine
@@ -359,8 +361,14 @@ func (srv *Server) Flush(ctx context.Context) (left int) {
 // waits Options.ShutdownGrace at most, and not longer than ctx, for clients to
 // fetch what was sent and for WebSocket close handshakes, and cuts those that
 // are left: a client that vanished must not keep a server from stopping. The
-// error is ctx's, where that ended first. Call it once.
+// error is ctx's, where that ended first. Calling it again waits for the first call
+// and returns what that returned.
 func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.ending.Do(func() { srv.endErr = srv.shutdown(ctx) })
+	return srv.endErr
+}
+
+func (srv *Server) shutdown(ctx context.Context) error {
 	srv.down.Store(true)
 	srv.registry.each(func(s *Session) bool {
 		s.close(ReasonShutdown)

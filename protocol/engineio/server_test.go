@@ -453,3 +453,13 @@ func TestNodeIDIsInTheSessionID(t *testing.T) {
 		t.Errorf("session id %q", sid)
 	}
 }
+
+func TestShutdownMayBeCalledAgain(t *testing.T) {
+	s := serve(t, engineio.Options{}) // which shuts down once more at the end
+	s.open()
+	for range 2 {
+		if err := s.engine.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
