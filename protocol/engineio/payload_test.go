@@ -12,17 +12,26 @@ import (
 	"testing"
 )
 
+// read is the packets of a payload, up to the first that is invalid.
+func read(c codec, body []byte, binary bool) (all []readable, err error) {
+	err = c.decodePayload(body, binary, func(p packet) bool {
+		all = append(all, readable{p.kind, p.binary, string(p.data)})
+		return true
+	})
+	return all, err
+}
+
 // decoded shows packets as text: "4hi", and "b" before binary.
 func decoded(c codec, body []byte, binary bool) (string, error) {
+	packets, err := read(c, body, binary)
 	var all []string
-	err := c.decodePayload(body, binary, func(p packet) bool {
+	for _, p := range packets {
 		mark := ""
 		if p.binary {
 			mark = "b"
 		}
 		all = append(all, fmt.Sprintf("%s%c%s", mark, p.kind, p.data))
-		return true
-	})
+	}
 	return strings.Join(all, "|"), err
 }
 
@@ -152,26 +161,20 @@ func FuzzPayload(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, form uint8) {
 		how := payloadForms[form%uint8(len(payloadForms))]
 		want, wanted := how.reference(body)
-		var got []readable
-		var packets []*Message
-		err := how.codec.decodePayload(body, how.binary, func(p packet) bool {
-			got = append(got, readable{p.kind, p.binary, string(p.data)})
-			packets = append(packets, got[len(got)-1].message())
-			return true
-		})
+		got, err := read(how.codec, body, how.binary)
 		if (err == nil) != wanted || !slices.Equal(got, want) {
 			t.Fatalf("%s: %q: %v, %v, expected %v, %v", how.name, body, got, err, want, wanted)
+		}
+		var packets []*Message
+		for _, p := range got {
+			packets = append(packets, p.message())
 		}
 		for _, asBase64 := range []bool{false, true} {
 			if len(packets) == 0 {
 				break
 			}
 			again, binary := how.codec.appendPayload(nil, packets, asBase64)
-			var back []readable
-			if err := how.codec.decodePayload(again, binary, func(p packet) bool {
-				back = append(back, readable{p.kind, p.binary, string(p.data)})
-				return true
-			}); err != nil || !slices.Equal(back, got) {
+			if back, err := read(how.codec, again, binary); err != nil || !slices.Equal(back, got) {
 				t.Fatalf("%s: %v encoded as %q came back as %v, %v", how.name, got, again, back, err)
 			}
 		}

@@ -40,17 +40,21 @@ async function officialPorts() {
 }
 
 /** Sends a request as it stands, and reads until the server closes. */
-function request(port, method, query, headers = [], body = "") {
+function exchange(port, method, query, headers = [], body = "") {
   headers = ["Host: x", "Connection: close", `Content-Length: ${Buffer.byteLength(body)}`, ...headers];
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(`${method} /engine.io/?${query} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n${body}`));
     const parts = [];
     socket.on("data", (data) => parts.push(data));
     socket.on("error", () => {});
-    socket.on("close", () => resolve(readAnswer(Buffer.concat(parts).toString())));
+    socket.on("close", () => resolve(Buffer.concat(parts).toString()));
     socket.setTimeout(PATIENCE, () => socket.destroy());
   });
 }
+
+const request = async (...what) => readAnswer(await exchange(...what));
+
+const openSession = async (port, eio) => /"sid":"([^"]+)"/.exec(await exchange(port, "GET", `EIO=${eio}&transport=polling`))[1];
 
 /** The status, the headers that matter, and the body of an answer. */
 function readAnswer(text) {
@@ -60,15 +64,6 @@ function readAnswer(text) {
   let body = text.slice(at + 4);
   if (headers["transfer-encoding"] === "chunked") body = body.replace(/[0-9a-f]+\r\n([^]*?)\r\n/g, "$1").replace(/\r\n$/, "");
   return { status: line.split(" ")[1], type: headers["content-type"], cache: headers["cache-control"], body: body.replace(/"sid":"[^"]+"/, '"sid":"…"') };
-}
-
-async function openSession(port, eio) {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write(`GET /engine.io/?EIO=${eio}&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
-    let text = "";
-    socket.on("data", (data) => (text += data));
-    socket.on("close", () => resolve(/"sid":"([^"]+)"/.exec(text)[1]));
-  });
 }
 
 /** Every combination of what a request can say about itself. */
