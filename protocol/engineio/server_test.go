@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -256,6 +257,44 @@ func TestAnUpgradeLosesAndReordersNothing(t *testing.T) {
 	}
 	if status, _ := s.do("GET", q, ""); status != 400 {
 		t.Errorf("a poll after the upgrade got %d", status)
+	}
+}
+
+// The queue of a client that takes no binary takes a while to be given to its
+// WebSocket: what is sent in the very moment of the change must not overtake it.
+func TestWhatIsSentAtTheEndOfAnUpgradeFollowsWhatWasQueued(t *testing.T) {
+	const queued, size = 100, 16 << 10
+	s := serve(t, engineio.Options{MaxQueuedBytes: 4 * queued * size})
+	q := s.open()
+	session := s.last().session
+	for range queued {
+		if err := session.Send(engineio.Binary(make([]byte, size))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := s.dial(strings.Replace(q, "polling", "websocket&b64=1", 1))
+	s.write(c, "2probe")
+	if pong := s.read(c); pong != "3probe" {
+		t.Fatalf("probe answered with %q", pong)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		for session.Transport() != engineio.TransportWebSocket && t.Context().Err() == nil {
+			runtime.Gosched()
+		}
+		sent <- session.Send(engineio.Text([]byte("last")))
+	}()
+	s.write(c, "5")
+	for i := range queued {
+		if got := s.read(c); !strings.HasPrefix(got, "bAAAA") {
+			t.Fatalf("%.10q came before %d of %d queued messages", got, queued-i, queued)
+		}
+	}
+	if got := s.read(c); got != "4last" {
+		t.Errorf("got %.10q", got)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
 	}
 }
 

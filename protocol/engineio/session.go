@@ -132,10 +132,13 @@ func (s *Session) frames(ms []*Message) []*Message {
 	return out
 }
 
-// attach makes c the session's transport. s.mu must be held.
-func (s *Session) attach(c *websocket.Conn, textFrames bool) {
+// attach makes c the session's transport, with first in front of everything else:
+// from the moment that c is seen in webSocket, others send to it without the
+// lock. s.mu must be held.
+func (s *Session) attach(c *websocket.Conn, textFrames bool, first []*Message) {
 	s.textFrames = textFrames
 	s.translate = textFrames || s.Protocol() == 3
+	_ = c.Send(s.frames(first)...) // a broken connection reports itself
 	s.webSocket.Store(c)
 }
 

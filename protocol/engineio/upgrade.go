@@ -18,11 +18,10 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 	if err != nil {
 		return // it has been answered, or there is nobody to answer
 	}
-	_ = c.Send(s.openPacket(false)) // before Start nothing can fail
 	s.mu.Lock()
 	s.enter(onWebSocket)
 	s.used = true
-	s.attach(c, q.base64)
+	s.attach(c, q.base64, []*Message{s.openPacket(false)})
 	s.mu.Unlock()
 	if !s.admit() {
 		c.Close(websocket.CloseTryAgainLater, "")
@@ -217,8 +216,8 @@ func (p *probe) endPoll() {
 }
 
 // completeUpgrade makes the WebSocket the session's transport. What was queued
-// goes first; the session's lock keeps what is sent meanwhile behind it. A
-// session that is closing ends with what was queued.
+// goes first, and what is sent meanwhile waits for the session's lock. A session
+// that is closing ends with what was queued.
 func (s *Session) completeUpgrade(p *probe) {
 	s.mu.Lock()
 	last := s.state == closing
@@ -236,8 +235,7 @@ func (s *Session) completeUpgrade(p *probe) {
 		s.poll.late = time.Since(s.poll.since) < promptDelay
 		s.push(packetsNoop)
 	}
-	s.attach(p.conn, p.base64)
-	_ = p.conn.Send(s.frames(queue)...) // a broken connection reports itself
+	s.attach(p.conn, p.base64, queue)
 	s.mu.Unlock()
 	if last {
 		s.end(s.closing, nil)
