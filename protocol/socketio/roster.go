@@ -153,10 +153,8 @@ func (r *roster) release(id string, s *Socket) {
 	}
 }
 
-// join puts s into rooms at a log offset. Before s is connected they are only
-// noted.
-// join puts s into rooms, up to a number of them (0: any), and returns how many
-// it left out.
+// join puts s into rooms at a log offset, up to a number of them (0: any), and
+// returns how many it left out. Before s is connected they are only noted.
 func (r *roster) join(s *Socket, names []string, since uint64, most int) (refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

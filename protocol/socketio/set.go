@@ -66,20 +66,14 @@ func (st *set) remove(slot uint32) {
 // sparse reports whether rebuilding would free much memory.
 func (st *set) sparse() bool { return st.next > 1024 && st.count.Load() < int64(st.next/8) }
 
-// rebuild moves the members into as few slots as they need. Walks under way go
-// on over the old slots. moved is told each member's new slot.
+// rebuild moves the members into as few slots as they need. Walks meet them in the
+// old slots, or in the new ones once all are there. moved is told each member's
+// new slot.
 func (st *set) rebuild(moved func(s *Socket, slot uint32)) {
-	old := st.load()
-	st.chunks.Store(nil)
-	st.free, st.next = nil, 0
-	st.count.Store(0)
-	for _, c := range old {
-		for i := range c {
-			if s := c[i].Load(); s != nil {
-				moved(s, st.add(s))
-			}
-		}
-	}
+	var dense set
+	st.each(func(s *Socket) { moved(s, dense.add(s)) })
+	st.chunks.Store(dense.chunks.Load())
+	st.free, st.next = nil, dense.next
 }
 
 // each calls f for every member.
