@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -39,11 +40,22 @@ var moreActions = []func(*machine){
 	(*machine).beginPost, (*machine).finishPost, (*machine).abortPost, (*machine).broadcastFromServer,
 }
 
+// inTraffic are what bytes from 240 on stand for: the server sends meanwhile. With
+// all others everything settles before the next begins.
+var inTraffic = []func(*machine){
+	(*machine).sendUpgrade, (*machine).startPoll, (*machine).sendProbe,
+	(*machine).closeFromServer, (*machine).closeFromClient,
+}
+
 func actionOf(b byte) func(*machine) {
-	if b < 204 {
+	switch {
+	case b < 204:
 		return actions[int(b)%len(actions)]
+	case b < 240:
+		return moreActions[int(b-204)%len(moreActions)]
 	}
-	return moreActions[int(b-204)%len(moreActions)]
+	action := inTraffic[int(b-240)%len(inTraffic)]
+	return func(m *machine) { m.inTraffic(action) }
 }
 
 // messageOf is the text of the n-th message; all are of one length, so that a body
@@ -88,6 +100,42 @@ func (m *machine) broadcastFromServer() {
 		m.sent++
 	}
 	synctest.Wait()
+}
+
+// inTraffic does an action while the server sends. A poll that waits gets its
+// answer first: on two connections at once nobody could tell the order.
+func (m *machine) inTraffic(action func(*machine)) {
+	if m.polling() {
+		m.sendFromServer()
+	}
+	sent := make(chan int)
+	go func() {
+		n := m.sent
+		for range 40 {
+			if m.sendInTurn(n) == nil {
+				n++
+			}
+			for range n % 8 {
+				runtime.Gosched()
+			}
+		}
+		sent <- n
+	}()
+	action(m)
+	m.sent = <-sent
+	synctest.Wait()
+}
+
+// sendInTurn sends a message in one of the ways that there are.
+func (m *machine) sendInTurn(n int) error {
+	text := []byte(messageOf(n))
+	switch n % 3 {
+	case 0:
+		return m.session.Send(engineio.Text(text))
+	case 1:
+		return m.session.Post(engineio.Text(text))
+	}
+	return m.session.SendText(text)
 }
 
 func (m *machine) sendFromClient() {
@@ -347,6 +395,11 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{0, 204, 6, 7, 16, 8, 205, 4, 207}) // one that outlives the upgrade
 	f.Add([]byte{204, 206, 0})                      // one that is cut
 	f.Add([]byte{204, 10, 205, 0})                  // one during the end
+	f.Add([]byte{2, 6, 7, 16, 240, 4, 2})           // an upgrade that ends in traffic
+	f.Add([]byte{241, 0, 241, 6, 242, 240, 241})    // polls and a probe in traffic
+	f.Add([]byte{0, 2, 243, 241, 0})                // closed by the server in traffic
+	f.Add([]byte{15, 243})                          // on WebSocket
+	f.Add([]byte{0, 244})                           // by the client
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 60 {
 			t.Skip("longer than is useful")
