@@ -68,3 +68,30 @@ func TestFlushWaitsForClientsBetweenTwoPollsButNotForEver(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// What was sent before a shutdown can still be fetched during it, by clients that
+// were between two polls; nobody new comes in.
+func TestShutdownLetsClientsBetweenTwoPollsFetchWhatWasSent(t *testing.T) {
+	inBubble(t, engineio.Options{ShutdownGrace: 10 * time.Second}, func(b *bubble) {
+		b.open(4)
+		if err := b.session.Send(engineio.Text([]byte("last"))); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		down := make(chan error, 1)
+		go func() { down <- b.engine.Shutdown(b.Context()) }()
+		sleep(time.Second)
+		if a := b.request("GET", "EIO=4&transport=polling", ""); a.status != 400 {
+			t.Errorf("a new client got %d %q", a.status, a.body)
+		}
+		if a := b.get(); a.body != "4last\x1e1" {
+			t.Errorf("poll: %d %q", a.status, a.body)
+		}
+		if err := <-down; err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("shutdown: %v after %v", err, time.Since(began))
+		}
+		if a := b.get(); a.status != 400 {
+			t.Errorf("a poll after the shutdown got %d %q", a.status, a.body)
+		}
+	})
+}

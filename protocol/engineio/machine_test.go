@@ -44,7 +44,7 @@ var moreActions = []func(*machine){
 // all others everything settles before the next begins.
 var inTraffic = []func(*machine){
 	(*machine).sendUpgrade, (*machine).startPoll, (*machine).sendProbe,
-	(*machine).closeFromServer, (*machine).closeFromClient,
+	(*machine).closeFromServer, (*machine).closeFromClient, (*machine).shutDown,
 }
 
 func actionOf(b byte) func(*machine) {
@@ -266,6 +266,14 @@ func (m *machine) closeFromServer() {
 	synctest.Wait()
 }
 
+// shutDown ends the whole server, which asks the session to close; the bubble's
+// end waits for it.
+func (m *machine) shutDown() {
+	m.asked = true
+	go func() { _ = m.engine.Shutdown(m.Context()) }()
+	synctest.Wait()
+}
+
 func (m *machine) closeFromClient() {
 	if m.live != nil {
 		m.live.send("1")
@@ -400,6 +408,9 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{0, 2, 243, 241, 0})                // closed by the server in traffic
 	f.Add([]byte{15, 243})                          // on WebSocket
 	f.Add([]byte{0, 244})                           // by the client
+	f.Add([]byte{2, 245, 0, 2})                     // the server shuts down
+	f.Add([]byte{6, 7, 245, 240})                   // in the middle of an upgrade
+	f.Add([]byte{15, 204, 245, 205})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 60 {
 			t.Skip("longer than is useful")

@@ -33,8 +33,8 @@ type Server struct {
 
 	sessions sync.WaitGroup // open sessions
 	down     atomic.Bool    // Shutdown was called
-	ending   sync.Once      // runs shutdown
-	endErr   error          // what it returned
+	ended    chan struct{}  // closed when the first call returns
+	endErr   error          // what it returned; set before
 	start    sync.Once
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine
@@ -85,6 +85,7 @@ func NewServer(o Options, accept func(*Session) Receiver) *Server {
 		wheel:    newWheel(min(o.PingInterval, o.PingTimeout)),
 		cors:     newCORSPolicy(o.CORS),
 		stop:     make(chan struct{}),
+		ended:    make(chan struct{}),
 	}
 }
 
@@ -168,14 +169,14 @@ func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Sess
 	if !slices.Contains(srv.opts.Transports, q.transport) {
 		return nil, ErrUnknownTransport
 	}
-	if srv.down.Load() {
-		return nil, ErrBadRequest
-	}
 	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
 		return nil, ErrForbidden
 	}
 	if q.sid != "" {
 		return srv.named(q, wantsWebSocket)
+	}
+	if srv.down.Load() { // those that are there may fetch what is theirs
+		return nil, ErrBadRequest
 	}
 	if r.Method != http.MethodGet {
 		return nil, ErrBadHandshakeMethod
@@ -362,14 +363,22 @@ func (srv *Server) Flush(ctx context.Context) (left int) {
 // fetch what was sent and for WebSocket close handshakes, and cuts those that
 // are left: a client that vanished must not keep a server from stopping. The
 // error is ctx's, where that ended first. Calling it again waits for the first call
-// and returns what that returned.
+// and returns what that returned, or ctx's error.
 func (srv *Server) Shutdown(ctx context.Context) error {
-	srv.ending.Do(func() { srv.endErr = srv.shutdown(ctx) })
+	if srv.down.Swap(true) {
+		select {
+		case <-srv.ended:
+			return srv.endErr
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	srv.endErr = srv.shutdown(ctx)
+	close(srv.ended)
 	return srv.endErr
 }
 
 func (srv *Server) shutdown(ctx context.Context) error {
-	srv.down.Store(true)
 	srv.registry.each(func(s *Session) bool {
 		s.close(ReasonShutdown)
 		if s.idle() {
