@@ -33,7 +33,6 @@ func (s *Session) onTimer() {
 	}
 	s.refreshed.Store(false)
 	now := time.Now()
-	s.pingSent.Store(now.UnixNano())
 	// The time to answer counts from when the ping was due, so that a turn of the
 	// wheel adds nothing; unless the whole process was held up.
 	from := time.Unix(0, s.timer.due.Load())
@@ -41,6 +40,7 @@ func (s *Session) onTimer() {
 		from = now
 	}
 	s.server.wheel.set(s, from.Add(s.server.opts.PingTimeout))
+	s.pingSent.Store(now.UnixNano()) // not before the time to answer is set: expired takes no lock
 	if c := s.webSocket.Load(); c != nil {
 		_ = c.Send(packetsPing) // a broken connection reports itself
 		return
