@@ -38,6 +38,7 @@ type serverSide struct {
 	mu      sync.Mutex // guards the fields below
 	got     []string
 	reasons []engineio.Reason
+	atEnd   func() // is called once, when a session has ended; may be nil
 }
 
 func (s *serverSide) OnMessage(data []byte, _ bool) {
@@ -51,8 +52,13 @@ func (s *serverSide) OnMessage(data []byte, _ bool) {
 
 func (s *serverSide) OnClose(r engineio.Reason, _ error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.reasons = append(s.reasons, r)
+	f := s.atEnd
+	s.atEnd = nil
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 func (s *serverSide) ended() bool {

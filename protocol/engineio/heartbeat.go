@@ -21,16 +21,32 @@ func (s *Session) beginHeartbeat() {
 // a closing session was not fetched in time.
 func (s *Session) onTimer() {
 	s.mu.Lock()
-	st := s.state
+	if s.server.wheel.holds(s) {
+		s.mu.Unlock()
+		return // since the timer fired, it was set for something else
+	}
+	reason := ReasonPingTimeout
+	switch {
+	case s.state == closing || s.state == closed:
+		reason = ReasonForcedClose
+	case s.Protocol() != 3 && s.pingSent.Load() == 0:
+		reason = ""
+		s.awaitPong()
+	}
 	s.mu.Unlock()
-	if st == closing || st == closed {
-		s.end(ReasonForcedClose, nil)
+	if reason != "" {
+		s.end(reason, nil)
 		return
 	}
-	if s.Protocol() == 3 || s.pingSent.Load() != 0 {
-		s.end(ReasonPingTimeout, nil)
+	if c := s.webSocket.Load(); c != nil {
+		_ = c.Send(packetsPing) // a broken connection reports itself
 		return
 	}
+	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
+}
+
+// awaitPong begins the time to answer a ping. s.mu must be held.
+func (s *Session) awaitPong() {
 	s.refreshed.Store(false)
 	now := time.Now()
 	// The time to answer counts from when the ping was due, so that a turn of the
@@ -41,11 +57,6 @@ func (s *Session) onTimer() {
 	}
 	s.server.wheel.set(s, from.Add(s.server.opts.PingTimeout))
 	s.pingSent.Store(now.UnixNano()) // not before the time to answer is set: expired takes no lock
-	if c := s.webSocket.Load(); c != nil {
-		_ = c.Send(packetsPing) // a broken connection reports itself
-		return
-	}
-	_ = s.enqueue([]*Message{packetsPing}) // a session that has just ended needs no ping
 }
 
 // timerGrain is what the timers of clients that run JavaScript may be early by.

@@ -243,13 +243,14 @@ func (s *Session) close(reason Reason) {
 	if c == nil && (s.poll != nil && len(s.queue) == 0 || reason == ReasonShutdown) {
 		s.push(packetsClose) // else what is queued leaves first, and the next poll is told
 	}
+	if c == nil { // with the lock held: a timer that has just fired must see both
+		s.server.wheel.set(s, time.Now().Add(s.server.opts.CloseTimeout))
+	}
 	s.mu.Unlock()
 	if c != nil {
 		c.Close(websocket.CloseNoStatus, "")
 		s.end(reason, nil)
-		return
 	}
-	s.server.wheel.set(s, time.Now().Add(s.server.opts.CloseTimeout))
 }
 
 // idle reports whether a closing session has no poll and nothing queued that

@@ -294,3 +294,32 @@ func TestClosingWhileUpgradingLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Two timers fire in the same turn of the wheel: a client has not answered its ping,
+// and another one is to be pinged, but is sent something and closed because of the first.
+func TestATimerThatHasFiredDoesNotCutASessionThatBeganToClose(t *testing.T) {
+	inBubble(t, short, func(b *bubble) {
+		b.open(4) // its ping is due at 300 ms, and the answer at 500
+		sleep(200 * time.Millisecond)
+		b.open(4) // its ping is due at 500 ms
+		second := b.session
+		b.mu.Lock()
+		b.atEnd = func() {
+			if err := second.Send(engineio.Text([]byte("bye"))); err != nil {
+				t.Error(err)
+			}
+			second.Close()
+		}
+		b.mu.Unlock()
+		sleep(301 * time.Millisecond)
+		b.mu.Lock()
+		n := len(b.reasons)
+		b.mu.Unlock()
+		if n != 1 {
+			t.Fatalf("%d sessions have ended", n)
+		}
+		if a := b.get(); a.body != "4bye" {
+			t.Errorf("the poll got %d %q", a.status, a.body)
+		}
+	})
+}

@@ -94,6 +94,13 @@ func (w *wheel) set(s *Session, at time.Time) {
 	*first = s
 }
 
+// holds reports whether s's timer is set and has not fired.
+func (w *wheel) holds(s *Session) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return s.timer.turn != 0
+}
+
 // remove takes s out of the wheel.
 func (w *wheel) remove(s *Session) {
 	w.mu.Lock()
