@@ -11,10 +11,20 @@ import "time"
 func (s *Session) beginHeartbeat() {
 	o := &s.server.opts
 	if s.Protocol() == 3 {
-		s.server.wheel.set(s, time.Now().Add(o.PingInterval+o.PingTimeout))
+		s.setTimer(time.Now().Add(o.PingInterval + o.PingTimeout))
 		return
 	}
-	s.server.wheel.set(s, time.Now().Add(jitter(o.PingInterval)))
+	s.setTimer(time.Now().Add(jitter(o.PingInterval)))
+}
+
+// setTimer sets the timer for the heartbeat's sake. A closing session keeps the one
+// that ends it, and one that has ended needs none.
+func (s *Session) setTimer(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != closing && s.state != closed {
+		s.server.wheel.set(s, at)
+	}
 }
 
 // onTimer is called by the wheel: a ping is due, or its answer did not come, or
@@ -95,7 +105,7 @@ func (s *Session) onPong() {
 	now := time.Now()
 	rtt := time.Duration(now.UnixNano() - sent)
 	s.rtt.Store(int64(rtt))
-	s.server.wheel.set(s, now.Add(jitter(s.server.opts.PingInterval)))
+	s.setTimer(now.Add(jitter(s.server.opts.PingInterval)))
 	if f := s.server.opts.Observer.Pong; f != nil {
 		f(s, rtt)
 	}
@@ -104,7 +114,7 @@ func (s *Session) onPong() {
 // onPing answers a client's ping, in protocol 3.
 func (s *Session) onPing() {
 	o := &s.server.opts
-	s.server.wheel.set(s, time.Now().Add(o.PingInterval+o.PingTimeout))
+	s.setTimer(time.Now().Add(o.PingInterval + o.PingTimeout))
 	if c := s.webSocket.Load(); c != nil {
 		_ = c.Send(packetsPong) // a broken connection reports itself
 		return
@@ -116,7 +126,7 @@ func (s *Session) onPing() {
 // and gets PingTimeout once more, but not for ever.
 func (s *Session) heard() {
 	if s.pingSent.Load() != 0 && s.refreshed.CompareAndSwap(false, true) {
-		s.server.wheel.set(s, time.Now().Add(s.server.opts.PingTimeout))
+		s.setTimer(time.Now().Add(s.server.opts.PingTimeout))
 	}
 }
 

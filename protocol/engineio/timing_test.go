@@ -323,3 +323,25 @@ func TestATimerThatHasFiredDoesNotCutASessionThatBeganToClose(t *testing.T) {
 		}
 	})
 }
+
+// A client that goes on with its heartbeat, but fetches nothing, cannot keep a session
+// from closing.
+func TestHeartbeatsDoNotProlongAClosingSession(t *testing.T) {
+	for version, heartbeat := range map[int]string{4: "3", 3: "1:2"} {
+		o := short
+		o.CloseTimeout = 100 * time.Millisecond
+		inBubble(t, o, func(b *bubble) {
+			b.open(version)
+			sleep(301 * time.Millisecond) // in protocol 4 a ping was sent
+			b.session.Close()
+			for range 5 {
+				sleep(20 * time.Millisecond)
+				b.post(heartbeat)
+			}
+			sleep(10 * time.Millisecond)
+			if !b.ended() {
+				t.Errorf("protocol %d: the session is still open", version)
+			}
+		})
+	}
+}
