@@ -2,24 +2,9 @@ package engineio
 
 import (
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 )
-
-// waitForBlocked waits until a goroutine that is within function waits for a mutex.
-func waitForBlocked(t *testing.T, function string) {
-	t.Helper()
-	all := make([]byte, 1<<20)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
-		for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
-			if strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, function) {
-				return
-			}
-		}
-	}
-	t.Fatal("nothing waits for a mutex in ", function)
-}
 
 // The answer to a ping must not be overdue in the moment when the ping is made: a
 // request that comes then would end its session.
@@ -34,7 +19,9 @@ func TestAPingThatIsBeingMadeIsNotOverdue(t *testing.T) {
 		s.onTimer()
 		close(made)
 	}()
-	waitForBlocked(t, "(*Session).onTimer")
+	for !Blocked("(*Session).onTimer") {
+		runtime.Gosched()
+	}
 	if s.expired() {
 		t.Error("overdue before the time to answer was set")
 	}

@@ -298,6 +298,42 @@ func TestWhatIsSentAtTheEndOfAnUpgradeFollowsWhatWasQueued(t *testing.T) {
 	}
 }
 
+// The time for an upgrade is over in the moment when the packet that completes it is
+// handled: whichever counts, what is queued arrives.
+func TestNothingIsLostWhereAnUpgradeIsGivenUpAtItsEnd(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	q := s.open()
+	session := s.last().session
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	if pong := s.read(c); pong != "3probe" {
+		t.Fatalf("probe answered with %q", pong)
+	}
+	if err := session.Send(engineio.Text([]byte("hello"))); err != nil {
+		t.Fatal(err)
+	}
+	conn, timer := session.Upgrade()
+	release := session.Hold()
+	defer release()
+	s.write(c, "5")
+	waitUntil(t, "the end of the upgrade is handled", func() bool { return engineio.Blocked("(*probe).OnMessage") })
+	timer.Reset(0)
+	waitUntil(t, "the upgrade is given up, or about to be", func() bool {
+		return conn.Send() != nil || engineio.Blocked("(*probe).giveUp")
+	})
+	release()
+	var got string
+	if _, data, err := c.Read(t.Context()); err == nil {
+		got = string(data)
+	}
+	for got == "" || got == "6" { // the upgrade was given up: the session still polls
+		_, got = s.do("GET", q, "")
+	}
+	if got != "4hello" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAPendingPollIsEndedByAnUpgrade(t *testing.T) {
 	s := serve(t, engineio.Options{})
 	q := s.open()

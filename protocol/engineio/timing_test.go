@@ -345,3 +345,23 @@ func TestHeartbeatsDoNotProlongAClosingSession(t *testing.T) {
 		})
 	}
 }
+
+// A timer that is stopped may have fired already, and its function run only then.
+func TestAnUpgradeThatIsCompleteIsNotGivenUp(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		w := b.dialWebSocket(websocketQuery(b))
+		w.send("2probe")
+		_, timer := b.session.Upgrade()
+		w.send("5")
+		timer.Reset(0)
+		sleep(time.Millisecond)
+		if err := b.session.Send(engineio.Text([]byte("hello"))); err != nil {
+			t.Error(err)
+		}
+		sleep(time.Millisecond)
+		if got := fmt.Sprint(b.texts()); got != "[hello]" || b.ended() || w.closed() {
+			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
+		}
+	})
+}

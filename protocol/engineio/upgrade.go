@@ -122,7 +122,7 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	welcome := s.state == polling && s.probe == nil && !s.server.opts.NoUpgrades
 	if welcome {
 		s.probe = p
-		p.timer = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { c.Close(websocket.CloseNoStatus, "") })
+		p.timer = time.AfterFunc(s.server.opts.UpgradeTimeout, p.giveUp)
 	}
 	s.mu.Unlock()
 	if !welcome {
@@ -136,6 +136,33 @@ func (p *probe) stopTimers() {
 	p.timer.Stop()
 	if p.noop != nil {
 		p.noop.Stop()
+	}
+}
+
+// drop leaves the session polling, unless p has taken over or was dropped already. The
+// session's lock must be held.
+func (p *probe) drop() {
+	s := p.session
+	if s.probe != p {
+		return
+	}
+	s.probe = nil
+	p.stopTimers()
+	if s.state == upgrading {
+		s.enter(polling)
+	}
+}
+
+// giveUp ends an upgrade that takes too long. It may have had to wait for the session:
+// an upgrade that was completed meanwhile stands, and one that is given up cannot be
+// completed on a WebSocket that is being closed.
+func (p *probe) giveUp() {
+	s := p.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe == p {
+		p.drop()
+		p.conn.Close(websocket.CloseNoStatus, "")
 	}
 }
 
@@ -171,13 +198,7 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	s := p.session
 	s.mu.Lock()
 	done := p.done
-	if !done && s.probe == p {
-		s.probe = nil
-		p.stopTimers()
-		if s.state == upgrading {
-			s.enter(polling)
-		}
-	}
+	p.drop()
 	s.mu.Unlock()
 	if done {
 		channel{s}.OnClose(c, err)

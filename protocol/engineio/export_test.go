@@ -1,0 +1,35 @@
+package engineio
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"podium/protocol/websocket"
+)
+
+// Blocked reports whether a goroutine that is within function waits for a mutex.
+func Blocked(function string) bool {
+	all := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
+		if strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, function) {
+			return true
+		}
+	}
+	return false
+}
+
+// Upgrade is the WebSocket of the upgrade that is under way, and the timer that gives
+// it up.
+func (s *Session) Upgrade() (*websocket.Conn, *time.Timer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.probe.conn, s.probe.timer
+}
+
+// Hold keeps everything that needs the session's lock waiting until release is called.
+func (s *Session) Hold() (release func()) {
+	s.mu.Lock()
+	return sync.OnceFunc(s.mu.Unlock)
+}
