@@ -161,7 +161,7 @@ func (pk *parked) answer() {
 	s.server.lot.remove(pk)
 	if err := pk.write(packets); err != nil {
 		_ = pk.conn.Close()
-		s.end(ReasonTransportError, err)
+		s.undelivered(st, packets, err)
 		return
 	}
 	if st == closing && saysGoodbye(packets) {

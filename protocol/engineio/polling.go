@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -128,11 +129,21 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets); err != nil {
-		s.end(ReasonTransportError, err)
+		s.undelivered(st, packets, err)
 		return
 	}
 	if st == closing && saysGoodbye(packets) {
 		s.end(ReasonForcedClose, nil)
+	}
+}
+
+// undelivered handles that the answer to a poll could not be written. A session that
+// is upgrading, or has upgraded, goes on where nothing was lost but noops, as it does
+// where the client was seen to be gone before.
+func (s *Session) undelivered(st state, packets []*Message, err error) {
+	lost := slices.ContainsFunc(packets, func(m *Message) bool { return m != packetsNoop })
+	if lost || st != upgrading && st != onWebSocket {
+		s.end(ReasonTransportError, err)
 	}
 }
 

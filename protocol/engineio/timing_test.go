@@ -2,6 +2,8 @@ package engineio_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -362,6 +364,36 @@ func TestAnUpgradeThatIsCompleteIsNotGivenUp(t *testing.T) {
 		sleep(time.Millisecond)
 		if got := fmt.Sprint(b.texts()); got != "[hello]" || b.ended() || w.closed() {
 			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
+		}
+	})
+}
+
+// brokenWriter is the answer to a request whose connection broke unnoticed.
+type brokenWriter struct{ header http.Header }
+
+func (w brokenWriter) Header() http.Header     { return w.header }
+func (brokenWriter) WriteHeader(int)           {}
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// A client that drops its poll when it upgrades loses nothing but a noop.
+func TestAPollThatBreaksAtAnUpgradeDoesNotEndTheSession(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(b *bubble) {
+		b.open(4)
+		r, err := http.NewRequestWithContext(b.Context(), "GET", "/engine.io/?"+b.query, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go b.engine.ServeHTTP(brokenWriter{make(http.Header)}, r)
+		w := b.dialWebSocket(websocketQuery(b))
+		sleep(10 * time.Millisecond)
+		w.send("2probe") // ends the poll
+		w.send("5")
+		if err := b.session.Send(engineio.Text([]byte("hello"))); err != nil {
+			t.Error(err)
+		}
+		sleep(time.Millisecond)
+		if got := fmt.Sprint(b.texts()); got != "[hello]" || b.ended() {
+			t.Errorf("got %s, ended %v", got, b.ended())
 		}
 	})
 }
