@@ -32,7 +32,8 @@ type Server struct {
 	stats     counters
 
 	sessions sync.WaitGroup // open sessions
-	down     atomic.Bool    // Shutdown was called
+	opening  sync.RWMutex   // held for reading while a session is counted, and for writing to set down
+	down     atomic.Bool    // Shutdown was called: no session is counted any more
 	ended    chan struct{}  // closed when the first call returns
 	endErr   error          // what it returned; set before
 	start    sync.Once
@@ -246,7 +247,6 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		f(w.Header(), r)
 	}
 	srv.addHeaders(w, r)
-	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
 	if wantsWebSocket {
 		s.openWebSocket(w, r, q)
 		return
@@ -278,21 +278,33 @@ func (srv *Server) cookie(sid string) *http.Cookie {
 	return &c
 }
 
-// admit puts a session into the registry and gets its receiver. Messages that
-// arrive meanwhile wait. It returns false where another session has the id.
-func (s *Session) admit() bool {
-	srv := s.server
+// register puts a session into the registry, unless another one has its id, or Shutdown
+// was called: it finds every session that is registered, and waits for it.
+func (srv *Server) register(s *Session) bool {
+	srv.opening.RLock()
+	defer srv.opening.RUnlock()
+	if srv.down.Load() {
+		return false
+	}
 	srv.sessions.Add(1)
-	s.recvMu.Lock()
 	if !srv.registry.add(s) {
-		s.recvMu.Unlock()
 		srv.sessions.Done()
 		return false
 	}
-	srv.stats.opened.Add(1)
-	if srv.down.Load() {
-		defer s.close(ReasonShutdown) // Shutdown may have passed this shard already
+	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
+	return true
+}
+
+// admit registers a session and gets its receiver. Messages that arrive meanwhile
+// wait. It returns false where the session must not be.
+func (s *Session) admit() bool {
+	srv := s.server
+	s.recvMu.Lock()
+	if !srv.register(s) {
+		s.recvMu.Unlock()
+		return false
 	}
+	srv.stats.opened.Add(1)
 	s.beginHeartbeat()
 	s.receiver = srv.accept(s)
 	s.recvMu.Unlock()
@@ -365,7 +377,10 @@ func (srv *Server) Flush(ctx context.Context) (left int) {
 // error is ctx's, where that ended first. Calling it again waits for the first call
 // and returns what that returned, or ctx's error.
 func (srv *Server) Shutdown(ctx context.Context) error {
-	if srv.down.Swap(true) {
+	srv.opening.Lock()
+	again := srv.down.Swap(true)
+	srv.opening.Unlock()
+	if again {
 		select {
 		case <-srv.ended:
 			return srv.endErr

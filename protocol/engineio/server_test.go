@@ -538,3 +538,29 @@ func TestShutdownMayBeCalledAgain(t *testing.T) {
 		}
 	}
 }
+
+// A handshake may have been let in before Shutdown is called and be answered after it.
+func TestNoSessionOpensOnceTheServerIsShutDown(t *testing.T) {
+	deciding, decide := make(chan struct{}), make(chan struct{})
+	s := serve(t, engineio.Options{AllowRequest: func(*http.Request) error {
+		close(deciding)
+		<-decide
+		return nil
+	}})
+	answered := make(chan string)
+	go func() {
+		status, body := s.do("GET", "EIO=4&transport=polling", "")
+		answered <- fmt.Sprint(status, body)
+	}()
+	<-deciding
+	if err := s.engine.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(decide)
+	if got := <-answered; got != `400{"code":3,"message":"Bad request"}` {
+		t.Errorf("the handshake got %s", got)
+	}
+	if n := s.engine.Stats().Sessions; n != 0 || len(s.opened) != 0 {
+		t.Errorf("%d sessions are open, %d were opened", n, len(s.opened))
+	}
+}
