@@ -223,7 +223,9 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 			p.timer = timer
 		case <-hurry:
 			s.mu.Lock()
-			s.push(packetsNoop)
+			if len(s.queue) == 0 { // else it is being ended already, perhaps with a close packet, the last
+				s.push(packetsNoop)
+			}
 			s.mu.Unlock()
 		}
 	}
