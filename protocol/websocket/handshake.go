@@ -73,20 +73,14 @@ func (s *Server) accept(nc net.Conn, h Handler, initial []byte, r *http.Request,
 	if s.compression != nil {
 		extension = deflateAnswer(r.Header["Sec-Websocket-Extensions"])
 	}
-	c, err := s.adopt(nc, h, initial, extension != "")
+	buf := s.pools.encodeBuffer()
+	*buf = appendAnswer(*buf, r.Header.Get("Sec-Websocket-Key"), extension, header)
+	c, err := s.adopt(nc, h, initial, *buf, extension != "")
+	s.pools.freeEncode(buf)
 	if err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
-	buf := s.pools.encodeBuffer()
-	*buf = appendAnswer(*buf, r.Header.Get("Sec-Websocket-Key"), extension, header)
-	c.mu.Lock()
-	if c.state.Load() == stateOpen {
-		c.queueLocked().addCopy(*buf)
-		c.answer = len(*buf)
-	}
-	c.mu.Unlock()
-	s.pools.freeEncode(buf)
 	return c, nil
 }
 

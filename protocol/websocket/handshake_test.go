@@ -123,3 +123,20 @@ func TestUpgradeAfterShutdownIsRefused(t *testing.T) {
 		t.Errorf("answered with %s", answer.Status)
 	}
 }
+
+// Whoever closes all connections, as Shutdown does, finds none whose answer to the
+// handshake is still being made: its close frame would be the first thing sent.
+func TestNothingIsSentBeforeTheAnswer(t *testing.T) {
+	run(t, func(t *testing.T, mode string) {
+		h := serve(t, mode, Options{}, nil)
+		h.pools.encode.New = func() any { // called while the answer is made
+			for _, c := range h.all() {
+				c.Close(CloseGoingAway, "")
+			}
+			return new([]byte)
+		}
+		c := h.dial(t)
+		c.write(masked(bitFin|byte(OpText), "hello"))
+		c.want(bitFin|byte(OpText), "hello")
+	})
+}

@@ -115,8 +115,9 @@ func (s *Server) Stats() Stats {
 }
 
 // adopt makes a connection over nc, on an event loop where that is possible, and
-// owns nc from then on. initial are bytes that were read from it already.
-func (s *Server) adopt(nc net.Conn, h Handler, initial []byte, deflate bool) (*Conn, error) {
+// owns nc from then on. initial are bytes that were read from it already. A copy of
+// answer is what is sent first, even if Shutdown closes the connection at once.
+func (s *Server) adopt(nc net.Conn, h Handler, initial, answer []byte, deflate bool) (*Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -129,8 +130,11 @@ func (s *Server) adopt(nc net.Conn, h Handler, initial []byte, deflate bool) (*C
 	if c == nil {
 		c = newStream(s, nc, h, initial)
 	}
+	// Nobody else has seen c until mu is released.
 	c.deflate = deflate
 	c.corked = true
+	c.queueLocked().addCopy(answer)
+	c.answer = len(answer)
 	s.connections.Add(1)
 	s.accepted.Add(1)
 	return c, nil
