@@ -2,6 +2,8 @@ package engineio_test
 
 import (
 	"context"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,4 +96,41 @@ func TestShutdownLetsClientsBetweenTwoPollsFetchWhatWasSent(t *testing.T) {
 			t.Errorf("a poll after the shutdown got %d %q", a.status, a.body)
 		}
 	})
+}
+
+// What ends the poll of a client that has upgraded is left where the client drops that
+// poll: it waits for nobody.
+func TestFlushDoesNotWaitForThePollOfAClientThatHasUpgraded(t *testing.T) {
+	held, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, engineio.Options{AllowPoll: func(*engineio.Session) bool {
+		close(held)
+		<-release
+		return true
+	}})
+	q := s.open()
+	w := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	ctx, drop := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "GET", "/engine.io/?"+q, nil)
+	ended := make(chan struct{})
+	go func() {
+		s.engine.ServeHTTP(httptest.NewRecorder(), r)
+		close(ended)
+	}()
+	<-held
+	s.write(w, "2probe")
+	if pong := s.read(w); pong != "3probe" {
+		t.Fatalf("probe answered with %q", pong)
+	}
+	s.write(w, "5")
+	waitUntil(t, "the upgrade is complete", func() bool {
+		return s.last().session.Transport() == engineio.TransportWebSocket
+	})
+	drop()
+	close(release)
+	<-ended
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if n := s.engine.Flush(ctx); n != 0 {
+		t.Errorf("%d clients are left", n)
+	}
 }

@@ -210,11 +210,12 @@ func (s *Session) Buffered() int {
 	return s.queued
 }
 
-// lastQueued is the newest message that waits for a poll, or nil.
+// lastQueued is the newest message that waits for a poll, or nil. What ends the poll
+// of a client that has upgraded waits for nobody: the poll may have gone without it.
 func (s *Session) lastQueued() *Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
+	if len(s.queue) == 0 || s.state == onWebSocket {
 		return nil
 	}
 	return s.queue[len(s.queue)-1]
