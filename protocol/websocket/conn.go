@@ -103,6 +103,9 @@ func (c *Conn) Send(ms ...*Message) error {
 	if c.state.Load() != stateOpen {
 		return c.closedLocked()
 	}
+	if len(ms) == 0 {
+		return nil // a queue is never left empty: a stream's writer takes its first frame
+	}
 	if len(ms) == 1 && c.out == nil && !c.corked {
 		return c.sendOneLocked(ms[0].frameFor(c), true)
 	}
@@ -123,6 +126,9 @@ func (c *Conn) Post(ms ...*Message) error {
 	defer c.mu.Unlock()
 	if c.state.Load() != stateOpen {
 		return c.closedLocked()
+	}
+	if len(ms) == 0 {
+		return nil // as in Send
 	}
 	idle := c.out == nil
 	c.enqueueLocked(ms)

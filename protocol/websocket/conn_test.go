@@ -258,3 +258,18 @@ func TestShutdownCutsThoseWhoDoNotAnswer(t *testing.T) {
 		}
 	})
 }
+
+func TestSendingNothingIsNoHarm(t *testing.T) {
+	run(t, func(t *testing.T, mode string) {
+		h := serve(t, mode, Options{}, nil)
+		c := h.dial(t)
+		conn := h.conn(t)
+		for _, send := range []func(...*Message) error{conn.Send, conn.Post} {
+			if err := send(); err != nil {
+				t.Error(err)
+			}
+			c.write(masked(bitFin|byte(OpText), "hello"))
+			c.want(bitFin|byte(OpText), "hello")
+		}
+	})
+}
