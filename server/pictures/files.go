@@ -270,7 +270,10 @@ func (p *Pictures) open(ctx context.Context, name string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, writeFile(filepath.Join(p.o.Dir, name), data)
+		if err := writeFile(filepath.Join(p.o.Dir, name), data); err != nil {
+			return nil, err
+		}
+		return nil, p.keepWith(picture, name)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -280,4 +283,15 @@ func (p *Pictures) open(ctx context.Context, name string) (*os.File, error) {
 		return os.Open(filepath.Join(p.o.Dir, picture))
 	}
 	return os.Open(filepath.Join(p.o.Dir, name))
+}
+
+// keepWith removes a small size that was made while its picture was deleted,
+// which has taken away only what was there. A deletion removes the picture
+// first: one that is still here takes the small size with it.
+func (p *Pictures) keepWith(picture, small string) error {
+	_, err := os.Stat(filepath.Join(p.o.Dir, picture))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(err, p.removeFiles([]string{small}))
+	}
+	return err
 }

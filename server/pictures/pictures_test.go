@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -218,6 +219,38 @@ func TestASmallJPEGKeepsItsPixels(t *testing.T) {
 	}
 	if w := p.get(t, kept.Files[1]); w.Code != 404 {
 		t.Errorf("the thumbnail of a removed picture: %d", w.Code)
+	}
+}
+
+// A small size that is being made when its picture is deleted does not outlive it.
+func TestASmallSizeIsGoneWithItsPicture(t *testing.T) {
+	p := newPictures(t)
+	kept, err := p.keep(t, jpegOf(t, gradient(640, 480)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns := max(1, runtime.GOMAXPROCS(0)-1)
+	for range turns { // whoever makes it has opened the picture, and waits
+		if err := p.decoding.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := make(chan int, 1)
+	go func() { asked <- p.get(t, kept.Files[1]).Code }()
+	for p.decoding.Waiting() == 0 {
+		runtime.Gosched()
+	}
+	if err := p.Remove(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	for range turns {
+		p.decoding.Leave()
+	}
+	if code := <-asked; code != http.StatusNotFound {
+		t.Errorf("the small size of a deleted picture: %d", code)
+	}
+	if left, _ := os.ReadDir(p.o.Dir); len(left) != 0 {
+		t.Errorf("left after removal: %v", left)
 	}
 }
 
