@@ -11,22 +11,23 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 	p, e := &in.packet, &in.event
 	e.Socket, e.Name, e.Args, e.id = s, p.Event, p.Values, p.ID
 	e.acked.Store(false)
-	some, inline, keeps := s.handlersFor(e.Name)
+	tables := s.nsp.tables(s)
+	some, inline, keeps := handlersFor(tables, e.Name)
 	if !some {
 		return
 	}
 	if inline && !keeps && !s.busy() {
-		s.handle(e)
+		s.handle(e, tables)
 		return
 	}
 	kept := &Event{Socket: s, Name: e.Name, Args: e.Args.Clone(), id: e.id}
 	if inline && !s.busy() {
-		s.handle(kept)
+		s.handle(kept, tables)
 		return
 	}
 	handle := func() {
 		if !s.expelled.Load() {
-			s.handle(kept)
+			s.handle(kept, s.nsp.tables(s))
 		}
 	}
 	if !s.post(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
@@ -37,11 +38,11 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 
 var errTooMuchPending = fmt.Errorf("socketio: too many events wait for their handlers")
 
-// handlersFor reports whether anyone listens for the event, whether all that do
-// run inline, and whether one of those may keep the event.
-func (s *Socket) handlersFor(event string) (some, inline, keeps bool) {
+// handlersFor reports whether anyone in tables listens for the event, whether all
+// that do run inline, and whether one of those may keep the event.
+func handlersFor(tables [3]*hookTable, event string) (some, inline, keeps bool) {
 	inline = true
-	for _, t := range s.nsp.tables(s) {
+	for _, t := range tables {
 		if len(t.any) > 0 || len(t.middleware) > 0 {
 			some, inline = true, false
 		}
@@ -54,15 +55,16 @@ func (s *Socket) handlersFor(event string) (some, inline, keeps bool) {
 	return some, inline, keeps
 }
 
-// handle calls listeners, middleware and handlers for an event.
-func (s *Socket) handle(e *Event) {
+// handle calls listeners, middleware and handlers for an event. In place they are
+// those that handlersFor looked at: others may block, or keep an event that is used
+// again.
+func (s *Socket) handle(e *Event, tables [3]*hookTable) {
 	srv := s.nsp.server
 	defer func() {
 		if r := recover(); r != nil {
 			srv.panicked(s, r, debug.Stack())
 		}
 	}()
-	tables := s.nsp.tables(s)
 	for _, t := range tables {
 		for _, l := range t.any {
 			l.f(s, e.Name, e.Args)
