@@ -16,13 +16,15 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 	if !some {
 		return
 	}
-	if inline && !keeps && !s.busy() {
+	if inline && !keeps && s.begin() {
 		s.handle(e, tables)
+		s.finish()
 		return
 	}
 	kept := &Event{Socket: s, Name: e.Name, Args: e.Args.Clone(), id: e.id}
-	if inline && !s.busy() {
+	if inline && keeps && s.begin() {
 		s.handle(kept, tables)
+		s.finish()
 		return
 	}
 	handle := func() {
@@ -30,7 +32,7 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 			s.handle(kept, s.nsp.tables(s))
 		}
 	}
-	if !s.post(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
+	if !s.postEvent(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
 		s.report(errTooMuchPending)
 		s.client.close(ReasonForcedServer)
 	}

@@ -1,9 +1,12 @@
 package socketio
 
 import (
+	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -51,4 +54,84 @@ func TestAHandlerRegisteredMeanwhileKeepsNoEventThatIsUsedAgain(t *testing.T) {
 	w.say(`22["e"]`)
 	mustBeNil(t, wait(t, kept).Ack())
 	w.expect(t, `32[]`)
+}
+
+// Whatever runs in place, hooks come behind it.
+func TestDisconnectHooksWaitForWhatRunsInPlace(t *testing.T) {
+	for _, disconnecting := range []bool{false, true} {
+		for _, what := range []string{"connection", "event"} {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newTestServer(t, Options{})
+				n := srv.Of("/")
+				goOn := make(chan struct{})
+				got := make(chan string, 8)
+				block := func(name string) {
+					if name == what {
+						<-goOn
+					}
+					got <- name
+				}
+				n.OnConnection(func(*Socket) { block("connection") }, Inline)
+				On(n, "e", func(*Socket, struct{}) { block("event") }, Inline)
+				n.OnDisconnect(func(*Socket, Reason) { got <- "disconnect" })
+				want := []string{"connection", "event", "disconnect"}
+				if disconnecting {
+					n.OnDisconnecting(func(*Socket, Reason) { got <- "disconnecting" })
+					want = slices.Insert(want, 2, "disconnecting")
+				}
+				w := newWire(srv)
+				go w.say(`0`, `2["e"]`)
+				synctest.Wait()
+				s := w.client.socket("/")
+				s.close(ReasonTransportClose)
+				if s.Connected() || w.client.socket("/") != nil {
+					t.Error("still connected")
+				}
+				synctest.Wait()
+				close(goOn)
+				synctest.Wait()
+				if what == "connection" { // the event came too late
+					want = slices.Delete(want, 1, 2)
+				}
+				close(got)
+				if order := slices.Collect(each(got)); !slices.Equal(order, want) {
+					t.Errorf("while %s ran: %v, want %v", what, order, want)
+				}
+				if n.Count() != 0 {
+					t.Errorf("%d sockets are left", n.Count())
+				}
+			})
+		}
+	}
+}
+
+func each[T any](c <-chan T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for v := range c {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// What was read while the socket was closed is not handled behind its hooks.
+func TestNoEventIsHandledAfterTheDisconnectHooks(t *testing.T) {
+	for _, opts := range [][]HandlerOption{nil, {Inline}} {
+		srv := newTestServer(t, Options{})
+		n := srv.Of("/")
+		gone := make(chan Reason, 1)
+		n.OnDisconnect(func(_ *Socket, r Reason) { gone <- r })
+		late := make(chan struct{}, 1)
+		OnEvent(n, "e", func(*Event) { late <- struct{}{} }, opts...)
+		s := newWire(srv).join(t, "/")
+		// The reading goroutine has found the socket; another one closes it.
+		s.close(ReasonServerShutdown)
+		wait(t, gone)
+		s.onEvent(&incomingEvent{packet: Packet{Type: EventPacket, ID: NoID, Event: "e"}}, 1)
+		mustBeNil(t, srv.Shutdown(t.Context()))
+		if len(late) > 0 {
+			t.Errorf("options %v: an event came after the disconnect hooks", opts)
+		}
+	}
 }

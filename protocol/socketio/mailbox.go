@@ -20,22 +20,26 @@ type task struct {
 const taskCost = 256
 
 // post runs f after everything that was posted before it, off the caller's
-// goroutine. It returns false where more than limit bytes wait (no limit: 0).
-func (s *Socket) post(f func(), size, limit int) bool {
+// goroutine.
+func (s *Socket) post(f func()) {
 	s.mu.Lock()
-	if b := s.box; b != nil {
-		defer s.mu.Unlock()
-		if limit > 0 && b.bytes+size > limit {
-			return false
-		}
-		b.tasks = append(b.tasks, task{f, size})
-		b.bytes += size
+	defer s.mu.Unlock()
+	s.postLocked(task{run: f})
+}
+
+// postEvent is post for an event. One of a socket that is closed is dropped: its
+// disconnect hooks may have been called. It returns false where more than limit
+// bytes wait (no limit: 0).
+func (s *Socket) postEvent(f func(), size, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Load() == stateClosed {
 		return true
 	}
-	b := &mailbox{tasks: []task{{f, size}}, bytes: size}
-	s.box = b
-	s.mu.Unlock()
-	s.client.server.workers.start(func() { s.work(b) })
+	if b := s.box; b != nil && limit > 0 && b.bytes+size > limit {
+		return false
+	}
+	s.postLocked(task{f, size})
 	return true
 }
 
@@ -44,11 +48,59 @@ func (s *Socket) post(f func(), size, limit int) bool {
 func (s *Socket) postBehind(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.box == nil {
+	if s.box == nil && !s.inPlace {
 		return false
 	}
-	s.box.tasks = append(s.box.tasks, task{run: f})
+	s.postLocked(task{run: f})
 	return true
+}
+
+// postFirst is post in front of what waits behind the caller, which runs in place.
+func (s *Socket) postFirst(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.postLocked(task{})
+	tasks := s.box.tasks
+	copy(tasks[1:], tasks)
+	tasks[0] = task{run: f}
+}
+
+// postLocked puts t into the mailbox, making it if need be. mu must be held.
+func (s *Socket) postLocked(t task) {
+	if b := s.box; b != nil {
+		b.tasks = append(b.tasks, t)
+		b.bytes += t.cost
+		return
+	}
+	b := &mailbox{tasks: []task{t}, bytes: t.cost}
+	s.box = b
+	s.client.server.workers.expect()
+	if !s.inPlace { // else finish starts it
+		s.client.server.workers.run(func() { s.work(b) })
+	}
+}
+
+// begin lets the caller run something of the socket in place: what is posted until
+// finish waits behind it. It returns false where something of the socket waits or
+// runs, or the socket is closed.
+func (s *Socket) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box != nil || s.inPlace || s.state.Load() == stateClosed {
+		return false
+	}
+	s.inPlace = true
+	return true
+}
+
+// finish ends what begin began.
+func (s *Socket) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inPlace = false
+	if b := s.box; b != nil {
+		s.client.server.workers.run(func() { s.work(b) })
+	}
 }
 
 // work runs the tasks until none is left. It owns b's tasks at the front.
@@ -69,13 +121,6 @@ func (s *Socket) work(b *mailbox) {
 	}
 }
 
-// busy reports whether something of the socket waits or runs.
-func (s *Socket) busy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.box != nil
-}
-
 // workers counts the goroutines of a server, so that Shutdown can wait.
 type workers struct {
 	running atomic.Int64
@@ -84,7 +129,14 @@ type workers struct {
 }
 
 func (w *workers) start(f func()) {
-	w.running.Add(1)
+	w.expect()
+	w.run(f)
+}
+
+// expect counts a goroutine that run will start.
+func (w *workers) expect() { w.running.Add(1) }
+
+func (w *workers) run(f func()) {
 	go func() {
 		defer func() {
 			if w.running.Add(-1) == 0 && w.closing.Load() {

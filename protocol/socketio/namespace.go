@@ -240,10 +240,13 @@ func (n *Namespace) admit(s *Socket, auth Value) {
 		slow = slow || len(t.admission) > 0
 	}
 	if slow {
-		s.post(func() { n.server.guard(s, func() { n.admitNow(s, offer, true) }) }, 0, 0)
+		s.post(func() { n.server.guard(s, func() { n.admitNow(s, offer, true) }) })
 		return
 	}
-	n.admitNow(s, offer, false)
+	if s.begin() { // from here on hooks wait until it is connected
+		defer s.finish()
+		n.admitNow(s, offer, false)
+	}
 }
 
 // admitNow does it; inBox says that it runs in the mailbox.
@@ -331,7 +334,7 @@ func (n *Namespace) connected(s *Socket, inBox bool) {
 		call()
 		return
 	}
-	s.post(call, 0, 0)
+	s.postFirst(call)
 }
 
 func (srv *Server) tryAdmission(s *Socket, f func(*Socket) error) (err error) {

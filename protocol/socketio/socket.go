@@ -25,11 +25,12 @@ type Socket struct {
 	slot   uint32       // guarded by roster.mu
 	rooms  []membership // guarded by roster.mu
 
-	// mu guards box and the fields of more.
+	// mu guards box, inPlace and the fields of more.
 	mu   sync.Mutex
 	box  *mailbox
 	more atomic.Pointer[socketMore] // made when something of it is needed
 
+	inPlace   bool        // something of it runs on the goroutine that reads
 	recovered bool        // set before the socket is connected
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
 	expelled  atomic.Bool // the server put it out: events that wait are dropped
@@ -264,7 +265,7 @@ func (s *Socket) close(reason Reason) {
 	}
 	for _, t := range s.nsp.tables(s) {
 		if len(t.disconnect) > 0 {
-			s.post(func() { s.notifyDisconnect(reason) }, 0, 0)
+			s.post(func() { s.notifyDisconnect(reason) })
 			return
 		}
 	}
