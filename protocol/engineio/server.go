@@ -306,8 +306,7 @@ func (s *Session) admit() bool {
 	}
 	srv.stats.opened.Add(1)
 	s.beginHeartbeat()
-	s.receiver = srv.accept(s)
-	s.recvMu.Unlock()
+	s.callReceiver(func() { s.receiver = srv.accept(s) })
 	s.reportEnd()
 	if f := srv.opts.Observer.Opened; f != nil {
 		f(s)

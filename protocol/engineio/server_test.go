@@ -564,3 +564,73 @@ func TestNoSessionOpensOnceTheServerIsShutDown(t *testing.T) {
 		t.Errorf("%d sessions are open, %d were opened", n, len(s.opened))
 	}
 }
+
+// held is a receiver whose OnMessage takes until it is released.
+type held struct {
+	began, release, closed chan struct{}
+}
+
+func (h *held) OnMessage([]byte, bool)         { close(h.began); <-h.release }
+func (h *held) OnClose(engineio.Reason, error) { close(h.closed) }
+
+func TestShutdownWaitsUntilAReceiverThatIsBusyWasTold(t *testing.T) {
+	h := &held{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	var session *engineio.Session
+	ended := make(chan struct{})
+	engine := engineio.NewServer(engineio.Options{ShutdownGrace: time.Millisecond, Observer: engineio.Observer{
+		Closed: func(*engineio.Session, engineio.Reason) { close(ended) },
+	}}, func(s *engineio.Session) engineio.Receiver {
+		session = s
+		return h
+	})
+	engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/?EIO=4&transport=polling", nil))
+	go engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST",
+		"/?EIO=4&transport=polling&sid="+session.ID(), strings.NewReader("4x")))
+	<-h.began
+	down := make(chan error, 1)
+	go func() { down <- engine.Shutdown(t.Context()) }()
+	waitUntil(t, "the session has ended", func() bool { return session.Send(engineio.Text(nil)) == engineio.ErrClosed })
+	go func() {
+		time.Sleep(20 * time.Millisecond) // the receiver is busy for long after the end
+		close(h.release)
+	}()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	for what, done := range map[string]chan struct{}{"the receiver": h.closed, "the observer": ended} {
+		select {
+		case <-done:
+		default:
+			t.Errorf("Shutdown returned before %s was told", what)
+		}
+	}
+}
+
+// fragile is a receiver that panics.
+type fragile struct{ closed chan engineio.Reason }
+
+func (fragile) OnMessage([]byte, bool)               { panic(http.ErrAbortHandler) }
+func (f fragile) OnClose(r engineio.Reason, _ error) { f.closed <- r }
+
+func TestAReceiverThatPanickedIsToldOfTheEnd(t *testing.T) {
+	f := fragile{make(chan engineio.Reason, 1)}
+	var session *engineio.Session
+	engine := engineio.NewServer(engineio.Options{}, func(s *engineio.Session) engineio.Receiver {
+		session = s
+		return f
+	})
+	engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/?EIO=4&transport=polling", nil))
+	func() {
+		defer func() { _ = recover() }() // as net/http does
+		engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST",
+			"/?EIO=4&transport=polling&sid="+session.ID(), strings.NewReader("4x")))
+	}()
+	if err := engine.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-f.closed:
+	default:
+		t.Error("OnClose was not called")
+	}
+}

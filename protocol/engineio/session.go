@@ -306,32 +306,45 @@ func (s *Session) end(reason Reason, err error) {
 	// 4. Last the receiver, when nothing can arrive after it.
 	s.ended.Store(&ending{reason, err})
 	s.reportEnd()
-	if f := s.server.opts.Observer.Closed; f != nil {
-		f(s, reason)
-	}
-	s.server.sessions.Done()
 }
 
-// reportEnd tells the receiver that the session ended, unless it is in a call:
-// then the caller does, after it.
+// reportEnd tells the receiver and the observer that the session ended, unless the
+// receiver is in a call: then the caller does, after it.
 func (s *Session) reportEnd() {
 	for s.ended.Load() != nil && s.recvMu.TryLock() {
-		if e := s.ended.Swap(nil); e != nil {
-			s.receiver.OnClose(e.reason, e.err)
+		e := s.ended.Swap(nil)
+		if e == nil {
+			s.recvMu.Unlock()
+			continue
 		}
-		s.recvMu.Unlock()
+		defer s.server.sessions.Done() // Shutdown waits until everybody was told
+		s.callReceiver(func() {
+			if s.receiver != nil { // nil: Server.accept panicked
+				s.receiver.OnClose(e.reason, e.err)
+			}
+		})
+		if f := s.server.opts.Observer.Closed; f != nil {
+			f(s, e.reason)
+		}
 	}
+}
+
+// callReceiver calls f, and releases recvMu, even where f panics: who serves the
+// request or the WebSocket survives that, and the receiver is yet to be told of the end.
+func (s *Session) callReceiver(f func()) {
+	defer s.recvMu.Unlock()
+	f()
 }
 
 // deliver hands a message to the receiver.
 func (s *Session) deliver(data []byte, binary bool) {
 	s.server.stats.received.Add(1)
+	defer s.reportEnd()
 	s.recvMu.Lock()
+	defer s.recvMu.Unlock()
 	if s.alive() {
 		s.receiver.OnMessage(data, binary)
 	}
-	s.recvMu.Unlock()
-	s.reportEnd()
 }
 
 // alive reports whether messages of the session are still wanted.
