@@ -23,11 +23,12 @@ import (
 // sets off has happened. The bubble ends only when no goroutine is left.
 type bubble struct {
 	*testing.T
-	engine *engineio.Server
-	http   *http.Server
-	pipes  pipes
-	query  string // names the session
-	greet  bool   // sessions get "hi" when they open
+	engine   *engineio.Server
+	http     *http.Server
+	pipes    pipes
+	query    string            // names the session
+	greet    bool              // sessions get "hi" when they open
+	receiver engineio.Receiver // of the sessions, in place of serverSide; or nil
 	clientSide
 	serverSide
 }
@@ -123,6 +124,9 @@ func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 			b.session = s
 			if b.greet {
 				_ = s.Send(engineio.Text([]byte("hi")))
+			}
+			if b.receiver != nil {
+				return b.receiver
 			}
 			return &b.serverSide
 		})

@@ -142,3 +142,26 @@ func TestAFloodOfPacketsThatAreNoMessagesEndsTheSession(t *testing.T) {
 		}
 	}
 }
+
+// Both handshakes have been let in before either of them has opened its session.
+func TestSessionsAreBoundedWhereHandshakesComeTogether(t *testing.T) {
+	var waiting atomic.Int64
+	s := serve(t, engineio.Options{MaxSessions: 1, NewID: func(*http.Request) (string, error) {
+		n := waiting.Add(1)
+		waitUntil(t, "both are being opened", func() bool { return waiting.Load() == 2 })
+		return fmt.Sprint("session", n), nil
+	}})
+	statuses := make(chan int, 2)
+	for range 2 {
+		go func() {
+			status, _ := s.do("GET", "EIO=4&transport=polling", "")
+			statuses <- status
+		}()
+	}
+	if a, b := <-statuses, <-statuses; a+b != http.StatusOK+http.StatusServiceUnavailable {
+		t.Errorf("the handshakes got %d and %d", a, b)
+	}
+	if n := s.engine.Stats().Sessions; n != 1 {
+		t.Errorf("%d sessions are open", n)
+	}
+}

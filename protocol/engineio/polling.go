@@ -52,8 +52,8 @@ func (s *Session) openPolling(w http.ResponseWriter, r *http.Request, q *query) 
 	s.mu.Lock()
 	s.enter(polling)
 	s.mu.Unlock()
-	if !s.admit() {
-		s.server.reject(w, r, ErrBadRequest, false)
+	if refusal := s.admit(); refusal != nil {
+		s.server.reject(w, r, refusal, false)
 		return
 	}
 	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, []*Message{s.openPacket(true)}); err != nil {

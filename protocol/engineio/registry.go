@@ -38,17 +38,21 @@ func (r *registry) get(id string) *Session {
 	return sh.sessions[id]
 }
 
-// add reports whether the session's id was free.
-func (r *registry) add(s *Session) bool {
+// add returns why the session must not be: its id is taken, or there are bound others.
+// A bound of 0 is none.
+func (r *registry) add(s *Session, bound int) *Error {
 	sh := r.shard(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.sessions[s.id] != nil {
-		return false
+		return ErrBadRequest
+	}
+	if n := r.count.Add(1); bound > 0 && n > int64(bound) {
+		r.count.Add(-1)
+		return errFull
 	}
 	sh.sessions[s.id] = s
-	r.count.Add(1)
-	return true
+	return nil
 }
 
 // remove reports whether this call was the one that removed the session.

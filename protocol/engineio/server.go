@@ -223,7 +223,7 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		}
 		c = codecV3{}
 	}
-	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n {
+	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n { // register has the last word
 		srv.reject(w, r, errFull, wantsWebSocket)
 		return
 	}
@@ -278,31 +278,32 @@ func (srv *Server) cookie(sid string) *http.Cookie {
 	return &c
 }
 
-// register puts a session into the registry, unless another one has its id, or Shutdown
-// was called: it finds every session that is registered, and waits for it.
-func (srv *Server) register(s *Session) bool {
+// register puts a session into the registry, unless there is no room for it, another
+// one has its id, or Shutdown was called: that finds every session that is registered,
+// and waits for it.
+func (srv *Server) register(s *Session) *Error {
 	srv.opening.RLock()
 	defer srv.opening.RUnlock()
 	if srv.down.Load() {
-		return false
+		return ErrBadRequest
 	}
 	srv.sessions.Add(1)
-	if !srv.registry.add(s) {
+	if refusal := srv.registry.add(s, srv.opts.MaxSessions); refusal != nil {
 		srv.sessions.Done()
-		return false
+		return refusal
 	}
 	srv.start.Do(func() { srv.turning.Go(func() { srv.wheel.run(srv.stop) }) })
-	return true
+	return nil
 }
 
 // admit registers a session and gets its receiver. Messages that arrive meanwhile
-// wait. It returns false where the session must not be.
-func (s *Session) admit() bool {
+// wait. It returns why the session must not be, or nil.
+func (s *Session) admit() *Error {
 	srv := s.server
 	s.recvMu.Lock()
-	if !srv.register(s) {
+	if refusal := srv.register(s); refusal != nil {
 		s.recvMu.Unlock()
-		return false
+		return refusal
 	}
 	srv.stats.opened.Add(1)
 	s.beginHeartbeat()
@@ -311,7 +312,7 @@ func (s *Session) admit() bool {
 	if f := srv.opts.Observer.Opened; f != nil {
 		f(s)
 	}
-	return true
+	return nil
 }
 
 // openPacket is the handshake's answer. (Engine.IO protocol v4, "Handshake")

@@ -574,36 +574,35 @@ func (h *held) OnMessage([]byte, bool)         { close(h.began); <-h.release }
 func (h *held) OnClose(engineio.Reason, error) { close(h.closed) }
 
 func TestShutdownWaitsUntilAReceiverThatIsBusyWasTold(t *testing.T) {
-	h := &held{make(chan struct{}), make(chan struct{}), make(chan struct{})}
-	var session *engineio.Session
-	ended := make(chan struct{})
-	engine := engineio.NewServer(engineio.Options{ShutdownGrace: time.Millisecond, Observer: engineio.Observer{
-		Closed: func(*engineio.Session, engineio.Reason) { close(ended) },
-	}}, func(s *engineio.Session) engineio.Receiver {
-		session = s
-		return h
-	})
-	engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/?EIO=4&transport=polling", nil))
-	go engine.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST",
-		"/?EIO=4&transport=polling&sid="+session.ID(), strings.NewReader("4x")))
-	<-h.began
-	down := make(chan error, 1)
-	go func() { down <- engine.Shutdown(t.Context()) }()
-	waitUntil(t, "the session has ended", func() bool { return session.Send(engineio.Text(nil)) == engineio.ErrClosed })
-	go func() {
-		time.Sleep(20 * time.Millisecond) // the receiver is busy for long after the end
-		close(h.release)
-	}()
-	if err := <-down; err != nil {
-		t.Error(err)
-	}
-	for what, done := range map[string]chan struct{}{"the receiver": h.closed, "the observer": ended} {
-		select {
-		case <-done:
-		default:
-			t.Errorf("Shutdown returned before %s was told", what)
+	var observed bool
+	o := engineio.Options{Observer: engineio.Observer{
+		Closed: func(*engineio.Session, engineio.Reason) { observed = true },
+	}}
+	inBubble(t, o, func(b *bubble) {
+		h := &held{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+		b.receiver = h
+		b.open(4)
+		b.post("4x")
+		<-h.began
+		down := make(chan error, 1)
+		go func() { down <- b.engine.Shutdown(b.Context()) }()
+		sleep(time.Minute)
+		if len(down) > 0 {
+			t.Error("Shutdown did not wait")
 		}
-	}
+		close(h.release)
+		if err := <-down; err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-h.closed:
+		default:
+			t.Error("Shutdown returned before the receiver was told")
+		}
+		if !observed {
+			t.Error("Shutdown returned before the observer was told")
+		}
+	})
 }
 
 // fragile is a receiver that panics.

@@ -23,7 +23,7 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 	s.used = true
 	s.attach(c, q.base64, []*Message{s.openPacket(false)})
 	s.mu.Unlock()
-	if !s.admit() {
+	if s.admit() != nil {
 		c.Close(websocket.CloseTryAgainLater, "")
 		return
 	}
