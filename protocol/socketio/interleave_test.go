@@ -10,20 +10,26 @@ import (
 	"time"
 )
 
-// waitForLock returns when a goroutine in the function waits for a mutex: the test
-// holds the mutex, and does what comes in between.
-func waitForLock(t testing.TB, function string) {
-	t.Helper()
+// waitsForLock reports whether a goroutine in the function waits for a mutex.
+func waitsForLock(function string) bool {
 	buf := make([]byte, 1<<20)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			head, calls, _ := strings.Cut(g, "\n")
-			if strings.Contains(head, "Mutex.") && strings.Contains(calls, function+"(") {
-				return
-			}
+	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		head, calls, _ := strings.Cut(g, "\n")
+		if strings.Contains(head, "Mutex.") && strings.Contains(calls, function+"(") {
+			return true
 		}
 	}
-	t.Fatalf("nobody waits for a lock in %s", function)
+	return false
+}
+
+// eventually returns when f is true.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !f(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: never", what)
+		}
+	}
 }
 
 // An event that is handled in place is used again afterwards: a handler that may
@@ -40,7 +46,7 @@ func TestAHandlerRegisteredMeanwhileKeepsNoEventThatIsUsedAgain(t *testing.T) {
 		defer close(said)
 		w.say(`21["e"]`)
 	}()
-	waitForLock(t, "(*Socket).onEvent")
+	eventually(t, "the lock", func() bool { return waitsForLock("(*Socket).onEvent") })
 	OnEvent(srv, "e", func(e *Event) { kept <- e }, Inline)
 	s.mu.Unlock()
 	wait(t, said)

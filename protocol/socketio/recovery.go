@@ -155,11 +155,15 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		p.refused(s, RefusedTicket, t, 0)
 		return p.fresh(s).because(RefusedTicket)
 	}
-	// The older connection closes first, so that its rooms are remembered.
-	if old := s.nsp.roster.claim(t.id, s); old != nil && old.state.Load() != stateClosed {
-		p.server.stats.superseded.Add(1)
-		p.server.rememberSession(old, ReasonTransportClose)
-		old.client.close(ReasonTransportClose)
+	// The older connections close first, so that their rooms are remembered: where
+	// one is closing by itself, that is waited for.
+	for _, old := range s.nsp.roster.claim(t.id, s) {
+		if old.state.Load() != stateClosed {
+			p.server.stats.superseded.Add(1)
+			p.server.rememberSession(old, ReasonTransportClose)
+			old.client.close(ReasonTransportClose)
+		}
+		old.awaitEnding()
 	}
 	pos, rec, why := p.judge(s, t, o)
 	if why != "" {

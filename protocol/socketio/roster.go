@@ -107,19 +107,21 @@ func (r *roster) tidyLocked(rm *room) {
 	}
 }
 
-// claim notes that s recovers under id, and returns the socket that has the
-// id now, connected or recovering too.
-func (r *roster) claim(id string, s *Socket) (old *Socket) {
+// claim notes that s recovers under id, and returns the sockets that have the id
+// now: the one that is connected or closing, and one that is recovering too.
+func (r *roster) claim(id string, s *Socket) (olds []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old = r.claims[id]; old == nil {
-		old = r.ids[id]
+	for _, old := range []*Socket{r.ids[id], r.claims[id]} {
+		if old != nil {
+			olds = append(olds, old)
+		}
 	}
 	if r.claims == nil {
 		r.claims = make(map[string]*Socket)
 	}
 	r.claims[id] = s
-	return old
+	return olds
 }
 
 // rename gives s the id that it claimed. Nobody but the claim knows s yet; the

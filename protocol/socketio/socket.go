@@ -31,6 +31,7 @@ type Socket struct {
 	more atomic.Pointer[socketMore] // made when something of it is needed
 
 	inPlace   bool        // something of it runs on the goroutine that reads
+	ending    sync.Mutex  // held while it closes, until its session is remembered
 	recovered bool        // set before the socket is connected
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
 	expelled  atomic.Bool // the server put it out: events that wait are dropped
@@ -233,8 +234,13 @@ func (s *Socket) Disconnect(closeConn bool) {
 // Where handlers of the socket run or wait, its connection handler perhaps, the
 // disconnecting hooks come behind them, and the leaving of the rooms with them.
 func (s *Socket) close(reason Reason) {
+	if s.state.Load() == stateClosed {
+		return // perhaps by the caller's caller, which holds ending
+	}
+	s.ending.Lock()
 	before := s.state.Swap(stateClosed)
 	if before == stateClosed {
+		s.ending.Unlock()
 		return
 	}
 	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
@@ -253,8 +259,9 @@ func (s *Socket) close(reason Reason) {
 		s.notifyDisconnecting(reason)
 	}
 	if before != stateConnecting {
-		srv.rememberSession(s, reason)
+		srv.guard(s, func() { srv.rememberSession(s, reason) })
 	}
+	s.ending.Unlock()
 	if !later {
 		s.nsp.leave(s)
 	}
@@ -269,6 +276,12 @@ func (s *Socket) close(reason Reason) {
 			return
 		}
 	}
+}
+
+// awaitEnding returns when the session of a socket that is closing is remembered.
+func (s *Socket) awaitEnding() {
+	s.ending.Lock()
+	defer s.ending.Unlock()
 }
 
 func (s *Socket) notifyDisconnecting(reason Reason) {
