@@ -220,11 +220,13 @@ func (s *Socket) Disconnect(closeConn bool) {
 	if st := s.state.Load(); st != stateConnected && st != stateGranted {
 		return
 	}
-	_ = s.client.send(&Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}) // it may be gone already
-	s.close(ReasonServerDisconnect)
+	// The client is told last: it may join again at once.
+	if s.close(ReasonServerDisconnect) {
+		_ = s.client.send(&Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}) // it may be gone already
+	}
 }
 
-// close ends the socket; whoever sets the state does the rest, once:
+// close ends the socket; whoever sets the state does the rest, once, and is told so:
 //  1. disconnecting hooks, while the rooms are still known
 //  2. the session is remembered for recovery, while rooms and data are there
 //  3. out of the roster and the client, so that nothing is sent to it
@@ -233,15 +235,15 @@ func (s *Socket) Disconnect(closeConn bool) {
 //
 // Where handlers of the socket run or wait, its connection handler perhaps, the
 // disconnecting hooks come behind them, and the leaving of the rooms with them.
-func (s *Socket) close(reason Reason) {
+func (s *Socket) close(reason Reason) (closed bool) {
 	if s.state.Load() == stateClosed {
-		return // perhaps by the caller's caller, which holds ending
+		return false // perhaps by the caller's caller, which holds ending
 	}
 	s.ending.Lock()
 	before := s.state.Swap(stateClosed)
 	if before == stateClosed {
 		s.ending.Unlock()
-		return
+		return false
 	}
 	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
 	srv := s.nsp.server
@@ -268,14 +270,15 @@ func (s *Socket) close(reason Reason) {
 	s.client.forget(s)
 	s.endWaiting(reason)
 	if !connected || later {
-		return
+		return true
 	}
 	for _, t := range s.nsp.tables(s) {
 		if len(t.disconnect) > 0 {
 			s.post(func() { s.notifyDisconnect(reason) })
-			return
+			break
 		}
 	}
+	return true
 }
 
 // awaitEnding returns when the session of a socket that is closing is remembered.

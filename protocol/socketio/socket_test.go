@@ -456,3 +456,21 @@ func TestShutdownLeavesNothing(t *testing.T) {
 	late := newWire(srv)
 	late.expectClosed(t)
 }
+
+// Clients connect again at once when the server has put them out.
+func TestWhoIsToldOfADisconnectMayJoinAgainAtOnce(t *testing.T) {
+	srv := newTestServer(t, Options{})
+	w := newWire(srv)
+	s := w.join(t, "/")
+	srv.Of("/").OnDisconnecting(func(*Socket, Reason) {
+		w.mu.Lock()
+		told := len(w.received) > 0
+		w.mu.Unlock()
+		if told {
+			w.say("0")
+		}
+	})
+	s.Disconnect(false)
+	w.expect(t, "1")
+	w.join(t, "/")
+}
