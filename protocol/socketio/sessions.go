@@ -62,7 +62,7 @@ type saver struct {
 	trimmed time.Time
 	renewed time.Time
 	stopped bool
-	waiting atomic.Bool // recent or changed hold what the store has not
+	waiting atomic.Bool // there is what the store has not: in recent or changed, or being saved
 }
 
 // Records of connected sockets are saved again now and then, so that trimming
@@ -211,12 +211,14 @@ func (v *saver) flush() error {
 	}
 	v.flushing.Lock()
 	defer v.flushing.Unlock()
+	if !v.waiting.Load() {
+		return nil // it was saved by the call that this one waited for
+	}
 	v.mu.Lock()
 	if v.timer != nil {
 		v.timer.Stop()
 		v.timer = nil
 	}
-	v.waiting.Store(false)
 	changed := v.changed
 	v.changed = make(map[*Socket]struct{})
 	batch := make([]SessionRecord, 0, len(changed)+len(v.recent))
@@ -248,6 +250,7 @@ func (v *saver) flush() error {
 	if len(v.recent) == 0 { // what they grew to is given back
 		v.recent, v.order = make(map[string]SessionRecord), nil
 	}
+	v.waiting.Store(len(v.recent)+len(v.changed) > 0)
 	return nil
 }
 
