@@ -131,6 +131,14 @@ func (r *replay) fromLog(last uint64) bool {
 		r.pub.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return false
 	}
+	first, _, err := r.pub.log.Range()
+	if err != nil {
+		r.pub.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		return false
+	}
+	if r.after+1 < first && (len(recs) == 0 || recs[0].offset > r.after+1) {
+		return false // some are gone since they were counted: the client comes again and is told
+	}
 	if len(recs) == 0 {
 		r.after = last
 		return true
@@ -214,16 +222,9 @@ func (p *publisher) fill(after uint64) bool {
 	if from >= p.ringFrom {
 		return false
 	}
-	first, _, err := p.log.Range()
-	if err != nil {
-		return false
-	}
-	if first > 0 && from < first-1 {
-		from, p.ringFloor = min(first-1, p.ringFrom), first-1
-	}
 	var older []*logged
 	size := p.ringBytes
-	err = p.log.Read(from, func(e Entry) bool {
+	err := p.log.Read(from, func(e Entry) bool {
 		if e.Offset > p.ringFrom {
 			return false
 		}
@@ -234,6 +235,18 @@ func (p *publisher) fill(after uint64) bool {
 	})
 	if err != nil {
 		return false
+	}
+	// After the reading, so that nothing was trimmed before it and is missing.
+	first, _, err := p.log.Range()
+	if err != nil {
+		return false
+	}
+	if first > 0 && from < first-1 {
+		from, p.ringFloor = min(first-1, p.ringFrom), first-1
+	}
+	for len(older) > 0 && older[0].offset <= from {
+		size -= older[0].size
+		older = older[1:]
 	}
 	for len(older) > 0 && size > p.options.RingBytes {
 		size -= older[0].size
@@ -296,18 +309,26 @@ func (p *publisher) scan(after uint64, m *missedEvents, look func(uint64, time.T
 		}
 		return nil
 	}
-	first, _, err := p.log.Range()
-	if err != nil {
-		return err
-	}
-	if after+1 < first && after < last {
-		m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
-	}
-	return p.log.Read(after, func(e Entry) bool {
+	err := p.log.Read(after, func(e Entry) bool {
 		if e.Offset > last {
 			return false
 		}
 		look(e.Offset, e.At, target{e.Rooms, e.Except}, namespaceOf(&e))
 		return true
 	})
+	if err != nil {
+		return err
+	}
+	// After the reading, so that nothing was trimmed before it and is missing.
+	first, _, err := p.log.Range()
+	if err != nil {
+		return err
+	}
+	if after+1 < first && after < last {
+		if m.tooMuch == "" {
+			m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
+		}
+		m.newest = max(m.newest, first-1)
+	}
+	return nil
 }
