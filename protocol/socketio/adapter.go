@@ -326,14 +326,15 @@ func (c *cluster) askHere(n *Namespace, t target, m clusterMessage) error {
 	o := &outgoing{nsp: n, event: m.Event, args: args, messages: f.compressible(ms), volatile: m.Volatile}
 	r := relay{c, m.From, m.Request}
 	var asked []*Socket
-	n.roster.each(t, func(s *Socket) {
-		if s.expect(id, r) {
-			asked = append(asked, s)
-		}
-	})
-	// The count goes first, so that the asker knows what it waits for.
+	n.roster.each(t, func(s *Socket) { asked = append(asked, s) })
+	// The count goes first, so that the asker knows what it waits for: none is
+	// registered before, since one that disconnects is told of at once.
 	err = c.send(clusterMessage{Kind: kindCount, To: m.From, Request: m.Request, Count: len(asked)})
 	for _, s := range asked {
+		if !s.expect(id, r) {
+			r.gone(s)
+			continue
+		}
 		if o.sendTo(s) != nil {
 			if a := s.unexpect(id); a != nil {
 				a.gone(s)
