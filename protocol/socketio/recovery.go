@@ -230,14 +230,21 @@ func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionR
 }
 
 // delivered returns the offset up to which events were delivered. Where that
-// is before pos it waits for a delivery under way: the client may have got the
-// event before the delivery to all others came to its end.
+// is before pos it waits for a delivery under way, since the client may have got
+// the event before the delivery to all others came to its end, and then looks into
+// the log: the client may have got it from another server that shares the log.
 func (p *publisher) delivered(pos uint64) uint64 {
 	if last := p.last.Load(); last >= pos {
 		return last
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.Load() < pos {
+		if err := p.publishLocked(); err != nil {
+			p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+			p.retryLater()
+		}
+	}
 	return p.last.Load()
 }
 

@@ -375,3 +375,19 @@ func TestAnAppendingLogRecoversWhatWasSentToOneSocket(t *testing.T) {
 		}
 	})
 }
+
+// Servers that share a log learn of each other's events a little later.
+func TestAClientMayBeAheadOfTheServerItComesTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := appendingLog{&diskLog{epoch: "e"}}
+		one, other := recoveryServer(t, log, nil), recoveryServer(t, log, nil)
+		b := &browser{t: t, name: "b"}
+		b.online(one)
+		mustBeNil(t, one.Emit("logged", 1))
+		b.offline()
+		b.online(other)
+		if b.recovered != 1 || b.refused != "" {
+			t.Errorf("%d recoveries, refused %q", b.recovered, b.refused)
+		}
+	})
+}
