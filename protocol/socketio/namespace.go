@@ -21,7 +21,7 @@ type Namespace struct {
 	name   string
 	parent *dynamic // the pattern or function that stands for it, or nil
 	kids   *dynamic // where this is itself a pattern or function
-	named  bool     // made by Server.Of
+	named  bool     // Server.Of has returned it; guarded by Server.mu
 
 	// announced is closed when the hooks for new namespaces have returned; nil
 	// where there were none.
@@ -278,7 +278,9 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 	s.client.joined()
 	if pub != nil {
 		if !pub.bringIn(s, from, inBox) {
-			s.client.close(ReasonTransportClose)
+			if s.state.Load() != stateClosed { // one that left alone leaves its connection to others
+				s.client.close(ReasonTransportClose)
+			}
 			return
 		}
 	} else if !n.bringIn(s) {

@@ -17,13 +17,15 @@ func (srv *Server) Of(name string) *Namespace {
 	}
 	srv.mu.RLock()
 	n := srv.nsps[name]
+	named := n != nil && n.named
 	srv.mu.RUnlock()
-	if n != nil {
+	if named {
 		return n
 	}
 	srv.noteName(name)
 	srv.mu.Lock()
 	if n = srv.nsps[name]; n != nil {
+		n.named = true // from now on, where it was made for a client
 		srv.mu.Unlock()
 		return n
 	}
@@ -144,12 +146,12 @@ func (srv *Server) makeFor(name string, auth Value, dynamics []*dynamic) *Namesp
 
 // cleanUp removes a namespace that was made for a client once it is empty.
 func (srv *Server) cleanUp(n *Namespace) {
-	if n.named || !srv.opts.CleanupEmptyChildNamespaces {
+	if !srv.opts.CleanupEmptyChildNamespaces {
 		return
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if n.live.Load() == 0 && srv.nsps[n.name] == n {
+	if !n.named && n.live.Load() == 0 && srv.nsps[n.name] == n {
 		delete(srv.nsps, n.name)
 		delete(n.parent.list, n.name)
 	}

@@ -25,6 +25,19 @@ func TestNamespacesThatAreMadeByNameBelongToTheirPattern(t *testing.T) {
 	}
 }
 
+func TestANamespaceThatWasMadeForAClientIsKeptOnceItIsNamed(t *testing.T) {
+	srv := newTestServer(t, Options{CleanupEmptyChildNamespaces: true})
+	srv.OfPattern(regexp.MustCompile(`^/room-\d+$`))
+	w := newWire(srv)
+	w.join(t, "/room-1")
+	w.join(t, "/room-2")
+	n := srv.Of("/room-1")
+	w.say(`1/room-1,`, `1/room-2,`)
+	if srv.existing("/room-1") != n || srv.existing("/room-2") != nil {
+		t.Errorf("left are %q", srv.Namespaces())
+	}
+}
+
 func TestNewNamespacesAreAnnouncedBeforeClientsJoinThem(t *testing.T) {
 	srv := newTestServer(t, Options{})
 	srv.OfPattern(regexp.MustCompile(`^/dynamic-\d+$`))

@@ -354,6 +354,40 @@ func TestALongReplayWaitsForTheConnection(t *testing.T) {
 	})
 }
 
+// A client that leaves a namespace while it is being brought up to date in it stays
+// in its others.
+func TestLeavingDuringAReplayLeavesTheConnectionAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &diskLog{epoch: "e"}
+		srv := recoveryServer(t, log, nil)
+		srv.Of("/other")
+		b := &browser{t: t, name: "b"}
+		b.online(srv)
+		b.offline()
+		big, err := json.Marshal(strings.Repeat("x", maxReplayQueue))
+		mustBeNil(t, err)
+		for n := range 3 {
+			e := numbered(n)
+			e.Args = append(e.Args, big)
+			log.commit(e)
+		}
+		mustBeNil(t, srv.Publish())
+		w := newWire(srv)
+		w.slow = true // nothing that was sent is taken
+		w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid), `0/other,`)
+		synctest.Wait()
+		if w.Buffered() <= maxReplayQueue || srv.Of("/").Count() != 0 {
+			t.Fatalf("no replay is under way: %d bytes wait", w.Buffered())
+		}
+		w.say(`1`)
+		time.Sleep(2 * drainCheck)
+		synctest.Wait()
+		if srv.Of("/").Count() != 0 || srv.Of("/other").Count() != 1 || w.closed {
+			t.Errorf("%d and %d sockets, closed: %v", srv.Of("/").Count(), srv.Of("/other").Count(), w.closed)
+		}
+	})
+}
+
 func TestAnAppendingLogRecoversWhatWasSentToOneSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := recoveryServer(t, new(MemoryLog), nil)
