@@ -76,28 +76,36 @@ type cluster struct {
 	mu      sync.Mutex
 	next    uint64
 	waiting map[uint64]func(clusterMessage)
-	early   [][]byte // messages that came before adapter was set
-	ready   bool
+	early   [][]byte // messages that came before ready
+	ready   bool     // the fields above are set, and nothing is early any more
 }
 
-func newCluster(srv *Server, open func(func([]byte)) (Adapter, error)) (*cluster, error) {
+// openCluster makes srv one of the servers that an adapter joins.
+func openCluster(srv *Server, open func(func([]byte)) (Adapter, error)) error {
 	var id [8]byte
 	rand.Read(id[:])
 	c := &cluster{server: srv, self: hex.EncodeToString(id[:]), waiting: make(map[uint64]func(clusterMessage))}
-	srv.cluster = c
 	a, err := open(c.receive)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	c.adapter, srv.cluster = a, c
+	for early := c.nextEarly(); early != nil; early = c.nextEarly() {
+		for _, m := range early {
+			c.take(m)
+		}
+	}
+	return nil
+}
+
+// nextEarly returns what came while earlier messages were taken; with nil nothing
+// has to wait any more.
+func (c *cluster) nextEarly() (early [][]byte) {
 	c.mu.Lock()
-	c.adapter, c.ready = a, true
-	early := c.early
-	c.early = nil
-	c.mu.Unlock()
-	for _, m := range early {
-		c.receive(m)
-	}
-	return c, nil
+	defer c.mu.Unlock()
+	early, c.early = c.early, nil
+	c.ready = early == nil
+	return early
 }
 
 func (c *cluster) stop() error { return c.adapter.Close() }
@@ -216,6 +224,11 @@ func (c *cluster) receive(b []byte) {
 		return
 	}
 	c.mu.Unlock()
+	c.take(b)
+}
+
+// take does what a message asks for.
+func (c *cluster) take(b []byte) {
 	var m clusterMessage
 	if err := json.Unmarshal(b, &m); err != nil {
 		c.server.opts.Logger.Error("socket.io adapter: message", "error", err)

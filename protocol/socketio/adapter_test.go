@@ -2,7 +2,10 @@ package socketio_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -208,4 +211,76 @@ func TestOneSocketOfAnotherServerIsAskedAndPutOut(t *testing.T) {
 	}
 	must(t, far.Disconnect(false))
 	clients[1].expect(t, `1`)
+}
+
+// A pattern stands for its namespaces on all servers.
+func TestSocketsOfAPatternAreFetchedAndServersTold(t *testing.T) {
+	srvs, clients := joinedServers(t, 2)
+	var patterns []*socketio.Namespace
+	for i, srv := range srvs {
+		patterns = append(patterns, srv.OfPattern(regexp.MustCompile(`^/room-\d+$`)))
+		for _, room := range []string{"/room-1", "/room-2"} {
+			clients[i].send("0" + room + ",")
+			clients[i].next()
+		}
+	}
+	list, err := patterns[0].FetchSockets(t.Context())
+	must(t, err)
+	if len(list) != 4 {
+		t.Fatalf("fetched %d sockets", len(list))
+	}
+	for _, far := range list[2:] {
+		must(t, far.Emit("to you"))
+	}
+	got := []string{clients[1].next(), clients[1].next()}
+	slices.Sort(got)
+	if want := []string{`2/room-1,["to you"]`, `2/room-2,["to you"]`}; !slices.Equal(got, want) {
+		t.Errorf("received %q, want %q", got, want)
+	}
+	patterns[1].OnServerSide("size", func(e *socketio.ServerEvent) { must(t, e.Ack(len(e.Args))) })
+	answers, err := patterns[0].ServerSideEmitWithAck(t.Context(), "size", 1, 2, 3)
+	must(t, err)
+	if len(answers) != 2 || answers[0].Get(0).String() != "3" {
+		t.Errorf("answers %v", answers)
+	}
+}
+
+// eager is an adapter whose messages come before it is made, and while those are
+// answered.
+type eager struct {
+	deliver func([]byte)
+	answers []uint64
+}
+
+func (a *eager) fetch(request uint64) {
+	a.deliver(fmt.Appendf(nil, `{"kind":"fetch","from":"other","nsp":"/","request":%d}`, request))
+}
+
+func (a *eager) Publish(message []byte) error {
+	var m struct{ Request uint64 }
+	if err := json.Unmarshal(message, &m); err != nil {
+		return err
+	}
+	if a.answers = append(a.answers, m.Request); len(a.answers) == 1 {
+		a.fetch(3)
+	}
+	return nil
+}
+
+func (*eager) Servers() (int, error) { return 2, nil }
+func (*eager) Close() error          { return nil }
+
+func TestMessagesThatComeWhileAServerIsMadeKeepTheirOrder(t *testing.T) {
+	var a eager
+	srv := socketio.NewServer(socketio.Options{Adapter: func(deliver func([]byte)) (socketio.Adapter, error) {
+		a.deliver = deliver
+		a.fetch(1)
+		a.fetch(2)
+		return &a, nil
+	}})
+	a.fetch(4)
+	if want := []uint64{1, 2, 3, 4}; !slices.Equal(a.answers, want) {
+		t.Errorf("answered %v, want %v", a.answers, want)
+	}
+	must(t, srv.Shutdown(t.Context()))
 }

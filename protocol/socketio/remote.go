@@ -76,22 +76,28 @@ func (b Broadcast) records() []remoteRecord {
 // answered before ctx ended it returns those it knows of and ctx's error.
 // Without a deadline it waits 5 seconds.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	remote := func(list []remoteRecord) (out []RemoteSocket) {
+	var out []RemoteSocket
+	add := func(n *Namespace, list []remoteRecord) {
 		for _, r := range list {
-			out = append(out, RemoteSocket{r.ID, r.Rooms, r.Handshake, r.Data, b.nsp})
+			out = append(out, RemoteSocket{r.ID, r.Rooms, r.Handshake, r.Data, n})
 		}
-		return out
 	}
-	out := remote(b.records())
+	var asked []clusterMessage
+	family := make(map[string]*Namespace)
+	for _, n := range b.nsp.family() {
+		add(n, Broadcast{nsp: n, target: b.target}.records())
+		family[n.name] = n
+		asked = append(asked, clusterMessage{
+			Kind: kindFetch, Namespace: n.name, Rooms: b.target.rooms, Except: b.target.except,
+		})
+	}
 	c := b.nsp.server.cluster
 	if c == nil || b.flags.local {
 		return out, nil
 	}
-	answers, err := c.collect(ctx, clusterMessage{
-		Kind: kindFetch, Namespace: b.nsp.name, Rooms: b.target.rooms, Except: b.target.except,
-	})
+	answers, err := c.collect(ctx, asked)
 	for _, a := range answers {
-		out = append(out, remote(a.Sockets)...)
+		add(family[a.Namespace], a.Sockets)
 	}
 	return out, err
 }
@@ -100,8 +106,9 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 // sets no deadline.
 const collectTimeout = 5 * time.Second
 
-// collect sends m and returns an answer of each other server.
-func (c *cluster) collect(ctx context.Context, m clusterMessage) ([]clusterMessage, error) {
+// collect sends messages and returns an answer of each other server to each, with
+// the namespace that it is about.
+func (c *cluster) collect(ctx context.Context, messages []clusterMessage) ([]clusterMessage, error) {
 	servers, err := c.adapter.Servers()
 	if err != nil {
 		return nil, fmt.Errorf("socketio: count the servers: %w", err)
@@ -111,19 +118,22 @@ func (c *cluster) collect(ctx context.Context, m clusterMessage) ([]clusterMessa
 		ctx, cancel = context.WithTimeout(ctx, collectTimeout)
 		defer cancel()
 	}
-	got := make(chan clusterMessage, max(servers, 16))
-	stop, err := c.request(m, func(r clusterMessage) {
-		select {
-		case got <- r:
-		default: // more servers than there were: nobody waits for those
+	got := make(chan clusterMessage, max(servers, 16)*len(messages))
+	for _, m := range messages {
+		stop, err := c.request(m, func(r clusterMessage) {
+			r.Namespace = m.Namespace
+			select {
+			case got <- r:
+			default: // more servers than there were: nobody waits for those
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
-	})
-	if err != nil {
-		return nil, err
+		defer stop()
 	}
-	defer stop()
 	var out []clusterMessage
-	for len(out) < servers-1 {
+	for len(out) < (servers-1)*len(messages) {
 		select {
 		case r := <-got:
 			out = append(out, r)
@@ -168,7 +178,7 @@ func (n *Namespace) OnServerSide(event string, f func(e *ServerEvent)) (remove f
 }
 
 // ServerSideEmit sends an event to the other servers, not to clients and not
-// to this server. The names that the official server keeps for itself, such as
+// to this server; for a pattern, once for each namespace of it that is here. The names that the official server keeps for itself, such as
 // "connection", are [ErrReservedEvent].
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if reservedBetweenServers(event) {
@@ -178,12 +188,17 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if c == nil {
 		return nil
 	}
-	m, err := eventMessage(n, target{}, flags{}, event, args)
-	if err != nil {
-		return err
+	for _, one := range n.family() {
+		m, err := eventMessage(one, target{}, flags{}, event, args)
+		if err != nil {
+			return err
+		}
+		m.Kind = kindServer
+		if err := c.send(m); err != nil {
+			return err
+		}
 	}
-	m.Kind = kindServer
-	return c.send(m)
+	return nil
 }
 
 // ServerSideEmitWithAck sends an event to the other servers and returns their
@@ -197,12 +212,16 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	if c == nil {
 		return nil, nil
 	}
-	m, err := eventMessage(n, target{}, flags{}, event, args)
-	if err != nil {
-		return nil, err
+	var asked []clusterMessage
+	for _, one := range n.family() {
+		m, err := eventMessage(one, target{}, flags{}, event, args)
+		if err != nil {
+			return nil, err
+		}
+		m.Kind, m.Close = kindServer, true // wants an answer
+		asked = append(asked, m)
 	}
-	m.Kind, m.Close = kindServer, true // wants an answer
-	answers, err := c.collect(ctx, m)
+	answers, err := c.collect(ctx, asked)
 	var out []Args
 	for _, a := range answers {
 		if !a.Close {
@@ -228,11 +247,14 @@ func (c *cluster) serverEvent(n *Namespace, m clusterMessage) error {
 			return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Args: raw, Attachments: attachments})
 		}
 	}
-	handlers := n.hooks.load().serverSide[m.Event]
-	for _, h := range handlers {
-		h.f(e)
+	heard := false
+	for _, t := range n.tables(nil) {
+		for _, h := range t.serverSide[m.Event] {
+			heard = true
+			h.f(e)
+		}
 	}
-	if len(handlers) == 0 && m.Close {
+	if !heard && m.Close {
 		return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Close: true})
 	}
 	return nil

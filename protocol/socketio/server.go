@@ -56,11 +56,9 @@ func NewServer(o Options) *Server {
 		srv.publisher = newPublisher(srv, *o.Recovery)
 	}
 	if o.Adapter != nil {
-		c, err := newCluster(srv, o.Adapter)
-		if err != nil {
+		if err := openCluster(srv, o.Adapter); err != nil {
 			srv.opts.Logger.Error("socket.io adapter", "error", err)
 		}
-		srv.cluster = c
 	}
 	srv.engine = engineio.NewServer(srv.opts.Engine, srv.accept)
 	var h http.Handler = srv.engine
@@ -167,7 +165,7 @@ func (srv *Server) To(rooms ...string) Broadcast { return srv.Of("/").To(rooms..
 //  1. no new connections, so that the list of sockets is complete
 //  2. sockets close, which remembers their sessions
 //  3. connections close, after what was queued for them
-//  4. handlers finish, which may still change session data
+//  4. handlers finish
 //  5. session records are saved, and the adapter ends
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.ending.Do(func() { srv.endErr = srv.shutdown(ctx) })
