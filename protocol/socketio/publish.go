@@ -319,6 +319,10 @@ func (p *publisher) unloggedTo(s *Socket, f flags, event string, args []any) err
 }
 
 func (p *publisher) withOffset(args []any) []any {
+	var tag epochTag // of no log, until it is known
+	if p.started.Load() {
+		tag = p.tag
+	}
 	sent := make([]any, 0, len(args)+1)
-	return append(append(sent, args...), formatOffset(p.tag, p.last.Load()))
+	return append(append(sent, args...), formatOffset(tag, p.last.Load()))
 }

@@ -94,11 +94,14 @@ func (srv *Server) sessionChanged(s *Socket) {
 		return
 	}
 	s.tracked.Store(true)
-	if v.store == nil || s.state.Load() == stateClosed {
+	if v.store == nil {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if s.state.Load() == stateClosed { // rememberSession has the last word
+		return
+	}
 	v.changed[s] = struct{}{}
 	v.armLocked()
 }

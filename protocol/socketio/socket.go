@@ -117,7 +117,8 @@ func (s *Socket) Data() any {
 }
 
 // SetData stores a value with the socket. With recovery on it is kept as JSON
-// for the time the client is away, so it must marshal.
+// for the time the client is away, so it must marshal; what is set when the socket
+// has disconnected is not.
 func (s *Socket) SetData(v any) {
 	m := s.extras()
 	s.mu.Lock()
