@@ -246,11 +246,16 @@ func (c *committer) finish(tx *bolt.Tx, changes int) error {
 	return nil
 }
 
-// commitTx commits, and turns what bbolt panics about into an error.
+// errPanic: bbolt panicked in the middle of a commit.
+var errPanic = errors.New("commit")
+
+// commitTx commits, and turns what bbolt panics about into an error. Such a
+// transaction still holds bbolt's lock for writing, and must let go of it: the
+// next one would wait for it for ever.
 func commitTx(tx *bolt.Tx) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("commit: %v", reason)
+			err = errors.Join(fmt.Errorf("%w: %v", errPanic, reason), tx.Rollback())
 		}
 	}()
 	return tx.Commit()

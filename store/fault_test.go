@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
@@ -113,5 +114,46 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 				t.Errorf("%d submissions after opening again, want %d", len(list), wanted)
 			}
 		})
+	}
+}
+
+// A commit that panics gives the file back: what comes next does not wait for it.
+func TestACommitThatPanicsLeavesAStoreThatGoesOn(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed := true
+	hookWrites(t, s.db, func(real writeAt) writeAt {
+		return func(data []byte, offset int64) (int, error) {
+			if armed {
+				armed = false
+				panic("page 7 is no leaf")
+			}
+			return real(data, offset)
+		}
+	})
+	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err == nil {
+		t.Error("the submission whose commit panicked counts as stored")
+	}
+	next := make(chan error, 1)
+	go func() {
+		_, _, err := s.Submit(t.Context(), sample(2), Once{}, nil)
+		next <- err
+	}()
+	select {
+	case err := <-next:
+		if err != nil {
+			t.Errorf("the next submission: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the next submission waits for ever")
+	}
+	mustBeSound(t, s)
+	if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 1 {
+		t.Errorf("%d submissions, %v", len(list), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

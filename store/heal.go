@@ -24,7 +24,8 @@ import (
 //     the visible meta page is written and synced once more (sealed), running
 //     reads are waited for, and the file is opened anew. If that works at
 //     once, the commit counts as done after all.
-//   - When the mapping was lost, only opening anew helps.
+//   - When the mapping was lost, only opening anew helps. So it does when bbolt
+//     panicked on a damaged page: its list of free pages is not to be trusted.
 //
 // suspect says that one of the latter two has happened. It is owned by the
 // committing goroutine.
@@ -41,7 +42,7 @@ func (s *Store) noteFailure(id int, err error) {
 	}
 	visible := read.ID()
 	_ = read.Rollback()
-	if visible >= id || errors.Is(err, bolterrors.ErrInvalidMapping) {
+	if visible >= id || errors.Is(err, bolterrors.ErrInvalidMapping) || errors.Is(err, errPanic) {
 		s.committer.suspect = true
 	}
 }
