@@ -16,6 +16,9 @@ const compactAbove = 16 << 20
 // compactStep is how many bytes one transaction of the new file takes.
 const compactStep = 4 << 20
 
+// syncFolder is SyncFolder, so that tests can put another one in its place.
+var syncFolder = SyncFolder
+
 // Compacted says what compacting did, in bytes.
 type Compacted struct{ Before, After int64 }
 
@@ -62,9 +65,13 @@ func (s *Store) compactAtOpen(db *bolt.DB) (*bolt.DB, error) {
 		return db, nil
 	}
 	done, err := compactFile(db, s.path)
-	if err != nil {
+	if err != nil && done == (Compacted{}) {
 		s.log.Warn("the data file could not be compacted", "error", err)
 		return db, nil
+	}
+	if err != nil {
+		// What is open has lost its name: nothing may be written there any more.
+		s.log.Warn("a power loss may bring back the data file as it was before it was compacted", "error", err)
 	}
 	s.log.Info("the data file was compacted", "before", done.Before, "after", done.After)
 	if err := db.Close(); err != nil {
@@ -74,7 +81,8 @@ func (s *Store) compactAtOpen(db *bolt.DB) (*bolt.DB, error) {
 }
 
 // compactFile puts a compact copy in the place of an open file, which goes on
-// being open, and locked, without a name.
+// being open, and locked, without a name. What it did is not zero, whatever the
+// error, where that has happened.
 func compactFile(db *bolt.DB, path string) (done Compacted, err error) {
 	fresh := path + ".compacting"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -100,7 +108,7 @@ func compactFile(db *bolt.DB, path string) (done Compacted, err error) {
 	if err := os.Rename(fresh, path); err != nil {
 		return done, err
 	}
-	return Compacted{before.Size(), after.Size()}, SyncFolder(filepath.Dir(path))
+	return Compacted{before.Size(), after.Size()}, syncFolder(filepath.Dir(path))
 }
 
 // copyCompactly makes a synced and checked copy.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -149,6 +150,44 @@ func TestADeletedSubmissionLeavesNoKeptAnswer(t *testing.T) {
 	}
 	if _, found, err := s.Answer(once); found || err != nil {
 		t.Errorf("the answer is still there (%v)", err)
+	}
+}
+
+// The folder may refuse to be synced when the compact file has the old one's
+// name already. What is stored from then on must go into the file with the name.
+func TestAFileThatWasCompactedIsTheOneInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Close() }()
+	real := syncFolder
+	defer func() { syncFolder = real }()
+	syncFolder = func(string) error { return syscall.EINVAL }
+	if err := s.SaveSetting("x", make([]byte, 15<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveSetting("x", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(path, Options{CompactFree: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(path, Options{CompactFree: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 1 {
+		t.Errorf("%d submissions after opening again, want 1 (%v)", len(list), err)
 	}
 }
 
