@@ -194,8 +194,12 @@ func (c *committer) try(batch []*change) (failed int, err error) {
 		return -1, err
 	}
 	failed, id, err := c.transact(batch)
-	if err != nil && failed < 0 && c.store.durableAfterAll(id) {
+	switch {
+	case err == nil || failed >= 0:
+	case c.store.durableAfterAll(id):
 		err = nil
+	case c.suspect:
+		err = fmt.Errorf("%w: %w", ErrInDoubt, err)
 	}
 	return failed, err
 }
@@ -233,11 +237,12 @@ func (c *committer) transact(batch []*change) (failed, id int, err error) {
 // finish commits the transaction and counts it.
 func (c *committer) finish(tx *bolt.Tx, changes int) error {
 	s := c.store
-	id, began := tx.ID(), time.Now()
+	id, began, done := tx.ID(), time.Now(), syncedWith(tx)
 	if err := commitTx(tx); err != nil {
 		s.noteFailure(id, err)
 		return err
 	}
+	s.synced.Store(done)
 	commit := Commit{Changes: changes, Took: time.Since(began)}
 	s.figures.committed(commit)
 	if s.options.OnCommit != nil {

@@ -45,6 +45,10 @@ var (
 	// ErrFull: there is no room on the disk. The change is not stored.
 	ErrFull = errors.New("no space left for the contest's data")
 
+	// ErrInDoubt: whether the change is stored shows only when the file can be
+	// written again. What it refers to must be kept.
+	ErrInDoubt = errors.New("it is not known yet whether the change is stored")
+
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 

@@ -134,14 +134,15 @@ func (s *Store) Epoch() string {
 }
 
 // EventRange returns the offset of the first event that is kept and of the
-// last that was ever logged. Where none is kept, first is last+1.
+// last that was ever logged and synced. Where none is kept, first is last+1.
 func (s *Store) EventRange() (first, last uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketEvents)
-		last = b.Sequence()
+		last = min(b.Sequence(), s.synced.Load().event)
 		first = last + 1
 		if key, _ := b.Cursor().First(); key != nil {
-			first, _ = readUint64(key)
+			offset, _ := readUint64(key)
+			first = min(first, offset)
 		}
 		return nil
 	})
@@ -149,7 +150,9 @@ func (s *Store) EventRange() (first, last uint64, err error) {
 }
 
 // Events calls f with the events after an offset, in order, until f returns
-// false. All are of one moment; f may keep what it gets.
+// false. All are of one moment; f may keep what it gets. An event that is not
+// synced yet is left for later: a power loss would give its offset to another,
+// which whoever had been sent the first would never be sent.
 func (s *Store) Events(after uint64, f func(Event) bool) error {
 	return s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketEvents).Cursor()
@@ -158,7 +161,7 @@ func (s *Store) Events(after uint64, f func(Event) bool) error {
 			if err != nil {
 				return fmt.Errorf("event %x of the log: %w", key, err)
 			}
-			if !f(e) {
+			if e.Offset > s.synced.Load().event || !f(e) {
 				return nil
 			}
 		}

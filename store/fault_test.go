@@ -157,3 +157,61 @@ func TestACommitThatPanicsLeavesAStoreThatGoesOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A commit whose meta page got into the file and could not be synced is seen by
+// readers. Nobody is told of it before it is known to be on the disk.
+func TestACommitInDoubtIsToldToNobody(t *testing.T) {
+	broken := false
+	s, err := Open(filepath.Join(t.TempDir(), "db"), Options{
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			if broken {
+				return nil, syscall.EIO
+			}
+			return os.OpenFile(name, flag, perm)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	hookWrites(t, s.db, func(real writeAt) writeAt {
+		return func(data []byte, offset int64) (int, error) {
+			n, err := real(data, offset)
+			if isMeta(offset) {
+				broken, err = true, syscall.EIO
+			}
+			return n, err
+		}
+	})
+	once := Once{Key: "k", Content: []byte("c")}
+	told := func() (offsets []uint64, last uint64, answered bool) {
+		t.Helper()
+		e := s.Events(0, func(e Event) bool {
+			offsets = append(offsets, e.Offset)
+			return true
+		})
+		_, last, err := s.EventRange()
+		_, answered, err2 := s.Answer(once)
+		if err := errors.Join(e, err, err2); err != nil {
+			t.Fatal(err)
+		}
+		return offsets, last, answered
+	}
+	if _, _, err := s.Submit(t.Context(), sample(2), once, []byte("first")); !errors.Is(err, ErrInDoubt) {
+		t.Errorf("the submission got %v, want ErrInDoubt", err)
+	}
+	if offsets, last, answered := told(); len(offsets) != 1 || last != 1 || answered {
+		t.Errorf("while it is in doubt: events %v, the last is %d, answered %v", offsets, last, answered)
+	}
+	broken = false
+	if answer, replayed, err := s.Submit(t.Context(), sample(3), once, []byte("second")); err != nil || !replayed || string(answer) != "first" {
+		t.Errorf("sent again: %q, replayed %v (%v)", answer, replayed, err)
+	}
+	if offsets, last, answered := told(); len(offsets) != 2 || last != 2 || !answered {
+		t.Errorf("afterwards: events %v, the last is %d, answered %v", offsets, last, answered)
+	}
+	mustBeSound(t, s)
+}

@@ -23,7 +23,9 @@ import (
 //     that a running read still looks at. So before anything else is written,
 //     the visible meta page is written and synced once more (sealed), running
 //     reads are waited for, and the file is opened anew. If that works at
-//     once, the commit counts as done after all.
+//     once, the commit counts as done after all. If not, its changes fail with
+//     ErrInDoubt, and until the file is sealed nobody is told of its events or
+//     given its kept answers.
 //   - When the mapping was lost, only opening anew helps. So it does when bbolt
 //     panicked on a damaged page: its list of free pages is not to be trusted.
 //
@@ -70,7 +72,11 @@ func (s *Store) heal() error {
 		return fmt.Errorf("open the data file again: %w", err)
 	}
 	s.db = db
-	if _, err := s.readFormat(); err != nil {
+	_, err = s.readFormat()
+	if err == nil {
+		err = s.noteSynced(db)
+	}
+	if err != nil {
 		s.db = nil
 		return errors.Join(err, db.Close())
 	}

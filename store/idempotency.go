@@ -62,10 +62,13 @@ func decodeAnswer(data []byte) (at int64, content, answer []byte, err error) {
 }
 
 // Answer returns the answer that a request with that key was given before.
-// The error is ErrIdempotencyMismatch where it asked for something else.
+// The error is ErrIdempotencyMismatch where it asked for something else. An
+// answer is found only when it is synced: it says that something is stored.
 func (s *Store) Answer(once Once) (answer []byte, found bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		answer, found, err = findAnswer(tx, once)
+		if answer, found, err = findAnswer(tx, once); tx.ID() > s.synced.Load().transaction {
+			answer, found, err = nil, false, nil
+		}
 		return err
 	})
 	return answer, found, err

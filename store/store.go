@@ -75,9 +75,36 @@ type Store struct {
 	db    *bolt.DB
 	epoch string
 
+	// synced is replaced after each sync. Readers see a commit before it is
+	// synced: what must not be told of before that looks here.
+	synced atomic.Pointer[synced]
+
 	committer committer
 	figures   figures
 	hurried   atomic.Bool // Hurry was called
+}
+
+// synced is what is known to be on the disk.
+type synced struct {
+	transaction int
+	event       uint64 // the last offset of the log
+}
+
+// syncedWith is what a transaction leaves on the disk when it is synced.
+func syncedWith(tx *bolt.Tx) *synced {
+	done := &synced{transaction: tx.ID()}
+	if b := tx.Bucket(bucketEvents); b != nil { // a damaged file may lack it
+		done.event = b.Sequence()
+	}
+	return done
+}
+
+// noteSynced notes that everything in a file that was just opened is synced.
+func (s *Store) noteSynced(db *bolt.DB) error {
+	return db.View(func(tx *bolt.Tx) error {
+		s.synced.Store(syncedWith(tx))
+		return nil
+	})
 }
 
 // Open opens the contest file at path, and makes it when there is none. The
@@ -108,6 +135,9 @@ func Open(path string, options Options) (*Store, error) {
 	}
 	s.db = db
 	if err := s.prepareFormat(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := s.noteSynced(db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s.committer.start(s)
