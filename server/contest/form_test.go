@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime/multipart"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ type glance struct {
 	during func()
 	inFile bool
 	whole  []byte
+	gone   []Picture // those that were removed
 }
 
 func (g *glance) Keep(_ context.Context, photo io.ReadSeeker, size int64) (Picture, error) {
@@ -42,8 +45,12 @@ func (g *glance) Keep(_ context.Context, photo io.ReadSeeker, size int64) (Pictu
 }
 
 func (g *glance) Committed(context.Context, string, Picture) {}
-func (g *glance) Remove(context.Context, Picture) error      { return nil }
 func anyone(*http.Request) netip.Addr                        { return netip.Addr{} }
+
+func (g *glance) Remove(_ context.Context, p Picture) error {
+	g.gone = append(g.gone, p)
+	return nil
+}
 
 // contest is a contest that keeps its pictures here; submit sends a photo.
 func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told bool)) {
@@ -120,5 +127,22 @@ func TestWithoutMemoryForPhotosAllGoToFiles(t *testing.T) {
 	submit := g.contest(t, 0)
 	if submit(600_000, true); !g.inFile {
 		t.Error("a photo is in memory")
+	}
+}
+
+func TestAPictureIsKeptWhileItsSubmissionIsInDoubt(t *testing.T) {
+	g := &glance{}
+	c := New(Options{Pictures: g, Logger: slog.New(slog.DiscardHandler)})
+	for _, row := range []struct {
+		because error
+		removed int
+	}{{store.ErrFull, 1}, {fmt.Errorf("store: %w: %w", store.ErrInDoubt, syscall.EIO), 0}, {nil, 1}} {
+		g.gone = nil
+		if err := c.discard(t.Context(), Picture{Files: []string{"a.jpg"}}, row.because); (err == nil) != (row.because == nil) {
+			t.Errorf("%v: %v", row.because, err)
+		}
+		if len(g.gone) != row.removed {
+			t.Errorf("%v: %d pictures removed, want %d", row.because, len(g.gone), row.removed)
+		}
 	}
 }

@@ -108,9 +108,10 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once s
 	return nil
 }
 
-// discard removes a picture that nothing will show.
+// discard removes a picture that nothing will show. One whose submission may be
+// stored after all is kept.
 func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
-	if len(p.Files) > 0 || p.CloudID != "" {
+	if (len(p.Files) > 0 || p.CloudID != "") && !errors.Is(because, store.ErrInDoubt) {
 		if err := c.Pictures.Remove(ctx, p); err != nil {
 			c.Logger.Warn("remove a picture without submission", "error", err)
 		}
@@ -182,6 +183,8 @@ func storeError(err error) error {
 		return nil
 	case errors.As(err, &own):
 		return own
+	case errors.Is(err, store.ErrInDoubt):
+		return err
 	case errors.Is(err, store.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
 	case errors.Is(err, store.ErrUnknownCategory):
