@@ -265,7 +265,9 @@ func (rt *Realtime) pong(_ *engineio.Session, rtt time.Duration) {
 	}
 }
 
-// clean takes off the log what no client will be sent any more.
+// clean takes off the log what no client will be sent any more, and delivers what
+// nobody published: a commit whose outcome was open, and so was answered as a
+// failure, can turn out to count.
 func (rt *Realtime) clean(ctx context.Context) {
 	ticker := time.NewTicker(rt.o.CleanupInterval)
 	defer ticker.Stop()
@@ -283,6 +285,7 @@ func (rt *Realtime) clean(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			rt.o.Logger.Warn("clean the event log", "error", err)
 		}
+		rt.Publish()
 	}
 }
 

@@ -317,3 +317,24 @@ func TestAQuietEventStreamIsSentComments(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// What was committed and announced by nobody, as a commit whose outcome was open
+// and that counts after all, is delivered with the next cleaning.
+func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		p := b.connect()
+		sub := store.Submission{ID: "1-aaaaaa", Category: "best", Status: store.Approved}
+		if _, _, err := b.store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		p.mu.Lock()
+		if len(p.events) != 1 || !strings.Contains(p.events[0], "1-aaaaaa") {
+			t.Errorf("within a minute it got %q", p.events)
+		}
+		p.mu.Unlock()
+		_ = p.conn.Close()
+		<-p.done
+	})
+}
