@@ -338,3 +338,46 @@ func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
 		<-p.done
 	})
 }
+
+// A reader that was too slow for the log is told that it missed something.
+func TestAnEventStreamThatFellBehindTheLogIsReset(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		client, server := net.Pipe()
+		b.conns <- server
+		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(res.Body)
+		for lines.Scan() && !strings.HasPrefix(lines.Text(), "id: ") {
+			continue
+		}
+		for _, id := range []string{"1-aaaaaa", "2-aaaaaa", "3-aaaaaa"} {
+			sub := store.Submission{ID: id, Category: "best", Status: store.Approved}
+			if _, _, err := b.store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			b.rt.Publish()
+			synctest.Wait() // nobody reads: the stream waits with the first
+		}
+		if _, err := b.store.TrimEvents(t.Context(), time.Time{}, 1); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for len(got) < 3 && lines.Scan() {
+			if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				got = append(got, name)
+			} else if strings.HasPrefix(lines.Text(), ": ") {
+				break
+			}
+		}
+		if fmt.Sprint(got) != "[newSubmission reset newSubmission]" {
+			t.Errorf("it got %v, want the first, a reset, and the third", got)
+		}
+		_ = client.Close()
+		synctest.Wait()
+	})
+}

@@ -56,7 +56,7 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	// The id holds also for a reader that sees no event before the stream breaks.
 	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Store.Epoch(), position))
 	if reset {
-		s.text("event: reset\ndata: {}\n\n")
+		s.reset()
 	}
 	ticker := time.NewTicker(streamComment)
 	defer ticker.Stop()
@@ -123,6 +123,9 @@ func (s *stream) text(text string) {
 	s.rt.streamBytes.Add(uint64(n))
 }
 
+// reset tells the reader that it missed events that are not kept any more.
+func (s *stream) reset() { s.text("event: reset\ndata: {}\n\n") }
+
 func (s *stream) flush() {
 	if s.err == nil {
 		s.err = s.control.Flush()
@@ -140,6 +143,9 @@ func (s *stream) send(position uint64) uint64 {
 			})
 		}
 		for _, e := range batch {
+			if e.Offset > position+1 { // what is between was taken off the log
+				s.reset()
+			}
 			position = e.Offset
 			s.event(e)
 		}
