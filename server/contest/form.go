@@ -257,6 +257,10 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 			end = last
 		}
 		b.control.SetReadDeadline(end) // best effort: tests have no connection
+		// Who ended the upload may have set its deadline before this one.
+		if err := b.upload.Add(0); err != nil {
+			return 0, err
+		}
 	}
 	n, err := b.body.Read(p)
 	b.bytes += int64(n)

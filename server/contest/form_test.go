@@ -146,3 +146,48 @@ func TestAPictureIsKeptWhileItsSubmissionIsInDoubt(t *testing.T) {
 		}
 	}
 }
+
+// lateWriter lets its connection's read deadline be set late: during runs first.
+type lateWriter struct {
+	http.ResponseWriter
+	during   func()
+	deadline time.Time
+}
+
+func (w *lateWriter) SetReadDeadline(at time.Time) error {
+	if during := w.during; during != nil {
+		w.during = nil
+		during()
+	}
+	w.deadline = at
+	return nil
+}
+
+// An upload that is ended for others while it sets its own deadline, over the one
+// that ends it, does not go on reading.
+func TestAnUploadThatIsEndedWhileItBeginsToReadEnds(t *testing.T) {
+	uploads := limits.NewUploads("uploads", 0, 100)
+	w := &lateWriter{}
+	control := http.NewResponseController(w)
+	upload := uploads.Begin(netip.Addr{}, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	defer upload.Done()
+	w.during = func() {
+		other := uploads.Begin(netip.Addr{}, func() {})
+		defer other.Done()
+		if err := other.Add(101); !errors.Is(err, limits.ErrCrowded) { // the older one goes first, and then itself
+			t.Error(err)
+		}
+	}
+	read := false
+	body := &pacedBody{body: readerFunc(func([]byte) (int, error) {
+		read = w.deadline.After(time.Now())
+		return 0, io.ErrUnexpectedEOF
+	}), control: control, upload: upload, start: time.Now(), every: time.Minute}
+	if _, err := body.Read(make([]byte, 10)); !errors.Is(err, limits.ErrCrowded) || read {
+		t.Errorf("it reads on: %v (%v)", read, err)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
