@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 )
@@ -171,5 +172,36 @@ func TestACrowdedAddressMakesRoomItself(t *testing.T) {
 	}
 	if all.Held() != 0 || len(all.holding) != 0 {
 		t.Fatalf("%d bytes are still held", all.Held())
+	}
+}
+
+// What is refused takes nothing, also where many are refused at the same time.
+func TestRefusalsAtOnceTakeNoTokens(t *testing.T) {
+	for name, limit := range map[string]PerSecond{
+		"of one address": {Address: 1, AddressBurst: 1},
+		"in total":       {Total: 1, TotalBurst: 1},
+		"of both":        {Address: 2, AddressBurst: 2, Total: 1, TotalBurst: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, addr, now := NewRate("test", limit), netip.MustParseAddr("1.1.1.1"), time.Unix(1000, 0)
+			if wait := r.Allow(addr, now); wait != 0 {
+				t.Fatal(wait)
+			}
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for range 5_000 {
+						if wait := r.Allow(addr, now); wait <= 0 || wait > time.Second {
+							t.Errorf("who asks waits %v", wait)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			if wait := r.Allow(addr, now.Add(time.Second)); wait != 0 {
+				t.Errorf("a second later it still waits %v", wait)
+			}
+		})
 	}
 }

@@ -24,7 +24,9 @@ type Rate struct {
 	address rate.Limit    // 0: no limit per address
 	burst   int
 
-	mu      sync.Mutex // guards the two below
+	// mu guards the two below, and is held while tokens are taken and given back:
+	// a limiter gives back nothing for which somebody else came after.
+	mu      sync.Mutex
 	buckets map[netip.Prefix]*list.Element
 	recent  *list.List // of *bucket, the one that asked last in front
 
@@ -71,9 +73,11 @@ func burst(n int, perSecond float64) int {
 // the time after which to try again; nothing is taken then. An invalid addr (a
 // local socket) is limited in total only.
 func (r *Rate) Allow(addr netip.Addr, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var own *rate.Reservation
 	if r.address > 0 && addr.IsValid() {
-		own = r.bucket(Key(addr)).ReserveN(now, 1)
+		own = r.bucketLocked(Key(addr)).ReserveN(now, 1)
 		if wait := own.DelayFrom(now); wait > 0 {
 			own.CancelAt(now)
 			r.refusedAddress.Add(1)
@@ -95,10 +99,9 @@ func (r *Rate) Allow(addr netip.Addr, now time.Time) time.Duration {
 	return 0
 }
 
-// bucket returns the tokens of key, making room for them if need be.
-func (r *Rate) bucket(key netip.Prefix) *rate.Limiter {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// bucketLocked returns the tokens of key, making room for them if need be. mu
+// must be held.
+func (r *Rate) bucketLocked(key netip.Prefix) *rate.Limiter {
 	if e, ok := r.buckets[key]; ok {
 		r.recent.MoveToFront(e)
 		return e.Value.(*bucket).limiter
