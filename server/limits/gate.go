@@ -30,30 +30,36 @@ func (g *Gate) Enter(addr netip.Addr) bool { return g.EnterN(addr, 1) }
 
 // EnterN takes n places, which may be bytes, all of them or none.
 func (g *Gate) EnterN(addr netip.Addr, n int) bool {
-	key := Key(addr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !g.roomLocked(addr, n) {
+		return false
+	}
+	g.count += n
+	g.counts[Key(addr)] += n
+	return true
+}
+
+// roomLocked reports whether there are n places for addr, and counts a refusal
+// where there are not. mu must be held.
+func (g *Gate) roomLocked(addr netip.Addr, n int) bool {
 	if g.total > 0 && g.count > g.total-n {
 		g.refusedTotal++
 		return false
 	}
-	if g.address > 0 && addr.IsValid() && g.counts[key] > g.address-n {
+	if g.address > 0 && addr.IsValid() && g.counts[Key(addr)] > g.address-n {
 		g.refusedAddress++
 		return false
 	}
-	g.count += n
-	g.counts[key] += n
 	return true
 }
 
 // Room reports whether Enter would find a place for addr now, and counts a
-// refusal where it would not.
+// refusal where it would not. It takes none meanwhile.
 func (g *Gate) Room(addr netip.Addr) bool {
-	if !g.Enter(addr) {
-		return false
-	}
-	g.Leave(addr)
-	return true
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.roomLocked(addr, 1)
 }
 
 // Full reports whether all places are taken.

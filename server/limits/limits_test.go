@@ -205,3 +205,35 @@ func TestRefusalsAtOnceTakeNoTokens(t *testing.T) {
 		})
 	}
 }
+
+// Looking for a place takes none from who enters at the same time.
+func TestLookingForRoomTakesNone(t *testing.T) {
+	g, addr := NewGate("test", 1, 1), netip.MustParseAddr("1.1.1.1")
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					g.Room(addr)
+				}
+			}
+		})
+	}
+	refused := 0
+	for range 5_000 {
+		if !g.Enter(addr) {
+			refused++
+			continue
+		}
+		g.Leave(addr)
+	}
+	close(stop)
+	looking.Wait()
+	if refused > 0 {
+		t.Errorf("%d of those who entered one by one were refused", refused)
+	}
+}
