@@ -39,8 +39,12 @@ func (s *Store) Repair(ctx context.Context) ([]string, error) {
 		if err == nil {
 			err = errors.Join(r.indexes(), r.counts(), r.winners(), r.transfers(), r.events(), r.caches())
 		}
-		did = r.did
-		return err
+		if did = r.did; err != nil || len(did) == 0 {
+			return err
+		}
+		// Browsers hold answers from before the repair by the version.
+		version, _ := readUint64(tx.get(bucketMeta, metaVersion))
+		return tx.put(bucketMeta, metaVersion, uint64Key(version+1))
 	})
 	return did, err
 }

@@ -66,7 +66,11 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 			if found, err := s.Check(); err != nil || len(found) == 0 {
 				t.Errorf("check found %v %v", found, err)
 			}
+			before, _ := s.Version()
 			did, err := s.Repair(t.Context())
+			if after, _ := s.Version(); after == before {
+				t.Error("what was read before the repair still counts as fresh")
+			}
 			if err != nil || len(did) == 0 {
 				t.Errorf("repair did %v %v", did, err)
 			}
