@@ -46,6 +46,9 @@ type Submission struct {
 	CloudID string `json:"cloudId,omitempty"`
 	// Announced: it was sent to everybody as a new one.
 	Announced bool `json:"announced,omitempty"`
+	// Awaits: its picture is to be sent to Cloudinary. Only Submit looks at it,
+	// and notes it in Transfers.
+	Awaits bool `json:"-"`
 
 	sequence uint64 // its place in the order of arrival
 }
@@ -128,6 +131,11 @@ func (t *writeTx) insert(sub Submission) error {
 	sub.Announced = sub.Status == Approved
 	if err := t.enter(&sub); err != nil {
 		return err
+	}
+	if sub.Awaits {
+		if err := t.put(bucketTransfers, []byte(sub.ID), []byte{}); err != nil {
+			return err
+		}
 	}
 	if sub.Status == Approved {
 		if err := t.announce(EventNewSubmission, sub.public()); err != nil {
@@ -370,16 +378,6 @@ func digits(phone string) string {
 		}
 	}
 	return string(kept)
-}
-
-// AwaitTransfer notes that a submission's picture is to be sent to Cloudinary.
-func (s *Store) AwaitTransfer(ctx context.Context, id string) error {
-	return s.update(ctx, "note a picture to transfer", func(tx *writeTx) error {
-		if tx.get(bucketSubmissions, []byte(id)) == nil {
-			return fmt.Errorf("submission: %w", ErrNotFound)
-		}
-		return tx.put(bucketTransfers, []byte(id), []byte{})
-	})
 }
 
 // Transfers returns the ids of at most limit submissions whose pictures are to

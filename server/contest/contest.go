@@ -61,6 +61,7 @@ type Picture struct {
 	Images  []store.Image // its sizes, smallest first; nil when there is one only
 	Files   []string      // the names of its files in the folder of uploads
 	CloudID string        // its id in Cloudinary
+	Awaits  bool          // it is to be sent to Cloudinary
 }
 
 // Pictures judges photos and keeps them.

@@ -134,7 +134,7 @@ func (c *Contest) newSubmission(f *form, p Picture) (store.Submission, error) {
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
 		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"],
 		StorageMethod: p.Method, CreatedAt: now, Status: status,
-		Images: p.Images, Files: p.Files, CloudID: p.CloudID,
+		Images: p.Images, Files: p.Files, CloudID: p.CloudID, Awaits: p.Awaits,
 	}
 	if p.URL != "" {
 		sub.ImageURL = &p.URL

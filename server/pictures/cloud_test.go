@@ -123,16 +123,23 @@ func newCloudPictures(t *testing.T, f *fakeCloud, change ...func(*Options)) *Pic
 // submit keeps a photo and stores a submission of it, as the contest does.
 func (p *Pictures) submit(t *testing.T, id string) contest.Picture {
 	t.Helper()
+	kept := p.commit(t, id)
+	p.Committed(t.Context(), id, kept)
+	return kept
+}
+
+// commit is submit without what comes after the commit.
+func (p *Pictures) commit(t *testing.T, id string) contest.Picture {
+	t.Helper()
 	kept, err := p.keep(t, jpegOf(t, gradient(64, 48)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sub := store.Submission{ID: id, Category: "best", Status: store.Approved, ImageURL: &kept.URL, StorageMethod: kept.Method,
-		Images: kept.Images, Files: kept.Files, CloudID: kept.CloudID}
+		Images: kept.Images, Files: kept.Files, CloudID: kept.CloudID, Awaits: kept.Awaits}
 	if _, _, err := p.o.Store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.Committed(t.Context(), id, kept)
 	return kept
 }
 
@@ -229,6 +236,7 @@ func TestWaitingPicturesMoveAfterARestart(t *testing.T) {
 	first := newCloudPictures(t, f)
 	kept := first.submit(t, "1-aaaaaa")
 	gone := first.submit(t, "2-aaaaaa")
+	first.commit(t, "3-aaaaaa") // a crash comes right after
 	first.Close()
 	if err := os.Remove(filepath.Join(first.o.Dir, gone.Files[0])); err != nil {
 		t.Fatal(err)
@@ -249,6 +257,9 @@ func TestWaitingPicturesMoveAfterARestart(t *testing.T) {
 	sub, err := o.Store.Submission("1-aaaaaa")
 	if err != nil || sub.CloudID != cloudID(kept.Files[0]) {
 		t.Errorf("%+v (%v)", sub, err)
+	}
+	if last, err := o.Store.Submission("3-aaaaaa"); err != nil || last.CloudID == "" {
+		t.Errorf("the last one before the crash: %+v (%v)", last, err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -179,7 +179,7 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (c
 	uploaded, err := p.o.Cloud.upload(context.WithoutCancel(ctx), cloudID(files[0]), bytes.NewReader(made.display.data), p.o.Cloud.Patience)
 	if err != nil {
 		p.o.Logger.Warn("a picture stays here for now", "error", err)
-		kept.Method = MethodFallback
+		kept.Method, kept.Awaits = MethodFallback, true
 		return kept, nil
 	}
 	if err := p.removeFiles(files); err != nil {
@@ -189,13 +189,9 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (c
 }
 
 // Committed implements contest.Pictures: a picture that could not be sent to
-// Cloudinary is noted down for later.
-func (p *Pictures) Committed(ctx context.Context, submission string, kept contest.Picture) {
-	if kept.Method != MethodFallback {
-		return
-	}
-	if err := p.o.Store.AwaitTransfer(ctx, submission); err != nil {
-		p.o.Logger.Error("note a picture to transfer", "submission", submission, "error", err)
+// Cloudinary is noted down with its submission, and tried again from now on.
+func (p *Pictures) Committed(_ context.Context, _ string, kept contest.Picture) {
+	if !kept.Awaits {
 		return
 	}
 	select {
