@@ -222,7 +222,7 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	if !fileName.MatchString(name) {
 		return errNoPicture
 	}
-	f, err := p.open(r.Context(), name)
+	f, instead, err := p.open(r.Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errNoPicture
 	}
@@ -248,6 +248,9 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Content-Disposition", "inline")
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	if instead {
+		h.Set("Cache-Control", "no-store") // the next one who asks may get the small size
+	}
 	http.ServeContent(w, r, name, info.ModTime(), f)
 	return nil
 }
@@ -255,12 +258,12 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.")
 
 // open opens a file, and makes it first where it is a small size that nobody
-// asked for before.
-func (p *Pictures) open(ctx context.Context, name string) (*os.File, error) {
-	f, err := os.Open(filepath.Join(p.o.Dir, name))
+// asked for before. Where that fails it opens the picture instead.
+func (p *Pictures) open(ctx context.Context, name string) (f *os.File, instead bool, err error) {
+	f, err = os.Open(filepath.Join(p.o.Dir, name))
 	m := ownName.FindStringSubmatch(name)
 	if !errors.Is(err, fs.ErrNotExist) || m == nil || !strings.HasSuffix(name, thumbEnding) {
-		return f, err
+		return f, false, err
 	}
 	picture := m[1] + ".jpg"
 	// Everybody who asks waits for the one who makes it, who therefore does not
@@ -276,13 +279,14 @@ func (p *Pictures) open(ctx context.Context, name string) (*os.File, error) {
 		return nil, p.keepWith(picture, name)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, false, err
 	}
-	if err != nil {
+	if instead = err != nil; instead {
 		p.o.Logger.Warn("make the small size of a picture", "file", picture, "error", err)
-		return os.Open(filepath.Join(p.o.Dir, picture))
+		name = picture
 	}
-	return os.Open(filepath.Join(p.o.Dir, name))
+	f, err = os.Open(filepath.Join(p.o.Dir, name))
+	return f, instead, err
 }
 
 // keepWith removes a small size that was made while its picture was deleted,

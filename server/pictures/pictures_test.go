@@ -222,6 +222,34 @@ func TestASmallJPEGKeepsItsPixels(t *testing.T) {
 	}
 }
 
+// Where the small size cannot be made the picture answers, for once: browsers and
+// proxies must not keep it as the small size for good.
+func TestAPictureInPlaceOfItsSmallSizeIsNotKept(t *testing.T) {
+	p := newPictures(t)
+	kept, err := p.keep(t, jpegOf(t, gradient(640, 480)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := filepath.Join(p.o.Dir, kept.Files[0])
+	sound, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A picture whose end is missing is one of which no small size can be made.
+	if err := os.Truncate(whole, 600); err != nil {
+		t.Fatal(err)
+	}
+	if w := p.get(t, kept.Files[1]); w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("in place of the small size: %d, %q", w.Code, w.Header().Get("Cache-Control"))
+	}
+	if err := os.WriteFile(whole, sound, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := p.get(t, kept.Files[1]); w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+		t.Errorf("the small size: %d, %q", w.Code, w.Header().Get("Cache-Control"))
+	}
+}
+
 // A small size that is being made when its picture is deleted does not outlive it.
 func TestASmallSizeIsGoneWithItsPicture(t *testing.T) {
 	p := newPictures(t)
