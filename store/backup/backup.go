@@ -264,7 +264,24 @@ func (k *Keeper) copy(ctx context.Context, name string) error {
 		return err
 	}
 	line := hex.EncodeToString(sum.Sum(nil)) + "  " + name + "\n"
-	return k.bucket.WriteAll(ctx, name+".sha256", []byte(line), nil)
+	if err := k.bucket.WriteAll(ctx, name+".sha256", []byte(line), nil); err != nil || away {
+		return err
+	}
+	return syncWithin(dir, name+".sha256")
+}
+
+// syncWithin makes a file and the names in its folder survive a power loss. An
+// empty checksum would make a whole backup look damaged.
+func syncWithin(dir, name string) error {
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return store.SyncFolder(dir)
 }
 
 // folder is the destination's folder, "" where it is a bucket.
