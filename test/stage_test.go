@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
 	"github.com/chromedp/cdproto/memory"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 )
 
@@ -91,13 +92,35 @@ func TestTheWallShowsTheNewestAndTheWayToJoin(t *testing.T) {
 	eventually(t, "the full screen", func() bool { return eval[bool](wall, `document.fullscreenElement !== null`) })
 }
 
-// longTasks notes in a page every task over 50 ms, which a guest feels as stutter, and how often the page
-// was called more than 50 ms late, which happens to a page that does nothing too where a machine has other things to do.
-const longTasks = `window.tasks = []; new PerformanceObserver(list => tasks.push(...list.getEntries().map(e => e.duration))).observe({type: "longtask"});
-	window.late = 0; (function look(due) {
-		if (performance.now() - due > 50) late++;
-		setTimeout(look, 100, performance.now() + 100);
-	})(performance.now()); true`
+// longTasks notes in a page every task over 50 ms, which a guest feels as stutter.
+const longTasks = `window.tasks = []; new PerformanceObserver(list => tasks.push(...list.getEntries().map(e => e.duration))).observe({type: "longtask"}); true`
+
+// countComputing makes computed count from now on.
+func (tb *window) countComputing() {
+	tb.t.Helper()
+	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, performance.Enable, performance.EnableParams{})
+		return err
+	}))
+}
+
+// computed is for how many seconds a page's main thread ran: its tasks last longer where others have the processor.
+func (tb *window) computed() (seconds float64) {
+	tb.t.Helper()
+	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		got, err := cdp.Call(ctx, target, performance.GetMetrics, cdp.Empty{})
+		for _, m := range got.Metrics {
+			if m.Name == "ThreadTime" {
+				seconds = m.Value
+			}
+		}
+		return err
+	}))
+	if seconds == 0 {
+		tb.t.Fatal("Chromium measured nothing")
+	}
+	return seconds
+}
 
 // A hundred photos as cameras make them arrive five times as fast as a hundred a minute, and with -long also for a whole
 // minute: on the page of a guest who looks at the wall, and on the big screen, long tasks are counted.
@@ -106,6 +129,7 @@ func TestAHundredPhotosAMinuteDoNotMakeThePageStutter(t *testing.T) {
 		t.Skip("takes a while")
 	}
 	const photos = 100
+	const computingAllowed = 45 // ms for each, where it takes under 30
 	paces := []time.Duration{12 * time.Second / photos}
 	if *long {
 		paces = append(paces, time.Minute/photos)
@@ -119,8 +143,8 @@ func TestAHundredPhotosAMinuteDoNotMakeThePageStutter(t *testing.T) {
 		guest, wall := openWindow(t, p.url+"/", 390, 844), openWindow(t, p.url+"/wall", 1920, 1080)
 		guest.sees("#connection", "Live")
 		wall.sees("#state", "Live")
-		idle := openWindow(t, p.url+"/icon.svg", 390, 844)
-		for _, tb := range []*window{guest, wall, idle} {
+		for _, tb := range []*window{guest, wall} {
+			tb.countComputing()
 			eval[bool](tb, longTasks)
 		}
 		began := time.Now()
@@ -133,18 +157,18 @@ func TestAHundredPhotosAMinuteDoNotMakeThePageStutter(t *testing.T) {
 		took := time.Since(began)
 		guest.sees("#prints", "Photo 100")
 		wall.sees("#show", "Photo 100")
-		noise := eval[int](idle, "late")
 		for name, tb := range map[string]*window{"guest": guest, "wall": wall} {
 			tasks := eval[[]float64](tb, "tasks")
+			each := 1000 * tb.computed() / photos
 			sum, longest := 0.0, 0.0
 			for _, task := range tasks {
 				sum, longest = sum+task, max(longest, task)
 			}
-			t.Logf("figures: %s, %d photos in %.0f s (%.0f a minute): %d long tasks (over 50 ms), the longest %.0f ms, %.1f %% of the time; called late %d times, a page that does nothing %d times",
-				name, photos, took.Seconds(), photos/took.Minutes(), len(tasks), longest, sum/took.Seconds()/10, eval[int](tb, "late"), noise)
-			// One for every fifth photo, and what the machine does to a page that does nothing.
-			if len(tasks) > photos/5+noise {
-				t.Errorf("%s: %d long tasks for %d photos: %v", name, len(tasks), photos, tasks)
+			t.Logf("figures: %s, %d photos in %.0f s (%.0f a minute): %d long tasks (over 50 ms), the longest %.0f ms, %.1f %% of the time; %.0f ms of computing for each photo",
+				name, photos, took.Seconds(), photos/took.Minutes(), len(tasks), longest, sum/took.Seconds()/10, each)
+			// Tasks are long on a busy machine too, whatever the page does in them.
+			if len(tasks) > photos/5 && each > computingAllowed {
+				t.Errorf("%s: %d long tasks for %d photos: %.0f", name, len(tasks), photos, tasks)
 			}
 		}
 		if n := guest.count("#prints .print"); n > photos {
