@@ -241,8 +241,11 @@ func (s *Session) close(reason Reason) {
 	}
 	s.closing = reason
 	c := s.webSocket.Load()
-	if c == nil && (s.poll != nil && len(s.queue) == 0 || reason == ReasonShutdown) {
-		s.push(packetsClose) // else what is queued leaves first, and the next poll is told
+	if c == nil && s.poll != nil && len(s.queue) == 0 {
+		// Else what is queued leaves first, and the next poll is told. With both in one
+		// payload the official client puts what it got aside until it is connected
+		// again, asks for it once more, and then has it twice.
+		s.push(packetsClose)
 	}
 	if c == nil { // with the lock held: a timer that has just fired must see both
 		s.server.wheel.set(s, time.Now().Add(s.server.opts.CloseTimeout))
