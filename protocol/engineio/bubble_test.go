@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,14 +39,17 @@ type bubble struct {
 type serverSide struct {
 	session *engineio.Session
 	mu      sync.Mutex // guards the fields below
-	got     []string
+	got     []string   // the messages; binary ones behind a "b"
 	reasons []engineio.Reason
 	atEnd   func() // is called once, when a session has ended; may be nil
 }
 
-func (s *serverSide) OnMessage(data []byte, _ bool) {
+func (s *serverSide) OnMessage(data []byte, binary bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if binary {
+		data = slices.Concat([]byte("b"), data)
+	}
 	s.got = append(s.got, string(data))
 	if len(s.reasons) > 0 {
 		s.got = append(s.got, "after the end")
@@ -70,24 +75,26 @@ func (s *serverSide) ended() bool {
 
 // clientSide is what the client received, over whatever transport.
 type clientSide struct {
+	version int      // of the protocol; 4 where it is 0
 	packets []string // in order of arrival; written between settles only by one goroutine at a time
 	guard   sync.Mutex
 }
 
-func (c *clientSide) take(payload string) {
+// take takes what read makes of data.
+func (c *clientSide) take(read func(version int, data []byte, binary bool) []string, data []byte, binary bool) {
 	c.guard.Lock()
 	defer c.guard.Unlock()
-	c.packets = append(c.packets, strings.Split(payload, "\x1e")...)
+	c.packets = append(c.packets, read(c.version, data, binary)...)
 }
 
-// texts are the messages received.
-func (c *clientSide) texts() []string {
+// messages are the messages received; binary ones are behind a "b".
+func (c *clientSide) messages() []string {
 	c.guard.Lock()
 	defer c.guard.Unlock()
 	var all []string
 	for _, p := range c.packets {
-		if strings.HasPrefix(p, "4") {
-			all = append(all, p[1:])
+		if message, found := strings.CutPrefix(p, "4"); found {
+			all = append(all, message)
 		}
 	}
 	return all
@@ -112,14 +119,29 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func (p *pipes) dial() net.Conn {
 	client, server := net.Pipe()
 	p.clients = append(p.clients, client)
-	p.conns <- server
+	p.conns <- unwatchable{server}
 	return client
 }
+
+// unwatchable is a connection of which a poll can be parked, but not watched.
+type unwatchable struct{ net.Conn }
+
+func (unwatchable) SyscallConn() (syscall.RawConn, error) { return noSocket{}, nil }
+
+type noSocket struct{}
+
+func (noSocket) Control(func(uintptr)) error    { return errors.ErrUnsupported }
+func (noSocket) Read(func(uintptr) bool) error  { return errors.ErrUnsupported }
+func (noSocket) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
 
 func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{T: t, pipes: pipes{conns: make(chan net.Conn)}}
-		o.Loops, o.ParkAfter = -1, -1 // both wait in the kernel, which the bubble does not see
+		o.Loops = -1 // they wait in the kernel, which the bubble does not see
+		park := o.ParkAfter > 0
+		if !park {
+			o.ParkAfter = -1 // as above
+		}
 		b.engine = engineio.NewServer(o, func(s *engineio.Session) engineio.Receiver {
 			b.session = s
 			if b.greet {
@@ -130,6 +152,9 @@ func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 			}
 			return &b.serverSide
 		})
+		if park {
+			b.engine.ParkUnwatched()
+		}
 		b.http = &http.Server{Handler: b.engine}
 		go func() { _ = b.http.Serve(&b.pipes) }()
 		defer b.end()
@@ -161,7 +186,7 @@ func (b *bubble) request(method, query, body string) *answer {
 func (b *bubble) requestInPart(method, query, body string, length int) *answer {
 	a := &answer{conn: b.pipes.dial()}
 	go func() {
-		_, err := fmt.Fprintf(a.conn, "%s /engine.io/?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, query, length, body)
+		_, err := fmt.Fprintf(a.conn, "%s /engine.io/?%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, query, length, body)
 		if err != nil {
 			return
 		}
@@ -177,7 +202,7 @@ func (b *bubble) requestInPart(method, query, body string, length int) *answer {
 		a.status, a.body = res.StatusCode, string(text)
 		a.mu.Unlock()
 		if method == http.MethodGet && res.StatusCode == http.StatusOK {
-			b.take(a.body)
+			b.take(engineio.ReadPayload, text, res.Header.Get("Content-Type") == "application/octet-stream")
 		}
 		_ = a.conn.Close()
 	}()
@@ -202,6 +227,7 @@ func (a *answer) done() bool {
 // open makes a long-polling session.
 func (b *bubble) open(version int) {
 	b.Helper()
+	b.version = version
 	a := b.request("GET", fmt.Sprintf("EIO=%d&transport=polling", version), "")
 	if a.status != 200 {
 		b.Fatalf("handshake: %d %s", a.status, a.body)
@@ -212,7 +238,7 @@ func (b *bubble) open(version int) {
 func (b *bubble) get() *answer             { return b.request("GET", b.query, "") }
 func (b *bubble) post(body string) *answer { return b.request("POST", b.query, body) }
 
-// socket is the client's end of a WebSocket. Text messages only.
+// socket is the client's end of a WebSocket.
 type socket struct {
 	conn net.Conn
 	mu   sync.Mutex // guards the fields below
@@ -269,14 +295,17 @@ func (w *socket) read(b *bubble) error {
 			w.pong = true
 			w.mu.Unlock()
 		default:
-			b.take(string(payload))
+			b.take(engineio.ReadFrame, payload, head[0] == 0x82)
 		}
 	}
 }
 
 // send sends a text message of less than 126 bytes, masked with zeros.
-func (w *socket) send(text string) {
-	_, _ = w.conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)) // a closed one takes nothing
+func (w *socket) send(text string) { w.sendFrame(0x81, text) }
+
+// sendFrame is send with any first byte.
+func (w *socket) sendFrame(first byte, data string) {
+	_, _ = w.conn.Write(append([]byte{first, 0x80 | byte(len(data)), 0, 0, 0, 0}, data...)) // a closed one takes nothing
 	synctest.Wait()
 }
 

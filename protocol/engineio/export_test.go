@@ -33,3 +33,17 @@ func (s *Session) Hold() (release func()) {
 	s.mu.Lock()
 	return sync.OnceFunc(s.mu.Unlock)
 }
+
+// LoseParkedPoll does what is done when the client of the session's poll goes away,
+// if that is parked.
+func (s *Session) LoseParkedPoll() {
+	s.mu.Lock()
+	var pk *parked
+	if s.poll != nil {
+		pk = s.poll.parked
+	}
+	s.mu.Unlock()
+	if pk != nil {
+		pk.gone()
+	}
+}

@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"runtime"
 	"slices"
@@ -16,14 +17,47 @@ import (
 // lives; its end is reported once, last; and nothing is left behind.
 type machine struct {
 	*bubble
+	kind   kind
 	poll   *answer
-	probe  *socket // a WebSocket that was dialled
-	live   *socket // the one that the session uses
-	sent   int     // messages that the server accepted
-	posted int     // messages that the client sent
-	pinged int     // packets looked at for pings
-	asked  bool    // the server asked the session to close: it takes nothing more
-	slow   *answer // a POST whose body has not arrived in whole
+	probe  *socket  // a WebSocket that was dialled
+	live   *socket  // the one that the session uses
+	sent   int      // messages that the server accepted
+	posted []string // messages that the client sent
+	pinged int      // packets looked at for pings
+	pings  int      // that the client sent, in protocol 3
+	asked  bool     // the server asked the session to close: it takes nothing more
+	slow   *answer  // a POST whose body has not arrived in whole
+	excuse bool     // something was done that may end the session
+}
+
+// kind is what sort of session a machine drives: any of the bits below.
+type kind byte
+
+const (
+	protocol3     kind = 1 << iota // else it is 4
+	withBinary                     // every other message is binary
+	asBase64                       // which the client takes as text
+	fromWebSocket                  // the session begins on WebSocket
+	parking                        // polls are parked after a moment
+	impatient                      // little may wait for the client
+)
+
+func (k kind) version() int {
+	if k&protocol3 != 0 {
+		return 3
+	}
+	return 4
+}
+
+func (k kind) options() engineio.Options {
+	o := engineio.Options{AllowEIO3: true, PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second}
+	if k&parking != 0 {
+		o.ParkAfter = 10 * time.Millisecond
+	}
+	if k&impatient != 0 {
+		o.MaxQueuedBytes = 100
+	}
+	return o
 }
 
 // actions are what a byte of the fuzzer's input stands for, below 204.
@@ -58,9 +92,63 @@ func actionOf(b byte) func(*machine) {
 	return func(m *machine) { m.inTraffic(action) }
 }
 
-// messageOf is the text of the n-th message; all are of one length, so that a body
+// textOf is the content of the n-th message; all are of one length, so that a body
 // can begin to arrive before it is known which it is.
-func messageOf(n int) string { return fmt.Sprintf("%04d", n) }
+func textOf(n int) string { return fmt.Sprintf("%04d", n) }
+
+// binary reports whether the n-th message is.
+func (m *machine) binary(n int) bool { return m.kind&withBinary != 0 && n%2 == 1 }
+
+// seen is how the n-th message is seen by who gets it.
+func (m *machine) seen(n int) string {
+	if m.binary(n) {
+		return "b" + textOf(n)
+	}
+	return textOf(n)
+}
+
+func (m *machine) message(n int) *engineio.Message {
+	if m.binary(n) {
+		return engineio.Binary([]byte(textOf(n)))
+	}
+	return engineio.Text([]byte(textOf(n)))
+}
+
+// open opens the session.
+func (m *machine) open() {
+	if m.kind&fromWebSocket == 0 {
+		m.bubble.open(m.kind.version())
+	} else {
+		m.version = m.kind.version()
+		query := fmt.Sprintf("EIO=%d&transport=websocket", m.version)
+		m.live = m.dialWebSocket(query + m.base64())
+		m.letAMomentPass()
+		m.query = fmt.Sprintf("EIO=%d&transport=polling&sid=%s", m.version, m.session.ID())
+	}
+	m.query += m.base64()
+}
+
+// base64 is what a query says of what the client takes.
+func (m *machine) base64() string {
+	if m.kind&asBase64 != 0 {
+		return "&b64=1"
+	}
+	return ""
+}
+
+// post sends a POST, even while there is one.
+func (m *machine) post(body string) *answer {
+	m.excuse = m.excuse || m.slow != nil
+	return m.bubble.post(body)
+}
+
+// postPacket is post for one packet, whose form is that of the session's protocol.
+func (m *machine) postPacket(packet string) *answer {
+	if m.kind&protocol3 != 0 {
+		packet = fmt.Sprintf("%d:%s", len(packet), packet)
+	}
+	return m.post(packet)
+}
 
 func (m *machine) polling() bool { return m.poll != nil && !m.poll.done() }
 
@@ -73,6 +161,7 @@ func (m *machine) startPoll() {
 	}
 	before, alive := m.poll, !m.ended()
 	twice := m.polling()
+	m.excuse = m.excuse || twice
 	m.poll = m.get()
 	if twice && alive {
 		synctest.Wait()
@@ -84,7 +173,7 @@ func (m *machine) startPoll() {
 
 func (m *machine) sendFromServer() {
 	for range 2 {
-		if m.session.Send(engineio.Text([]byte(messageOf(m.sent)))) == nil {
+		if m.session.Send(m.message(m.sent)) == nil {
 			m.sent++
 		}
 	}
@@ -93,10 +182,10 @@ func (m *machine) sendFromServer() {
 
 // broadcastFromServer sends in the other ways that there are.
 func (m *machine) broadcastFromServer() {
-	if m.session.Post(engineio.Text([]byte(messageOf(m.sent)))) == nil {
+	if m.session.Post(m.message(m.sent)) == nil {
 		m.sent++
 	}
-	if m.session.SendText([]byte(messageOf(m.sent))) == nil {
+	if m.sendText(m.sent) == nil {
 		m.sent++
 	}
 	synctest.Wait()
@@ -128,42 +217,84 @@ func (m *machine) inTraffic(action func(*machine)) {
 
 // sendInTurn sends a message in one of the ways that there are.
 func (m *machine) sendInTurn(n int) error {
-	text := []byte(messageOf(n))
 	switch n % 3 {
 	case 0:
-		return m.session.Send(engineio.Text(text))
+		return m.session.Send(m.message(n))
 	case 1:
-		return m.session.Post(engineio.Text(text))
+		return m.session.Post(m.message(n))
 	}
-	return m.session.SendText(text)
+	return m.sendText(n)
+}
+
+// sendText sends a message with SendText, if it is text.
+func (m *machine) sendText(n int) error {
+	if m.binary(n) {
+		return m.session.Send(m.message(n))
+	}
+	return m.session.SendText([]byte(textOf(n)))
 }
 
 func (m *machine) sendFromClient() {
-	text := "4" + messageOf(m.posted)
+	n := len(m.posted)
 	if m.live != nil {
-		m.live.send(text)
-		if !m.asked {
-			m.posted++
-		}
+		m.sendFrames(n)
+		m.accepted(m.seen(n))
 		return
 	}
+	packet := "4" + textOf(n)
+	if m.binary(n) {
+		packet = m.base64Mark() + base64.StdEncoding.EncodeToString([]byte(textOf(n)))
+	}
 	alive, overlap := !m.ended(), m.slow != nil
-	if a := m.post(text); a.status == 200 {
+	if a := m.postPacket(packet); a.status == 200 {
 		if overlap && alive {
 			m.Fatalf("two POSTs at once were taken")
 		}
-		if !m.asked {
-			m.posted++
-		}
+		m.accepted(m.seen(n))
 	} else if alive && !m.ended() {
 		m.Fatalf("POST got %d %q", a.status, a.body)
 	}
 }
 
+// accepted notes a message that the server has to get, unless it was asked to close
+// the session.
+func (m *machine) accepted(message string) {
+	if !m.asked {
+		m.posted = append(m.posted, message)
+	}
+}
+
+// sendFrames sends the n-th message over WebSocket.
+func (m *machine) sendFrames(n int) {
+	data := textOf(n)
+	switch {
+	case !m.binary(n):
+		m.live.send("4" + data)
+	case m.kind&asBase64 != 0:
+		m.live.send(m.base64Mark() + base64.StdEncoding.EncodeToString([]byte(data)))
+	case m.kind&protocol3 != 0:
+		m.live.sendFrame(0x82, "\x04"+data)
+	default:
+		m.live.sendFrame(0x82, data)
+	}
+}
+
+// base64Mark is what stands before base64.
+func (m *machine) base64Mark() string {
+	if m.kind&protocol3 != 0 {
+		return "b4"
+	}
+	return "b"
+}
+
 // beginPost sends a POST but for the end of its body.
 func (m *machine) beginPost() {
+	start := "4"
+	if m.kind&protocol3 != 0 {
+		start = "5:4"
+	}
 	if m.slow == nil && m.live == nil {
-		m.slow = m.requestInPart("POST", m.query, "4", len("4"+messageOf(0)))
+		m.slow = m.requestInPart("POST", m.query, start, len(start+textOf(0)))
 	}
 }
 
@@ -174,12 +305,11 @@ func (m *machine) finishPost() {
 		return
 	}
 	alive := !m.ended()
-	_, _ = m.slow.conn.Write([]byte(messageOf(m.posted))) // where it was refused, nobody reads it
+	text := textOf(len(m.posted))
+	_, _ = m.slow.conn.Write([]byte(text)) // where it was refused, nobody reads it
 	synctest.Wait()
 	if a := m.slow; a.status == 200 {
-		if !m.asked {
-			m.posted++
-		}
+		m.accepted(text)
 	} else if alive && !m.ended() {
 		m.Fatalf("the rest of a POST got %d %q", a.status, a.body)
 	}
@@ -191,6 +321,7 @@ func (m *machine) abortPost() {
 	if m.slow == nil {
 		return
 	}
+	m.excuse = true
 	_ = m.slow.conn.Close()
 	m.slow = nil
 	synctest.Wait()
@@ -203,8 +334,10 @@ func (m *machine) cancelPoll() {
 	if !m.polling() {
 		return
 	}
+	m.excuse = true
 	_ = m.poll.conn.Close()
 	m.poll = nil
+	m.session.LoseParkedPoll()
 	synctest.Wait()
 }
 
@@ -218,9 +351,14 @@ func (m *machine) dialProbe() {
 }
 
 func (m *machine) sendProbe() {
-	if m.probe != nil {
-		m.probe.send("2probe")
+	if m.probe == nil {
+		return
 	}
+	if m.probe == m.live { // a ping, which only clients of protocol 3 may send
+		m.excuse = m.excuse || m.kind&protocol3 == 0
+		m.pinged3()
+	}
+	m.probe.send("2probe")
 }
 
 // sendUpgrade completes an upgrade after the probe was answered. A client
@@ -252,6 +390,7 @@ func (m *machine) closeProbe() {
 	if m.probe == nil {
 		return
 	}
+	m.excuse = m.excuse || m.probe == m.live
 	_ = m.probe.conn.Close()
 	synctest.Wait()
 	if m.live == m.probe && !m.ended() {
@@ -261,7 +400,7 @@ func (m *machine) closeProbe() {
 }
 
 func (m *machine) closeFromServer() {
-	m.asked = true
+	m.asked, m.excuse = true, true
 	m.session.Close()
 	synctest.Wait()
 }
@@ -269,16 +408,17 @@ func (m *machine) closeFromServer() {
 // shutDown ends the whole server, which asks the session to close; the bubble's
 // end waits for it.
 func (m *machine) shutDown() {
-	m.asked = true
+	m.asked, m.excuse = true, true
 	go func() { _ = m.engine.Shutdown(m.Context()) }()
 	synctest.Wait()
 }
 
 func (m *machine) closeFromClient() {
+	m.excuse = true
 	if m.live != nil {
 		m.live.send("1")
 	} else {
-		m.post("1")
+		m.postPacket("1")
 		time.Sleep(60 * time.Millisecond) // without a poll it waits for one
 		synctest.Wait()
 	}
@@ -288,6 +428,7 @@ func (m *machine) closeFromClient() {
 }
 
 func (m *machine) sendGarbage() {
+	m.excuse = true
 	if m.live != nil {
 		m.live.send("x")
 	} else {
@@ -299,6 +440,7 @@ func (m *machine) sendGarbage() {
 }
 
 func (m *machine) letTimePass() {
+	m.excuse = m.excuse || m.slow != nil // it may take too long
 	time.Sleep(3 * time.Second)
 	synctest.Wait()
 }
@@ -309,8 +451,12 @@ func (m *machine) letAMomentPass() {
 	synctest.Wait()
 }
 
-// answerPing answers a ping that has come.
+// answerPing answers a ping that has come. In protocol 3 it is the client who pings.
 func (m *machine) answerPing() {
+	if m.kind&protocol3 != 0 {
+		m.ping()
+		return
+	}
 	m.guard.Lock()
 	found := slices.Contains(m.packets[m.pinged:], "2")
 	m.pinged = len(m.packets)
@@ -325,26 +471,58 @@ func (m *machine) answerPing() {
 	}
 }
 
+func (m *machine) ping() {
+	switch {
+	case m.live != nil:
+		m.live.send("2")
+	case m.postPacket("2").status != 200:
+		return
+	}
+	m.pinged3()
+}
+
+// pinged3 notes a ping that a client of protocol 3 sent.
+func (m *machine) pinged3() {
+	if !m.asked {
+		m.pings++
+	}
+}
+
+// pongs is how many the client got.
+func (m *machine) pongs() (n int) {
+	m.guard.Lock()
+	defer m.guard.Unlock()
+	for _, p := range m.packets {
+		if p == "3" {
+			n++
+		}
+	}
+	return n
+}
+
 // check compares with what must hold at every moment.
 func (m *machine) check() {
 	m.Helper()
-	for i, got := range m.texts() {
-		if got != messageOf(i) {
-			m.Fatalf("the client got %v", m.texts())
+	for i, got := range m.messages() {
+		if got != m.seen(i) {
+			m.Fatalf("the client got %v", m.messages())
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, got := range m.got {
-		if got != messageOf(i) {
-			m.Fatalf("the server got %v", m.got)
+		if i >= len(m.posted) || got != m.posted[i] {
+			m.Fatalf("the server got %v of %v", m.got, m.posted)
 		}
+	}
+	if len(m.reasons) > 0 && !m.excuse && m.kind&impatient == 0 && m.reasons[0] != engineio.ReasonPingTimeout {
+		m.Fatalf("ended without need: %v", m.reasons)
 	}
 	if len(m.reasons) > 1 {
 		m.Fatalf("ended more than once: %v", m.reasons)
 	}
-	if len(m.reasons) == 0 && len(m.got) != m.posted {
-		m.Fatalf("the server got %d of %d messages", len(m.got), m.posted)
+	if len(m.reasons) == 0 && len(m.got) != len(m.posted) {
+		m.Fatalf("the server got %d of %d messages", len(m.got), len(m.posted))
 	}
 	if len(m.reasons) > 0 && m.polling() {
 		m.Fatalf("a poll is left of a session that ended: %v", m.reasons)
@@ -359,15 +537,18 @@ func (m *machine) drain() {
 	if m.live == nil && !m.polling() {
 		m.poll = m.get()
 	}
-	if got := len(m.texts()); got != m.sent && !m.ended() {
+	if got := len(m.messages()); got != m.sent && !m.ended() {
 		m.Fatalf("the client got %d of %d messages", got, m.sent)
+	}
+	if got := m.pongs(); got != m.pings && !m.ended() {
+		m.Fatalf("the client got %d of %d pongs", got, m.pings)
 	}
 }
 
-func runMachine(t *testing.T, script []byte) {
-	inBubble(t, engineio.Options{}, func(b *bubble) {
-		m := &machine{bubble: b}
-		m.open(4)
+func runMachine(t *testing.T, script []byte, k kind) {
+	inBubble(t, k.options(), func(b *bubble) {
+		m := &machine{bubble: b, kind: k}
+		m.open()
 		for _, action := range script {
 			actionOf(action)(m)
 			m.check()
@@ -388,33 +569,44 @@ func runMachine(t *testing.T, script []byte) {
 }
 
 // FuzzSession runs a session through any interleaving of polls, POSTs, steps of
-// an upgrade, cancellations, closes and time.
+// an upgrade, cancellations, closes and time, for any kind of session.
 func FuzzSession(f *testing.F) {
-	f.Add([]byte{0, 2, 4, 0, 2})                      // polling
-	f.Add([]byte{0, 6, 2, 7, 0, 2, 8, 2, 4, 13, 12})  // an upgrade with traffic
-	f.Add([]byte{15, 2, 4, 12, 12, 12, 12, 13, 2, 9}) // on WebSocket
-	f.Add([]byte{6, 7, 0, 0, 0, 0, 5, 2, 8, 2})       // a poll cancelled while upgrading
-	f.Add([]byte{6, 7, 2, 10, 8})                     // closed by the server while upgrading
-	f.Add([]byte{0, 0})                               // two polls
-	f.Add([]byte{2, 2, 10, 0})                        // closed with messages queued
-	f.Add([]byte{6, 9, 6, 7, 9, 0, 6, 12, 12, 12, 12, 2, 0})
-	f.Add([]byte{204, 0, 2, 205, 4, 207, 0})        // a POST that takes its time
-	f.Add([]byte{204, 4})                           // two POSTs
-	f.Add([]byte{0, 204, 6, 7, 16, 8, 205, 4, 207}) // one that outlives the upgrade
-	f.Add([]byte{204, 206, 0})                      // one that is cut
-	f.Add([]byte{204, 10, 205, 0})                  // one during the end
-	f.Add([]byte{2, 6, 7, 16, 240, 4, 2})           // an upgrade that ends in traffic
-	f.Add([]byte{241, 0, 241, 6, 242, 240, 241})    // polls and a probe in traffic
-	f.Add([]byte{0, 2, 243, 241, 0})                // closed by the server in traffic
-	f.Add([]byte{15, 243})                          // on WebSocket
-	f.Add([]byte{0, 244})                           // by the client
-	f.Add([]byte{2, 245, 0, 2})                     // the server shuts down
-	f.Add([]byte{6, 7, 245, 240})                   // in the middle of an upgrade
-	f.Add([]byte{15, 204, 245, 205})
-	f.Fuzz(func(t *testing.T, script []byte) {
+	for i, script := range [][]byte{
+		[]byte{0, 2, 4, 0, 2},                      // polling
+		[]byte{0, 6, 2, 7, 0, 2, 8, 2, 4, 13, 12},  // an upgrade with traffic
+		[]byte{15, 2, 4, 12, 12, 12, 12, 13, 2, 9}, // on WebSocket
+		[]byte{6, 7, 0, 0, 0, 0, 5, 2, 8, 2},       // a poll cancelled while upgrading
+		[]byte{6, 7, 2, 10, 8},                     // closed by the server while upgrading
+		[]byte{0, 0},                               // two polls
+		[]byte{2, 2, 10, 0},                        // closed with messages queued
+		[]byte{6, 9, 6, 7, 9, 0, 6, 12, 12, 12, 12, 2, 0},
+		[]byte{204, 0, 2, 205, 4, 207, 0},        // a POST that takes its time
+		[]byte{204, 4},                           // two POSTs
+		[]byte{0, 204, 6, 7, 16, 8, 205, 4, 207}, // one that outlives the upgrade
+		[]byte{204, 206, 0},                      // one that is cut
+		[]byte{204, 10, 205, 0},                  // one during the end
+		[]byte{2, 6, 7, 16, 240, 4, 2},           // an upgrade that ends in traffic
+		[]byte{241, 0, 241, 6, 242, 240, 241},    // polls and a probe in traffic
+		[]byte{0, 2, 243, 241, 0},                // closed by the server in traffic
+		[]byte{15, 243},                          // on WebSocket
+		[]byte{0, 244},                           // by the client
+		[]byte{2, 245, 0, 2},                     // the server shuts down
+		[]byte{6, 7, 245, 240},                   // in the middle of an upgrade
+		[]byte{15, 204, 245, 205},
+	} {
+		f.Add(script, byte(0))
+		f.Add(script, byte(i*5))
+	}
+	f.Add([]byte{0, 16, 2, 0, 16, 4, 2}, byte(parking|withBinary))
+	f.Add([]byte{0, 16, 6, 7, 5, 8, 2}, byte(parking)) // parked, then cancelled while upgrading
+	f.Add([]byte{13, 0, 4, 4, 2, 2, 0, 15, 13, 2, 2, 4, 4}, byte(protocol3|withBinary))
+	f.Add([]byte{13, 0, 4, 4, 2, 2, 0, 15, 13, 2, 2, 4, 4}, byte(protocol3|withBinary|asBase64))
+	f.Add([]byte{2, 2, 4, 4, 13, 12, 12}, byte(fromWebSocket|protocol3|withBinary))
+	f.Add([]byte{241, 2, 207, 2}, byte(impatient))
+	f.Fuzz(func(t *testing.T, script []byte, k byte) {
 		if len(script) > 60 {
 			t.Skip("longer than is useful")
 		}
-		runMachine(t, script)
+		runMachine(t, script, kind(k))
 	})
 }

@@ -210,7 +210,8 @@ func (pk *parked) write(packets []*Message) error {
 	if _, err := pk.conn.Write(h.bytes(pk.last)); err != nil {
 		return err
 	}
-	return pk.conn.SetWriteDeadline(time.Time{})
+	_ = pk.conn.SetWriteDeadline(time.Time{}) // closed: the answer arrived, and who reads next finds out
+	return nil
 }
 
 // handWritten is a response that is collected, to be written by hand. Only

@@ -29,6 +29,55 @@ func (r readable) message() *Message {
 // what they are compared to. They return the packets before the first that is
 // invalid, and whether there was none.
 
+// ReadPayload is what a client of protocol 3, or else 4, reads in the answer to a
+// poll: "4hi" for a text message, "4bhi" for a binary one, "2" for a ping, and "?"
+// instead of what is invalid and comes after it.
+func ReadPayload(version int, body []byte, binary bool) []string {
+	reference := referenceV4
+	switch {
+	case version == 3 && binary:
+		reference = referenceV3Binary
+	case version == 3:
+		reference = referenceV3
+	}
+	packets, ok := reference(body)
+	var all []string
+	for _, p := range packets {
+		all = append(all, p.String())
+	}
+	if !ok {
+		all = append(all, "?")
+	}
+	return all
+}
+
+// ReadFrame is ReadPayload for a WebSocket message.
+func ReadFrame(version int, data []byte, binary bool) []string {
+	p, ok := readable{'4', true, string(data)}, true
+	switch {
+	case version == 3 && binary:
+		if p.data, ok = strings.CutPrefix(p.data, "\x04"); !ok {
+			return []string{"?"}
+		}
+	case !binary:
+		mark := "b"
+		if version == 3 {
+			mark = "b4"
+		}
+		if p, ok = referenceText(string(data), mark); !ok {
+			return []string{"?"}
+		}
+	}
+	return []string{p.String()}
+}
+
+func (r readable) String() string {
+	if r.binary {
+		return "4b" + r.data
+	}
+	return string(r.kind) + r.data
+}
+
 // referenceV4 reads payloads of protocol 4.
 func referenceV4(body []byte) (packets []readable, ok bool) {
 	if !utf8.Valid(body) {

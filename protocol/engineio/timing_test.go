@@ -175,7 +175,7 @@ func TestAPollAtTheEndOfAnUpgradeIsRefusedInEitherOrder(t *testing.T) {
 				}
 				_ = b.session.Send(engineio.Text([]byte("hello")))
 				sleep(time.Millisecond)
-				if got := b.texts(); len(got) != 1 || b.ended() {
+				if got := b.messages(); len(got) != 1 || b.ended() {
 					t.Errorf("the WebSocket got %q", got)
 				}
 			})
@@ -270,7 +270,7 @@ func TestWhatIsSentAtTheConnectionWaitsForTheFirstPoll(t *testing.T) {
 	inBubble(t, engineio.Options{}, func(b *bubble) {
 		b.greet = true
 		b.open(4)
-		if n := len(b.texts()); n != 0 {
+		if n := len(b.messages()); n != 0 {
 			t.Errorf("the handshake's answer holds %d messages", n)
 		}
 		if a := b.get(); a.body != "4hi" {
@@ -291,7 +291,7 @@ func TestClosingWhileUpgradingLosesNothing(t *testing.T) {
 		}
 		b.session.Close()
 		w.send("5") // was on its way already
-		if got := fmt.Sprint(b.texts()); got != "[0 1 2]" || !b.ended() || !w.closed() {
+		if got := fmt.Sprint(b.messages()); got != "[0 1 2]" || !b.ended() || !w.closed() {
 			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
 		}
 	})
@@ -362,7 +362,7 @@ func TestAnUpgradeThatIsCompleteIsNotGivenUp(t *testing.T) {
 			t.Error(err)
 		}
 		sleep(time.Millisecond)
-		if got := fmt.Sprint(b.texts()); got != "[hello]" || b.ended() || w.closed() {
+		if got := fmt.Sprint(b.messages()); got != "[hello]" || b.ended() || w.closed() {
 			t.Errorf("got %s, ended %v, closed %v", got, b.ended(), w.closed())
 		}
 	})
@@ -392,7 +392,7 @@ func TestAPollThatBreaksAtAnUpgradeDoesNotEndTheSession(t *testing.T) {
 			t.Error(err)
 		}
 		sleep(time.Millisecond)
-		if got := fmt.Sprint(b.texts()); got != "[hello]" || b.ended() {
+		if got := fmt.Sprint(b.messages()); got != "[hello]" || b.ended() {
 			t.Errorf("got %s, ended %v", got, b.ended())
 		}
 	})
