@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -25,4 +27,19 @@ func (s *Store) SaveSetting(name string, value []byte) error {
 		}
 		return tx.put(bucketSettings, []byte(name), value)
 	})
+}
+
+// SettingsSum is a checksum of all settings: it changes when one of them does.
+func (s *Store) SettingsSum() (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	err = s.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketSettings).ForEach(func(name, value []byte) error {
+			for _, part := range [][]byte{name, value} {
+				h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+				h.Write(part)
+			}
+			return nil
+		})
+	})
+	return [sha256.Size]byte(h.Sum(nil)), err
 }

@@ -291,7 +291,8 @@ func (s *Store) SetPicture(ctx context.Context, id string, change func(*Submissi
 
 // Delete removes submissions for good: records, picks, and what the log says
 // of them. It returns those that were there; their pictures are the caller's
-// to remove. Ids that name none are passed over.
+// to remove, and those at Cloudinary are in Removals until they are. Ids that name
+// none are passed over.
 func (s *Store) Delete(ctx context.Context, ids ...string) ([]Submission, error) {
 	var gone []Submission
 	err := s.update(ctx, "delete submissions", func(tx *writeTx) error {
@@ -322,6 +323,11 @@ func (t *writeTx) remove(sub *Submission) error {
 		{bucketSubmissions, []byte(sub.ID)}, {bucketOrder, key}, {bucketFeed, key}, {bucketTransfers, []byte(sub.ID)},
 	} {
 		if err := t.delete(entry.bucket, entry.key); err != nil {
+			return err
+		}
+	}
+	if sub.CloudID != "" {
+		if err := t.addRemoval(sub.CloudID); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path"
@@ -28,10 +29,9 @@ const (
 	cloudFailures = 3
 	// maxAnswer bounds what Cloudinary may answer, in bytes.
 	maxAnswer = 1 << 20
-	// transferBatch is how many waiting pictures are looked at in one round.
+	// transferBatch is how many waiting pictures are looked at in one round, and how
+	// many of those to be deleted.
 	transferBatch = 1000
-	// removeTries is how often a deletion is tried again.
-	removeTries = 12
 )
 
 // Cloud is an account at Cloudinary behind a circuit breaker. Its times may be
@@ -174,17 +174,47 @@ func (c *Cloud) remove(ctx context.Context, id string) (err error) {
 	return nil
 }
 
-// removeLater tries a deletion again until it succeeds, Close, or it failed too
-// often.
-func (p *Pictures) removeLater(id string) {
-	p.work.Go(func() {
-		_, err := backoff.Retry(p.ctx, func() (struct{}, error) {
-			return struct{}{}, p.o.Cloud.remove(p.ctx, id)
-		}, backoff.WithBackOff(p.o.Cloud.delay()), backoff.WithMaxTries(removeTries), backoff.WithMaxElapsedTime(0))
-		if err != nil {
-			p.o.Logger.Error("a picture stays at Cloudinary", "picture", id, "error", err)
+// removeAtCloud deletes a picture at Cloudinary, and what was noted of that.
+func (p *Pictures) removeAtCloud(ctx context.Context, id string) error {
+	if err := p.o.Cloud.remove(ctx, id); err != nil {
+		return err
+	}
+	return p.o.Store.RemovalDone(context.WithoutCancel(ctx), id)
+}
+
+// removeLater notes a deletion, which is tried until it succeeds.
+func (p *Pictures) removeLater(ctx context.Context, id string) error {
+	if err := p.o.Store.AddRemoval(context.WithoutCancel(ctx), id); err != nil {
+		return fmt.Errorf("the picture %s stays at Cloudinary: %w", id, err)
+	}
+	p.wakeTransfers()
+	return nil
+}
+
+// removeWaiting deletes the pictures at Cloudinary that were to be deleted, also
+// those from before a restart. Where some in a row fail the others wait, because each
+// can take Patience; in no order, so that a few that always fail hold up nobody. It
+// returns the last error.
+func (p *Pictures) removeWaiting(ctx context.Context) error {
+	ids, err := p.o.Store.Removals(transferBatch)
+	if err != nil {
+		return err
+	}
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	var last error
+	failed := 0 // in a row
+	for _, id := range ids {
+		if failed == cloudFailures || ctx.Err() != nil {
+			break
 		}
-	})
+		if err := p.removeAtCloud(ctx, id); err != nil {
+			last = err
+			failed++
+			continue
+		}
+		failed = 0
+	}
+	return last
 }
 
 // delay is a fresh growing delay.
@@ -194,8 +224,16 @@ func (c *Cloud) delay() *backoff.ExponentialBackOff {
 	return delay
 }
 
-// transfer sends the pictures that had to stay here, now and whenever there are
-// new ones, also those from before a restart.
+// wakeTransfers makes transfer look for work.
+func (p *Pictures) wakeTransfers() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// transfer sends the pictures that had to stay here and deletes there what could not
+// be deleted, now and whenever there are new ones, also those from before a restart.
 func (p *Pictures) transfer(ctx context.Context) {
 	delay := p.o.Cloud.delay()
 	timer := time.NewTimer(0)
@@ -208,7 +246,7 @@ func (p *Pictures) transfer(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait := p.o.Cloud.Pause
-		if err := p.transferWaiting(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(p.removeWaiting(ctx), p.transferWaiting(ctx)); err != nil && ctx.Err() == nil {
 			p.o.Logger.Warn("pictures wait for Cloudinary", "error", err)
 			wait = delay.NextBackOff()
 		} else {
@@ -269,7 +307,7 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		s.Images = nil
 	})
 	if errors.Is(err, store.ErrNotFound) { // deleted while it was sent
-		p.removeLater(up.ID)
+		return p.removeLater(ctx, up.ID)
 	}
 	if err != nil {
 		return err

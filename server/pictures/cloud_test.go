@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -242,23 +243,13 @@ func TestWaitingPicturesMoveAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.set("ok")
-	again, err := newCloud("cloud", "key", "secret", f.URL, 20*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := first.o
-	o.Cloud = again
-	second, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
+	second := restarted(t, first, f)
 	eventually(t, "the transfer", func() bool { return second.CloudState().Waiting == 0 })
-	sub, err := o.Store.Submission("1-aaaaaa")
+	sub, err := second.o.Store.Submission("1-aaaaaa")
 	if err != nil || sub.CloudID != cloudID(kept.Files[0]) {
 		t.Errorf("%+v (%v)", sub, err)
 	}
-	if last, err := o.Store.Submission("3-aaaaaa"); err != nil || last.CloudID == "" {
+	if last, err := second.o.Store.Submission("3-aaaaaa"); err != nil || last.CloudID == "" {
 		t.Errorf("the last one before the crash: %+v (%v)", last, err)
 	}
 	f.mu.Lock()
@@ -280,6 +271,57 @@ func TestDeletionsAtCloudinaryAreTriedAgain(t *testing.T) {
 	}
 	f.set("ok")
 	eventually(t, "the deletion", func() bool { n, _ := f.count(); return n == 0 })
+	eventually(t, "its note to go", p.nothingToRemove(t))
+}
+
+// nothingToRemove reports whether no deletion is noted.
+func (p *Pictures) nothingToRemove(t *testing.T) func() bool {
+	return func() bool {
+		ids, err := p.o.Store.Removals(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(ids) == 0
+	}
+}
+
+func TestDeletionsAtCloudinaryOutliveARestart(t *testing.T) {
+	f := newFakeCloud(t)
+	first := newCloudPictures(t, f)
+	kept := first.submit(t, "1-aaaaaa")
+	for i := range 2 * cloudFailures { // these are deleted before Cloudinary hears of it, as in a crash
+		id := fmt.Sprintf("%d-bbbbbb", i)
+		first.submit(t, id)
+		if _, err := first.o.Store.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.set("wrong")
+	if err := first.Remove(t.Context(), kept); err != nil { // no submission is left that knows it
+		t.Fatal(err)
+	}
+	first.Close()
+	f.set("ok")
+	second := restarted(t, first, f)
+	eventually(t, "the deletions", func() bool { n, _ := f.count(); return n == 0 })
+	eventually(t, "their notes to go", second.nothingToRemove(t))
+}
+
+// restarted is p after a restart.
+func restarted(t *testing.T, p *Pictures, f *fakeCloud) *Pictures {
+	t.Helper()
+	cloud, err := newCloud("cloud", "key", "secret", f.URL, 20*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := p.o
+	o.Cloud = cloud
+	again, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Close)
+	return again
 }
 
 func TestAGuestDoesNotWaitForASlowCloudinary(t *testing.T) {

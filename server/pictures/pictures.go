@@ -48,6 +48,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -107,7 +108,7 @@ type Pictures struct {
 	names                     dirSyncer
 	making                    singleflight.Group // small sizes
 
-	wake   chan struct{}   // of capacity 1: there is something to transfer
+	wake   chan struct{}   // of capacity 1: there is something to transfer or to remove
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // of everything in the background
@@ -191,25 +192,22 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (c
 // Committed implements contest.Pictures: a picture that could not be sent to
 // Cloudinary is noted down with its submission, and tried again from now on.
 func (p *Pictures) Committed(_ context.Context, _ string, kept contest.Picture) {
-	if !kept.Awaits {
-		return
-	}
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if kept.Awaits {
+		p.wakeTransfers()
 	}
 }
 
 // Remove implements contest.Pictures. Where Cloudinary does not answer, the
-// deletion there is tried again in the background, until Close.
+// deletion there is noted down and tried again in the background.
 func (p *Pictures) Remove(ctx context.Context, kept contest.Picture) error {
+	var err error
 	if kept.CloudID != "" && p.o.Cloud != nil {
-		if err := p.o.Cloud.remove(ctx, kept.CloudID); err != nil {
-			p.o.Logger.Warn("a picture will be deleted at Cloudinary later", "error", err)
-			p.removeLater(kept.CloudID)
+		if failed := p.removeAtCloud(ctx, kept.CloudID); failed != nil {
+			p.o.Logger.Warn("a picture will be deleted at Cloudinary later", "error", failed)
+			err = p.removeLater(ctx, kept.CloudID)
 		}
 	}
-	return p.removeFiles(kept.Files)
+	return errors.Join(err, p.removeFiles(kept.Files))
 }
 
 // unsupported is the refusal of what is no picture that is taken.

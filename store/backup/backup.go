@@ -157,7 +157,11 @@ func (k *Keeper) moment() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprint(k.o.Store.Epoch(), version, last, counts), nil
+	settings, err := k.o.Store.SettingsSum() // the password is one
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %d %d %v %x", k.o.Store.Epoch(), version, last, counts, settings), nil
 }
 
 // TakeIfChanged makes a backup where the data changed since the last one.

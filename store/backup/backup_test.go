@@ -170,6 +170,12 @@ func TestNothingNewMakesNoBackupAndFailuresAreCounted(t *testing.T) {
 	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 2 {
 		t.Fatal(k.Figures(), err)
 	}
+	if err := s.SaveSetting("password", []byte("another")); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 3 {
+		t.Fatal(k.Figures(), err)
+	}
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := k.Take(ended); err == nil || k.Figures().Failures != 1 || k.Figures().LastError == "" {
