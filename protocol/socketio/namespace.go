@@ -134,11 +134,9 @@ func (n *Namespace) UseEvents(f func(e *Event) error) { n.hooks.use(f) }
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, one := range n.family() {
-			for _, c := range one.roster.all.load() {
-				for i := range c {
-					if s := c[i].Load(); s != nil && !yield(s) {
-						return
-					}
+			for s := range one.roster.all.walk {
+				if !yield(s) {
+					return
 				}
 			}
 		}

@@ -51,3 +51,27 @@ func TestASetIsWholeWhileItIsRebuilt(t *testing.T) {
 		t.Errorf("%d members after all have left", n)
 	}
 }
+
+func TestAWalkMeetsNobodyTwiceWhoLeavesAndJoinsAgain(t *testing.T) {
+	var st set
+	back, other, last := new(Socket), new(Socket), new(Socket)
+	slot := st.add(back)
+	st.add(last)
+	met := make(map[*Socket]int)
+	st.each(func(s *Socket) {
+		met[s]++
+		if s == back && met[s] == 1 {
+			st.remove(slot)
+			st.add(other) // takes its slot
+			st.add(back)  // gets one that is yet to come
+		}
+	})
+	if met[back] != 1 || met[last] != 1 || met[other] != 0 {
+		t.Errorf("met who came back %d times, who stayed %d times, who came later %d times", met[back], met[last], met[other])
+	}
+	clear(met)
+	st.each(func(s *Socket) { met[s]++ })
+	if met[back] != 1 || met[last] != 1 || met[other] != 1 {
+		t.Errorf("the next walk met %v", met)
+	}
+}
