@@ -34,7 +34,7 @@ export async function preparePhoto(file) {
     const size = fit(source.width, source.height, LONGEST_SIDE);
     const thumbnail = await draw(source, fit(source.width, source.height, 240));
     // A canvas would keep only the first picture of an animation.
-    if (file.type === "image/gif" && file.size <= LARGEST_AS_IS) return { photo: file, thumbnail };
+    if (file.type === "image/gif" && file.size <= LARGEST_AS_IS) return { photo: await read(file), thumbnail };
     return { photo: await draw(source, size), thumbnail };
   } finally {
     source.close?.();
@@ -42,11 +42,17 @@ export async function preparePhoto(file) {
 }
 
 /** iPhone pictures that this browser cannot decode are the server's to judge; anything else is refused here. */
-function asIs(file) {
+async function asIs(file) {
   const picture = /^image\/(hei[cf]|avif)/.test(file.type) || /\.(hei[cf]|avif)$/i.test(file.name ?? "");
   if (!picture) throw new Error("This file is not a picture that can be read here. Please choose another.");
   if (file.size > LARGEST_AS_IS) throw new Error("This picture is too large to be sent as it is. Please choose another.");
-  return { photo: file, thumbnail: file };
+  const photo = await read(file);
+  return { photo, thumbnail: photo };
+}
+
+/** A file that is moved or deleted before it was sent could be read no more. */
+async function read(file) {
+  return new Blob([await file.arrayBuffer()], { type: file.type });
 }
 
 async function decode(file) {

@@ -1,0 +1,61 @@
+package test
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/gif"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// animation is a GIF of two pictures.
+func animation(t *testing.T) []byte {
+	t.Helper()
+	var whole gif.GIF
+	for i := range 2 {
+		m := image.NewPaletted(image.Rect(0, 0, 64, 48), color.Palette{color.Black, color.White})
+		m.SetColorIndex(i, i, 1)
+		whole.Image, whole.Delay = append(whole.Image, m), append(whole.Delay, 10)
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, &whole); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A picture that is sent as it is was read when it was chosen: what becomes of its file afterwards changes nothing.
+func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
+	p := start(t)
+	var open atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != "/api/submit" || open.Load() {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.run(chromedp.WaitReady(`input[name=category]`))
+	path := filepath.Join(t.TempDir(), "moving.gif")
+	if err := os.WriteFile(path, animation(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guest.run(chromedp.SetUploadFiles(`#library`, []string{path}), chromedp.WaitVisible(`#preview`))
+	guest.sendShown("It moves")
+	guest.sees("#outbox", "busy")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	open.Store(true)
+	guest.pressIn("#outbox", "Try now")
+	guest.sees("#outbox", "On the wall")
+	if found := p.captions(); found["It moves"] != 1 {
+		t.Errorf("the server has %v", found)
+	}
+}
