@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -58,4 +59,30 @@ func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
 	if found := p.captions(); found["It moves"] != 1 {
 		t.Errorf("the server has %v", found)
 	}
+}
+
+// A photo that the server fails at again and again is tried again and again, between the others.
+func TestAPhotoThatTheServerFailsAtHoldsUpNoOther(t *testing.T) {
+	p := start(t)
+	var mu sync.Mutex
+	var failing string // the key of the first photo; under mu
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		mu.Lock()
+		key := r.Header.Get("Idempotency-Key")
+		if failing == "" {
+			failing = key
+		}
+		fails := key != "" && key == failing
+		mu.Unlock()
+		if !fails {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.send("Poison")
+	guest.sees("#outbox", "busy")
+	guest.send("Good")
+	guest.sees("#prints", "Good")
+	guest.sees("#outbox", "busy")
 }

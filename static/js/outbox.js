@@ -142,6 +142,8 @@ export class Outbox extends EventTarget {
         return true;
       }
       item.said = verdict.sentence;
+      // The others come first then: it may be this one alone that the server fails at.
+      if (this.items.delete(item.key)) this.items.set(item.key, item);
       this.changed();
       const wait = Math.max(waitBefore(this.attempt++), verdict.wait ?? 0, (failure.retryAfter ?? 0) * 1000);
       this.timer = setTimeout(() => this.nudge(), wait);

@@ -86,6 +86,18 @@ test("what the server refuses for good waits for the guest and holds up no other
   assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["refused", "saved"]);
 });
 
+test("a photo that the server fails at again and again holds up no other", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [[502, ""], saved("9"), [502, ""]];
+  await outbox.add(what);
+  await outbox.add(what);
+  await settle();
+  mock.timers.tick(LONGEST_WAIT);
+  await settle();
+  assert.deepEqual(requests.map((key) => key === requests[0]), [true, false, true]);
+  assert.deepEqual([...outbox.items.values()].map((item) => item.state).sort(), ["saved", "waiting"]);
+});
+
 test("a photo that is held back is sent when the guest says so, with the key that it had", async () => {
   const store = new Store();
   const outbox = new Outbox(store);
