@@ -86,3 +86,23 @@ func TestAPhotoThatTheServerFailsAtHoldsUpNoOther(t *testing.T) {
 	guest.sees("#prints", "Good")
 	guest.sees("#outbox", "busy")
 }
+
+// A page that does not know the categories says so where the guest looks, and sends the photo when it knows them.
+func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
+	p := start(t)
+	var open atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != "/categories.json" || open.Load() {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
+	guest.sendShown("Where to?")
+	guest.sees("#sheet", "categories aren't known")
+	open.Store(true)
+	eval[bool](guest, `dispatchEvent(new Event("online"))`)
+	guest.run(chromedp.WaitReady(`input[name=category]`), chromedp.Click(`#send`))
+	guest.sees("#outbox", "On the wall")
+}

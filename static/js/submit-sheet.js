@@ -64,6 +64,7 @@ export class SubmitSheet {
     this.preview.hidden = true;
     byId("preview-words").textContent = "One moment…";
     byId("caption").value = "";
+    this.tell("", "sheet-problem");
     byId("send").textContent = "Send";
     byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
     this.dialog.showModal();
@@ -92,7 +93,8 @@ export class SubmitSheet {
     const { current } = this;
     if (!current || current.sent) return; // pressed twice
     const category = byId("choices").querySelector("input:checked")?.value;
-    if (!category) return this.tell("The categories aren't known yet. Please try again in a moment.");
+    this.tell(category ? "" : "The categories aren't known yet. Please try again in a moment.", "sheet-problem");
+    if (!category) return;
     current.sent = true;
     byId("send").textContent = "One moment…";
     const ready = await current.prepared.catch(() => null); // next() says what is wrong with it
@@ -105,8 +107,13 @@ export class SubmitSheet {
     if (this.current === current) this.dialog.close();
   }
 
-  tell(sentence) {
-    const problem = byId("problem");
+  /**
+   * Says what is wrong, on the page or, where that is behind the sheet, in it.
+   * @param {string} sentence empty where nothing is
+   * @param {string} [place] id of the element that says it
+   */
+  tell(sentence, place = "problem") {
+    const problem = byId(place);
     problem.textContent = sentence;
     problem.hidden = !sentence;
   }
