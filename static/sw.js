@@ -68,11 +68,9 @@ self.addEventListener("fetch", (event) => {
       const answer = await caches.match(url.pathname, { cacheName: KEPT });
       if (answer) return answer;
     }
-    // After a pause the browser may have forgotten fromKept; then the network comes first and the kept file second.
-    return fetch(event.request).catch(async (failure) => {
-      const answer = await caches.match(url.pathname, { cacheName: KEPT });
-      if (!answer) throw failure;
-      return answer;
-    });
+    // After a pause the browser may have forgotten fromKept; then the network comes first and the kept file second. A page
+    // that came a moment before the server was replaced is whole in that way too, whatever the proxy answers meanwhile.
+    const answer = await fetch(event.request).catch(() => Response.error());
+    return answer.ok ? answer : (await caches.match(url.pathname, { cacheName: KEPT })) ?? answer;
   })());
 });

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,5 +105,32 @@ func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
 	open.Store(true)
 	eval[bool](guest, `dispatchEvent(new Event("online"))`)
 	guest.run(chromedp.WaitReady(`input[name=category]`), chromedp.Click(`#send`))
+	guest.sees("#outbox", "On the wall")
+}
+
+// isKept waits until the page is kept for offline: the worker comes into control only then.
+func (tb *window) isKept() {
+	tb.t.Helper()
+	eventually(tb.t, "the page to be kept for offline", func() bool {
+		return eval[bool](tb, `navigator.serviceWorker.controller !== null`)
+	})
+}
+
+// While a server is replaced, the proxy before it refuses some files and not others: those come from what was kept.
+func TestAScriptThatTheServerFailsAtComesFromWhatWasKept(t *testing.T) {
+	p := start(t)
+	var failing atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if !failing.Load() || !strings.HasSuffix(r.URL.Path, "/outbox.js") {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.isKept()
+	failing.Store(true)
+	guest.run(chromedp.Reload())
+	guest.sees("#connection", "Live")
+	guest.send("In between")
 	guest.sees("#outbox", "On the wall")
 }
