@@ -1,8 +1,9 @@
 // Opens the feed page without a network, so that a photo waiting in the outbox is not stranded by a reload.
 //
 // A page never mixes versions. A page that came from the network gets everything else from the network, and afterwards the
-// whole shell is fetched anew and replaces the kept one only if every file arrived. A page that came from the kept shell
-// gets everything from it. Nothing but the files named here is ever kept or answered: no data, no picture, no admin page.
+// whole shell is fetched anew and replaces the kept one only if every file arrived, all of one release. A page that came
+// from the kept shell gets everything from it. Nothing but the files named here is ever kept or answered: no data, no
+// picture, no admin page.
 const KEPT = "podium-shell";
 const SHELL = [
   "/", "/icons.svg", "/icon.svg", "/manifest.webmanifest",
@@ -13,16 +14,28 @@ const SHELL = [
 const PATIENCE = 4000;
 const fromKept = new Set(); // ids of the pages that were opened from the kept shell
 
-async function keepShell() {
-  const answers = await Promise.all(SHELL.map(async (path) => {
+/** Fetches each file of the shell; null for one that the page can do without. */
+function fetchShell() {
+  return Promise.all(SHELL.map(async (path) => {
     const answer = await fetch(path, { cache: "no-cache" });
     // The client may be a redirect to elsewhere, in a server built without it; the page lives without.
     if (path.startsWith("/socket.io/") && (!answer.ok || answer.redirected)) return null;
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-    return [path, answer];
+    return answer;
   }));
+}
+
+async function keepShell() {
   const cache = await caches.open(KEPT);
-  await Promise.all(answers.filter(Boolean).map(([path, answer]) => cache.put(path, answer)));
+  const tagsOf = (answers) => answers.map((answer) => answer?.headers.get("ETag")).join();
+  let before;
+  let now = await Promise.all(SHELL.map((path) => cache.match(path)));
+  // The server may be replaced while its files are fetched. Those that are the same as a moment before are of one release.
+  do {
+    before = now;
+    now = await fetchShell();
+  } while (tagsOf(now) !== tagsOf(before));
+  await Promise.all(now.map((answer, at) => answer && cache.put(SHELL[at], answer)));
 }
 
 async function openPage(event) {

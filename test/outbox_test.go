@@ -134,3 +134,52 @@ func TestAScriptThatTheServerFailsAtComesFromWhatWasKept(t *testing.T) {
 	guest.send("In between")
 	guest.sees("#outbox", "On the wall")
 }
+
+// A server that is replaced while the page is being kept does not leave one of two releases.
+func TestThePageThatIsKeptIsOfOneRelease(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../static")); err != nil {
+		t.Fatal(err)
+	}
+	release := func() {
+		for _, name := range []string{"index.html", "js/ago.js"} {
+			text, err := os.ReadFile(filepath.Join(dir, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), append(text, map[string]string{".html": "<!-- the second release -->", ".js": "// the second release\n"}[filepath.Ext(name)]...), 0o600)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	p := start(t, "--static", dir)
+	var armed atomic.Bool
+	var once sync.Once
+	pageCame := make(chan struct{})
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		keeping := armed.Load() && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.Header.Get("Sec-Fetch-Mode") == "cors"
+		switch {
+		case keeping && r.URL.Path == "/":
+			forward()
+			once.Do(func() { close(pageCame) })
+		case keeping && r.URL.Path == "/js/ago.js" && armed.CompareAndSwap(true, false):
+			select {
+			case <-pageCame:
+			case <-r.Context().Done():
+			}
+			release()
+			forward()
+		default:
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.isKept()
+	armed.Store(true)
+	guest.run(chromedp.Reload())
+	eventually(t, "the second release to be kept whole", func() bool {
+		eval[bool](guest, `Promise.all(["/", "/js/ago.js"].map(async (path) => (await (await caches.match(path)).text()).includes("the second release"))).then((all) => { window.second = all.join() }), true`)
+		return eval[string](guest, `window.second ?? ""`) == "true,true"
+	})
+}
