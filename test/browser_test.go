@@ -72,7 +72,23 @@ func openWindow(t *testing.T, url string, width, height int) *window {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := chromedp.NewContext(parent.ctx, chromedp.WithNewBrowserContext())
+	tb := newWindow(t, parent.ctx, url, width, height, chromedp.WithNewBrowserContext())
+	tb.run(chromedp.Navigate(url))
+	return tb
+}
+
+// beside opens another page that shares cookies, storage and worker with this one.
+func (tb *window) beside(url string, width, height int) *window {
+	tb.t.Helper()
+	other := newWindow(tb.t, tb.ctx, url, width, height)
+	other.run(chromedp.Navigate(url))
+	return other
+}
+
+// newWindow makes an empty page for url.
+func newWindow(t *testing.T, parent context.Context, url string, width, height int, options ...chromedp.ContextOption) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, options...)
 	// The page lives as long as the context of the first call.
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -94,7 +110,6 @@ func openWindow(t *testing.T, url string, width, height int) *window {
 		cancel()
 		<-read
 	})
-	tb.run(chromedp.Navigate(url))
 	return tb
 }
 

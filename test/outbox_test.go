@@ -108,6 +108,47 @@ func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
 	guest.sees("#outbox", "On the wall")
 }
 
+// What a guest does with a photo in one page holds for every other page that the phone has open.
+func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
+	p := start(t)
+	var way atomic.Value // "closed", "crooked" or "open"
+	way.Store("closed")
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path == "/api/submit" {
+			switch way.Load() {
+			case "closed":
+				return
+			case "crooked": // the server refuses the photo for good
+				r.Header.Set("Content-Type", "text/plain")
+			}
+		}
+		forward()
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.send("Better not")
+	guest.sees("#outbox", "busy")
+	other := guest.beside(front+"/", 390, 844)
+	other.sees("#outbox", "busy")
+	guest.pressIn("#outbox", "Don't send")
+	other.sees("#outbox", "held back")
+	guest.pressIn("#outbox", "Remove")
+	other.gone("#outbox li")
+
+	way.Store("crooked")
+	guest.send("Perhaps")
+	guest.sees("#outbox", "multipart")
+	third := guest.beside(front+"/", 390, 844)
+	third.sees("#outbox", "multipart")
+	way.Store("open")
+	guest.pressIn("#outbox", "Send again")
+	guest.sees("#outbox", "On the wall")
+	third.gone("#outbox li") // where it could be sent once more
+	if found := p.captions(); len(found) != 1 || found["Perhaps"] != 1 {
+		t.Errorf("the server has %v", found)
+	}
+}
+
 // isKept waits until the page is kept for offline: the worker comes into control only then.
 func (tb *window) isKept() {
 	tb.t.Helper()

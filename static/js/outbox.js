@@ -16,6 +16,9 @@ export class Outbox extends EventTarget {
     this.attempt = 0;
     this.timer = 0;
     addEventListener("online", () => this.nudge());
+    // Every page that the phone has open would send what waits, so each is told what the guest did in another.
+    this.others = globalThis.BroadcastChannel ? new BroadcastChannel("podium-outbox") : null;
+    this.others?.addEventListener("message", ({ data }) => this.told(data));
   }
 
   /** Takes up what an earlier visit left. */
@@ -51,7 +54,7 @@ export class Outbox extends EventTarget {
     const item = this.items.get(key);
     this.items.delete(key);
     await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
-    await this.store.remove(key); // last, so that a page that is closed in between loses nothing
+    await this.remove(key); // last, so that a page that is closed in between loses nothing
   }
 
   /**
@@ -62,6 +65,7 @@ export class Outbox extends EventTarget {
     const item = this.items.get(key);
     if (item?.state !== "waiting" || item.progress !== undefined) return; // it is on its way
     item.state = "held";
+    this.tell(item);
     this.changed();
     await this.keep(item);
   }
@@ -71,6 +75,7 @@ export class Outbox extends EventTarget {
     const item = this.items.get(key);
     if (item?.state !== "held") return;
     Object.assign(item, { state: "waiting", said: "" });
+    this.tell(item);
     this.changed();
     await this.keep(item);
     this.nudge();
@@ -80,7 +85,27 @@ export class Outbox extends EventTarget {
   async discard(key) {
     this.items.delete(key);
     this.changed();
+    await this.remove(key);
+  }
+
+  async remove(key) {
+    this.tell({ key, state: "removed" });
     await this.store.remove(key);
+  }
+
+  /** Says to the other pages what the guest did with a photo. */
+  tell({ key, state }) {
+    this.others?.postMessage({ key, state });
+  }
+
+  /** Does the same with a photo as another page. */
+  told({ key, state }) {
+    const item = this.items.get(key);
+    if (!item) return;
+    if (state === "removed") this.items.delete(key);
+    else if (item.state === "waiting" || item.state === "held") item.state = state;
+    this.changed();
+    this.nudge();
   }
 
   /**
@@ -135,6 +160,7 @@ export class Outbox extends EventTarget {
       this.dispatchEvent(new CustomEvent("saved"));
       return true;
     } catch (failure) {
+      if (!this.items.has(item.key)) return true;
       const verdict = afterFailure(failure.status ?? 0, failure.message);
       delete item.progress;
       if (!verdict.again) {
@@ -143,7 +169,8 @@ export class Outbox extends EventTarget {
       }
       item.said = verdict.sentence;
       // The others come first then: it may be this one alone that the server fails at.
-      if (this.items.delete(item.key)) this.items.set(item.key, item);
+      this.items.delete(item.key);
+      this.items.set(item.key, item);
       this.changed();
       const wait = Math.max(waitBefore(this.attempt++), verdict.wait ?? 0, (failure.retryAfter ?? 0) * 1000);
       this.timer = setTimeout(() => this.nudge(), wait);

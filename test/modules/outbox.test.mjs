@@ -3,6 +3,7 @@ import { beforeEach, mock, test } from "node:test";
 import { load } from "./load.mjs";
 
 globalThis.addEventListener ??= () => {};
+globalThis.BroadcastChannel = undefined; // Node's would join all outboxes here, and keep the process running
 const { Outbox } = await load("outbox.js");
 const { afterFailure, LONGEST_WAIT, waitBefore } = await load("retry.js");
 
@@ -128,6 +129,37 @@ test("a photo that is on its way can't be held back", async () => {
   await outbox.hold(key);
   await settle();
   assert.equal(outbox.items.get(key).state, "saved");
+});
+
+test("what the guest did in another page holds for what was not answered yet", async () => {
+  const store = new Store();
+  const outbox = new Outbox(store);
+  answers = [saved("10"), [503, "{}"], [503, "{}"]];
+  for (let i = 0; i < 3; i++) await outbox.add(what);
+  await settle();
+  const [answered, ...others] = requests;
+  for (const state of ["held", "waiting", "held"]) outbox.told({ key: answered, state });
+  for (const key of outbox.items.keys()) if (key !== answered) outbox.told({ key, state: "held" });
+  outbox.told({ key: others[0], state: "removed" });
+  await settle();
+  const before = requests.length;
+  mock.timers.tick(LONGEST_WAIT);
+  await settle();
+  assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["saved", "held"]);
+  assert.equal(requests.length, before);
+});
+
+test("what another page removed while it was on its way is sent no more and kept no more", async () => {
+  const store = new Store();
+  const outbox = new Outbox(store);
+  answers = [[415, "{}"]];
+  const adding = outbox.add(what);
+  const [key] = outbox.items.keys();
+  await adding;
+  outbox.told({ key, state: "removed" });
+  await store.remove(key);
+  await settle();
+  assert.equal(store.kept.size, 0);
 });
 
 test("waits grow from about a second to half a minute", () => {
