@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"image"
 	"image/color"
 	"image/gif"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -146,6 +149,61 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 	third.gone("#outbox li") // where it could be sent once more
 	if found := p.captions(); len(found) != 1 || found["Perhaps"] != 1 {
 		t.Errorf("the server has %v", found)
+	}
+}
+
+// later makes the browser open databases only when openNow is called, in pages of which the session says so.
+const later = `if (sessionStorage.later) {
+	const real = indexedDB.open.bind(indexedDB);
+	indexedDB.open = (...all) => {
+		const request = {};
+		const pass = (from, name) => { from[name] = () => { request.result = from.result; request[name]?.(); }; };
+		window.openNow = () => { const found = real(...all); pass(found, "onsuccess"); pass(found, "onupgradeneeded"); };
+		return request;
+	};
+}`
+
+// keptCaptions reads the captions of what waits in the database into window.kept.
+const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsuccess = ({ target: { result: database } }) => {
+	database.transaction("items").objectStore("items").getAll().onsuccess = ({ target }) => {
+		window.kept = target.result.map((item) => item.caption).sort().join();
+		database.close();
+	};
+}; true`
+
+// meanwhile.
+func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
+	p := start(t)
+	var open atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != "/api/submit" || open.Load() {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: later})
+		return err
+	}))
+	guest.sees("#connection", "Live")
+	guest.send("Before")
+	guest.sees("#outbox", "busy")
+	eval[bool](guest, `sessionStorage.later = "yes"; true`)
+	guest.run(chromedp.Reload())
+	guest.send("Meanwhile")
+	guest.sees("#outbox", "busy") // it was not kept, and is sent from memory
+	eval[bool](guest, `openNow(); sessionStorage.clear(); true`)
+	guest.sees("#outbox", "Before")
+	eventually(t, "the other one to be kept", func() bool {
+		eval[bool](guest, keptCaptions)
+		return eval[string](guest, `window.kept ?? ""`) == "Before,Meanwhile"
+	})
+	open.Store(true)
+	guest.run(chromedp.Reload())
+	guest.sees("#prints", "Before")
+	guest.sees("#prints", "Meanwhile")
+	if n := p.submissions(); n != 2 {
+		t.Errorf("the server has %d submissions, want 2", n)
 	}
 }
 

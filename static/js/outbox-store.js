@@ -8,7 +8,8 @@
  *   held: saved, and waiting for the organiser's approval
  */
 
-// Some browsers open a database only after a reload, and never say so. The photo is sent from memory then.
+// Some browsers open a database only after a reload, and never say so. The photo is sent from memory then, and kept when
+// the database is open after all.
 const PATIENCE = 3000;
 
 /**
@@ -19,11 +20,12 @@ export class OutboxStore {
   constructor() {
     /** @type {Map<string, Item>} what no database took */
     this.memory = new Map();
-    this.database = open();
+    this.open();
   }
 
-  /** @returns {Promise<Item[]>} oldest first */
+  /** @returns {Promise<Item[]>} oldest first; waits for the database as long as it takes */
   async all() {
+    await this.opened;
     const kept = await this.use("readonly", (items) => items.getAll()) ?? [];
     return [...kept, ...this.memory.values()].sort((a, b) => a.createdAt - b.createdAt);
   }
@@ -54,16 +56,27 @@ export class OutboxStore {
         });
       } catch {
         database.close();
-        this.database = open();
+        this.open();
       }
     }
     return null;
   }
+
+  open() {
+    const opened = this.opened = open();
+    let late = false;
+    this.database = Promise.race([opened, new Promise((resolve) => setTimeout(() => { late = true; resolve(null); }, PATIENCE))]);
+    opened.then((database) => {
+      if (!late || !database || this.opened !== opened) return;
+      this.database = opened;
+      for (const item of this.memory.values()) this.put(item);
+    });
+  }
 }
 
+/** Opens the database. null where the browser refuses. */
 function open() {
   return new Promise((resolve) => {
-    setTimeout(() => resolve(null), PATIENCE);
     try {
       const request = indexedDB.open("podium", 1);
       request.onupgradeneeded = () => request.result.createObjectStore("items", { keyPath: "key" });
