@@ -52,7 +52,7 @@ export class Outbox extends EventTarget {
   /** @param {string} key of a refused photo that the guest wants to send again, as a new one */
   async again(key) {
     const item = this.items.get(key);
-    this.items.delete(key);
+    if (!this.items.delete(key)) return; // pressed twice
     await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
     await this.remove(key); // last, so that a page that is closed in between loses nothing
   }

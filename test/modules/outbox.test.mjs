@@ -87,6 +87,17 @@ test("what the server refuses for good waits for the guest and holds up no other
   assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["refused", "saved"]);
 });
 
+test("a refused photo is sent again once, however often the guest says so", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [[415, "{}"], saved("11"), saved("12")];
+  await outbox.add(what);
+  await settle();
+  const [refused] = outbox.items.keys();
+  await Promise.all([outbox.again(refused), outbox.again(refused)]);
+  await settle();
+  assert.equal(requests.length, 2);
+});
+
 test("a photo that the server fails at again and again holds up no other", async () => {
   const outbox = new Outbox(new Store());
   answers = [[502, ""], saved("9"), [502, ""]];
