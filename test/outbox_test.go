@@ -215,6 +215,28 @@ func (tb *window) isKept() {
 	})
 }
 
+// A page that is opened without a network takes a photo as any other does, and keeps it over one more reload.
+func TestAPhotoIsTakenByAPageThatWasOpenedOffline(t *testing.T) {
+	p := start(t)
+	guest := openWindow(t, p.url+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.run(chromedp.WaitReady(`input[name=category]`))
+	guest.isKept()
+	guest.offline(true)
+	guest.run(chromedp.Reload())
+	guest.sees("#connection", "Offline")
+	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
+	guest.sendShown("From the cellar")
+	guest.sees("#outbox", "kept here")
+	guest.run(chromedp.Reload())
+	guest.sees("#outbox", "From the cellar")
+	guest.offline(false)
+	guest.sees("#outbox", "On the wall")
+	if n := p.submissions(); n != 1 {
+		t.Errorf("the server has %d submissions, want 1", n)
+	}
+}
+
 // While a server is replaced, the proxy before it refuses some files and not others: those come from what was kept.
 func TestAScriptThatTheServerFailsAtComesFromWhatWasKept(t *testing.T) {
 	p := start(t)

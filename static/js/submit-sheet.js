@@ -31,6 +31,7 @@ export class SubmitSheet {
    * @param {string} [chosen] id of the one that is marked
    */
   offer(categories, chosen) {
+    remember("categories", JSON.stringify(categories));
     const choices = byId("choices");
     const marked = choices.querySelector("input:checked")?.value ?? chosen ?? recall("category");
     choices.replaceChildren(choices.firstElementChild, ...categories.map((category) =>
@@ -65,6 +66,8 @@ export class SubmitSheet {
     byId("preview-words").textContent = "One moment…";
     byId("caption").value = "";
     this.tell("", "sheet-problem");
+    // A page that was opened without a network offers what it offered last.
+    if (!byId("choices").querySelector("input")) this.offer(JSON.parse(recall("categories") || "[]"));
     byId("send").textContent = "Send";
     byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
     this.dialog.showModal();
