@@ -123,6 +123,34 @@ func TestEntriesAreDraggedToThePodiumAndIntoOrder(t *testing.T) {
 	eventually(t, "the order before", func() bool { return admin.picks("best") == "One, Two" })
 }
 
+// A pick in somebody's hand is the one that is moved, though another organiser changed the order meanwhile.
+func TestAPickThatIsDraggedIsTheOneThatMoves(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	first, second := p.submit("First"), p.submit("Second")
+	p.crown(cookie, "best", first, second)
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.signIn()
+	picks := func(want string) {
+		t.Helper()
+		eventually(t, "the picks "+want, func() bool { return admin.picks("best") == want })
+	}
+	picks("First, Second")
+	admin.sees("#state", "Live")
+	eval[bool](admin, `window.data = new DataTransfer();
+		window.drag = (type, row) => document.querySelector('.picked[data-category="best"] li:nth-child(' + row + ')')
+			.dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true}));
+		drag("dragstart", 1)`)
+	p.crown(cookie, "best", second, first)
+	picks("Second, First")
+	eval[bool](admin, `drag("drop", 2), true`)
+	if now := admin.picks("best"); now != "Second, First" {
+		t.Errorf("after the first one was dropped on its own place the order is %s", now)
+	}
+	eval[bool](admin, `drag("drop", 1), true`)
+	picks("First, Second")
+}
+
 // Signing out everywhere ends the session of another browser, and categories are edited in place.
 func TestSigningOutEverywhereEndsEverySession(t *testing.T) {
 	p := start(t)

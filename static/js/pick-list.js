@@ -60,7 +60,7 @@ export class PickList {
         event.stopPropagation();
         const entry = event.dataTransfer.getData(ENTRY);
         if (entry) return this.acts.dropped(entry, at);
-        const from = Number(event.dataTransfer.getData(PICK + "-" + category.toLowerCase()));
+        const from = this.picks[category].indexOf(event.dataTransfer.getData(PICK + "-" + category.toLowerCase()));
         this.move(category, from, Math.min(at, this.picks[category].length - 1));
       },
     };
@@ -81,7 +81,7 @@ export class PickList {
     const button = (words, label, work, disabled = false) => make("button", { type: "button", "aria-label": label, disabled, on: { click: work } }, words);
     return make("li", { draggable: "true", tabindex: "0", dataset: { id: entry.id }, "aria-label": `Place ${at + 1}: ${name}. Arrow keys move it, Delete unpicks it.`, on: {
       ...this.target(category, at),
-      dragstart: (event) => { event.dataTransfer.setData(PICK + "-" + category.toLowerCase(), String(at)); event.dataTransfer.effectAllowed = "all"; },
+      dragstart: (event) => { event.dataTransfer.setData(PICK + "-" + category.toLowerCase(), entry.id); event.dataTransfer.effectAllowed = "all"; },
       keydown: (event) => {
         if (event.target !== event.currentTarget) return;
         const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
