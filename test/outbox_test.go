@@ -163,6 +163,15 @@ const later = `if (sessionStorage.later) {
 	};
 }`
 
+// lateDatabase lets the page's later visits open databases late.
+func (tb *window) lateDatabase() {
+	tb.t.Helper()
+	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: later})
+		return err
+	}))
+}
+
 // keptCaptions reads the captions of what waits in the database into window.kept.
 const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsuccess = ({ target: { result: database } }) => {
 	database.transaction("items").objectStore("items").getAll().onsuccess = ({ target }) => {
@@ -171,6 +180,7 @@ const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsucc
 	};
 }; true`
 
+// A phone that takes its time to open the database shows and sends what waits in it all the same, and keeps what came
 // meanwhile.
 func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 	p := start(t)
@@ -181,10 +191,7 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 		}
 	})
 	guest := openWindow(t, front+"/", 390, 844)
-	guest.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: later})
-		return err
-	}))
+	guest.lateDatabase()
 	guest.sees("#connection", "Live")
 	guest.send("Before")
 	guest.sees("#outbox", "busy")
@@ -205,6 +212,35 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 	if n := p.submissions(); n != 2 {
 		t.Errorf("the server has %d submissions, want 2", n)
 	}
+}
+
+// A photo that an earlier visit left is known to be on the wall, whichever of the two is read first.
+func TestAPhotoOfAnEarlierVisitIsOnTheWall(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	var answer struct{ Success bool }
+	p.asAdmin(cookie, "POST", "/api/settings", `{"moderation":true}`, &answer)
+	guest := openWindow(t, p.url+"/", 390, 844)
+	guest.lateDatabase()
+	guest.sees("#connection", "Live")
+	guest.send("Approved meanwhile")
+	guest.sees("#outbox", "when the organiser has approved it")
+	eval[bool](guest, `sessionStorage.later = "yes"; true`)
+	guest.run(chromedp.Navigate(p.url + "/winners.html"))
+	var entries struct {
+		Submissions map[string][]struct{ ID string }
+	}
+	p.asAdmin(cookie, "GET", "/api/submissions", "", &entries)
+	for _, list := range entries.Submissions {
+		for _, entry := range list {
+			p.judge(cookie, "POST", entry.ID+"/approve")
+		}
+	}
+	guest.run(chromedp.Navigate(p.url + "/"))
+	guest.sees("#prints", "Approved meanwhile")
+	guest.sees("#connection", "Live")
+	eval[bool](guest, `openNow(); true`)
+	guest.sees("#outbox", "On the wall")
 }
 
 // isKept waits until the page is kept for offline: the worker comes into control only then.

@@ -27,6 +27,7 @@ export class Outbox extends EventTarget {
     // A photo that was added meanwhile may be on its way already, as the object that is in items.
     for (const item of kept) if (!this.items.has(item.key)) this.items.set(item.key, item);
     this.changed();
+    this.dispatchEvent(new CustomEvent("saved")); // at an earlier visit, and perhaps on a wall that is shown already
     this.nudge();
   }
 
