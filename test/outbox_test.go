@@ -152,6 +152,30 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 	}
 }
 
+// What waited in a page that was closed is sent by the one that the guest sees instead, not only at the next visit.
+func TestAPhotoOfAClosedPageIsSentByAnother(t *testing.T) {
+	p := start(t)
+	var open atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != "/api/submit" || open.Load() {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	other := guest.beside(front+"/", 390, 844)
+	other.sees("#connection", "Live")
+	guest.send("Left behind")
+	guest.sees("#outbox", "busy")
+	guest.run(chromedp.Navigate("about:blank"))
+	open.Store(true)
+	eval[bool](other, `document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))`)
+	other.sees("#outbox", "On the wall")
+	if n := p.submissions(); n != 1 {
+		t.Errorf("the server has %d submissions, want 1", n)
+	}
+}
+
 // later makes the browser open databases only when openNow is called, in pages of which the session says so.
 const later = `if (sessionStorage.later) {
 	const real = indexedDB.open.bind(indexedDB);

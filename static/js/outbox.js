@@ -16,12 +16,13 @@ export class Outbox extends EventTarget {
     this.attempt = 0;
     this.timer = 0;
     addEventListener("online", () => this.nudge());
+    addEventListener("visibilitychange", () => { if (!document.hidden) this.restore(); });
     // Every page that the phone has open would send what waits, so each is told what the guest did in another.
     this.others = globalThis.BroadcastChannel ? new BroadcastChannel("podium-outbox") : null;
     this.others?.addEventListener("message", ({ data }) => this.told(data));
   }
 
-  /** Takes up what an earlier visit left. */
+  /** Takes up what an earlier visit left, or another page that was closed. */
   async restore() {
     const kept = await this.store.all().catch(() => []);
     // A photo that was added meanwhile may be on its way already, as the object that is in items.
