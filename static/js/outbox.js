@@ -12,6 +12,8 @@ export class Outbox extends EventTarget {
     this.store = store;
     /** @type {Map<string, import("./outbox-store.js").Item & {progress?: number, said?: string, onWall?: boolean}>} */
     this.items = new Map();
+    /** @type {Set<string>} keys of photos that the guest removed: what is read or written at that moment must not bring them back */
+    this.gone = new Set();
     this.busy = false;
     this.attempt = 0;
     this.timer = 0;
@@ -26,7 +28,7 @@ export class Outbox extends EventTarget {
   async restore() {
     const kept = await this.store.all().catch(() => []);
     // A photo that was added meanwhile may be on its way already, as the object that is in items.
-    for (const item of kept) if (!this.items.has(item.key)) this.items.set(item.key, item);
+    for (const item of kept) if (!this.items.has(item.key) && !this.gone.has(item.key)) this.items.set(item.key, item);
     this.changed();
     this.dispatchEvent(new CustomEvent("saved")); // at an earlier visit, and perhaps on a wall that is shown already
     this.nudge();
@@ -54,7 +56,8 @@ export class Outbox extends EventTarget {
   /** @param {string} key of a refused photo that the guest wants to send again, as a new one */
   async again(key) {
     const item = this.items.get(key);
-    if (!this.items.delete(key)) return; // pressed twice
+    if (!item) return; // pressed twice
+    this.forget(key);
     await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
     await this.remove(key); // last, so that a page that is closed in between loses nothing
   }
@@ -85,9 +88,14 @@ export class Outbox extends EventTarget {
 
   /** @param {string} key */
   async discard(key) {
-    this.items.delete(key);
+    this.forget(key);
     this.changed();
     await this.remove(key);
+  }
+
+  forget(key) {
+    this.items.delete(key);
+    this.gone.add(key);
   }
 
   async remove(key) {
@@ -103,9 +111,10 @@ export class Outbox extends EventTarget {
   /** Does the same with a photo as another page. */
   told({ key, state }) {
     const item = this.items.get(key);
-    if (!item) return;
-    if (state === "removed") this.items.delete(key);
-    else if (item.state === "waiting" || item.state === "held") item.state = state;
+    if (state === "removed") {
+      this.forget(key);
+      this.store.remove(key); // it may have been written once more meanwhile
+    } else if (item?.state === "waiting" || item?.state === "held") item.state = state;
     this.changed();
     this.nudge();
   }
@@ -188,6 +197,7 @@ export class Outbox extends EventTarget {
 
   async keep(item) {
     const { progress, said, onWall, ...kept } = item;
+    if (this.gone.has(item.key)) return;
     try {
       await this.store.put(kept);
     } catch {

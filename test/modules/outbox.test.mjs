@@ -173,6 +173,27 @@ test("what another page removed while it was on its way is sent no more and kept
   assert.equal(store.kept.size, 0);
 });
 
+test("what the guest removes while the database is read or written does not come back", async () => {
+  const store = new Store();
+  const outbox = new Outbox(store);
+  await outbox.add(what);
+  await settle();
+  const [key] = outbox.items.keys();
+  const read = store.all();
+  store.all = () => read; // begun before the photo is removed
+  await outbox.discard(key);
+  await outbox.restore();
+  assert.equal(outbox.items.size, 0, "read");
+
+  await outbox.add(what);
+  await settle();
+  const [item] = outbox.items.values();
+  outbox.told({ key: item.key, state: "removed" });
+  await outbox.keep(item); // as the answer to its request has it
+  assert.equal(store.kept.size, 0, "written");
+  assert.equal(outbox.items.size, 0);
+});
+
 test("waits grow from about a second to half a minute", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5, 50].map((n) => waitBefore(n, 0.5)), [1000, 2000, 4000, 8000, 16000, 30000, 30000]);
   assert.ok(waitBefore(0, 0) >= 500 && waitBefore(9, 0.999) <= LONGEST_WAIT);
