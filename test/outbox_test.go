@@ -152,6 +152,41 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 	}
 }
 
+// A photo whose category was taken away while it waited is not lost: the guest chooses another.
+func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
+	p := start(t)
+	var open atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != "/api/submit" || open.Load() {
+			forward()
+		}
+	})
+	guest := openWindow(t, front+"/#best", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.send("Homeless")
+	guest.sees("#outbox", "busy")
+	var answer struct{ Success bool }
+	cookie := p.signIn()
+	if p.asAdmin(cookie, "POST", "/api/categories", `{"categories":[{"id":"worst","name":"Worst"},{"id":"new","name":"New"}]}`, &answer); !answer.Success {
+		t.Fatal("the categories were not changed")
+	}
+	guest.sees("#categories", "New")
+	open.Store(true)
+	guest.sees("#outbox", "no such category")
+	guest.pressIn("#outbox", "Send again")
+	guest.run(chromedp.WaitVisible(`#preview`))
+	if got := eval[string](guest, `document.getElementById("caption").value`); got != "Homeless" {
+		t.Errorf("the sheet has %q for caption", got)
+	}
+	guest.run(chromedp.Click(`#choices label:last-of-type`), chromedp.Click(`#send`))
+	guest.sees("#outbox", "On the wall")
+	if n := eval[int](guest, `document.querySelectorAll("#outbox li").length`); n != 1 {
+		t.Errorf("%d photos in the list", n)
+	}
+	guest.run(chromedp.Click(`#categories [data-id="new"]`))
+	guest.sees("#photos", "Homeless")
+}
+
 // What waited in a page that was closed is sent by the one that the guest sees instead, not only at the next visit.
 func TestAPhotoOfAClosedPageIsSentByAnother(t *testing.T) {
 	p := start(t)

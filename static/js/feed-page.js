@@ -133,6 +133,12 @@ function received({ detail: { name, payload } }) {
   }
 }
 
+/** Sends a refused photo again; where its category is gone, the guest says to which. */
+function sendAgain(item) {
+  if (sheet.offers(item.category)) return outbox.again(item.key);
+  sheet.reopen(item, () => outbox.discard(item.key));
+}
+
 /** Photos also come by drop and by paste, where there is a keyboard. */
 function acceptDrops() {
   const pictures = (list) => [...(list ?? [])].filter((file) => file.type.startsWith("image/"));
@@ -165,7 +171,7 @@ live.addEventListener("gap", reload);
 live.addEventListener("state", ({ detail }) => { if (detail.state === "live" || detail.state === "polling") outbox.nudge(); });
 outbox.addEventListener("saved", () => outbox.seen((id) => photos.has(id)));
 showConnection(byId("connection"), live);
-showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox);
+showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox, sendAgain);
 acceptDrops();
 reload();
 outbox.restore();

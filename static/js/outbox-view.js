@@ -22,8 +22,9 @@ export function wayOf(item) {
  * @param {HTMLElement} list
  * @param {HTMLElement} announcer element that is read aloud
  * @param {import("./outbox.js").Outbox} outbox
+ * @param {(item: object) => void} again called for a refused photo that the guest wants to send again
  */
-export function showOutbox(section, list, announcer, outbox) {
+export function showOutbox(section, list, announcer, outbox, again) {
   const rows = new Map();
   let due = false;
   const draw = () => {
@@ -42,7 +43,7 @@ export function showOutbox(section, list, announcer, outbox) {
         rows.set(item.key, row);
         list.prepend(row.element);
       }
-      update(row, item, outbox, announcer);
+      update(row, item, outbox, announcer, again);
     }
   };
   outbox.addEventListener("change", () => {
@@ -63,7 +64,7 @@ function makeRow(item) {
   return { url, element, state, progress, actions, step: "" };
 }
 
-function update(row, item, outbox, announcer) {
+function update(row, item, outbox, announcer, again) {
   const words = wayOf(item);
   if (row.state.textContent !== words) row.state.textContent = words;
   row.progress.hidden = item.progress === undefined;
@@ -77,7 +78,7 @@ function update(row, item, outbox, announcer) {
   const button = (words, act) => make("button", { class: "button small", type: "button", "aria-label": `${words}: ${name}`, on: { click: act } }, words);
   const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": `Remove ${name} from this list`, on: { click: () => outbox.discard(item.key) } }, icon("close"));
   if (item.onWall || item.state === "saved") row.actions.replaceChildren(discard());
-  else if (item.state === "refused") row.actions.replaceChildren(button("Send again", () => outbox.again(item.key)), discard());
+  else if (item.state === "refused") row.actions.replaceChildren(button("Send again", () => again(item)), discard());
   else if (item.state === "held") row.actions.replaceChildren(button("Send", () => outbox.resume(item.key)), discard());
   else if (item.said && item.progress === undefined) row.actions.replaceChildren(button("Try now", () => outbox.nudge()), button("Don't send", () => outbox.hold(item.key)));
   else row.actions.replaceChildren();

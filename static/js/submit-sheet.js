@@ -10,7 +10,7 @@ export class SubmitSheet {
   /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, photo and thumbnail */
   constructor(send) {
     this.send = send;
-    this.waiting = [];
+    this.waiting = []; // photos to be shown: what prepares each, and for one that was refused, its caption and what to do when it is sent
     this.current = null; // the photo in the sheet: what preparing it settles with, and whether Send was pressed
     this.dialog = byId("sheet");
     this.preview = byId("preview");
@@ -46,9 +46,27 @@ export class SubmitSheet {
     for (const input of byId("choices").querySelectorAll("input")) if (input.value === id) input.checked = true;
   }
 
+  /** @param {string} id category; whether a photo can be sent to it, where that is known */
+  offers(id) {
+    const all = [...byId("choices").querySelectorAll("input")];
+    return all.length === 0 || all.some((input) => input.value === id);
+  }
+
   /** @param {Iterable<File>} files pictures, shown one after the other */
   open(files) {
-    const more = [...files];
+    this.enqueue([...files].map((file) => ({ prepare: () => preparePhoto(file) })));
+  }
+
+  /**
+   * Opens for a photo that was refused, so that the guest can say anew where it belongs.
+   * @param {{photo: Blob, thumbnail: Blob, caption: string}} item
+   * @param {() => void} sent called when it was sent, as a new photo
+   */
+  reopen({ photo, thumbnail, caption }, sent) {
+    this.enqueue([{ prepare: async () => ({ photo, thumbnail }), caption, sent }]);
+  }
+
+  enqueue(more) {
     if (more.length === 0) return;
     this.waiting.push(...more);
     this.tell("");
@@ -60,11 +78,11 @@ export class SubmitSheet {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = null;
     this.current = null;
-    const file = this.waiting.shift();
-    if (!file) return;
+    const one = this.waiting.shift();
+    if (!one) return;
     this.preview.hidden = true;
     byId("preview-words").textContent = "One moment…";
-    byId("caption").value = "";
+    byId("caption").value = one.caption ?? "";
     this.tell("", "sheet-problem");
     // A page that was opened without a network offers what it offered last.
     if (!byId("choices").querySelector("input")) this.offer(JSON.parse(recall("categories") || "[]"));
@@ -72,7 +90,7 @@ export class SubmitSheet {
     byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
     this.dialog.showModal();
     byId("send").focus();
-    const current = { prepared: preparePhoto(file), sent: false };
+    const current = { prepared: one.prepare(), sent: false, done: one.sent };
     this.current = current;
     try {
       const { photo } = await current.prepared;
@@ -107,6 +125,7 @@ export class SubmitSheet {
     remember("name", what.name);
     remember("phone", what.phone);
     await this.send(what);
+    current.done?.(); // last, so that a page that is closed in between loses nothing
     if (this.current === current) this.dialog.close();
   }
 
