@@ -106,6 +106,7 @@ const reload = oneAtATime(async () => {
     if (heard !== before) return void reload();
     setCategories(list);
     winners = new Set(ids);
+    live.reached();
     show();
   } catch {
     live.unreachable();

@@ -25,6 +25,9 @@ export class Live extends EventTarget {
     this.failures = 0;
     this.updating = false;
     this.retryTimer = 0;
+    this.unread = false; // a reading failed and is due once more
+    this.missed = 0; // readings that failed one after the other
+    this.readTimer = 0;
     this.loads = 0;
     this.stopFallback = null;
     addEventListener("online", () => this.backOnline());
@@ -56,7 +59,7 @@ export class Live extends EventTarget {
   backOnline() {
     if (!this.socket?.connected) return this.tryNow();
     this.nameTransport();
-    this.dispatchEvent(new CustomEvent("gap"));
+    this.gap();
   }
 
   nameTransport() {
@@ -101,7 +104,7 @@ export class Live extends EventTarget {
       engine.once("upgrade", () => { clearTimeout(late); this.nameTransport(); });
       engine.once("close", () => clearTimeout(late));
     }
-    if (!this.socket.recovered) this.dispatchEvent(new CustomEvent("gap"));
+    if (!this.socket.recovered || this.unread) this.gap();
   }
 
   failed() {
@@ -137,7 +140,7 @@ export class Live extends EventTarget {
       errors = 0;
       this.updating = false;
       this.say({ state: "polling" });
-      this.dispatchEvent(new CustomEvent("gap"));
+      this.gap();
     };
     source.onerror = () => {
       // A source that was refused is closed and says nothing more; one that broke off tries again by itself.
@@ -147,7 +150,7 @@ export class Live extends EventTarget {
       if (!this.socket?.connected) this.readFeed(interval);
     };
     for (const name of EVENTS) source.addEventListener(name, (event) => this.deliver(name, JSON.parse(event.data)));
-    source.addEventListener("reset", () => this.dispatchEvent(new CustomEvent("gap")));
+    source.addEventListener("reset", () => this.gap());
     source.addEventListener("server-shutdown", () => {
       this.updating = true;
       this.say({ state: "updating" });
@@ -156,14 +159,29 @@ export class Live extends EventTarget {
   }
 
   readFeed(interval) {
-    const timer = setInterval(() => this.dispatchEvent(new CustomEvent("gap")), interval);
+    const timer = setInterval(() => this.gap(), interval);
     this.stopFallback = () => clearInterval(timer);
     this.say({ state: "polling" });
+    this.gap();
+  }
+
+  /** Says that events may have been missed, so that everything is to be read. */
+  gap() {
+    this.unread = false;
+    clearTimeout(this.readTimer);
     this.dispatchEvent(new CustomEvent("gap"));
   }
 
-  /** To be told when a reading of the feed failed: then the polling is no connection either. */
+  /** To be told when everything was read. */
+  reached() {
+    this.missed = 0;
+  }
+
+  /** To be told when a reading of the feed failed: it is due once more, and the polling is no connection either. */
   unreachable() {
+    this.unread = true;
+    clearTimeout(this.readTimer);
+    if (this.socket?.connected) this.readTimer = setTimeout(() => this.gap(), waitBefore(this.missed++));
     if (this.socket?.connected || !this.stopFallback) return;
     this.stopFallback();
     this.stopFallback = null;

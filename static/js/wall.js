@@ -110,8 +110,8 @@ follow({
   sign: byId("state"),
   onResync: readAll,
   onEvent(event, payload) {
-    if (event === "winnersUpdated") readWinners().catch(() => {});
-    else if (event === "submissionRemoved") photos.remove(payload.id);
+    if (event === "winnersUpdated") return readWinners();
+    if (event === "submissionRemoved") photos.remove(payload.id);
     else if (event === "submissionUpdated") photos.put(payload);
     else if (event === "newSubmission" && photos.put(payload) && payload.imageUrl) slideshow.welcome(payload);
     showNewest();

@@ -41,6 +41,6 @@ follow({
   onResync: load,
   onEvent(event) {
     if (event === "winnersUpdated") announced = true;
-    if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") load().catch(() => {});
+    if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") return load();
   },
 });
