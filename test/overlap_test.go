@@ -7,6 +7,21 @@ import (
 	"testing"
 )
 
+// overlapping makes a page note the events that it is told of in heard, and keep back the answers of addresses that begin
+// with holding, once they are there, until they are let go one by one.
+const overlapping = `window.heard = [];
+	const dispatch = EventTarget.prototype.dispatchEvent;
+	EventTarget.prototype.dispatchEvent = function (event) { if (event.type === "event") heard.push(event.detail.name); return dispatch.call(this, event) };
+	window.holding = "none"; window.held = [];
+	const ask = fetch;
+	window.fetch = async (path, ...all) => { const answer = await ask(path, ...all); if (path.startsWith(holding)) await new Promise(go => held.push(go)); return answer }; true`
+
+// holds waits until a page keeps back that many answers.
+func (tb *window) holds(n int) {
+	tb.t.Helper()
+	eventually(tb.t, "answers that are kept back", func() bool { return eval[int](tb, "held.length") >= n })
+}
+
 // A reading of the feed that failed is done once more, while the page is connected and when it is connected again.
 func TestWhatCouldNotBeReadIsReadAgain(t *testing.T) {
 	for _, again := range []string{"connected", "recovered"} {
@@ -47,5 +62,25 @@ func TestWhatCouldNotBeReadIsReadAgain(t *testing.T) {
 			guest.sees("#prints", "There before")
 			stage.sees("#winners", "There before")
 		})
+	}
+}
+
+// Winners that are announced while the page reads the old ones are revealed as any others are.
+func TestWinnersAnnouncedDuringAReadingAreRevealed(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	second, first := p.submit("Second best"), p.submit("The very best")
+	stage := openWindow(t, p.url+"/winners.html", 1920, 1080)
+	stage.sees("#state", "Live")
+	eval[bool](stage, overlapping)
+	eval[bool](stage, `holding = "/api/winners"; window.veiled = 0; new MutationObserver(() => { veiled = Math.max(veiled, document.querySelectorAll(".veiled").length) }).observe(document.body, {childList: true, subtree: true}); true`)
+	p.rename(cookie, "Best of the Evening")
+	stage.holds(1)
+	p.crown(cookie, "best", first, second)
+	eventually(t, "the announcement", func() bool { return eval[bool](stage, `heard.includes("winnersUpdated")`) })
+	eval[bool](stage, `holding = "none"; held.forEach(go => go()); true`)
+	stage.sees(".place:nth-child(1)", "The very best")
+	if n := eval[int](stage, "veiled"); n != 2 {
+		t.Errorf("%d cards were closed, want 2", n)
 	}
 }

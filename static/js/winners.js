@@ -6,16 +6,18 @@ import { follow } from "/js/follow.js";
 
 let shown = ""; // the answers that the page shows
 let known = {}; // winners by category, as shown
-let announced = false; // an announcement came that was not read yet
+let announced = 0; // how many announcements came
+let read = 0; // how many of them had come when the last reading began
 let running = new AbortController(); // ends the reveal under way
 let revealing = null; // settles when it is over, null while there is none
 
 const load = oneAtATime(async () => {
+  const before = announced;
   const answers = await Promise.all([request("/api/winners"), request("/categories.json")]);
   const [{ winners }, categories] = answers;
   const now = JSON.stringify(answers);
-  const changed = announced ? changedCategories(known, winners) : new Set();
-  announced = false;
+  const changed = announced > read ? changedCategories(known, winners) : new Set();
+  read = before; // these answers may be older than what was announced meanwhile
   if (now === shown) return;
   // A picture that moved, or a category's new name, must not spoil the moment.
   if (revealing && sameWinners(known, winners)) return void revealing.then(() => load().catch(() => {}));
@@ -40,7 +42,7 @@ follow({
   sign: byId("state"),
   onResync: load,
   onEvent(event) {
-    if (event === "winnersUpdated") announced = true;
+    if (event === "winnersUpdated") announced++;
     if (event === "winnersUpdated" || event === "categoriesUpdated" || event === "submissionUpdated") return load();
   },
 });
