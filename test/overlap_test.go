@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"syscall"
@@ -82,5 +83,51 @@ func TestWinnersAnnouncedDuringAReadingAreRevealed(t *testing.T) {
 	stage.sees(".place:nth-child(1)", "The very best")
 	if n := eval[int](stage, "veiled"); n != 2 {
 		t.Errorf("%d cards were closed, want 2", n)
+	}
+}
+
+// submitTo is submit to a category of the caller's.
+func (p *program) submitTo(category, caption string) string {
+	p.t.Helper()
+	body, kind := form(p.t, map[string]string{"category": category, "caption": caption}, photo(p.t, 64, 48))
+	var answer struct{ Entry struct{ ID string } }
+	if status := p.call("POST", "/api/submit", kind, body, &answer); status != http.StatusOK {
+		p.t.Fatalf("submit: status %d", status)
+	}
+	return answer.Entry.ID
+}
+
+// Two categories that are announced one soon after the other have both their time on the big screen, also where one of the
+// winners on it is taken away meanwhile.
+func TestTheWallAnnouncesEveryCategory(t *testing.T) {
+	for _, name := range []string{"another one", "one taken away"} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			cookie := p.signIn()
+			second, first := p.submit("Second best"), p.submit("The very best")
+			worst := p.submitTo("worst", "The very worst")
+			wall := openWindow(t, p.url+"/wall", 1920, 1080)
+			wall.sees("#state", "Live")
+			eval[bool](wall, `const later = setTimeout; window.setTimeout = (work, ms, ...all) => later(work, ms / 5, ...all);
+				window.closed = 0; window.seen = new Set();
+				new MutationObserver(() => {
+					for (const card of document.querySelectorAll("#ceremony .place:not(.veiled)")) seen.add(card.innerText.split("\n").pop());
+				}).observe(document.querySelector("#ceremony"), {childList: true, subtree: true}); true`)
+			if name == "another one" {
+				p.crown(cookie, "best", first, second)
+				wall.sees("#ceremony .stage[data-category=best]", "Second best")
+				p.crown(cookie, "worst", worst)
+			} else {
+				var answer struct{ Success bool }
+				p.asAdmin(cookie, "POST", "/api/save-winners", fmt.Sprintf(`{"winners":{"worst":[%q],"best":[%q,%q]}}`, worst, first, second), &answer)
+				wall.sees("#ceremony .stage[data-category=worst]", "Worst")
+				p.judge(cookie, "POST", worst+"/hide")
+			}
+			want := map[string][]string{"another one": {"Second best", "The very best", "The very worst"}, "one taken away": {"Second best", "The very best"}}[name]
+			for _, caption := range want {
+				eventually(t, caption, func() bool { return eval[bool](wall, `seen.has("`+caption+`")`) })
+			}
+			eventually(t, "the wall to go on", func() bool { return eval[bool](wall, `document.querySelector("#ceremony").hidden`) })
+		})
 	}
 }

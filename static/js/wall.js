@@ -13,6 +13,9 @@ const fade = 1000; // as the style sheet has it, and some
 const photos = new PhotoSet();
 let known = null; // winners by category, null before they were read
 let labels = new Map(); // what a photo won, by its id
+let categories = [];
+const coming = new Set(); // ids of categories whose winners are still to be revealed, in that order
+let onStage = ""; // id of the category whose winners are shown
 let running = new AbortController(); // ends the ceremony under way
 let screen = null; // holds the lock that keeps the screen awake
 
@@ -58,27 +61,40 @@ const load = oneAtATime(async () => {
 
 /** Reads the winners. A wall that is switched on later only labels them; one that is on announces what is new. */
 const readWinners = oneAtATime(async () => {
-  const [{ winners }, categories] = await Promise.all([request("/api/winners"), request("/categories.json")]);
+  const [{ winners }, list] = await Promise.all([request("/api/winners"), request("/categories.json")]);
+  categories = list;
   labels = new Map(categories.flatMap((c) => (winners[c.id] ?? []).map((winner, at) => [winner.id, `${c.name}: ${placeName(at)}`])));
   const changed = known ? changedCategories(known, winners) : new Set();
   const same = known && sameWinners(known, winners);
+  const stays = onStage && sameWinners({ [onStage]: known[onStage] ?? [] }, { [onStage]: winners[onStage] ?? [] });
   known = winners;
-  if (same) return;
+  for (const { id } of categories) if (changed.has(id)) coming.add(id);
+  if (same || stays) return; // what is new waits for its turn
   running.abort();
   running = new AbortController();
-  announce(categories.filter((c) => changed.has(c.id)), winners, running.signal);
+  announce(running.signal);
 });
 
-async function announce(categories, winners, signal) {
+/** Announces what is coming, one category after the other, with the winners that it has by then. */
+async function announce(signal) {
   const ceremony = byId("ceremony");
-  for (const category of categories) {
-    const one = stage(category, winners[category.id], true);
+  for (const id of coming) {
+    const category = categories.find((one) => one.id === id);
+    if (!category || !known[id]?.length) {
+      coming.delete(id); // taken back
+      continue;
+    }
+    const one = stage(category, known[id], true);
+    onStage = id;
     ceremony.replaceChildren(one.element);
     ceremony.hidden = false;
     await reveal(one, signal);
+    if (signal.aborted) return;
+    coming.delete(id);
     await rest(stageFor, signal);
     if (signal.aborted) return;
   }
+  onStage = "";
   ceremony.hidden = true;
   ceremony.replaceChildren();
 }
