@@ -131,3 +131,24 @@ func TestTheWallAnnouncesEveryCategory(t *testing.T) {
 		})
 	}
 }
+
+// A photo that was taken away while the guest was further down the page is not counted among the new ones.
+func TestAPhotoThatWasTakenAwayIsNotNew(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	for i := range 24 {
+		p.submit(fmt.Sprint("Photo ", i))
+	}
+	guest := openWindow(t, p.url+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	eventually(t, "the photos", func() bool { return guest.count("#prints .print") == 24 })
+	eventually(t, "the guest to be further down", func() bool {
+		return eval[bool](guest, `scrollTo(0, document.body.scrollHeight); document.querySelector("#photos").getBoundingClientRect().top < -200`)
+	})
+	one, other := p.submit("Rude"), p.submit("Nice")
+	guest.sees("#fresh", "2 new photos")
+	p.judge(cookie, "POST", one+"/hide")
+	guest.sees("#fresh", "1 new photo")
+	p.judge(cookie, "DELETE", other)
+	guest.gone("#fresh:not([hidden])")
+}

@@ -40,6 +40,7 @@ function show(fresh = [], reset = false) {
   const arrived = [...fresh].filter((id) => !chosen || photos.get(id)?.category === chosen);
   if (arrived.length && byId("photos").getBoundingClientRect().top < -200 && !reset) for (const id of arrived) hidden.add(id);
   if (reset || byId("photos").getBoundingClientRect().top >= -200) hidden = new Set();
+  for (const id of hidden) if (!photos.has(id)) hidden.delete(id);
   const shown = photos.newestFirst(chosen).filter((photo) => !hidden.has(photo.id));
   view.show(shown, { fresh: arrived, reset, winners, names: new Map(categories.map(({ id, name }) => [id, name])) });
   byId("empty").hidden = !loaded || shown.length > 0;
