@@ -1,11 +1,17 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 )
 
 // overlapping makes a page note the events that it is told of in heard, and keep back the answers of addresses that begin
@@ -151,4 +157,39 @@ func TestAPhotoThatWasTakenAwayIsNotNew(t *testing.T) {
 	guest.sees("#fresh", "1 new photo")
 	p.judge(cookie, "DELETE", other)
 	guest.gone("#fresh:not([hidden])")
+}
+
+// onlyTheSign tells a page that the network is gone, or back, while its connections go on.
+func (tb *window) onlyTheSign(off bool) {
+	tb.t.Helper()
+	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+		return err
+	}))
+}
+
+// withoutSocketIO starts a proxy before the program that lets no Socket.IO through.
+func withoutSocketIO(t *testing.T, p *program, blocked ...string) string {
+	t.Helper()
+	return inFrontOf(t, p, func(r *http.Request, forward func()) {
+		for _, prefix := range append(blocked, "/socket.io/") {
+			if strings.HasPrefix(r.URL.Path, prefix) && !strings.HasSuffix(r.URL.Path, ".js") {
+				return
+			}
+		}
+		forward()
+	})
+}
+
+// An event stream that outlives a moment without a network is a connection still.
+func TestAStreamThatOutlivesAMomentOfflineIsSaidToBeThere(t *testing.T) {
+	p := start(t)
+	guest := openWindow(t, withoutSocketIO(t, p)+"/", 390, 844)
+	guest.sees("#connection", "Live, by polling")
+	guest.onlyTheSign(true)
+	guest.sees("#connection", "Offline")
+	guest.onlyTheSign(false)
+	guest.sees("#connection", "Live, by polling")
+	p.submit("Meanwhile")
+	guest.sees("#prints", "Meanwhile")
 }

@@ -57,7 +57,10 @@ export class Live extends EventTarget {
 
   /** A connection can outlive a short time without a network, and so can the sign that says so. */
   backOnline() {
-    if (!this.socket?.connected) return this.tryNow();
+    if (!this.socket?.connected) {
+      if (this.stopFallback) this.say({ state: "polling" });
+      return this.tryNow();
+    }
     this.nameTransport();
     this.gap();
   }
