@@ -193,3 +193,13 @@ func TestAStreamThatOutlivesAMomentOfflineIsSaidToBeThere(t *testing.T) {
 	p.submit("Meanwhile")
 	guest.sees("#prints", "Meanwhile")
 }
+
+// The desk that reads everything again and again says so when the server is gone.
+func TestTheDeskNoticesThatTheServerIsGone(t *testing.T) {
+	p := start(t)
+	admin := openWindow(t, withoutSocketIO(t, p, "/api/events")+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live, by polling")
+	p.signal(syscall.SIGKILL)
+	admin.sees("#state", "Reconnecting")
+}

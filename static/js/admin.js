@@ -27,13 +27,17 @@ function say(sentence, undo) {
   setTimeout(() => toast.remove(), 15_000);
 }
 
+function refused(refusal) {
+  if (refusal.status === 401) signedOut();
+  else say(refusal.message);
+}
+
 // Runs a request and shows what went wrong.
 async function attempt(work) {
   try {
     return await work();
   } catch (refusal) {
-    if (refusal.status === 401) signedOut();
-    else say(refusal.message);
+    refused(refusal);
     return null;
   }
 }
@@ -50,13 +54,13 @@ async function signedIn() {
   await load();
   if (following) return;
   following = true;
-  let due = 0;
+  let due = null; // the next reading, where there is one to come
   setInterval(lookForWaiting, 3000);
   follow({
     sign: byId("state"),
-    onResync: load,
+    onResync: resync,
     // The list comes whole: the longer it takes, the longer the pause before the next.
-    onEvent: () => { due ||= setTimeout(() => { due = 0; if (!byId("desk").hidden) load(); }, Math.max(300, 4 * cost)); },
+    onEvent: () => due ??= new Promise((resolve) => setTimeout(resolve, Math.max(300, 4 * cost))).then(() => { due = null; return resync(); }),
   });
 }
 
@@ -70,10 +74,22 @@ async function lookForWaiting() {
   counted = now;
 }
 
-const load = oneAtATime(async () => {
+/** Reads everything anew, where somebody is signed in, and rejects where the server can't be reached. */
+async function resync() {
+  if (byId("desk").hidden) return;
+  try {
+    await read();
+  } catch (refusal) {
+    refused(refusal);
+    if (refusal.status !== 401) throw refusal;
+  }
+}
+
+const load = () => attempt(read);
+
+const read = oneAtATime(async () => {
   const began = performance.now();
-  const answers = await attempt(() => Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings")]));
-  if (!answers) return;
+  const answers = await Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings")]);
   // Redrawing what is the same would take a button from under somebody's finger.
   const now = JSON.stringify(answers);
   if (now === shown) return;
