@@ -203,3 +203,48 @@ func TestTheDeskNoticesThatTheServerIsGone(t *testing.T) {
 	p.signal(syscall.SIGKILL)
 	admin.sees("#state", "Reconnecting")
 }
+
+// What is picked while the picks before are being published is not published, and stays.
+func TestAPickMadeWhilePublishingIsKept(t *testing.T) {
+	p := start(t)
+	p.submit("One")
+	p.submit("Two")
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	eval[bool](admin, overlapping)
+	admin.pressIn("#entries", "Pick: One")
+	eval[bool](admin, `holding = "/api/save-winners"; true`)
+	admin.run(chromedp.Click("#publish"))
+	admin.holds(1)
+	admin.pressIn("#entries", "Pick: Two")
+	eval[bool](admin, `holding = "none"; held.forEach(go => go()); true`)
+	admin.sees(".toast", "published")
+	p.submit("Three") // the page reads everything anew
+	admin.sees("#entries", "Three")
+	if got := admin.picks("best"); got != "One, Two" {
+		t.Errorf("picked %q", got)
+	}
+	if admin.count("#pending:not([hidden])") != 1 {
+		t.Error("the page says that the second pick is published")
+	}
+	admin.run(chromedp.Click("#publish"))
+	eventually(t, "both winners", func() bool { return p.winners("best") == "One, Two" })
+}
+
+// Publishing twice, as by a double click, can be taken back as publishing once can.
+func TestPublishingTwiceIsTakenBackAtOnce(t *testing.T) {
+	p := start(t)
+	p.submit("One")
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	admin.pressIn("#entries", "Pick: One")
+	admin.run(chromedp.Click("#publish"))
+	admin.sees(".toast", "published")
+	admin.run(chromedp.Click("#publish"))
+	p.submit("Two") // when the page has read that, it has done what the second click asked for
+	admin.sees("#entries", "Two")
+	eval[bool](admin, `document.querySelector(".toast button").click(), true`)
+	eventually(t, "no winners", func() bool { return p.winners("best") == "" })
+}

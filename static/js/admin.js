@@ -162,14 +162,18 @@ async function remove(entry) {
   if (await attempt(() => request(`/api/submissions/${entry.id}`, { method: "DELETE" }))) load();
 }
 
-async function publish() {
+// A second click meanwhile or soon after finds nothing left to publish, and leaves the way back that the first one offers.
+const publish = oneAtATime(async () => {
   const before = await attempt(() => request("/api/winners"));
   if (!before) return;
   const old = Object.fromEntries(Object.entries(before.winners).map(([id, list]) => [id, list.map((w) => w.id)]));
   const save = (winners) => attempt(() => request("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": newKey() } }));
-  if (!await save(picks)) return;
-  unsaved = false;
+  const same = (one, other) => categories.every(({ id }) => String(one[id] ?? []) === String(other[id] ?? []));
+  const sent = { ...picks }; // who waits for the answer may go on picking
+  if (!same(sent, old) && !await save(sent)) return;
+  unsaved = !same(picks, sent);
   showPicks();
+  if (same(sent, old)) return;
   say("The winners are published.", async () => {
     if (!await save(old)) return;
     unsaved = false;
@@ -177,7 +181,7 @@ async function publish() {
     say("As it was before.");
     load();
   });
-}
+});
 
 function showCategories() {
   // Photos arrive while somebody types a name; the field has to stay.
