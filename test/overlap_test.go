@@ -248,3 +248,37 @@ func TestPublishingTwiceIsTakenBackAtOnce(t *testing.T) {
 	eval[bool](admin, `document.querySelector(".toast button").click(), true`)
 	eventually(t, "no winners", func() bool { return p.winners("best") == "" })
 }
+
+// categoryNames are the categories' names, as the server has them.
+func (p *program) categoryNames() string {
+	p.t.Helper()
+	var list []struct{ Name string }
+	p.call("GET", "/categories.json", "", nil, &list)
+	var names []string
+	for _, one := range list {
+		names = append(names, one.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Categories that are changed while the server is slow are all changed: none of the changes takes back another.
+func TestCategoriesChangedInQuickSuccessionAreAllChanged(t *testing.T) {
+	p := start(t)
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	admin.run(chromedp.WaitReady(`#categories input`))
+	eval[bool](admin, overlapping)
+	eval[bool](admin, `holding = "/api/categories";
+		window.add = name => { document.querySelector("#newCategory").value = name; document.querySelector("#addCategory").requestSubmit() };
+		window.rename = (id, name) => { const field = document.querySelector('#categories input[aria-label="Name of category ' + id + '"]'); field.value = name; field.dispatchEvent(new Event("change")) };
+		add("Loudest"); rename("best", "Prettiest"); true`)
+	admin.holds(1)
+	eval[bool](admin, `rename("worst", "Ugliest"); document.querySelector('#categories button[aria-label="Remove category Best Tattoo"]').click(); add("Quietest");
+		setTimeout(() => { holding = "none"; held.forEach(go => go()) }); true`)
+	const want = "Ugliest, Loudest, Quietest"
+	eventually(t, "all changes, not "+p.categoryNames(), func() bool { return p.categoryNames() == want })
+	admin.sees(".toast", "Removed")
+	eval[bool](admin, `document.querySelector(".toast button").click(), true`)
+	eventually(t, "the removed one", func() bool { return p.categoryNames() == "Ugliest, Prettiest, Loudest, Quietest" })
+}

@@ -15,6 +15,7 @@ let cost = 0; // how long reading everything took last, in milliseconds
 let counted = ""; // how many entries there were, and how many of them waited
 let shown = ""; // the answers that the page shows
 let categoriesShown = ""; // the categories that have fields
+let saving = Promise.resolve(); // settles when the categories are saved
 const list = new EntryList(byId("entries"), { pick, change, remove });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
@@ -191,21 +192,32 @@ function showCategories() {
   const list = byId("categories");
   const used = [...list.querySelectorAll("input, button")].indexOf(document.activeElement);
   list.replaceChildren(...categories.map((category, i) => make("div", { class: "row" },
-    make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => saveCategories(categories.map((c, k) => (k === i ? { ...c, name: e.target.value.trim() || c.name } : c))) } }),
-    make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: () => dropCategory(i) } }, "Remove"))));
+    make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => renameCategory(category.id, e.target.value.trim()) } }),
+    make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: () => dropCategory(category.id, i) } }, "Remove"))));
   if (used >= 0) list.querySelectorAll("input, button")[used]?.focus();
 }
 
-async function saveCategories(list) {
-  if (await attempt(() => request("/api/categories", { method: "POST", body: { categories: list } }))) return load();
-  categoriesShown = ""; // the fields say what was refused
-  showCategories();
+// The list is saved whole. Changes wait for each other, and each is made to the list as it is by then.
+function saveCategories(change) {
+  saving = saving.then(async () => {
+    if (await attempt(async () => request("/api/categories", { method: "POST", body: { categories: change(await request("/categories.json")) } }))) return void load();
+    categoriesShown = ""; // the fields say what was refused
+    showCategories();
+  });
 }
 
-function dropCategory(i) {
-  const before = categories;
-  saveCategories(categories.filter((_, k) => k !== i));
-  say("Removed. Its photos are kept.", () => saveCategories(before));
+function renameCategory(id, name) {
+  saveCategories((list) => list.map((c) => (c.id === id ? { ...c, name: name || c.name } : c)));
+}
+
+function dropCategory(id, at) {
+  let dropped = [];
+  saveCategories((list) => {
+    dropped = list.filter((c) => c.id === id);
+    return list.filter((c) => c.id !== id);
+  });
+  say("Removed. Its photos are kept.", () => saveCategories((list) => (
+    list.some((c) => c.id === id) ? list : [...list.slice(0, at), ...dropped, ...list.slice(at)])));
 }
 
 function addCategory(event) {
@@ -213,10 +225,12 @@ function addCategory(event) {
   const name = byId("newCategory").value.trim();
   if (!name) return;
   const base = name.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 50) || "category";
-  let id = base;
-  for (let n = 2; categories.some((c) => c.id === id); n++) id = `${base}-${n}`;
   byId("newCategory").value = "";
-  saveCategories([...categories, { id, name }]);
+  saveCategories((list) => {
+    let id = base;
+    for (let n = 2; list.some((c) => c.id === id); n++) id = `${base}-${n}`;
+    return [...list, { id, name }];
+  });
 }
 
 byId("signin").addEventListener("submit", async (event) => {
