@@ -282,3 +282,34 @@ func TestCategoriesChangedInQuickSuccessionAreAllChanged(t *testing.T) {
 	eval[bool](admin, `document.querySelector(".toast button").click(), true`)
 	eventually(t, "the removed one", func() bool { return p.categoryNames() == "Ugliest, Prettiest, Loudest, Quietest" })
 }
+
+// The box that says whether photos wait says what the server does, also where the server did not take a change, and where
+// the page was reading everything while it was made.
+func TestTheBoxForApprovalSaysWhatTheServerDoes(t *testing.T) {
+	p := start(t)
+	var failing atomic.Bool
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.Method != http.MethodPost || r.URL.Path != "/api/settings" || !failing.Load() {
+			forward()
+		}
+	})
+	admin := openWindow(t, front+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	checked := func() bool { return eval[bool](admin, `document.querySelector("#moderation").checked`) }
+	failing.Store(true)
+	admin.run(chromedp.Click("#moderation"))
+	admin.sees(".toast", "502")
+	eventually(t, "the box to be empty", func() bool { return !checked() })
+	failing.Store(false)
+
+	eval[bool](admin, overlapping)
+	eval[bool](admin, `holding = "/api/settings"; true`)
+	p.submit("One")
+	admin.holds(1) // the settings as they were
+	admin.run(chromedp.Click("#moderation"))
+	admin.holds(2)
+	eval[bool](admin, `holding = "none"; held.forEach(go => go()); true`)
+	admin.sees("#entries", "One")
+	eventually(t, "the box to be full", checked)
+}

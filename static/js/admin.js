@@ -15,6 +15,7 @@ let cost = 0; // how long reading everything took last, in milliseconds
 let counted = ""; // how many entries there were, and how many of them waited
 let shown = ""; // the answers that the page shows
 let categoriesShown = ""; // the categories that have fields
+let switching = 0; // changes of the box for approval that the server has not answered
 let saving = Promise.resolve(); // settles when the categories are saved
 const list = new EntryList(byId("entries"), { pick, change, remove });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
@@ -86,6 +87,8 @@ async function resync() {
   }
 }
 
+const saveModeration = oneAtATime(() => attempt(() => request("/api/settings", { method: "POST", body: { moderation: byId("moderation").checked } })));
+
 const load = () => attempt(read);
 
 const read = oneAtATime(async () => {
@@ -101,7 +104,7 @@ const read = oneAtATime(async () => {
   const published = (c) => (answers[2].winners[c.id] ?? []).map((w) => w.id);
   const there = (c, ids) => ids.filter((id) => submissions[c.id]?.some((one) => one.id === id && one.status === "approved"));
   picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? there(c, picks[c.id]) : published(c)]));
-  byId("moderation").checked = answers[3].settings.moderation;
+  if (!switching) byId("moderation").checked = answers[3].settings.moderation;
   showAll();
   cost = performance.now() - began;
 });
@@ -249,7 +252,13 @@ byId("publish").addEventListener("click", publish);
 byId("search").addEventListener("input", () => showEntries(true));
 byId("filter").addEventListener("change", () => showEntries(true));
 byId("addCategory").addEventListener("submit", addCategory);
-byId("moderation").addEventListener("change", (e) => attempt(() => request("/api/settings", { method: "POST", body: { moderation: e.target.checked } })));
+byId("moderation").addEventListener("change", async () => {
+  switching++;
+  await saveModeration();
+  switching--;
+  shown = ""; // the box may say what the server did not take
+  load();
+});
 byId("forget").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!confirm("Delete every photo sent with this number, for good?")) return;
