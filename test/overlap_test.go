@@ -313,3 +313,31 @@ func TestTheBoxForApprovalSaysWhatTheServerDoes(t *testing.T) {
 	admin.sees("#entries", "One")
 	eventually(t, "the box to be full", checked)
 }
+
+// The desk looks for photos that wait once at a time, however long the answer takes, and goes on looking for those that it
+// could not read.
+func TestTheDeskLooksForWaitingPhotosOnceAtATime(t *testing.T) {
+	p := start(t, "--moderation")
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.run(chromedp.WaitVisible(`#password`))
+	eval[bool](admin, overlapping)
+	eval[bool](admin, `window.ticks = []; window.setInterval = (work) => { ticks.push(work); return 0 }; true`)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	eval[bool](admin, `holding = "/api/dashboard"; window.asked = 0; const between = fetch; window.fetch = (path, ...all) => { if (path === "/api/dashboard") asked++; return between(path, ...all) }; ticks.forEach(tick => tick()); true`)
+	admin.holds(1)
+	eval[bool](admin, `ticks.forEach(tick => tick()); true`)
+	if n := eval[int](admin, "asked"); n != 1 {
+		t.Errorf("%d looks at a time", n)
+	}
+	eval[bool](admin, `holding = "none"; held.forEach(go => go()); true`)
+	eventually(t, "two more looks", func() bool { return eval[bool](admin, `ticks.forEach(tick => tick()); asked >= 3`) })
+	eval[bool](admin, `window.broken = 1; const way = fetch; window.fetch = (path, ...all) => (path === "/api/submissions" && broken-- > 0 ? Promise.reject(new TypeError()) : way(path, ...all)); true`)
+	p.submit("Please approve")
+	eventually(t, "a reading that fails", func() bool {
+		return eval[bool](admin, `ticks.forEach(tick => tick()); broken < 1`)
+	})
+	eventually(t, "the photo that waits", func() bool {
+		return eval[bool](admin, `ticks.forEach(tick => tick()); document.querySelector("#entries").innerText.includes("Please approve")`)
+	})
+}

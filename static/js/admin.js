@@ -67,14 +67,14 @@ async function signedIn() {
 }
 
 /** Looks for photos that wait: they are announced to nobody before somebody approved them. */
-async function lookForWaiting() {
+const lookForWaiting = oneAtATime(async () => {
   if (document.hidden || !byId("moderation").checked || byId("desk").hidden) return;
   const figures = await request("/api/dashboard").catch(() => null);
   if (!figures) return;
   const now = `${figures.submissions.total} ${figures.submissions.waiting}`;
-  if (now !== counted) await load();
+  if (now !== counted && (await load()) === null) return; // it is still to be read
   counted = now;
-}
+});
 
 /** Reads everything anew, where somebody is signed in, and rejects where the server can't be reached. */
 async function resync() {
