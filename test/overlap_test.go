@@ -341,3 +341,23 @@ func TestTheDeskLooksForWaitingPhotosOnceAtATime(t *testing.T) {
 		return eval[bool](admin, `ticks.forEach(tick => tick()); document.querySelector("#entries").innerText.includes("Please approve")`)
 	})
 }
+
+// Winners of another category don't spoil the reveal under way: they are revealed after it.
+func TestAnotherCategoryDoesNotSpoilTheReveal(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	second, first := p.submit("Second best"), p.submit("The very best")
+	worst := p.submitTo("worst", "The very worst")
+	stage := openWindow(t, p.url+"/winners.html", 1920, 1080)
+	stage.sees("#state", "Live")
+	eval[bool](stage, `window.seen = []; new MutationObserver(() => {
+			for (const card of document.querySelectorAll(".place.reveal")) { const name = card.innerText.split("\n").pop(); if (!seen.includes(name)) seen.push(name) }
+		}).observe(document.querySelector("#winners"), {childList: true, subtree: true, attributes: true}); true`)
+	p.crown(cookie, "best", first, second)
+	stage.sees(".stage[data-category=best]", "Second best")
+	p.crown(cookie, "worst", worst)
+	stage.sees(".stage[data-category=worst]", "The very worst")
+	if got := eval[string](stage, `seen.join(", ")`); !strings.EqualFold(got, "Second best, The very best, The very worst") {
+		t.Errorf("revealed were %s", got)
+	}
+}

@@ -17,10 +17,11 @@ const load = oneAtATime(async () => {
   const [{ winners }, categories] = answers;
   const now = JSON.stringify(answers);
   const changed = announced > read ? changedCategories(known, winners) : new Set();
+  // A picture that moved, a category's new name, or another category's winners must not spoil the moment.
+  const theirs = Object.fromEntries(Object.entries(winners).filter(([id]) => known[id]?.length));
+  if (revealing && sameWinners(known, theirs)) return void revealing.then(() => load().catch(() => {}));
   read = before; // these answers may be older than what was announced meanwhile
   if (now === shown) return;
-  // A picture that moved, or a category's new name, must not spoil the moment.
-  if (revealing && sameWinners(known, winners)) return void revealing.then(() => load().catch(() => {}));
   shown = now;
   known = winners;
   running.abort();
