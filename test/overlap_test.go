@@ -361,3 +361,26 @@ func TestAnotherCategoryDoesNotSpoilTheReveal(t *testing.T) {
 		t.Errorf("revealed were %s", got)
 	}
 }
+
+// Photos leave the pages with their category and come back with it, and the wall calls winners by its new name.
+func TestPhotosComeAndGoWithTheirCategory(t *testing.T) {
+	p := start(t)
+	cookie := p.signIn()
+	id := p.submit("Kept")
+	p.submitTo("worst", "Other")
+	p.crown(cookie, "best", id)
+	guest, wall := openWindow(t, p.url+"/", 390, 844), openWindow(t, p.url+"/wall", 1920, 1080)
+	guest.sees("#connection", "Live")
+	wall.sees("#state", "Live")
+	guest.sees("#prints", "Kept")
+	wall.sees("#show", "Best Tattoo: Winner")
+	p.rename(cookie, "Best of the Evening")
+	wall.sees("#show", "Best of the Evening: Winner")
+	var answer struct{ Success bool }
+	p.asAdmin(cookie, "POST", "/api/categories", `{"categories":[{"id":"worst","name":"Worst Tattoo"}]}`, &answer)
+	guest.gone(`.print[data-id="` + id + `"]`)
+	wall.gone(`#newest li[data-id="` + id + `"]`)
+	p.rename(cookie, "Best Tattoo")
+	guest.sees("#prints", "Kept")
+	eventually(t, "the photo on the wall", func() bool { return wall.count(`#newest li[data-id="`+id+`"]`) == 1 })
+}

@@ -129,9 +129,12 @@ function received({ detail: { name, payload } }) {
       winners = new Set(Object.values(payload.winners).flat());
       byId("announcer").textContent = winners.size ? "Winners have been announced." : "";
       return show();
-    case "categoriesUpdated":
+    case "categoriesUpdated": {
       heard++;
+      const ids = (list) => list.map(({ id }) => id).sort().join();
+      if (ids(payload.categories) !== ids(categories)) reload(); // photos come and go with their category
       return setCategories(payload.categories);
+    }
   }
 }
 

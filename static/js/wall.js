@@ -127,6 +127,7 @@ follow({
   onResync: readAll,
   onEvent(event, payload) {
     if (event === "winnersUpdated") return readWinners();
+    if (event === "categoriesUpdated") return readAll(); // photos come and go with their category
     if (event === "submissionRemoved") photos.remove(payload.id);
     else if (event === "submissionUpdated") photos.put(payload);
     else if (event === "newSubmission" && photos.put(payload) && payload.imageUrl) slideshow.welcome(payload);
