@@ -384,3 +384,29 @@ func TestPhotosComeAndGoWithTheirCategory(t *testing.T) {
 	guest.sees("#prints", "Kept")
 	eventually(t, "the photo on the wall", func() bool { return wall.count(`#newest li[data-id="`+id+`"]`) == 1 })
 }
+
+// Who could not be signed out is told so, and not that they are.
+func TestSigningOutThatFailedIsNotShownAsDone(t *testing.T) {
+	p := start(t)
+	p.submit("Private")
+	var failing atomic.Bool
+	failing.Store(true)
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if !strings.HasPrefix(r.URL.Path, "/api/logout") || !failing.Load() {
+			forward()
+		}
+	})
+	admin := openWindow(t, front+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#entries", "Private")
+	for _, button := range []string{"#signout", "#signoutAll"} {
+		eval[bool](admin, `document.querySelector(".toast")?.remove(); true`)
+		admin.run(chromedp.Click(button))
+		admin.sees(".toast", "502")
+		if admin.count("#signin:not([hidden])") != 0 {
+			t.Fatalf("%s: the page says that one has to sign in, and the session goes on", button)
+		}
+	}
+	failing.Store(false)
+	admin.run(chromedp.Click("#signout"), chromedp.WaitVisible("#signin"))
+}

@@ -265,8 +265,8 @@ byId("forget").addEventListener("submit", async (event) => {
   const answer = await attempt(() => request("/api/submissions/delete-by-phone", { method: "POST", body: { phone: byId("forgetPhone").value } }));
   if (answer) { say(`${answer.deleted} deleted.`); load(); }
 });
-byId("signout").addEventListener("click", async () => { await attempt(() => request("/api/logout", { method: "POST", body: {} })); signedOut(); });
-byId("signoutAll").addEventListener("click", async () => { await attempt(() => request("/api/logout-everywhere", { method: "POST", body: {} })); signedOut(); });
+byId("signout").addEventListener("click", async () => { if (await attempt(() => request("/api/logout", { method: "POST", body: {} }))) signedOut(); });
+byId("signoutAll").addEventListener("click", async () => { if (await attempt(() => request("/api/logout-everywhere", { method: "POST", body: {} }))) signedOut(); });
 
 const session = await request("/api/session").catch(() => ({ signedIn: false }));
 if (session.signedIn) signedIn();
