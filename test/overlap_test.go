@@ -367,7 +367,6 @@ func TestPhotosComeAndGoWithTheirCategory(t *testing.T) {
 	p := start(t)
 	cookie := p.signIn()
 	id := p.submit("Kept")
-	p.submitTo("worst", "Other")
 	p.crown(cookie, "best", id)
 	guest, wall := openWindow(t, p.url+"/", 390, 844), openWindow(t, p.url+"/wall", 1920, 1080)
 	guest.sees("#connection", "Live")
@@ -409,4 +408,37 @@ func TestSigningOutThatFailedIsNotShownAsDone(t *testing.T) {
 	}
 	failing.Store(false)
 	admin.run(chromedp.Click("#signout"), chromedp.WaitVisible("#signin"))
+}
+
+// A page that one left and came back to, and that the browser had kept, has the news at once, whatever it was connected by.
+func TestAPageThatTheBrowserKeptHasNewsAtOnce(t *testing.T) {
+	for _, name := range []string{"WebSocket", "polling", "event stream", "reading"} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			address := p.url + "/"
+			switch name {
+			case "polling":
+				address += "?transport=polling"
+			case "event stream":
+				address = withoutSocketIO(t, p) + "/"
+			case "reading":
+				address = withoutSocketIO(t, p, "/api/events") + "/"
+			}
+			guest := openWindow(t, address, 390, 844)
+			guest.sees("#connection", "Live")
+			eventually(t, "the service worker, whose coming would end what is kept", func() bool {
+				return eval[bool](guest, `navigator.serviceWorker.controller !== null`)
+			})
+			eval[bool](guest, `window.kept = true`)
+			guest.run(chromedp.Navigate(p.url + "/api/contest"))
+			p.submit("Missed")
+			eval[bool](guest, `history.back(); true`)
+			guest.sees("#prints", "Missed")
+			if !eval[bool](guest, `window.kept ?? false`) {
+				t.Fatal("the browser did not keep the page: this shows nothing")
+			}
+			p.submit("Later")
+			guest.sees("#prints", "Later")
+		})
+	}
 }

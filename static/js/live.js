@@ -33,6 +33,7 @@ export class Live extends EventTarget {
     addEventListener("online", () => this.backOnline());
     addEventListener("offline", () => this.say({ state: "offline" }));
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.tryNow(); });
+    addEventListener("pageshow", (event) => { if (event.persisted) this.backFromMemory(); });
   }
 
   /** Connects, and stays connected from then on. */
@@ -63,6 +64,13 @@ export class Live extends EventTarget {
     }
     this.nameTransport();
     this.gap();
+  }
+
+  /** The client gives its poll up when the page is left, and waits for its answer when the browser brings the page back. */
+  backFromMemory() {
+    if (!this.socket?.connected) return;
+    this.socket.io.engine.transport.close();
+    this.tryNow();
   }
 
   nameTransport() {
