@@ -32,6 +32,19 @@ export function errorOf(status, body, retryAfter = null) {
   return new ApiError(status, sentence || `The server answered with ${status}.`, Number(retryAfter) || 0);
 }
 
+// A network that goes silent would keep a request for minutes, and with it all that waits for its answer.
+const PATIENCE = 45000;
+
+/** Sends a request and reads the whole answer, as text. */
+async function exchange(path, init) {
+  try {
+    const response = await fetch(path, { ...init, signal: AbortSignal.timeout?.(PATIENCE) });
+    return { response, text: await response.text() };
+  } catch {
+    throw new ApiError(0, "The server can't be reached right now.");
+  }
+}
+
 /**
  * Sends a request and reads the JSON answer.
  * @param {string} path
@@ -45,14 +58,9 @@ export async function request(path, { method = "GET", body, headers = {} } = {})
     init.headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);
   }
-  let response;
-  try {
-    response = await fetch(path, init);
-  } catch {
-    throw new ApiError(0, "The server can't be reached right now.");
-  }
-  if (!response.ok) throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
-  return response.json();
+  const { response, text } = await exchange(path, init);
+  if (!response.ok) throw errorOf(response.status, text, response.headers.get("Retry-After"));
+  return JSON.parse(text);
 }
 
 /**
@@ -63,15 +71,10 @@ export async function request(path, { method = "GET", body, headers = {} } = {})
 export function changesOf(path) {
   let tag = "";
   return async () => {
-    let response;
-    try {
-      response = await fetch(path, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
-    } catch {
-      throw new ApiError(0, "The server can't be reached right now.");
-    }
+    const { response, text } = await exchange(path, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
     if (response.status === 304) return null;
-    if (!response.ok) throw errorOf(response.status, await response.text());
-    const body = await response.json();
+    if (!response.ok) throw errorOf(response.status, text);
+    const body = JSON.parse(text);
     tag = response.headers.get("ETag") || "";
     return body;
   };
