@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -111,6 +113,15 @@ func newWindow(t *testing.T, parent context.Context, url string, width, height i
 		<-read
 	})
 	return tb
+}
+
+// before lets each page that the window opens from now on run a script first.
+func (tb *window) before(script string) {
+	tb.t.Helper()
+	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	}))
 }
 
 func (tb *window) run(actions ...chromedp.Action[chromedp.Void]) {

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"image"
 	"image/color"
 	"image/gif"
@@ -14,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -222,15 +219,6 @@ const later = `if (sessionStorage.later) {
 	};
 }`
 
-// lateDatabase lets the page's later visits open databases late.
-func (tb *window) lateDatabase() {
-	tb.t.Helper()
-	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: later})
-		return err
-	}))
-}
-
 // keptCaptions reads the captions of what waits in the database into window.kept.
 const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsuccess = ({ target: { result: database } }) => {
 	database.transaction("items").objectStore("items").getAll().onsuccess = ({ target }) => {
@@ -250,7 +238,7 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 		}
 	})
 	guest := openWindow(t, front+"/", 390, 844)
-	guest.lateDatabase()
+	guest.before(later)
 	guest.sees("#connection", "Live")
 	guest.send("Before")
 	guest.sees("#outbox", "busy")
@@ -280,7 +268,7 @@ func TestAPhotoOfAnEarlierVisitIsOnTheWall(t *testing.T) {
 	var answer struct{ Success bool }
 	p.asAdmin(cookie, "POST", "/api/settings", `{"moderation":true}`, &answer)
 	guest := openWindow(t, p.url+"/", 390, 844)
-	guest.lateDatabase()
+	guest.before(later)
 	guest.sees("#connection", "Live")
 	guest.send("Approved meanwhile")
 	guest.sees("#outbox", "when the organiser has approved it")

@@ -410,6 +410,22 @@ func TestSigningOutThatFailedIsNotShownAsDone(t *testing.T) {
 	admin.run(chromedp.Click("#signout"), chromedp.WaitVisible("#signin"))
 }
 
+// The network may go silent while the client is loaded: it is loaded once more.
+func TestAClientThatNeverArrivesIsAskedForAgain(t *testing.T) {
+	p := start(t)
+	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if strings.HasPrefix(r.URL.Path, "/socket.io/socket.io.esm") && r.URL.RawQuery == "" {
+			<-r.Context().Done()
+			return
+		}
+		forward()
+	})
+	guest := openWindow(t, "about:blank", 390, 844)
+	guest.before(`const real = setTimeout; window.setTimeout = (f, ms, ...all) => real(f, ms === 20000 ? 50 : ms, ...all)`)
+	guest.run(chromedp.Navigate(front + "/"))
+	guest.sees("#connection", "Live")
+}
+
 // A page that one left and came back to, and that the browser had kept, has the news at once, whatever it was connected by.
 func TestAPageThatTheBrowserKeptHasNewsAtOnce(t *testing.T) {
 	for _, name := range []string{"WebSocket", "polling", "event stream", "reading"} {

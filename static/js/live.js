@@ -9,6 +9,7 @@ import { waitBefore } from "./retry.js";
 const EVENTS = ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "categoriesUpdated"];
 const FAILURES_BEFORE_FALLBACK = 2;
 const FEED_INTERVAL = 5000;
+const LOADING = 20000; // how long the client may take to arrive
 
 /**
  * @typedef {{state: "connecting"|"live"|"polling"|"reconnecting"|"updating"|"offline", until?: number}} ConnectionState
@@ -41,7 +42,8 @@ export class Live extends EventTarget {
     try {
       // A module that failed to load stays failed under its address, so that every try needs a new one.
       const address = "/socket.io/socket.io.esm.min.js" + (this.loads++ ? `?try=${this.loads}` : "");
-      const { io } = await import(address);
+      const late = new Promise((_, reject) => setTimeout(reject, LOADING));
+      const { io } = await Promise.race([import(address), late]);
       this.connect(io);
     } catch {
       this.failed();
