@@ -283,6 +283,40 @@ func TestCategoriesChangedInQuickSuccessionAreAllChanged(t *testing.T) {
 	eventually(t, "the removed one", func() bool { return p.categoryNames() == "Ugliest, Prettiest, Loudest, Quietest" })
 }
 
+// A double click on Remove removes one category, also where the row below has moved up in between, and can be taken back.
+func TestADoubleClickRemovesOneCategory(t *testing.T) {
+	p := start(t)
+	admin := openWindow(t, p.url+"/admin", 1280, 900)
+	admin.signIn()
+	admin.sees("#state", "Live")
+	admin.run(chromedp.WaitReady(`#categories button`))
+	eval[bool](admin, overlapping)
+	at := eval[[]float64](admin, `(() => {
+		const button = document.querySelector("#categories button");
+		button.scrollIntoView({ block: "center" });
+		const box = button.getBoundingClientRect();
+		return [box.x + box.width / 2, box.y + box.height / 2];
+	})()`)
+	click := func(count int) {
+		t.Helper()
+		admin.run(chromedp.MouseClickXY(at[0], at[1], chromedp.ClickCount(count)))
+	}
+	eval[bool](admin, `holding = "/api/categories"; true`)
+	click(1)
+	click(2)
+	admin.holds(1)
+	eval[bool](admin, `holding = "none"; held.forEach(go => go()); true`)
+	eventually(t, "one row", func() bool { return admin.count("#categories button") == 1 })
+	click(2)
+	eval[bool](admin, `document.querySelector("#newCategory").value = "Quietest", document.querySelector("#addCategory").requestSubmit(), true`)
+	eventually(t, "what comes after it", func() bool { return strings.HasSuffix(p.categoryNames(), "Quietest") })
+	if got := p.categoryNames(); got != "Best Tattoo, Quietest" {
+		t.Errorf("the categories are %s", got)
+	}
+	eval[bool](admin, `document.querySelector(".toast button").click(), true`)
+	eventually(t, "the removed one", func() bool { return p.categoryNames() == "Worst Tattoo, Best Tattoo, Quietest" })
+}
+
 // The box that says whether photos wait says what the server does, also where the server did not take a change, and where
 // the page was reading everything while it was made.
 func TestTheBoxForApprovalSaysWhatTheServerDoes(t *testing.T) {

@@ -196,7 +196,7 @@ function showCategories() {
   const used = [...list.querySelectorAll("input, button")].indexOf(document.activeElement);
   list.replaceChildren(...categories.map((category, i) => make("div", { class: "row" },
     make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => renameCategory(category.id, e.target.value.trim()) } }),
-    make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: () => dropCategory(category.id, i) } }, "Remove"))));
+    make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: (e) => dropCategory(e, category.id, i) } }, "Remove"))));
   if (used >= 0) list.querySelectorAll("input, button")[used]?.focus();
 }
 
@@ -213,7 +213,9 @@ function renameCategory(id, name) {
   saveCategories((list) => list.map((c) => (c.id === id ? { ...c, name: name || c.name } : c)));
 }
 
-function dropCategory(id, at) {
+function dropCategory(event, id, at) {
+  if (event.detail > 1) return; // the second of a double click, which may be on the row below: that has moved up
+  event.currentTarget.disabled = true;
   let dropped = [];
   saveCategories((list) => {
     dropped = list.filter((c) => c.id === id);
