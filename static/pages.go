@@ -11,10 +11,14 @@ import (
 
 // A page's style sheets are what its first picture waits for, and together they weigh less than one more round trip of a
 // phone in a full room costs. So a page is served with them inside it, and nothing else that it names holds up drawing:
-// its scripts are modules, which wait for the page and not the other way round. The sources stay files of their own.
+// its scripts are modules, which wait for the page and not the other way round. The one that sees to it that they arrive
+// is inside it too. The sources stay files of their own.
 
-// sheet is how a page names a style sheet of this folder.
-var sheet = regexp.MustCompile(`<link rel="stylesheet" href="/([^"]+)">`)
+// How a page names a style sheet of this folder, and a script that is no module.
+var (
+	sheet  = regexp.MustCompile(`<link rel="stylesheet" href="/([^"]+)">`)
+	script = regexp.MustCompile(`<script src="/([^"]+)"></script>`)
+)
 
 // tree is the embedded folder with its pages made whole. It never changes.
 type tree struct {
@@ -30,13 +34,13 @@ var served = sync.OnceValue(func() tree {
 		panic(err) // the pattern is a constant that is valid
 	}
 	for _, name := range names {
-		t.whole[name] = withSheets(files, name)
+		t.whole[name] = madeWhole(files, name)
 	}
 	return t
 })
 
-// withSheets returns a page with each style sheet in the place of the link to it.
-func withSheets(files fs.FS, name string) []byte {
+// madeWhole returns a page with each style sheet in the place of the link to it, and each script that is no module.
+func madeWhole(files fs.FS, name string) []byte {
 	read := func(name string) []byte {
 		data, err := fs.ReadFile(files, name)
 		if err != nil {
@@ -44,10 +48,13 @@ func withSheets(files fs.FS, name string) []byte {
 		}
 		return data
 	}
-	return sheet.ReplaceAllFunc(read(name), func(link []byte) []byte {
-		css := read(string(sheet.FindSubmatch(link)[1]))
-		return bytes.Join([][]byte{[]byte("<style>\n"), css, []byte("</style>")}, nil)
-	})
+	put := func(page []byte, link *regexp.Regexp, element string) []byte {
+		return link.ReplaceAllFunc(page, func(found []byte) []byte {
+			text := read(string(link.FindSubmatch(found)[1]))
+			return fmt.Appendf(nil, "<%s>\n%s</%s>", element, text, element)
+		})
+	}
+	return put(put(read(name), sheet, "style"), script, "script")
 }
 
 // Open implements [fs.FS].

@@ -1,16 +1,17 @@
 // Package static holds the pages that Podium serves by itself: HTML, CSS and JavaScript modules, embedded in the binary.
 //
 // What comes in: the files of this folder; there is no build step. What goes out: Files, the whole tree for the file
-// server, in which each page holds its style sheets, so that nothing blocks its drawing; and PageFile, which says which file answers a page's address. The folder client/ holds the official
-// Socket.IO browser client when it was copied there before the binary was built; without it, only its README is embedded.
+// server, in which each page holds its style sheets and one short script, so that nothing blocks its drawing; and PageFile,
+// which says which file answers a page's address. The folder client/ holds the official Socket.IO browser client when it
+// was copied there before the binary was built; without it, only its README is embedded.
 //
 // The dashboard draws its charts by itself, as SVG: six lines of at most 360 points, redrawn every five seconds, are some
 // twenty-five lines of code. The smallest charting library that is looked after, uPlot, has 50 KB, draws pixels that take
 // no colours from the style sheet in light and dark, and would be missing from each binary that was built without npm.
 //
 // What the pages ask of the server that serves them:
-//   - Scripts come only from files of their own origin, styles from the page itself: script-src 'self' and the hashes of
-//     the page's style elements are enough.
+//   - Scripts come from files of their own origin and from the page, styles from the page: script-src 'self' and the hashes
+//     of the page's script and style elements are enough.
 //   - Pictures come from the same origin, from blob: (previews of photos not sent yet) and from where uploads are kept.
 //   - sw.js is a service worker for the whole origin, so it has to stay at the root.
 //   - Files have no version in their names, so browsers have to ask again (ETag), or pages and scripts could be of

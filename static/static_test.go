@@ -128,9 +128,12 @@ func TestPagesHoldTheirStyleSheets(t *testing.T) {
 			t.Errorf("%s waits for a style sheet", name)
 		}
 		for _, tag := range script.FindAllString(page, -1) {
-			if !strings.Contains(tag, `type="module"`) {
+			if !strings.Contains(tag, `type="module"`) && tag != "<script>" {
 				t.Errorf("%s waits for %s", name, tag)
 			}
+		}
+		if !strings.Contains(page, text(t, "js/arrive.js")) {
+			t.Errorf("%s does not see to it that its scripts arrive", name)
 		}
 		source, err := fs.ReadFile(files, name)
 		if err != nil {
