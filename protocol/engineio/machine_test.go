@@ -40,6 +40,7 @@ const (
 	fromWebSocket                  // the session begins on WebSocket
 	parking                        // polls are parked after a moment
 	impatient                      // little may wait for the client
+	silent                         // nobody notices that the client of a parked poll went away
 )
 
 func (k kind) version() int {
@@ -337,7 +338,9 @@ func (m *machine) cancelPoll() {
 	m.excuse = true
 	_ = m.poll.conn.Close()
 	m.poll = nil
-	m.session.LoseParkedPoll()
+	if m.kind&silent == 0 {
+		m.session.LoseParkedPoll()
+	}
 	synctest.Wait()
 }
 
@@ -598,6 +601,9 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Add([]byte{0, 16, 2, 0, 16, 4, 2}, byte(parking|withBinary))
 	f.Add([]byte{0, 16, 6, 7, 5, 8, 2}, byte(parking)) // parked, then cancelled while upgrading
+	f.Add([]byte{0, 16, 5, 2}, byte(parking))
+	f.Add([]byte{6, 0, 16, 5, 7, 8, 2}, byte(parking|silent)) // its end for the upgrade's sake goes nowhere
+	f.Add([]byte{0, 16, 5, 2, 0}, byte(parking|silent))
 	f.Add([]byte{13, 0, 4, 4, 2, 2, 0, 15, 13, 2, 2, 4, 4}, byte(protocol3|withBinary))
 	f.Add([]byte{13, 0, 4, 4, 2, 2, 0, 15, 13, 2, 2, 4, 4}, byte(protocol3|withBinary|asBase64))
 	f.Add([]byte{2, 2, 4, 4, 13, 12, 12}, byte(fromWebSocket|protocol3|withBinary))
