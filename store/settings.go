@@ -19,9 +19,13 @@ func (s *Store) Setting(name string) ([]byte, error) {
 	return value, err
 }
 
-// SaveSetting keeps a value under a name; nil forgets it.
+// SaveSetting keeps a value under a name; nil forgets it, and writes nothing where
+// nothing is kept.
 func (s *Store) SaveSetting(name string, value []byte) error {
 	return s.update(context.Background(), "store setting "+name, func(tx *writeTx) error {
+		if value == nil && tx.get(bucketSettings, []byte(name)) == nil {
+			return nil
+		}
 		if value == nil {
 			return tx.delete(bucketSettings, []byte(name))
 		}

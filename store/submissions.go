@@ -327,7 +327,7 @@ func (t *writeTx) remove(sub *Submission) error {
 		}
 	}
 	if sub.CloudID != "" {
-		if err := t.addRemoval(sub.CloudID); err != nil {
+		if err := t.put(bucketSettings, []byte(settingRemoval+sub.CloudID), []byte{}); err != nil {
 			return err
 		}
 	}

@@ -179,12 +179,12 @@ func (p *Pictures) removeAtCloud(ctx context.Context, id string) error {
 	if err := p.o.Cloud.remove(ctx, id); err != nil {
 		return err
 	}
-	return p.o.Store.RemovalDone(context.WithoutCancel(ctx), id)
+	return p.o.Store.RemovalDone(id)
 }
 
 // removeLater notes a deletion, which is tried until it succeeds.
-func (p *Pictures) removeLater(ctx context.Context, id string) error {
-	if err := p.o.Store.AddRemoval(context.WithoutCancel(ctx), id); err != nil {
+func (p *Pictures) removeLater(id string) error {
+	if err := p.o.Store.AddRemoval(id); err != nil {
 		return fmt.Errorf("the picture %s stays at Cloudinary: %w", id, err)
 	}
 	p.wakeTransfers()
@@ -307,7 +307,7 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		s.Images = nil
 	})
 	if errors.Is(err, store.ErrNotFound) { // deleted while it was sent
-		return p.removeLater(ctx, up.ID)
+		return p.removeLater(up.ID)
 	}
 	if err != nil {
 		return err

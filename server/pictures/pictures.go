@@ -204,7 +204,7 @@ func (p *Pictures) Remove(ctx context.Context, kept contest.Picture) error {
 	if kept.CloudID != "" && p.o.Cloud != nil {
 		if failed := p.removeAtCloud(ctx, kept.CloudID); failed != nil {
 			p.o.Logger.Warn("a picture will be deleted at Cloudinary later", "error", failed)
-			err = p.removeLater(ctx, kept.CloudID)
+			err = p.removeLater(kept.CloudID)
 		}
 	}
 	return errors.Join(err, p.removeFiles(kept.Files))
