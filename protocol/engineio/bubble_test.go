@@ -138,8 +138,7 @@ func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{T: t, pipes: pipes{conns: make(chan net.Conn)}}
 		o.Loops = -1 // they wait in the kernel, which the bubble does not see
-		park := o.ParkAfter > 0
-		if !park {
+		if o.ParkAfter == 0 {
 			o.ParkAfter = -1 // as above
 		}
 		b.engine = engineio.NewServer(o, func(s *engineio.Session) engineio.Receiver {
@@ -152,7 +151,7 @@ func inBubble(t *testing.T, o engineio.Options, f func(*bubble)) {
 			}
 			return &b.serverSide
 		})
-		if park {
+		if o.ParkAfter > 0 {
 			b.engine.ParkUnwatched()
 		}
 		b.http = &http.Server{Handler: b.engine}

@@ -1,8 +1,6 @@
 package engineio_test
 
 import (
-	"encoding/base64"
-	"fmt"
 	"runtime"
 	"slices"
 	"testing"
@@ -28,37 +26,6 @@ type machine struct {
 	asked  bool     // the server asked the session to close: it takes nothing more
 	slow   *answer  // a POST whose body has not arrived in whole
 	excuse bool     // something was done that may end the session
-}
-
-// kind is what sort of session a machine drives: any of the bits below.
-type kind byte
-
-const (
-	protocol3     kind = 1 << iota // else it is 4
-	withBinary                     // every other message is binary
-	asBase64                       // which the client takes as text
-	fromWebSocket                  // the session begins on WebSocket
-	parking                        // polls are parked after a moment
-	impatient                      // little may wait for the client
-	silent                         // nobody notices that the client of a parked poll went away
-)
-
-func (k kind) version() int {
-	if k&protocol3 != 0 {
-		return 3
-	}
-	return 4
-}
-
-func (k kind) options() engineio.Options {
-	o := engineio.Options{AllowEIO3: true, PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second}
-	if k&parking != 0 {
-		o.ParkAfter = 10 * time.Millisecond
-	}
-	if k&impatient != 0 {
-		o.MaxQueuedBytes = 100
-	}
-	return o
 }
 
 // actions are what a byte of the fuzzer's input stands for, below 204.
@@ -93,62 +60,10 @@ func actionOf(b byte) func(*machine) {
 	return func(m *machine) { m.inTraffic(action) }
 }
 
-// textOf is the content of the n-th message; all are of one length, so that a body
-// can begin to arrive before it is known which it is.
-func textOf(n int) string { return fmt.Sprintf("%04d", n) }
-
-// binary reports whether the n-th message is.
-func (m *machine) binary(n int) bool { return m.kind&withBinary != 0 && n%2 == 1 }
-
-// seen is how the n-th message is seen by who gets it.
-func (m *machine) seen(n int) string {
-	if m.binary(n) {
-		return "b" + textOf(n)
-	}
-	return textOf(n)
-}
-
-func (m *machine) message(n int) *engineio.Message {
-	if m.binary(n) {
-		return engineio.Binary([]byte(textOf(n)))
-	}
-	return engineio.Text([]byte(textOf(n)))
-}
-
-// open opens the session.
-func (m *machine) open() {
-	if m.kind&fromWebSocket == 0 {
-		m.bubble.open(m.kind.version())
-	} else {
-		m.version = m.kind.version()
-		query := fmt.Sprintf("EIO=%d&transport=websocket", m.version)
-		m.live = m.dialWebSocket(query + m.base64())
-		m.letAMomentPass()
-		m.query = fmt.Sprintf("EIO=%d&transport=polling&sid=%s", m.version, m.session.ID())
-	}
-	m.query += m.base64()
-}
-
-// base64 is what a query says of what the client takes.
-func (m *machine) base64() string {
-	if m.kind&asBase64 != 0 {
-		return "&b64=1"
-	}
-	return ""
-}
-
 // post sends a POST, even while there is one.
 func (m *machine) post(body string) *answer {
 	m.excuse = m.excuse || m.slow != nil
 	return m.bubble.post(body)
-}
-
-// postPacket is post for one packet, whose form is that of the session's protocol.
-func (m *machine) postPacket(packet string) *answer {
-	if m.kind&protocol3 != 0 {
-		packet = fmt.Sprintf("%d:%s", len(packet), packet)
-	}
-	return m.post(packet)
 }
 
 func (m *machine) polling() bool { return m.poll != nil && !m.poll.done() }
@@ -238,16 +153,12 @@ func (m *machine) sendText(n int) error {
 func (m *machine) sendFromClient() {
 	n := len(m.posted)
 	if m.live != nil {
-		m.sendFrames(n)
+		m.sendOverWebSocket(n)
 		m.accepted(m.seen(n))
 		return
 	}
-	packet := "4" + textOf(n)
-	if m.binary(n) {
-		packet = m.base64Mark() + base64.StdEncoding.EncodeToString([]byte(textOf(n)))
-	}
 	alive, overlap := !m.ended(), m.slow != nil
-	if a := m.postPacket(packet); a.status == 200 {
+	if a := m.postPacket(m.textPacket(n)); a.status == 200 {
 		if overlap && alive {
 			m.Fatalf("two POSTs at once were taken")
 		}
@@ -263,29 +174,6 @@ func (m *machine) accepted(message string) {
 	if !m.asked {
 		m.posted = append(m.posted, message)
 	}
-}
-
-// sendFrames sends the n-th message over WebSocket.
-func (m *machine) sendFrames(n int) {
-	data := textOf(n)
-	switch {
-	case !m.binary(n):
-		m.live.send("4" + data)
-	case m.kind&asBase64 != 0:
-		m.live.send(m.base64Mark() + base64.StdEncoding.EncodeToString([]byte(data)))
-	case m.kind&protocol3 != 0:
-		m.live.sendFrame(0x82, "\x04"+data)
-	default:
-		m.live.sendFrame(0x82, data)
-	}
-}
-
-// base64Mark is what stands before base64.
-func (m *machine) base64Mark() string {
-	if m.kind&protocol3 != 0 {
-		return "b4"
-	}
-	return "b"
 }
 
 // beginPost sends a POST but for the end of its body.
@@ -359,7 +247,7 @@ func (m *machine) sendProbe() {
 	}
 	if m.probe == m.live { // a ping, which only clients of protocol 3 may send
 		m.excuse = m.excuse || m.kind&protocol3 == 0
-		m.pinged3()
+		m.pingSent()
 	}
 	m.probe.send("2probe")
 }
@@ -480,11 +368,11 @@ func (m *machine) ping() {
 	case m.postPacket("2").status != 200:
 		return
 	}
-	m.pinged3()
+	m.pingSent()
 }
 
-// pinged3 notes a ping that a client of protocol 3 sent.
-func (m *machine) pinged3() {
+// pingSent notes a ping that a client of protocol 3 sent.
+func (m *machine) pingSent() {
 	if !m.asked {
 		m.pings++
 	}
