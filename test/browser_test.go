@@ -115,13 +115,12 @@ func newWindow(t *testing.T, parent context.Context, url string, width, height i
 	return tb
 }
 
-// before lets each page that the window opens from now on run a script first.
-func (tb *window) before(script string) {
-	tb.t.Helper()
-	tb.run(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+// beforeEachPage lets every page that is opened from now on run a script first.
+func beforeEachPage(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 		return err
-	}))
+	})
 }
 
 func (tb *window) run(actions ...chromedp.Action[chromedp.Void]) {

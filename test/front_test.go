@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,6 +20,18 @@ type heldAnswer struct {
 func (h *heldAnswer) Header() http.Header         { return h.header }
 func (h *heldAnswer) WriteHeader(status int)      { h.status = status }
 func (h *heldAnswer) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// closedTo is a front that answers requests for path with 502, until open is called.
+func closedTo(t *testing.T, p *program, path string) (front string, open func()) {
+	t.Helper()
+	var opened atomic.Bool
+	front = inFrontOf(t, p, func(r *http.Request, forward func()) {
+		if r.URL.Path != path || opened.Load() {
+			forward()
+		}
+	})
+	return front, func() { opened.Store(true) }
+}
 
 // inFrontOf starts a proxy before the program and returns its address. Each request is passed on by calling forward;
 // the answer to /api/feed goes to the client when handle returns, every other one as it comes. A request that is not

@@ -35,12 +35,7 @@ func animation(t *testing.T) []byte {
 // A picture that is sent as it is was read when it was chosen: what becomes of its file afterwards changes nothing.
 func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
 	p := start(t)
-	var open atomic.Bool
-	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
-		if r.URL.Path != "/api/submit" || open.Load() {
-			forward()
-		}
-	})
+	front, open := closedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
 	guest.sees("#connection", "Live")
 	guest.run(chromedp.WaitReady(`input[name=category]`))
@@ -54,7 +49,7 @@ func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	open.Store(true)
+	open()
 	guest.pressIn("#outbox", "Try now")
 	guest.sees("#outbox", "On the wall")
 	if found := p.captions(); found["It moves"] != 1 {
@@ -91,18 +86,13 @@ func TestAPhotoThatTheServerFailsAtHoldsUpNoOther(t *testing.T) {
 // A page that does not know the categories says so where the guest looks, and sends the photo when it knows them.
 func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
 	p := start(t)
-	var open atomic.Bool
-	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
-		if r.URL.Path != "/categories.json" || open.Load() {
-			forward()
-		}
-	})
+	front, open := closedTo(t, p, "/categories.json")
 	guest := openWindow(t, front+"/", 390, 844)
 	guest.sees("#connection", "Live")
 	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
 	guest.sendShown("Where to?")
 	guest.sees("#sheet", "categories aren't known")
-	open.Store(true)
+	open()
 	eval[bool](guest, `dispatchEvent(new Event("online"))`)
 	guest.run(chromedp.WaitReady(`input[name=category]`), chromedp.Click(`#send`))
 	guest.sees("#outbox", "On the wall")
@@ -152,12 +142,7 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 // A photo whose category was taken away while it waited is not lost: the guest chooses another.
 func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
 	p := start(t)
-	var open atomic.Bool
-	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
-		if r.URL.Path != "/api/submit" || open.Load() {
-			forward()
-		}
-	})
+	front, open := closedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/#best", 390, 844)
 	guest.sees("#connection", "Live")
 	guest.send("Homeless")
@@ -168,7 +153,7 @@ func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
 		t.Fatal("the categories were not changed")
 	}
 	guest.sees("#categories", "New")
-	open.Store(true)
+	open()
 	guest.sees("#outbox", "no such category")
 	guest.pressIn("#outbox", "Send again")
 	guest.run(chromedp.WaitVisible(`#preview`))
@@ -187,12 +172,7 @@ func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
 // What waited in a page that was closed is sent by the one that the guest sees instead, not only at the next visit.
 func TestAPhotoOfAClosedPageIsSentByAnother(t *testing.T) {
 	p := start(t)
-	var open atomic.Bool
-	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
-		if r.URL.Path != "/api/submit" || open.Load() {
-			forward()
-		}
-	})
+	front, open := closedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
 	guest.sees("#connection", "Live")
 	other := guest.beside(front+"/", 390, 844)
@@ -200,7 +180,7 @@ func TestAPhotoOfAClosedPageIsSentByAnother(t *testing.T) {
 	guest.send("Left behind")
 	guest.sees("#outbox", "busy")
 	guest.run(chromedp.Navigate("about:blank"))
-	open.Store(true)
+	open()
 	eval[bool](other, `document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))`)
 	other.sees("#outbox", "On the wall")
 	if n := p.submissions(); n != 1 {
@@ -231,14 +211,9 @@ const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsucc
 // meanwhile.
 func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 	p := start(t)
-	var open atomic.Bool
-	front := inFrontOf(t, p, func(r *http.Request, forward func()) {
-		if r.URL.Path != "/api/submit" || open.Load() {
-			forward()
-		}
-	})
+	front, open := closedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
-	guest.before(later)
+	guest.run(beforeEachPage(later))
 	guest.sees("#connection", "Live")
 	guest.send("Before")
 	guest.sees("#outbox", "busy")
@@ -252,7 +227,7 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 		eval[bool](guest, keptCaptions)
 		return eval[string](guest, `window.kept ?? ""`) == "Before,Meanwhile"
 	})
-	open.Store(true)
+	open()
 	guest.run(chromedp.Reload())
 	guest.sees("#prints", "Before")
 	guest.sees("#prints", "Meanwhile")
@@ -268,7 +243,7 @@ func TestAPhotoOfAnEarlierVisitIsOnTheWall(t *testing.T) {
 	var answer struct{ Success bool }
 	p.asAdmin(cookie, "POST", "/api/settings", `{"moderation":true}`, &answer)
 	guest := openWindow(t, p.url+"/", 390, 844)
-	guest.before(later)
+	guest.run(beforeEachPage(later))
 	guest.sees("#connection", "Live")
 	guest.send("Approved meanwhile")
 	guest.sees("#outbox", "when the organiser has approved it")
