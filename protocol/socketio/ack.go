@@ -18,7 +18,7 @@ func (s *Socket) expect(id int64, a acker) bool {
 	m := s.extras()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state.Load() != stateConnected {
+	if !s.Connected() {
 		return false
 	}
 	if m.acks == nil {
@@ -219,7 +219,7 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 		if err != nil {
 			return nil, err
 		}
-		o := &outgoing{nsp: n, event: event, args: args, messages: b.flags.compressible(ms), volatile: b.flags.volatile}
+		o := &outgoing{nsp: n, event: event, args: args, messages: b.flags.compressible(ms), flags: b.flags}
 		asked = n.ask(b.target, o, id, w, asked)
 	}
 	if c := b.nsp.server.cluster; c != nil && !b.flags.local {

@@ -22,8 +22,8 @@ const (
 const maxReplayRounds = 8
 
 // bringIn answers CONNECT, sends the events after the session's position, and
-// lets live ones through. It returns false where the connection ended or the
-// session was taken by a newer one.
+// lets live ones through. It returns false where the socket was closed or the
+// connection ended.
 //
 // Events that are published while the replay is sent are read in the next
 // round; the last look and the joining happen while nothing can be published.
@@ -31,9 +31,6 @@ const maxReplayRounds = 8
 // With turns it waits for its turn before each round: never on a goroutine that
 // reads for many connections.
 func (p *publisher) bringIn(s *Socket, pos position, turns bool) bool {
-	if pos.pid == "" {
-		return s.nsp.bringIn(s)
-	}
 	answer := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID, Args: []any{connectAnswer{s.id, pos.pid, pos.refused}}}
 	head, err := p.server.opts.Parser.Encode(&answer)
 	if err != nil {
@@ -43,6 +40,9 @@ func (p *publisher) bringIn(s *Socket, pos position, turns bool) bool {
 	for round := 0; ; round++ {
 		done, ok := r.turn(round >= maxReplayRounds)
 		if !ok {
+			if s.state.Load() == stateClosed {
+				s.open() // DISCONNECT may wait
+			}
 			return false
 		}
 		if done {
@@ -57,12 +57,13 @@ type replay struct {
 	pub    *publisher
 	socket *Socket
 	rooms  []RoomRecord
-	known  bool   // rooms was read
 	after  uint64 // every event up to here was sent, or is not for the socket
 	out    []*engineio.Message
 	size   int
 	sent   int
 	turns  bool
+
+	answered bool // CONNECT is sent
 }
 
 // turn is a round, when it is this replay's turn.
@@ -74,16 +75,17 @@ func (r *replay) turn(hold bool) (done, ok bool) {
 	return r.round(hold)
 }
 
-// round sends what is known now, or joins where that is nothing. With hold it
-// sends while publishing waits, so that it comes to an end.
+// round sends what is known now, or opens the socket where that is nothing. With
+// hold it sends while publishing waits, so that it comes to an end.
 func (r *replay) round(hold bool) (done, ok bool) {
 	p, s := r.pub, r.socket
 	p.mu.RLock()
 	last := p.last.Load()
 	if last == r.after && len(r.out) == 0 {
 		defer p.mu.RUnlock()
-		return true, s.nsp.roster.add(s)
+		return true, s.open()
 	}
+	r.rooms, _ = s.nsp.roster.memberships(s) // others may put it into rooms already
 	recs, covered := p.ringAfterLocked(r.after)
 	if hold && covered {
 		defer p.mu.RUnlock()
@@ -91,13 +93,9 @@ func (r *replay) round(hold bool) (done, ok bool) {
 			return false, false
 		}
 		r.after = last
-		return true, r.flush() && s.nsp.roster.add(s)
+		return true, r.flush() && s.open()
 	}
 	p.mu.RUnlock()
-	if !r.known {
-		r.rooms, _ = s.nsp.roster.memberships(s)
-		r.known = true
-	}
 	if covered {
 		if !r.send(recs, true) {
 			return false, false
@@ -171,11 +169,16 @@ func (r *replay) send(recs []*logged, mayWait bool) bool {
 	return true
 }
 
-// flush sends what is queued.
+// flush sends what is queued, after CONNECT only while the socket is not closed:
+// its client may have joined again.
 func (r *replay) flush() bool {
 	if len(r.out) == 0 {
 		return true
 	}
+	if r.answered && !r.socket.Connected() {
+		return false
+	}
+	r.answered = true
 	err := r.socket.client.conn.Send(r.out...)
 	r.out, r.size = nil, 0
 	return err == nil

@@ -39,7 +39,7 @@ func (c *client) start() {
 
 func (c *client) connectTimeout() {
 	for _, s := range c.list() {
-		if st := s.state.Load(); st == stateGranted || st == stateConnected {
+		if s.Connected() {
 			return
 		}
 	}

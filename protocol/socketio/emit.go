@@ -41,7 +41,8 @@ type outgoing struct {
 	args     []any
 	entries  []Entry // instead of event and args, where it comes from the log
 	messages []*engineio.Message
-	volatile bool
+	stamped  bool // an offset was appended
+	flags    flags
 	post     bool // to many: the writing is left to the connections
 
 	once     sync.Once // guards the making of listened
@@ -63,16 +64,24 @@ func argsOf(args []any) Args {
 	return wireArgs(raw, attachments)
 }
 
-// sendTo delivers to one socket. It does not block, and allocates nothing.
+// sendTo delivers to one socket. It does not block, and allocates nothing once the
+// socket is open.
 func (o *outgoing) sendTo(s *Socket) error {
-	if s.state.Load() != stateConnected {
+	st := s.state.Load()
+	if st != stateConnected && st != stateJoined {
 		return ErrDisconnected
 	}
-	if o.volatile && !s.client.conn.Writable() {
+	if st == stateJoined && o.entries != nil && s.replaying {
+		return nil // it comes with the replay
+	}
+	if o.flags.volatile && !s.client.conn.Writable() {
 		return nil
 	}
 	if s.listensOutgoing() {
 		o.notify(s)
+	}
+	if st == stateJoined && s.hold(o) {
+		return nil
 	}
 	if !o.post {
 		return s.client.deliver(o.messages)
@@ -141,7 +150,7 @@ func (n *Namespace) deliverHere(t target, f flags, event string, args, sent []an
 	if err != nil {
 		return err
 	}
-	o := &outgoing{nsp: n, event: event, args: args, messages: f.compressible(ms), volatile: f.volatile}
+	o := &outgoing{nsp: n, event: event, args: args, messages: f.compressible(ms), stamped: len(sent) > len(args), flags: f}
 	n.deliver(t, o)
 	return nil
 }
@@ -186,7 +195,7 @@ func (s *Socket) emitToNow(f flags, event string, args, sent []any) error {
 	if err != nil {
 		return err
 	}
-	o := outgoing{nsp: s.nsp, event: event, args: args, messages: f.compressible(ms), volatile: f.volatile}
+	o := outgoing{nsp: s.nsp, event: event, args: args, messages: f.compressible(ms), stamped: len(sent) > len(args), flags: f}
 	return o.sendTo(s)
 }
 

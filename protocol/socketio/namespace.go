@@ -198,7 +198,7 @@ func (n *Namespace) family() []*Namespace {
 // newSocket makes the socket of a client that asks to join. The caller has
 // counted it in live.
 func (n *Namespace) newSocket(c *client, auth Value) *Socket {
-	s := &Socket{client: c, nsp: n}
+	s := &Socket{client: c, nsp: n, opening: true}
 	switch {
 	case c.conn.Protocol() != 3:
 		s.id = newID()
@@ -269,19 +269,16 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 			}
 		}
 	}
-	if !s.state.CompareAndSwap(stateConnecting, stateGranted) {
+	s.replaying = from.pid != ""
+	if !n.roster.add(s) {
 		n.roster.release(s.id, s) // closed before it had the id that it claimed
 		return                    // gone while it waited
 	}
 	s.client.joined()
-	if pub != nil {
-		if !pub.bringIn(s, from, inBox) {
-			if s.state.Load() != stateClosed { // one that left alone leaves its connection to others
-				s.client.close(ReasonTransportClose)
-			}
-			return
+	if !n.bringIn(s, from, inBox) {
+		if s.state.Load() != stateClosed { // one that left alone leaves its connection to others
+			s.client.close(ReasonTransportClose)
 		}
-	} else if !n.bringIn(s) {
 		return
 	}
 	if s.tracked.Load() {
@@ -290,8 +287,11 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 	n.connected(s, inBox)
 }
 
-// bringIn answers CONNECT, and then lets broadcasts through.
-func (n *Namespace) bringIn(s *Socket) bool {
+// bringIn answers CONNECT, sends what s missed, and then lets broadcasts through.
+func (n *Namespace) bringIn(s *Socket, from position, inBox bool) bool {
+	if s.replaying {
+		return n.server.publisher.bringIn(s, from, inBox)
+	}
 	p := &Packet{Type: Connect, Namespace: n.name, ID: NoID}
 	if s.client.conn.Protocol() != 3 {
 		p.Args = []any{connectAnswer{SID: s.id}}
@@ -299,7 +299,7 @@ func (n *Namespace) bringIn(s *Socket) bool {
 	if s.client.send(p) != nil {
 		return false
 	}
-	return n.roster.add(s)
+	return s.open()
 }
 
 // connectAnswer is the payload of CONNECT to the client.

@@ -13,7 +13,8 @@ import (
 // Events in the log. With an [Appender], such as [MemoryLog], these are all
 // events but volatile ones, local ones and those with an acknowledgement; with
 // a log that is only followed, those that the log's owner committed. Events
-// that are not logged are lost on a client that is away.
+// that are not logged are lost on a client that is away; on one that is being sent
+// what it missed they come after that.
 //
 // # How exactly once comes about
 //

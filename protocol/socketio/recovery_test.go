@@ -364,19 +364,12 @@ func TestLeavingDuringAReplayLeavesTheConnectionAlone(t *testing.T) {
 		b := &browser{t: t, name: "b"}
 		b.online(srv)
 		b.offline()
-		big, err := json.Marshal(strings.Repeat("x", maxReplayQueue))
-		mustBeNil(t, err)
-		for n := range 3 {
-			e := numbered(n)
-			e.Args = append(e.Args, big)
-			log.commit(e)
-		}
-		mustBeNil(t, srv.Publish())
+		commitLarge(t, srv, log, maxReplayQueue)
 		w := newWire(srv)
 		w.slow = true // nothing that was sent is taken
 		w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid), `0/other,`)
 		synctest.Wait()
-		if w.Buffered() <= maxReplayQueue || srv.Of("/").Count() != 0 {
+		if w.Buffered() <= maxReplayQueue || w.client.socket("/").state.Load() != stateJoined {
 			t.Fatalf("no replay is under way: %d bytes wait", w.Buffered())
 		}
 		w.say(`1`)

@@ -33,8 +33,9 @@ type membership struct {
 	slot  uint32
 }
 
-// add lets broadcasts reach s, with the rooms it joined so far. It returns
-// false where s was closed, or its id claimed by a newer connection.
+// add lets broadcasts reach s, with the rooms it joined so far; what they send is
+// held back until it is opened. It returns false where s was closed, or its id
+// claimed by a newer connection.
 func (r *roster) add(s *Socket) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +45,7 @@ func (r *roster) add(s *Socket) bool {
 		}
 		delete(r.claims, s.id)
 	}
-	if !s.state.CompareAndSwap(stateGranted, stateConnected) {
+	if !s.state.CompareAndSwap(stateConnecting, stateJoined) {
 		return false
 	}
 	if old := r.ids[s.id]; old != nil {

@@ -9,9 +9,9 @@ import (
 
 // The states of a socket.
 const (
-	stateConnecting uint32 = iota // middleware or recovery runs; next: granted, closed
-	stateGranted                  // CONNECT is being sent; next: connected, closed
-	stateConnected                // in the roster; next: closed
+	stateConnecting uint32 = iota // middleware or recovery runs; next: joined, closed
+	stateJoined                   // in the roster, CONNECT and what was missed are being sent; next: connected, closed
+	stateConnected                // what is sent goes straight to the connection; next: closed
 	stateClosed                   // final
 )
 
@@ -25,12 +25,14 @@ type Socket struct {
 	slot   uint32       // guarded by roster.mu
 	rooms  []membership // guarded by roster.mu
 
-	// mu guards box, inPlace and the fields of more.
+	// mu guards box, inPlace, opening and the fields of more.
 	mu   sync.Mutex
 	box  *mailbox
 	more atomic.Pointer[socketMore] // made when something of it is needed
 
 	inPlace   bool        // something of it runs on the goroutine that reads
+	opening   bool        // what is sent is held back, see opening.go; guarded by mu
+	replaying bool        // until it is connected it reads the log itself; set before it joins
 	ending    sync.Mutex  // held while it closes, until its session is remembered
 	recovered bool        // set before the socket is connected
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
@@ -43,8 +45,9 @@ type socketMore struct {
 	acks   map[int64]acker // guarded by Socket.mu
 	ctx    context.Context // guarded by Socket.mu
 	cancel context.CancelCauseFunc
-	data   any   // guarded by Socket.mu
-	auth   Value // owned; set before the socket is connected
+	data   any         // guarded by Socket.mu
+	held   *heldEvents // guarded by Socket.mu
+	auth   Value       // owned; set before the socket is connected
 }
 
 // extras returns what most sockets do without, making it if need be.
@@ -76,7 +79,10 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
 // Connected reports whether the socket is connected.
-func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+func (s *Socket) Connected() bool {
+	st := s.state.Load()
+	return st == stateConnected || st == stateJoined
+}
 
 // Recovered reports whether the socket took up an earlier session: id, rooms
 // and data are as before, and what was missed has been sent.
@@ -218,12 +224,18 @@ func (s *Socket) Disconnect(closeConn bool) {
 		s.client.close(ReasonForcedServer)
 		return
 	}
-	if st := s.state.Load(); st != stateConnected && st != stateGranted {
-		return
-	}
 	// The client is told last: it may join again at once.
-	if s.close(ReasonServerDisconnect) {
-		_ = s.client.send(&Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}) // it may be gone already
+	if s.Connected() && s.close(ReasonServerDisconnect) {
+		s.tellDisconnect()
+	}
+}
+
+// tellDisconnect sends the packet that puts the client out, behind its CONNECT.
+func (s *Socket) tellDisconnect() {
+	p := &Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}
+	ms, err := s.nsp.server.opts.Parser.Encode(p)
+	if err == nil && !s.holdBack(heldEvent{messages: ms}) {
+		_ = s.client.deliver(ms) // it may be gone already
 	}
 }
 

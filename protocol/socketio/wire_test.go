@@ -26,7 +26,8 @@ type wire struct {
 
 	mu       sync.Mutex // guards the fields below
 	received []wireMessage
-	limit    int // messages that still get through; -1 for all
+	onFirst  func() // called when the first message is there, while it is being sent
+	limit    int    // messages that still get through; -1 for all
 	closed   bool
 	slow     bool          // what the test has not read counts as waiting
 	changed  chan struct{} // closed and replaced at each change
@@ -42,8 +43,10 @@ var wireIDs atomic.Int64
 
 func newWire(srv *Server) *wire { return newWireFor(srv, 4) }
 
-func newWireFor(srv *Server, protocol int) *wire {
-	w := &wire{id: fmt.Sprintf("wire%d", wireIDs.Add(1)), protocol: protocol, limit: -1, changed: make(chan struct{})}
+func newWireFor(srv *Server, protocol int) *wire { return newWireWith(srv, protocol, nil) }
+
+func newWireWith(srv *Server, protocol int, onFirst func()) *wire {
+	w := &wire{id: fmt.Sprintf("wire%d", wireIDs.Add(1)), protocol: protocol, limit: -1, changed: make(chan struct{}), onFirst: onFirst}
 	c := srv.attach(w)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,10 +86,19 @@ func (w *wire) changeLocked() {
 var errWire = errors.New("wire is cut")
 
 func (w *wire) Send(ms ...*engineio.Message) error {
+	first, err := w.take(ms)
+	if first != nil {
+		first()
+	}
+	return err
+}
+
+// take does it, and returns what is to be called at the first message.
+func (w *wire) take(ms []*engineio.Message) (first func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return errWire
+		return nil, errWire
 	}
 	for _, m := range ms {
 		if w.limit == 0 {
@@ -98,7 +110,8 @@ func (w *wire) Send(ms ...*engineio.Message) error {
 		w.received = append(w.received, wireMessage{payload(m), isBinary(m)})
 	}
 	w.changeLocked()
-	return nil
+	first, w.onFirst = w.onFirst, nil
+	return first, nil
 }
 
 func (w *wire) Post(ms ...*engineio.Message) error { return w.Send(ms...) }
