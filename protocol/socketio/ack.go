@@ -219,7 +219,7 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 		if err != nil {
 			return nil, err
 		}
-		o := &outgoing{nsp: n, event: event, args: args, messages: b.flags.compressible(ms), flags: b.flags}
+		o := &outgoing{nsp: n, event: event, args: args, messages: b.flags.compressible(ms), volatile: b.flags.volatile}
 		asked = n.ask(b.target, o, id, w, asked)
 	}
 	if c := b.nsp.server.cluster; c != nil && !b.flags.local {

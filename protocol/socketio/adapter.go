@@ -336,7 +336,7 @@ func (c *cluster) askHere(n *Namespace, t target, m clusterMessage) error {
 		return err
 	}
 	f := flags{volatile: m.Volatile, uncompress: m.Plain}
-	o := &outgoing{nsp: n, event: m.Event, args: args, messages: f.compressible(ms), flags: f}
+	o := &outgoing{nsp: n, event: m.Event, args: args, messages: f.compressible(ms), volatile: m.Volatile}
 	r := relay{c, m.From, m.Request}
 	var asked []*Socket
 	n.roster.each(t, func(s *Socket) { asked = append(asked, s) })

@@ -8,198 +8,161 @@ import (
 	"podium/protocol/engineio"
 )
 
-// Replays leave in chunks; before each the connection must have less than
+// Replays leave in chunks; before each the connection must have no more than
 // maxReplayQueue waiting, so that a long replay neither overflows the
-// connection's queue nor fills the memory.
+// connection's queue nor fills the memory. Both are less where
+// [engineio.Options.MaxQueuedBytes] is low.
 const (
 	replayChunk    = 128 << 10
 	maxReplayQueue = 512 << 10
 	drainCheck     = 20 * time.Millisecond
 )
 
-// maxReplayRounds is how often a replay looks again for events that were
-// published meanwhile before it holds publishing up.
-const maxReplayRounds = 8
-
-// bringIn answers CONNECT, sends the events after the session's position, and
-// lets live ones through. It returns false where the socket was closed or the
-// connection ended.
-//
-// Events that are published while the replay is sent are read in the next
-// round; the last look and the joining happen while nothing can be published.
-//
-// With turns it waits for its turn before each round: never on a goroutine that
-// reads for many connections.
-func (p *publisher) bringIn(s *Socket, pos position, turns bool) bool {
-	answer := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID, Args: []any{connectAnswer{s.id, pos.pid, pos.refused}}}
-	head, err := p.server.opts.Parser.Encode(&answer)
-	if err != nil {
-		return false
+// replay sends what was missed.
+func (b *bringIn) replay() bool {
+	if b.pid == "" {
+		return b.flush()
 	}
-	r := &replay{pub: p, socket: s, after: pos.after, out: head, turns: turns}
-	for round := 0; ; round++ {
-		done, ok := r.turn(round >= maxReplayRounds)
-		if !ok {
-			if s.state.Load() == stateClosed {
-				s.open() // DISCONNECT may wait
-			}
+	for b.after < b.until {
+		if !b.round() {
 			return false
 		}
-		if done {
-			p.server.stats.replayed.Add(uint64(r.sent))
-			return true
-		}
 	}
-}
-
-// replay is the sending of what one socket missed.
-type replay struct {
-	pub    *publisher
-	socket *Socket
-	rooms  []RoomRecord
-	after  uint64 // every event up to here was sent, or is not for the socket
-	out    []*engineio.Message
-	size   int
-	sent   int
-	turns  bool
-
-	answered bool // CONNECT is sent
-}
-
-// turn is a round, when it is this replay's turn.
-func (r *replay) turn(hold bool) (done, ok bool) {
-	if r.turns {
-		r.pub.turns.take()
-		defer r.pub.turns.giveBack()
+	if b.replayed > 0 {
+		b.server.stats.replayed.Add(uint64(b.replayed))
 	}
-	return r.round(hold)
+	return b.flush()
 }
 
-// round sends what is known now, or opens the socket where that is nothing. With
-// hold it sends while publishing waits, so that it comes to an end.
-func (r *replay) round(hold bool) (done, ok bool) {
-	p, s := r.pub, r.socket
+// round replays some events, when it is this socket's turn.
+func (b *bringIn) round() bool {
+	p := b.pub
+	if b.mayWait {
+		p.turns.take()
+		defer p.turns.giveBack()
+	}
 	p.mu.RLock()
-	last := p.last.Load()
-	if last == r.after && len(r.out) == 0 {
-		defer p.mu.RUnlock()
-		return true, s.open()
-	}
-	r.rooms, _ = s.nsp.roster.memberships(s) // others may put it into rooms already
-	recs, covered := p.ringAfterLocked(r.after)
-	if hold && covered {
-		defer p.mu.RUnlock()
-		if !r.send(recs, false) {
-			return false, false
-		}
-		r.after = last
-		return true, r.flush() && s.open()
-	}
+	recs, covered := p.ringAfterLocked(b.after)
 	p.mu.RUnlock()
 	if covered {
-		if !r.send(recs, true) {
-			return false, false
+		if !b.send(recs) {
+			return false
 		}
-		r.after = max(r.after, last)
-		return false, r.flush()
+		b.after = b.until
+		return b.flush()
 	}
-	if p.fill(r.after) {
-		return false, true // look again: the ring may cover it now
+	if p.fill(b.after) {
+		return true // look again: the ring may cover it now
 	}
-	return false, r.fromLog(last) && r.flush()
+	return b.fromLog() && b.flush()
 }
 
 // fromLog sends events that the ring no longer holds.
-func (r *replay) fromLog(last uint64) bool {
+func (b *bringIn) fromLog() bool {
 	var recs []*logged
 	size := 0
-	err := r.pub.log.Read(r.after, func(e Entry) bool {
-		if e.Offset > last {
+	err := b.pub.log.Read(b.after, func(e Entry) bool {
+		if e.Offset > b.until {
 			return false
 		}
 		rec := &logged{offset: e.Offset}
-		if t := (target{e.Rooms, e.Except}); namespaceOf(&e) == r.socket.nsp.name && addresses(t, e.Offset, r.socket.id, r.rooms) {
-			rec = r.pub.encode(e, flags{})
+		if t := (target{e.Rooms, e.Except}); namespaceOf(&e) == b.socket.nsp.name && addresses(t, e.Offset, b.socket.id, b.rooms) {
+			rec = b.pub.encode(e, flags{})
 		}
 		recs = append(recs, rec)
 		size += rec.size
 		return len(recs) < publishBatch && size < replayChunk
 	})
 	if err != nil {
-		r.pub.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return false
 	}
-	first, _, err := r.pub.log.Range()
+	first, _, err := b.pub.log.Range()
 	if err != nil {
-		r.pub.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return false
 	}
-	if r.after+1 < first && (len(recs) == 0 || recs[0].offset > r.after+1) {
+	if b.after+1 < first && (len(recs) == 0 || recs[0].offset > b.after+1) {
 		return false // some are gone since they were counted: the client comes again and is told
 	}
 	if len(recs) == 0 {
-		r.after = last
+		b.after = b.until
 		return true
 	}
-	if !r.send(recs, true) {
+	if !b.send(recs) {
 		return false
 	}
-	r.after = recs[len(recs)-1].offset
+	b.after = recs[len(recs)-1].offset
 	return true
 }
 
 // send queues those of recs that are for the socket.
-func (r *replay) send(recs []*logged, mayWait bool) bool {
+func (b *bringIn) send(recs []*logged) bool {
 	for _, rec := range recs {
-		if rec.offset <= r.after || len(rec.messages) == 0 || rec.nsp != r.socket.nsp.name {
+		if rec.offset <= b.after || rec.offset > b.until || len(rec.messages) == 0 || rec.nsp != b.socket.nsp.name {
 			continue
 		}
-		if !addresses(rec.target, rec.offset, r.socket.id, r.rooms) {
+		if !addresses(rec.target, rec.offset, b.socket.id, b.rooms) {
 			continue
 		}
-		r.out = append(r.out, rec.messages...)
-		r.sent++
-		if r.size += rec.size; r.size < replayChunk {
-			continue
-		}
-		if !r.flush() || mayWait && !r.drained() {
+		b.replayed++
+		if !b.queue(rec.messages, rec.size) {
 			return false
 		}
 	}
 	return true
 }
 
-// flush sends what is queued, after CONNECT only while the socket is not closed:
-// its client may have joined again.
-func (r *replay) flush() bool {
-	if len(r.out) == 0 {
+// queue has the messages of an event sent, sooner or later.
+func (b *bringIn) queue(ms []*engineio.Message, size int) bool {
+	b.out = append(b.out, ms)
+	if b.size += size; b.size < bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) {
 		return true
 	}
-	if r.answered && !r.socket.Connected() {
+	return b.flush() && b.drained()
+}
+
+// flush sends what is queued, unless the client has left.
+func (b *bringIn) flush() bool {
+	if len(b.out) == 0 {
+		return true
+	}
+	if b.socket.gone() {
 		return false
 	}
-	r.answered = true
-	err := r.socket.client.conn.Send(r.out...)
-	r.out, r.size = nil, 0
+	err := b.socket.client.conn.Send(slices.Concat(b.out...)...)
+	b.out, b.size = nil, 0
 	return err == nil
 }
 
 // drained waits until the connection has room for another chunk. It is nobody's
 // turn meanwhile.
-func (r *replay) drained() bool {
-	c := r.socket.client.conn
-	if r.turns && c.Buffered() > maxReplayQueue {
-		r.pub.turns.giveBack()
-		defer r.pub.turns.take()
+func (b *bringIn) drained() bool {
+	c := b.socket.client
+	most := bounded(maxReplayQueue, b.server.opts.Engine.MaxQueuedBytes/2)
+	if !b.mayWait || c.conn.Buffered() <= most {
+		return true
 	}
-	for c.Buffered() > maxReplayQueue {
-		if r.socket.state.Load() == stateClosed {
+	if b.after < b.until {
+		b.pub.turns.giveBack()
+		defer b.pub.turns.take()
+	}
+	for c.conn.Buffered() > most {
+		if b.socket.gone() || c.ended() {
 			return false
 		}
 		t := time.NewTimer(drainCheck)
 		<-t.C
 	}
 	return true
+}
+
+// bounded returns n, or bound where that is less and not 0.
+func bounded(n, bound int) int {
+	if bound > 0 {
+		return min(n, bound)
+	}
+	return n
 }
 
 // ringAfterLocked returns the events in the ring after an offset, and whether

@@ -46,6 +46,13 @@ func (c *client) connectTimeout() {
 	c.close(ReasonForcedServer)
 }
 
+// ended reports whether the connection has ended, or is about to.
+func (c *client) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // joined stops the connect timeout.
 func (c *client) joined() {
 	c.mu.Lock()

@@ -41,8 +41,7 @@ type outgoing struct {
 	args     []any
 	entries  []Entry // instead of event and args, where it comes from the log
 	messages []*engineio.Message
-	stamped  bool // an offset was appended
-	flags    flags
+	volatile bool
 	post     bool // to many: the writing is left to the connections
 
 	once     sync.Once // guards the making of listened
@@ -71,16 +70,13 @@ func (o *outgoing) sendTo(s *Socket) error {
 	if st != stateConnected && st != stateJoined {
 		return ErrDisconnected
 	}
-	if st == stateJoined && o.entries != nil && s.replaying {
-		return nil // it comes with the replay
-	}
-	if o.flags.volatile && !s.client.conn.Writable() {
+	if o.volatile && (st == stateJoined && s.replaying || !s.client.conn.Writable()) {
 		return nil
 	}
 	if s.listensOutgoing() {
 		o.notify(s)
 	}
-	if st == stateJoined && s.hold(o) {
+	if st == stateJoined && s.hold(o.messages) {
 		return nil
 	}
 	if !o.post {
@@ -150,7 +146,7 @@ func (n *Namespace) deliverHere(t target, f flags, event string, args, sent []an
 	if err != nil {
 		return err
 	}
-	o := &outgoing{nsp: n, event: event, args: args, messages: f.compressible(ms), stamped: len(sent) > len(args), flags: f}
+	o := &outgoing{nsp: n, event: event, args: args, messages: f.compressible(ms), volatile: f.volatile}
 	n.deliver(t, o)
 	return nil
 }
@@ -195,7 +191,7 @@ func (s *Socket) emitToNow(f flags, event string, args, sent []any) error {
 	if err != nil {
 		return err
 	}
-	o := outgoing{nsp: s.nsp, event: event, args: args, messages: f.compressible(ms), stamped: len(sent) > len(args), flags: f}
+	o := outgoing{nsp: s.nsp, event: event, args: args, messages: f.compressible(ms), volatile: f.volatile}
 	return o.sendTo(s)
 }
 

@@ -269,37 +269,18 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 			}
 		}
 	}
-	s.replaying = from.pid != ""
-	if !n.roster.add(s) {
+	b := &bringIn{server: srv, pub: pub, socket: s, position: from, mayWait: inBox}
+	if !b.join() {
 		n.roster.release(s.id, s) // closed before it had the id that it claimed
 		return                    // gone while it waited
 	}
 	s.client.joined()
-	if !n.bringIn(s, from, inBox) {
-		if s.state.Load() != stateClosed { // one that left alone leaves its connection to others
-			s.client.close(ReasonTransportClose)
-		}
-		return
-	}
 	if s.tracked.Load() {
 		srv.sessionChanged(s) // rooms and data from middleware
 	}
-	n.connected(s, inBox)
-}
-
-// bringIn answers CONNECT, sends what s missed, and then lets broadcasts through.
-func (n *Namespace) bringIn(s *Socket, from position, inBox bool) bool {
-	if s.replaying {
-		return n.server.publisher.bringIn(s, from, inBox)
+	if b.run() {
+		n.connected(s, inBox)
 	}
-	p := &Packet{Type: Connect, Namespace: n.name, ID: NoID}
-	if s.client.conn.Protocol() != 3 {
-		p.Args = []any{connectAnswer{SID: s.id}}
-	}
-	if s.client.send(p) != nil {
-		return false
-	}
-	return s.open()
 }
 
 // connectAnswer is the payload of CONNECT to the client.

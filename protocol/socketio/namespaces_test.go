@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -160,7 +161,7 @@ func TestDisconnectingHooksWaitForTheConnectionHandler(t *testing.T) {
 	n.OnConnection(func(s *Socket) {
 		<-goOn
 		<-s.Context().Done() // it has ended, though its hooks wait
-		got <- fmt.Sprint("connection ", len(s.Rooms()))
+		got <- fmt.Sprint("connection ", len(s.Rooms()), " ", context.Cause(s.Context()))
 	})
 	n.OnDisconnecting(func(s *Socket, _ Reason) { got <- fmt.Sprint("disconnecting ", len(s.Rooms())) })
 	n.OnDisconnect(func(s *Socket, _ Reason) { got <- fmt.Sprint("disconnect ", len(s.Rooms())) })
@@ -177,7 +178,7 @@ func TestDisconnectingHooksWaitForTheConnectionHandler(t *testing.T) {
 	w.expectNothing(t)
 	w.join(t, "/") // the client may join again meanwhile
 	close(goOn)
-	for _, want := range []string{"connection 2", "disconnecting 2", "disconnect 0"} {
+	for _, want := range []string{"connection 2 " + (&DisconnectError{ReasonClientDisconnect}).Error(), "disconnecting 2", "disconnect 0"} {
 		if g := wait(t, got); g != want {
 			t.Errorf("got %s, want %s", g, want)
 		}

@@ -4,107 +4,149 @@ import "podium/protocol/engineio"
 
 // A socket that comes in is in the roster before its client has the answer: who
 // acts on the answer finds it, and broadcasts reach it. What they send waits
-// until CONNECT is queued, and with recovery until the client has what it missed.
+// until CONNECT is queued, and with recovery what was missed, so that everything
+// comes in the order of emitting.
 
-// maxHeld is how many bytes may wait for one socket that comes in. A connection
-// that exceeds it is closed, as one that takes its packets too slowly.
-const maxHeld = 4 << 20
+// bringIn is how one socket comes into its namespace: it joins, and gets the answer
+// to CONNECT, the events after its session's position, and what was emitted since
+// it joined.
+type bringIn struct {
+	server *Server
+	pub    *publisher // nil where nothing is recovered
+	socket *Socket
+	position
+	mayWait bool // for a turn and for the client: never on a goroutine that reads for many connections
 
-// heldEvent is what waits for a socket to be connected.
-type heldEvent struct {
-	messages []*engineio.Message
-	renew    func() []*engineio.Message // makes them again where an offset was appended; else nil
+	rooms    []RoomRecord          // when it joined
+	until    uint64                // the offset at which it joined
+	out      [][]*engineio.Message // to be sent next
+	size     int
+	replayed int
 }
 
-// heldEvents are those of one socket.
-type heldEvents struct {
-	events []heldEvent
-	bytes  int // of these, and of those that were sent since
-}
-
-// hold keeps o until s is connected. It returns false where s is so already.
-func (s *Socket) hold(o *outgoing) bool {
-	h := heldEvent{messages: o.messages}
-	if o.stamped && s.replaying {
-		event, args, f := o.event, o.asArgs(), o.flags
-		h.renew = func() []*engineio.Message { return s.stampAnew(event, args, f) }
+// join puts the socket into the roster. What is emitted from then on is held back;
+// what was logged before, and nothing else, is to be replayed. It returns false
+// where [roster.add] does.
+func (b *bringIn) join() bool {
+	s := b.socket
+	if b.pid == "" {
+		return s.nsp.roster.add(s)
 	}
-	return s.holdBack(h)
+	b.pub.mu.RLock()
+	defer b.pub.mu.RUnlock()
+	b.rooms, _ = s.nsp.roster.memberships(s)
+	b.until = b.pub.last.Load()
+	s.replaying = b.after < b.until
+	return s.nsp.roster.add(s)
 }
 
-// stampAnew returns the messages of an event that is not logged with the offset of
-// now, for more was replayed since it was emitted. publisher.mu must be held for
-// reading, unless s is closed: there are none then.
-func (s *Socket) stampAnew(event string, args Args, f flags) []*engineio.Message {
-	if !s.Connected() {
-		return nil
+// run sends everything and opens the socket. It returns false where the socket was
+// closed meanwhile. Where something could not be sent or read the connection is
+// closed: the client comes again for it. One that left by itself is let alone.
+func (b *bringIn) run() (open bool) {
+	sent := false
+	defer func() { // also where a parser or a log panics
+		if !sent && !b.socket.gone() {
+			b.socket.client.close(ReasonTransportClose)
+		}
+	}()
+	p := Packet{Type: Connect, Namespace: b.socket.nsp.name, ID: NoID}
+	if b.socket.client.conn.Protocol() != 3 {
+		p.Args = []any{connectAnswer{b.socket.id, b.pid, b.refused}}
 	}
-	ms, err := s.nsp.encode(event, NoID, s.nsp.server.publisher.withOffset(args.Any()))
+	head, err := b.server.opts.Parser.Encode(&p)
 	if err != nil {
-		return nil // it was encoded before
+		return false
 	}
-	return f.compressible(ms)
+	b.out = append(b.out, head)
+	if b.replay() {
+		open, sent = b.open()
+	}
+	return open
 }
 
-// holdBack is hold for what is no event of an application too.
-func (s *Socket) holdBack(h heldEvent) bool {
-	size := 0
-	for _, m := range h.messages {
-		size += len(m.Payload())
+// open sends what was held back, and lets everything through once that is nothing.
+func (b *bringIn) open() (open, sent bool) {
+	for {
+		held, open := b.socket.release()
+		if held == nil {
+			return open, true
+		}
+		for _, ms := range held {
+			if !b.queue(ms, size(ms)) {
+				return false, false
+			}
+		}
+		if !b.flush() {
+			return false, false
+		}
 	}
-	m := s.extras()
+}
+
+// maxHeld bounds what waits for one socket that comes in, each event counted with
+// heldOverhead more bytes than it has. A connection that exceeds it is closed, as
+// one that takes its packets too slowly: the client comes again for the rest.
+const (
+	maxHeld      = 4 << 20
+	heldOverhead = 128
+)
+
+// heldEvents are what waits for one socket.
+type heldEvents struct {
+	events [][]*engineio.Message
+	bytes  int
+	full   bool // the connection is being closed
+}
+
+// hold keeps the messages of an event until s is connected. It returns false where
+// nothing has to wait.
+func (s *Socket) hold(ms []*engineio.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.opening {
 		return false
 	}
+	m := s.extras()
 	if m.held == nil {
 		m.held = new(heldEvents)
 	}
-	before := m.held.bytes
-	m.held.bytes += size
-	if m.held.bytes <= maxHeld || before == 0 {
-		m.held.events = append(m.held.events, h)
-	} else if before <= maxHeld { // the first that is too much; the caller may hold locks
-		s.nsp.server.workers.start(func() { s.client.close(ReasonTransportClose) })
+	h := m.held
+	if h.full {
+		return true
 	}
+	h.bytes += heldOverhead + size(ms)
+	if h.full = h.bytes > maxHeld && len(h.events) > 0; h.full {
+		s.nsp.server.workers.start(func() { s.client.close(ReasonTransportClose) }) // the caller may hold locks
+		return true
+	}
+	h.events = append(h.events, ms)
 	return true
 }
 
-// open sends what was held back, and then lets everything through. It returns
-// false where s was closed or the connection has ended.
-func (s *Socket) open() bool {
-	for {
-		held, ok := s.release()
-		if len(held) == 0 {
-			return ok
-		}
-		var ms []*engineio.Message
-		for _, h := range held {
-			if h.renew != nil {
-				h.messages = h.renew()
-			}
-			ms = append(ms, h.messages...)
-		}
-		if len(ms) > 0 && s.client.deliver(ms) != nil {
-			return false
-		}
+// size is the length of the messages together.
+func size(ms []*engineio.Message) (n int) {
+	for _, m := range ms {
+		n += len(m.Payload())
 	}
+	return n
 }
 
 // release takes what is held back. Where that is nothing the socket is connected
 // from now on, unless it is closed.
-func (s *Socket) release() (held []heldEvent, connected bool) {
+func (s *Socket) release() (held [][]*engineio.Message, connected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.more.Load()
-	if m != nil && m.held != nil && len(m.held.events) > 0 {
-		held, m.held.events = m.held.events, nil
+	if m := s.more.Load(); m != nil && m.held != nil {
+		if m.held.full {
+			return nil, false
+		}
+		held, m.held = m.held.events, nil
 		return held, false
-	}
-	if m != nil {
-		m.held = nil
 	}
 	s.opening = false
 	return nil, s.state.CompareAndSwap(stateJoined, stateConnected)
 }
+
+// gone reports whether nothing may be sent to s any more, because its client has
+// left, perhaps to join again. One that was put out gets what was sent before.
+func (s *Socket) gone() bool { return s.state.Load() == stateClosed && !s.expelled.Load() }

@@ -2,8 +2,10 @@ package socketio
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,17 +16,65 @@ import (
 // admissions are the ways in which a socket comes in: on the goroutine that reads,
 // in its mailbox, and with events of a log that is followed or appended to.
 var admissions = []struct {
-	name string
-	make func(t *testing.T) *Server
+	name       string
+	middleware bool
+	log        func() Log
 }{
-	{"in place", func(t *testing.T) *Server { return newTestServer(t, Options{}) }},
-	{"in its mailbox", func(t *testing.T) *Server {
-		srv := newTestServer(t, Options{})
-		srv.Of("/").Use(func(*Socket) error { return nil })
-		return srv
-	}},
-	{"following a log", func(t *testing.T) *Server { return recoveryServer(t, &diskLog{epoch: "e"}, nil) }},
-	{"appending to a log", func(t *testing.T) *Server { return recoveryServer(t, new(MemoryLog), nil) }},
+	{"in place", false, func() Log { return nil }},
+	{"in its mailbox", true, func() Log { return nil }},
+	{"following a log", false, func() Log { return &diskLog{epoch: "e"} }},
+	{"appending to a log", true, func() Log { return new(MemoryLog) }},
+}
+
+// busyParser calls a function whenever it encodes a CONNECT.
+type busyParser struct {
+	JSONParser
+	onConnect func()
+}
+
+func (p busyParser) Encode(pkt *Packet) ([]*engineio.Message, error) {
+	if pkt.Type == Connect {
+		p.onConnect()
+	}
+	return p.JSONParser.Encode(pkt)
+}
+
+// comingIn calls test with connections to servers of all kinds. When their clients
+// join, act is called right before CONNECT is queued, or right after.
+func comingIn(t *testing.T, protocols []int, act func(t *testing.T, n *Namespace), test func(t *testing.T, n *Namespace, w *wire)) {
+	for _, a := range admissions {
+		for _, protocol := range protocols {
+			for _, before := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, protocol %d, before CONNECT %v", a.name, protocol, before), func(t *testing.T) {
+					var n *Namespace
+					var once sync.Once
+					now := func(ours bool) func() {
+						return func() {
+							if ours {
+								once.Do(func() { act(t, n) })
+							}
+						}
+					}
+					o := Options{Parser: busyParser{onConnect: now(before)}}
+					if log := a.log(); log != nil {
+						o.Recovery = &Recovery{Log: log}
+					}
+					n = newTestServer(t, o).Of("/")
+					if a.middleware {
+						n.Use(func(*Socket) error { return nil })
+					}
+					w := newWireWith(n.Server(), protocol, now(!before))
+					if protocol == 4 {
+						w.say("0")
+					}
+					if first := w.next(t); !strings.HasPrefix(first, "0") {
+						t.Fatalf("first came %s", first)
+					}
+					test(t, n, w)
+				})
+			}
+		}
+	}
 }
 
 // theOnly returns a socket of n, or nil.
@@ -37,122 +87,77 @@ func theOnly(n *Namespace) *Socket {
 
 // A client, or somebody it tells, may act as soon as CONNECT has its answer.
 func TestWhoActsOnTheAnswerToCONNECTFindsTheSocket(t *testing.T) {
-	for _, a := range admissions {
-		for _, protocol := range []int{4, 3} {
-			t.Run(fmt.Sprint(a.name, ", protocol ", protocol), func(t *testing.T) {
-				srv := a.make(t)
-				n := srv.Of("/")
-				w := newWireWith(srv, protocol, func() {
-					s := theOnly(n)
-					if s == nil || n.Count() != 1 || !s.Connected() || n.Socket(s.ID()) != s {
-						t.Errorf("%d sockets, among them %v", n.Count(), s)
-						return
-					}
-					mustBeNil(t, n.SocketsJoin("room"))
-					mustBeNil(t, n.Emit("to all", 1))
-					mustBeNil(t, n.To("room").Emit("to the room", 2))
-					mustBeNil(t, n.Local().Emit("of this server", "3"))
-					mustBeNil(t, n.Volatile().Emit("volatile"))
-					mustBeNil(t, s.Volatile().Emit("to one", 5))
-				})
-				if protocol == 4 {
-					w.say("0")
-				}
-				if first := w.next(t); !strings.HasPrefix(first, "0") {
-					t.Fatalf("first came %s", first)
-				}
-				for _, want := range []string{`2["to all",1`, `2["to the room",2`, `2["of this server","3"`, `2["volatile"`, `2["to one",5]`} {
-					if got := w.next(t); !strings.HasPrefix(got, want) {
-						t.Errorf("received %s, want %s", got, want)
-					}
-				}
-				eventually(t, "the opening", func() bool { return theOnly(n).state.Load() == stateConnected })
-				mustBeNil(t, n.Volatile().Emit("later", 6))
-				w.expect(t, `2["later",6]`)
-			})
+	act := func(t *testing.T, n *Namespace) {
+		s := theOnly(n)
+		if s == nil || n.Count() != 1 || !s.Connected() || n.Socket(s.ID()) != s {
+			t.Errorf("%d sockets, among them %v", n.Count(), s)
+			return
 		}
+		mustBeNil(t, n.SocketsJoin("room"))
+		mustBeNil(t, n.Emit("to all", 1))
+		mustBeNil(t, n.Local().Emit("of this server", "2"))
+		mustBeNil(t, n.To("room").Emit("to the room", 3))
+		mustBeNil(t, n.Volatile().Emit("volatile"))
+		mustBeNil(t, s.Volatile().Emit("to one", 5))
+		mustBeNil(t, n.Emit("to all", 6))
 	}
-}
-
-// busyParser emits an event whenever it encodes a CONNECT.
-type busyParser struct {
-	JSONParser
-	emit func()
-}
-
-func (p busyParser) Encode(pkt *Packet) ([]*engineio.Message, error) {
-	if pkt.Type == Connect {
-		p.emit()
-	}
-	return p.JSONParser.Encode(pkt)
-}
-
-func TestNoEventOvertakesTheAnswerToCONNECT(t *testing.T) {
-	for _, log := range []Log{nil, &diskLog{epoch: "e"}, new(MemoryLog)} {
-		var srv *Server
-		o := Options{Parser: busyParser{emit: func() { mustBeNil(t, srv.Emit("early", 1)) }}}
-		if log != nil {
-			o.Recovery = &Recovery{Log: log}
-		}
-		srv = newTestServer(t, o)
-		w := newWire(srv)
-		w.join(t, "/")
-		if got := w.next(t); !strings.HasPrefix(got, `2["early",1`) {
-			t.Errorf("with a log of type %T: %s", log, got)
-		}
-		w.expectNothing(t)
-	}
-}
-
-func TestAnAcknowledgementMayBeAskedForAsSoonAsCONNECTIsAnswered(t *testing.T) {
-	for _, a := range admissions {
-		t.Run(a.name, func(t *testing.T) {
-			srv := a.make(t)
-			n := srv.Of("/")
-			answer := make(chan string, 1)
-			w := newWireWith(srv, 4, func() {
-				s := theOnly(n)
-				asking := make(chan struct{})
-				s.OnAnyOutgoing(func(*Socket, string, Args) { close(asking) })
-				go func() {
-					args, err := s.EmitWithAck(t.Context(), "ask")
-					answer <- fmt.Sprint(args, err)
-				}()
-				<-asking
-			})
-			w.say("0")
-			w.next(t)
-			w.expect(t, `20["ask"]`)
-			w.say(`30["yes"]`)
-			if got := wait(t, answer); got != `["yes"] <nil>` {
-				t.Errorf("answered %s", got)
+	comingIn(t, []int{4, 3}, act, func(t *testing.T, n *Namespace, w *wire) {
+		for _, want := range []string{
+			`2["to all",1`, `2["of this server","2"`, `2["to the room",3`, `2["volatile"`, `2["to one",5]`, `2["to all",6`,
+		} {
+			if got := w.next(t); !strings.HasPrefix(got, want) {
+				t.Errorf("received %s, want %s", got, want)
 			}
-		})
+		}
+		eventually(t, "the opening", func() bool { return theOnly(n).state.Load() == stateConnected })
+		mustBeNil(t, n.Volatile().Emit("later", 7))
+		w.expect(t, `2["later",7]`)
+	})
+}
+
+func TestAnAcknowledgementMayBeAskedForBeforeCONNECTIsAnswered(t *testing.T) {
+	answer := make(chan string, 1)
+	act := func(t *testing.T, n *Namespace) {
+		s := theOnly(n)
+		asking := make(chan struct{})
+		s.OnAnyOutgoing(func(*Socket, string, Args) { close(asking) })
+		go func() {
+			args, err := s.EmitWithAck(t.Context(), "ask")
+			answer <- fmt.Sprint(args, err)
+		}()
+		<-asking
 	}
+	comingIn(t, []int{4}, act, func(t *testing.T, n *Namespace, w *wire) {
+		w.expect(t, `20["ask"]`)
+		w.say(`30["yes"]`)
+		if got := wait(t, answer); got != `["yes"] <nil>` {
+			t.Errorf("answered %s", got)
+		}
+	})
 }
 
 // DISCONNECT in front of CONNECT would leave the client in a namespace that the
-// server put it out of.
+// server put it out of. Hooks of the namespace do not know the socket yet.
 func TestASocketThatIsPutOutAsItComesInIsToldInOrder(t *testing.T) {
-	for _, a := range admissions {
-		t.Run(a.name, func(t *testing.T) {
-			srv := a.make(t)
-			n := srv.Of("/")
-			n.OnConnection(func(*Socket) { t.Error("a connection of who was put out") })
-			w := newWireWith(srv, 4, func() {
-				mustBeNil(t, n.Volatile().Emit("bye", 1))
-				mustBeNil(t, n.DisconnectSockets(false))
-				mustBeNil(t, n.Volatile().Emit("too late", 2))
-			})
-			w.say("0")
-			w.next(t)
-			w.expect(t, `2["bye",1]`, "1")
-			if n.Count() != 0 || w.client.socket("/") != nil {
-				t.Errorf("%d sockets are left", n.Count())
-			}
-			w.expectNothing(t)
-		})
+	gone := make(chan Reason, 1)
+	act := func(t *testing.T, n *Namespace) {
+		n.OnConnection(func(*Socket) { t.Error("a connection of who was put out") })
+		n.OnDisconnect(func(*Socket, Reason) { t.Error("the end of a connection that was not told of") })
+		theOnly(n).OnDisconnect(func(_ *Socket, r Reason) { gone <- r })
+		mustBeNil(t, n.Emit("bye", "reason"))
+		mustBeNil(t, n.DisconnectSockets(false))
+		mustBeNil(t, n.Emit("too late", 2))
 	}
+	comingIn(t, []int{4}, act, func(t *testing.T, n *Namespace, w *wire) {
+		if got := w.next(t); !strings.HasPrefix(got, `2["bye","reason"`) {
+			t.Errorf("received %s", got)
+		}
+		w.expect(t, "1")
+		if r := wait(t, gone); r != ReasonServerDisconnect || n.Count() != 0 || w.client.socket("/") != nil {
+			t.Errorf("%s, and %d sockets are left", r, n.Count())
+		}
+		w.expectNothing(t)
+	})
 }
 
 // commitLarge publishes three events of a size.
@@ -168,12 +173,13 @@ func commitLarge(t *testing.T, srv *Server, log *diskLog, size int) {
 	mustBeNil(t, srv.Publish())
 }
 
-// replaying returns a browser whose replay, of three events that are too large to
-// leave at once, has begun.
+// replaying returns a browser, in "room", whose replay of three events that are too
+// large to leave at once has begun.
 func replaying(t *testing.T, srv *Server, log *diskLog) *browser {
 	t.Helper()
 	b := &browser{t: t, name: "b"}
 	b.online(srv)
+	srv.Of("/").Socket(b.sid).Join("room")
 	b.offline()
 	commitLarge(t, srv, log, maxReplayQueue)
 	b.w = newWire(srv)
@@ -187,108 +193,139 @@ func replaying(t *testing.T, srv *Server, log *diskLog) *browser {
 	return b
 }
 
-// An event that is not logged comes behind the replay, with an offset that is true
-// by then: with the one from when it was emitted the client would be sent again
-// what was replayed since.
-func TestEventsThatAreNotLoggedWaitForTheReplay(t *testing.T) {
+// takeAll reads until nothing comes any more, and returns how the messages begin.
+func (b *browser) takeAll() (order []string) {
+	for b.w.Buffered() > 0 {
+		b.w.mu.Lock()
+		for _, m := range b.w.received {
+			order = append(order, fmt.Sprintf("%.16s", m))
+		}
+		b.w.mu.Unlock()
+		b.read()
+		time.Sleep(2 * drainCheck) // virtual
+		synctest.Wait()
+	}
+	return order
+}
+
+// duringReplay calls test with a browser whose replay has begun.
+func duringReplay(t *testing.T, test func(t *testing.T, n *Namespace, log *diskLog, b *browser)) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diskLog{epoch: "e"}
 		srv := recoveryServer(t, log, nil)
-		b := replaying(t, srv, log)
-		text := map[string]int{"n": 1}
-		mustBeNil(t, srv.Of("/").Emit("note", text, "ends in a string"))
-		text["n"] = 100 // the caller's again
-		publish(t, srv, log, 3)
-		mustBeNil(t, srv.Of("/").Socket(b.sid).Emit("note", 2))
-		publish(t, srv, log, 4)
-		var order []string
-		for b.w.Buffered() > 0 {
-			b.w.mu.Lock()
-			for _, m := range b.w.received {
-				order = append(order, fmt.Sprintf("%.17s", m))
-			}
-			b.w.mu.Unlock()
-			b.read()
-			time.Sleep(2 * drainCheck)
+		test(t, srv.Of("/"), log, replaying(t, srv, log))
+	})
+}
+
+// Whether they are logged or not: and the client's offset is never behind what it
+// has, or it would get that again.
+func TestEventsThatAreEmittedDuringAReplayComeAfterItInOrder(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		mustBeNil(t, n.Emit("note", 1, "ends in a string"))
+		publish(t, n.Server(), log, 3)
+		mustBeNil(t, n.Socket(b.sid).Emit("note", 2))
+		mustBeNil(t, n.Volatile().Emit("stale"))
+		publish(t, n.Server(), log, 4)
+		order := b.takeAll()
+		if len(order) < 4 || fmt.Sprint(order[len(order)-4:]) != `[2["note",1,"ends 2["logged",3,"~3 2["note",2] 2["logged",4,"~3]` {
+			t.Errorf("received %q", order)
 		}
-		if fmt.Sprint(b.got) != "[0 1 2 3 4]" || b.recovered != 1 {
-			t.Errorf("got %v in %q", b.got, order)
-		}
-		if i := len(order) - 2; order[i] != `2["note",{"n":1},` || order[i+1] != `2["note",2]` {
-			t.Errorf("the notes came in %q", order)
-		}
-		if want := formatOffset(srv.publisher.tag, 5); b.offset != want {
-			t.Errorf("the client is at %s, want %s", b.offset, want)
+		if want := formatOffset(n.Server().publisher.tag, 5); fmt.Sprint(b.got) != "[0 1 2 3 4]" || b.recovered != 1 || b.offset != want {
+			t.Errorf("got %v up to %s, want all up to %s", b.got, b.offset, want)
 		}
 		b.offline()
-		b.online(srv)
+		b.online(n.Server())
 		if len(b.got) != 5 || b.recovered != 2 {
 			t.Errorf("after another drop it has %v", b.got)
 		}
 	})
 }
 
-// Where others put a socket into a room while it is brought up to date, the room's
-// events from then on are for it.
-func TestARoomThatIsJoinedDuringAReplayCounts(t *testing.T) {
+// It is after the moment of joining, but the log has it before it is read.
+func TestAnEventThatIsLoggedBetweenJoiningAndReplayComesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diskLog{epoch: "e"}
-		srv := recoveryServer(t, log, nil)
-		b := replaying(t, srv, log)
-		toRoom := func(n int) {
-			e := numbered(n)
-			e.Rooms = []string{"room"}
-			log.commit(e)
+		joining := func() {}
+		srv := newTestServer(t, Options{Parser: busyParser{onConnect: func() { joining() }}, Recovery: &Recovery{Log: log}})
+		b := &browser{t: t, name: "b"}
+		b.online(srv)
+		b.offline()
+		publish(t, srv, log, 1)
+		joining = func() {
+			log.commit(numbered(2))
 			mustBeNil(t, srv.Publish())
 		}
-		toRoom(3)
-		mustBeNil(t, srv.Of("/").SocketsJoin("room"))
-		toRoom(4)
-		for b.w.Buffered() > 0 {
-			b.read()
-			time.Sleep(2 * drainCheck)
-		}
-		if fmt.Sprint(b.got) != "[0 1 2 4]" {
+		b.online(srv)
+		if fmt.Sprint(b.got) != "[1 2]" {
 			t.Errorf("got %v", b.got)
 		}
 	})
 }
 
-func TestASocketThatIsPutOutDuringItsReplayIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &diskLog{epoch: "e"}
-		srv := recoveryServer(t, log, nil)
-		b := replaying(t, srv, log)
-		srv.Of("/").Socket(b.sid).Disconnect(false)
-		time.Sleep(2 * drainCheck)
-		synctest.Wait()
-		b.w.mu.Lock()
-		last := b.w.received[len(b.w.received)-1].String()
-		b.w.mu.Unlock()
-		if last != "1" || b.w.closed {
-			t.Errorf("last came %.20s", last)
+// What a socket gets depends on the rooms it was in when the event was delivered.
+func TestRoomsThatChangeDuringAReplayCountFromThenOn(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		send := func(number int, rooms, except []string) {
+			e := numbered(number)
+			e.Rooms, e.Except = rooms, except
+			log.commit(e)
+			mustBeNil(t, n.Server().Publish())
+		}
+		room, other := []string{"room"}, []string{"other"}
+		send(3, room, nil)
+		send(-1, nil, room)
+		mustBeNil(t, n.SocketsLeave("room"))
+		send(-2, room, nil)
+		send(4, nil, room)
+		send(-3, other, nil)
+		mustBeNil(t, n.SocketsJoin("other"))
+		send(5, other, nil)
+		send(-4, nil, other)
+		b.takeAll()
+		if fmt.Sprint(b.got) != "[0 1 2 3 4 5]" {
+			t.Errorf("got %v", b.got)
+		}
+	})
+}
+
+func TestASocketThatIsPutOutDuringItsReplayGetsWhatCameBefore(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		publish(t, n.Server(), log, 3)
+		mustBeNil(t, n.Emit("bye", "reason"))
+		n.Socket(b.sid).Disconnect(false)
+		publish(t, n.Server(), log, 4)
+		order := b.takeAll()
+		if fmt.Sprint(b.got) != "[0 1 2 3]" || order[len(order)-2] != `2["bye","reason"` || order[len(order)-1] != "1" {
+			t.Errorf("received %q", order)
+		}
+		if b.w.closed {
+			t.Error("the connection, which other namespaces may use, is closed")
 		}
 	})
 }
 
 // Events of the session that it left would pass for those of the one it begins.
 func TestAClientThatLeavesDuringItsReplayIsSentNoMoreOfIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		mustBeNil(t, n.To(b.sid).Emit("private", 1))
+		b.w.say("1", "0")
+		order := b.takeAll()
+		if fmt.Sprint(b.got) != "[0]" || b.sessions != 2 || !strings.HasPrefix(order[len(order)-1], "0{") {
+			t.Errorf("received %q", order)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // the same, between two chunks
 		log := &diskLog{epoch: "e"}
 		srv := recoveryServer(t, log, nil)
 		b := &browser{t: t, name: "b"}
 		b.online(srv)
 		b.offline()
 		commitLarge(t, srv, log, replayChunk)
-		var w *wire
-		w = newWireWith(srv, 4, func() { w.say("1", "0") })
-		w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid))
+		b.w = newWireWith(srv, 4, func() { b.w.say("1", "0") })
+		b.w.slow = true
+		b.w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid))
 		synctest.Wait()
-		var order []string
-		for range w.received {
-			order = append(order, w.next(t)[:8])
-		}
-		if fmt.Sprint(order) != `[0{"sid": 2["logge 0{"sid":]` {
+		if order := b.takeAll(); len(order) != 3 || !strings.HasPrefix(order[2], "0{") {
 			t.Errorf("received %q", order)
 		}
 	})
@@ -296,24 +333,127 @@ func TestAClientThatLeavesDuringItsReplayIsSentNoMoreOfIt(t *testing.T) {
 
 // A client that takes nothing must not fill the memory, and loses nothing by that.
 func TestTooMuchThatWaitsForAReplayEndsTheConnection(t *testing.T) {
+	for _, sizes := range [][]int{{maxHeld / 3, maxHeld / 3, maxHeld / 3}, {maxHeld + 1, 1}} {
+		duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+			asked := make(chan error, 1)
+			s := n.Socket(b.sid)
+			go func() {
+				_, err := s.EmitWithAck(t.Context(), "ask")
+				asked <- err
+			}()
+			synctest.Wait()
+			for i, size := range sizes {
+				if b.w.closed && i < len(sizes)-1 {
+					t.Fatalf("closed after %d events", i)
+				}
+				mustBeNil(t, n.Emit("large", strings.Repeat("x", size), 1))
+				synctest.Wait()
+			}
+			if err := wait(t, asked); !b.w.closed || n.Count() != 0 || !errors.Is(err, ErrDisconnected) {
+				t.Fatalf("the connection is open, %v", err)
+			}
+			b.read()
+			b.online(n.Server())
+			if fmt.Sprint(b.got) != "[0 1 2]" || b.recovered != 2 {
+				t.Errorf("got %v", b.got)
+			}
+		})
+	}
+}
+
+func TestASessionIsTakenUpWhileItIsBroughtUpToDate(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		s := n.Socket(b.sid)
+		gone := make(chan Reason, 1)
+		s.OnDisconnect(func(_ *Socket, r Reason) { gone <- r })
+		s.Join("other")
+		publish(t, n.Server(), log, 3)
+		b.read()
+		b.online(n.Server())
+		if fmt.Sprint(b.got) != "[0 1 2 3]" || b.recovered != 2 || n.Count() != 1 || n.RoomSize("other") != 1 {
+			t.Errorf("got %v, %d sockets, %d in the room", b.got, n.Count(), n.RoomSize("other"))
+		}
+		if r := wait(t, gone); r != ReasonTransportClose {
+			t.Errorf("the older ended with %s", r)
+		}
+	})
+}
+
+func TestShutdownDoesNotWaitForAReplay(t *testing.T) {
+	duringReplay(t, func(t *testing.T, n *Namespace, log *diskLog, b *browser) {
+		mustBeNil(t, n.Server().Shutdown(t.Context()))
+		if n.Count() != 0 || !b.w.closed {
+			t.Errorf("%d sockets are left", n.Count())
+		}
+	})
+}
+
+// brokenLog is a diskLog that fails as it is read.
+type brokenLog struct {
+	*diskLog
+	read func() error
+}
+
+func (l brokenLog) Read(after uint64, f func(Entry) bool) error {
+	if err := l.read(); err != nil {
+		return err
+	}
+	return l.diskLog.Read(after, f)
+}
+
+// A client that was told nothing comes again; one that waits for CONNECT would not.
+func TestAReplayThatFailsEndsTheConnection(t *testing.T) {
+	for name, fail := range map[string]func(n *Namespace, id string) error{
+		"error":          func(*Namespace, string) error { return errFlaky },
+		"panic":          func(*Namespace, string) error { panic("broken log") },
+		"after a kick":   func(n *Namespace, id string) error { n.Socket(id).Disconnect(false); return errFlaky },
+		"after an event": func(n *Namespace, id string) error { _ = n.Emit("note", 1); return errFlaky },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := brokenLog{&diskLog{epoch: "e"}, func() error { return nil }}
+				srv := recoveryServer(t, &log, func(r *Recovery) { r.RingBytes = 1 })
+				b := &browser{t: t, name: "b"}
+				b.online(srv)
+				b.offline()
+				publish(t, srv, log.diskLog, 1, 2, 3)
+				n := srv.Of("/")
+				log.read = func() error {
+					if s := n.Socket(b.sid); s == nil { // the session is being judged
+						return nil
+					}
+					return fail(n, b.sid)
+				}
+				b.connect(srv)
+				synctest.Wait()
+				if !b.w.closed || n.Count() != 0 || len(b.w.received) != 0 {
+					t.Errorf("%d sockets, %q", n.Count(), b.w.received)
+				}
+				log.read = func() error { return nil }
+			})
+		})
+	}
+}
+
+func TestReplaysKeepToALowBoundOfTheQueue(t *testing.T) {
+	const bound, size = 64 << 10, 4 << 10
 	synctest.Test(t, func(t *testing.T) {
 		log := &diskLog{epoch: "e"}
-		srv := recoveryServer(t, log, nil)
-		b := replaying(t, srv, log)
-		large := strings.Repeat("x", maxHeld/5)
-		for n := range 5 {
-			if b.w.closed {
-				t.Fatalf("closed after %d events", n)
-			}
-			mustBeNil(t, srv.Of("/").Emit("large", large, 1))
-			synctest.Wait()
-		}
-		if !b.w.closed || srv.Of("/").Count() != 0 {
-			t.Fatal("the connection is open")
-		}
-		b.read()
+		srv := newTestServer(t, Options{Engine: engineio.Options{MaxQueuedBytes: bound}, Recovery: &Recovery{Log: log}})
+		b := &browser{t: t, name: "b"}
 		b.online(srv)
-		if fmt.Sprint(b.got) != "[0 1 2]" || b.recovered != 2 {
+		b.offline()
+		for range 20 {
+			commitLarge(t, srv, log, size)
+		}
+		b.w = newWire(srv)
+		b.w.slow, b.connected = true, false
+		b.w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid))
+		synctest.Wait()
+		if n := b.w.Buffered(); n < bound/4 || n > bound {
+			t.Errorf("%d bytes wait", n)
+		}
+		if b.takeAll(); len(b.got) != 60 {
 			t.Errorf("got %v", b.got)
 		}
 	})

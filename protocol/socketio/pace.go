@@ -48,10 +48,7 @@ func (p *pace) allows(t PacketType, perSecond float64) bool {
 
 // tooFast closes a connection that exceeds the bound.
 func (c *client) tooFast() {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
+	if c.ended() {
 		return // the rest of what it had sent
 	}
 	c.server.stats.tooFast.Add(1)

@@ -13,16 +13,16 @@ import (
 // Events in the log. With an [Appender], such as [MemoryLog], these are all
 // events but volatile ones, local ones and those with an acknowledgement; with
 // a log that is only followed, those that the log's owner committed. Events
-// that are not logged are lost on a client that is away; on one that is being sent
-// what it missed they come after that.
+// that are not logged are lost on a client that is away. On one that is being sent
+// what it missed they come in their place, but for volatile ones.
 //
 // # How exactly once comes about
 //
 // An event that is logged carries its offset to the client as a last argument,
 // and the client offers the offset of the last event that it handled when it
 // comes back. CONNECT is answered first, then come the events after that
-// offset, then live ones: the switch happens under the lock that publishing
-// takes. A connection that breaks in between leaves the client with the offset
+// offset, then live ones: the socket joins those under the lock that publishing
+// takes, and they wait until the others have left. A connection that breaks in between leaves the client with the offset
 // of the last event it got. Official clients take any last argument that is a
 // string for an offset; so an event that is not logged and ends in a string,
 // or has no argument, gets the current offset appended.

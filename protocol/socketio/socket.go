@@ -32,9 +32,9 @@ type Socket struct {
 
 	inPlace   bool        // something of it runs on the goroutine that reads
 	opening   bool        // what is sent is held back, see opening.go; guarded by mu
-	replaying bool        // until it is connected it reads the log itself; set before it joins
+	replaying bool        // it joins with events to catch up on; set before it does
 	ending    sync.Mutex  // held while it closes, until its session is remembered
-	recovered bool        // set before the socket is connected
+	recovered bool        // set before the socket joins
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
 	expelled  atomic.Bool // the server put it out: events that wait are dropped
 }
@@ -47,7 +47,7 @@ type socketMore struct {
 	cancel context.CancelCauseFunc
 	data   any         // guarded by Socket.mu
 	held   *heldEvents // guarded by Socket.mu
-	auth   Value       // owned; set before the socket is connected
+	auth   Value       // owned; set before the socket joins
 }
 
 // extras returns what most sockets do without, making it if need be.
@@ -85,7 +85,7 @@ func (s *Socket) Connected() bool {
 }
 
 // Recovered reports whether the socket took up an earlier session: id, rooms
-// and data are as before, and what was missed has been sent.
+// and data are as before, and what was missed is sent before anything else.
 func (s *Socket) Recovered() bool { return s.recovered }
 
 // ConnID returns the id of the Engine.IO session.
@@ -95,19 +95,25 @@ func (s *Socket) ConnID() string { return s.client.conn.ID() }
 func (s *Socket) Protocol() int { return s.client.conn.Protocol() }
 
 // Context returns a context that ends when the socket disconnects. Its cause is
-// a [*DisconnectError]; where it was asked for only after the end, it is
-// [ErrDisconnected].
+// a [*DisconnectError]; where it was asked for only after the end, and by no handler
+// of the socket, it is [ErrDisconnected].
 func (s *Socket) Context() context.Context {
-	m := s.extras()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	m := s.extras()
+	if m.ctx == nil && s.state.Load() == stateClosed {
+		m.makeContext()
+		m.cancel(ErrDisconnected)
+	}
+	m.makeContext()
+	return m.ctx
+}
+
+// makeContext makes the context where there is none. Socket.mu must be held.
+func (m *socketMore) makeContext() {
 	if m.ctx == nil {
 		m.ctx, m.cancel = context.WithCancelCause(context.Background())
-		if s.state.Load() == stateClosed {
-			m.cancel(ErrDisconnected)
-		}
 	}
-	return m.ctx
 }
 
 // Data returns what SetData stored, or nil. After a restart it is the
@@ -234,7 +240,7 @@ func (s *Socket) Disconnect(closeConn bool) {
 func (s *Socket) tellDisconnect() {
 	p := &Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}
 	ms, err := s.nsp.server.opts.Parser.Encode(p)
-	if err == nil && !s.holdBack(heldEvent{messages: ms}) {
+	if err == nil && !s.hold(ms) {
 		_ = s.client.deliver(ms) // it may be gone already
 	}
 }
@@ -253,25 +259,25 @@ func (s *Socket) close(reason Reason) (closed bool) {
 		return false // perhaps by the caller's caller, which holds ending
 	}
 	s.ending.Lock()
-	before := s.state.Swap(stateClosed)
-	if before == stateClosed {
+	if s.state.Load() == stateClosed {
 		s.ending.Unlock()
 		return false
 	}
 	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
+	before := s.setClosed()
 	srv := s.nsp.server
-	connected := before == stateConnected
+	tables := s.disconnectTables(before)
 	hooked := false
-	for _, t := range s.nsp.tables(s) {
+	for _, t := range tables {
 		hooked = hooked || len(t.disconnecting) > 0
 	}
-	later := connected && hooked && s.postBehind(func() {
-		s.notifyDisconnecting(reason)
+	later := hooked && s.postBehind(func() {
+		s.notifyDisconnecting(before, reason)
 		s.nsp.leave(s)
-		s.notifyDisconnect(reason)
+		s.notifyDisconnect(before, reason)
 	})
-	if connected && !later {
-		s.notifyDisconnecting(reason)
+	if hooked && !later {
+		s.notifyDisconnecting(before, reason)
 	}
 	if before != stateConnecting {
 		srv.guard(s, func() { srv.rememberSession(s, reason) })
@@ -282,16 +288,37 @@ func (s *Socket) close(reason Reason) (closed bool) {
 	}
 	s.client.forget(s)
 	s.endWaiting(reason)
-	if !connected || later {
-		return true
-	}
-	for _, t := range s.nsp.tables(s) {
-		if len(t.disconnect) > 0 {
-			s.post(func() { s.notifyDisconnect(reason) })
+	for _, t := range tables {
+		if !later && len(t.disconnect) > 0 {
+			s.post(func() { s.notifyDisconnect(before, reason) })
 			break
 		}
 	}
 	return true
+}
+
+// setClosed sets the state and returns the one before. Handlers that run or wait may
+// ask for the context yet, and why it ended.
+func (s *Socket) setClosed() (before uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box != nil || s.inPlace || s.more.Load() != nil {
+		s.extras().makeContext()
+	}
+	return s.state.Swap(stateClosed)
+}
+
+// disconnectTables returns the handlers that are told that s disconnects, having
+// been in that state. Whoever was not told of the connection is not told of the end,
+// but for those who found the socket by themselves.
+func (s *Socket) disconnectTables(before uint32) [3]*hookTable {
+	switch before {
+	case stateConnected:
+		return s.nsp.tables(s)
+	case stateJoined:
+		return [3]*hookTable{&noHooks, &noHooks, s.ownHooks()}
+	}
+	return [3]*hookTable{&noHooks, &noHooks, &noHooks}
 }
 
 // awaitEnding returns when the session of a socket that is closing is remembered.
@@ -300,16 +327,16 @@ func (s *Socket) awaitEnding() {
 	defer s.ending.Unlock()
 }
 
-func (s *Socket) notifyDisconnecting(reason Reason) {
-	for _, t := range s.nsp.tables(s) {
+func (s *Socket) notifyDisconnecting(before uint32, reason Reason) {
+	for _, t := range s.disconnectTables(before) {
 		for _, h := range t.disconnecting {
 			s.nsp.server.guard(s, func() { h.f(s, reason) })
 		}
 	}
 }
 
-func (s *Socket) notifyDisconnect(reason Reason) {
-	for _, t := range s.nsp.tables(s) {
+func (s *Socket) notifyDisconnect(before uint32, reason Reason) {
+	for _, t := range s.disconnectTables(before) {
 		for _, h := range t.disconnect {
 			s.nsp.server.guard(s, func() { h.f(s, reason) })
 		}
