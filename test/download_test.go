@@ -30,13 +30,18 @@ func (tb *window) downloads() string {
 	return dir
 }
 
-// downloaded waits for the one file in dir whose name ends so.
+// downloaded waits for the one file in dir whose name ends so. Chromium keeps the
+// name with an empty file until it has the whole.
 func (tb *window) downloaded(dir, end string) string {
 	tb.t.Helper()
 	var found []string
 	eventually(tb.t, "a file "+end, func() bool {
 		found, _ = filepath.Glob(filepath.Join(dir, "*"+end)) // the pattern is valid
-		return len(found) == 1
+		if len(found) != 1 {
+			return false
+		}
+		info, err := os.Stat(found[0])
+		return err == nil && info.Size() > 0
 	})
 	return found[0]
 }
