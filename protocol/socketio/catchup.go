@@ -8,13 +8,12 @@ import (
 	"podium/protocol/engineio"
 )
 
-// Replays leave in chunks; before each the connection must have no more than
-// maxReplayQueue waiting, so that a long replay neither overflows the
-// connection's queue nor fills the memory. Both are less where
-// [engineio.Options.MaxQueuedBytes] is low.
+// Replays leave in chunks, and no more than maxReplayQueue waits in the connection
+// with them, so that a long one neither overflows the connection's queue nor fills
+// the memory. Both are less where [engineio.Options.MaxQueuedBytes] is low.
 const (
 	replayChunk    = 128 << 10
-	maxReplayQueue = 512 << 10
+	maxReplayQueue = 640 << 10
 	drainCheck     = 20 * time.Millisecond
 )
 
@@ -28,24 +27,21 @@ func (b *bringIn) replay() bool {
 			return false
 		}
 	}
+	b.endTurn()
 	if b.replayed > 0 {
 		b.server.stats.replayed.Add(uint64(b.replayed))
 	}
 	return b.flush()
 }
 
-// round replays some events, when it is this socket's turn.
+// round replays some events.
 func (b *bringIn) round() bool {
 	p := b.pub
-	if b.mayWait {
-		p.turns.take()
-		defer p.turns.giveBack()
-	}
 	p.mu.RLock()
 	recs, covered := p.ringAfterLocked(b.after)
 	p.mu.RUnlock()
 	if covered {
-		if !b.send(recs) {
+		if !b.pick(recs) {
 			return false
 		}
 		b.after = b.until
@@ -89,15 +85,15 @@ func (b *bringIn) fromLog() bool {
 		b.after = b.until
 		return true
 	}
-	if !b.send(recs) {
+	if !b.pick(recs) {
 		return false
 	}
 	b.after = recs[len(recs)-1].offset
 	return true
 }
 
-// send queues those of recs that are for the socket.
-func (b *bringIn) send(recs []*logged) bool {
+// pick queues those of recs that are for the socket.
+func (b *bringIn) pick(recs []*logged) bool {
 	for _, rec := range recs {
 		if rec.offset <= b.after || rec.offset > b.until || len(rec.messages) == 0 || rec.nsp != b.socket.nsp.name {
 			continue
@@ -115,46 +111,66 @@ func (b *bringIn) send(recs []*logged) bool {
 
 // queue has the messages of an event sent, sooner or later.
 func (b *bringIn) queue(ms []*engineio.Message, size int) bool {
-	b.out = append(b.out, ms)
-	if b.size += size; b.size < bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) {
-		return true
+	if b.size+size > bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) && !b.flush() {
+		return false
 	}
-	return b.flush() && b.drained()
+	b.out = append(b.out, ms)
+	b.size += size
+	return true
 }
 
-// flush sends what is queued, unless the client has left.
+// flush sends what is queued once there is room for it. It returns false where the
+// client has left or the connection has ended, which needs no closing.
 func (b *bringIn) flush() bool {
 	if len(b.out) == 0 {
 		return true
 	}
-	if b.socket.gone() {
-		return false
-	}
-	err := b.socket.client.conn.Send(slices.Concat(b.out...)...)
+	ok := b.drained() && b.send()
+	b.failed = b.failed && ok
 	b.out, b.size = nil, 0
-	return err == nil
+	return ok
 }
 
-// drained waits until the connection has room for another chunk. It is nobody's
-// turn meanwhile.
+// send does it, while its client cannot leave: it has all of it before the answer
+// that it gets when it joins again.
+func (b *bringIn) send() bool {
+	s := b.socket
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	return !s.gone() && s.client.conn.Send(slices.Concat(b.out...)...) == nil
+}
+
+// drained waits until the connection has room for what is queued, or nothing else to
+// send. It is nobody's turn meanwhile. It returns false where that is in vain.
 func (b *bringIn) drained() bool {
 	c := b.socket.client
-	most := bounded(maxReplayQueue, b.server.opts.Engine.MaxQueuedBytes/2)
-	if !b.mayWait || c.conn.Buffered() <= most {
+	room := bounded(maxReplayQueue, b.server.opts.Engine.MaxQueuedBytes/2)
+	full := func() bool {
+		n := c.conn.Buffered()
+		return n > 0 && n+b.size > room
+	}
+	if !b.mayWait || !full() {
 		return true
 	}
-	if b.after < b.until {
+	if b.inTurn {
 		b.pub.turns.giveBack()
 		defer b.pub.turns.take()
 	}
-	for c.conn.Buffered() > most {
-		if b.socket.gone() || c.ended() {
+	for full() {
+		if b.gone() || c.ended() {
 			return false
 		}
 		t := time.NewTimer(drainCheck)
 		<-t.C
 	}
 	return true
+}
+
+// gone reports whether nothing may be sent to the socket any more.
+func (b *bringIn) gone() bool {
+	b.socket.ending.Lock()
+	defer b.socket.ending.Unlock()
+	return b.socket.gone()
 }
 
 // bounded returns n, or bound where that is less and not 0.

@@ -159,6 +159,10 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 		p.Namespace, auth = legacyAuth(p.Namespace)
 	}
 	s := c.socket(p.Namespace)
+	if s != nil && p.Type == Connect && s.state.Load() == stateClosed {
+		s.clientLeft() // it was told that it was put out
+		s = nil
+	}
 	if s == nil {
 		if p.Type != Connect {
 			c.fail(parseError("packet for a namespace that was not joined"))
@@ -181,7 +185,9 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 	case Ack:
 		s.onAck(p.ID, p.Values)
 	case Disconnect:
-		s.close(ReasonClientDisconnect)
+		if !s.close(ReasonClientDisconnect) {
+			s.clientLeft()
+		}
 	}
 }
 

@@ -27,11 +27,7 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 		s.finish()
 		return
 	}
-	handle := func() {
-		if !s.expelled.Load() {
-			s.handle(kept, s.nsp.tables(s))
-		}
-	}
+	handle := func() { s.handle(kept, s.nsp.tables(s)) }
 	if !s.postEvent(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
 		s.report(errTooMuchPending)
 		s.client.close(ReasonForcedServer)
@@ -59,8 +55,11 @@ func handlersFor(tables [3]*hookTable, event string) (some, inline, keeps bool) 
 
 // handle calls listeners, middleware and handlers for an event. In place they are
 // those that handlersFor looked at: others may block, or keep an event that is used
-// again.
+// again. Nobody hears of events of a socket that was put out, or never announced.
 func (s *Socket) handle(e *Event, tables [3]*hookTable) {
+	if !s.opened || s.expelled.Load() {
+		return
+	}
 	srv := s.nsp.server
 	defer func() {
 		if r := recover(); r != nil {

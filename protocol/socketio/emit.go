@@ -76,8 +76,10 @@ func (o *outgoing) sendTo(s *Socket) error {
 	if s.listensOutgoing() {
 		o.notify(s)
 	}
-	if st == stateJoined && s.hold(o.messages) {
-		return nil
+	if st == stateJoined {
+		if held, err := s.hold(o.messages); held {
+			return err
+		}
 	}
 	if !o.post {
 		return s.client.deliver(o.messages)

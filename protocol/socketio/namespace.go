@@ -74,9 +74,9 @@ func (n *Namespace) tables(s *Socket) [3]*hookTable {
 }
 
 // OnConnection registers f to be called for each socket once it is connected,
-// before any of its events is handled. With [Inline] it runs in place where
-// that is possible and must not block. It is called for recovered sockets too:
-// see [Socket.Recovered].
+// before any of its events is handled; it may have left again by then. With
+// [Inline] it runs in place where that is possible and must not block. It is
+// called for recovered sockets too: see [Socket.Recovered].
 func (n *Namespace) OnConnection(f func(s *Socket), opts ...HandlerOption) (remove func()) {
 	h := &connectionHook{f: f}
 	for _, o := range opts {

@@ -20,8 +20,10 @@ type bringIn struct {
 	rooms    []RoomRecord          // when it joined
 	until    uint64                // the offset at which it joined
 	out      [][]*engineio.Message // to be sent next
-	size     int
-	replayed int
+	size     int                   // of out, in bytes
+	replayed int                   // events
+	inTurn   bool
+	failed   bool // the connection has to be closed
 }
 
 // join puts the socket into the roster. What is emitted from then on is held back;
@@ -32,53 +34,73 @@ func (b *bringIn) join() bool {
 	if b.pid == "" {
 		return s.nsp.roster.add(s)
 	}
+	if b.mayWait && b.after < b.pub.last.Load() { // before anything is held back
+		b.pub.turns.take()
+		b.inTurn = true
+	}
 	b.pub.mu.RLock()
 	defer b.pub.mu.RUnlock()
 	b.rooms, _ = s.nsp.roster.memberships(s)
 	b.until = b.pub.last.Load()
 	s.replaying = b.after < b.until
-	return s.nsp.roster.add(s)
+	if s.nsp.roster.add(s) {
+		return true
+	}
+	b.endTurn()
+	return false
 }
 
-// run sends everything and opens the socket. It returns false where the socket was
-// closed meanwhile. Where something could not be sent or read the connection is
-// closed: the client comes again for it. One that left by itself is let alone.
-func (b *bringIn) run() (open bool) {
-	sent := false
-	defer func() { // also where a parser or a log panics
-		if !sent && !b.socket.gone() {
-			b.socket.client.close(ReasonTransportClose)
+// endTurn gives the turn back, where it has it.
+func (b *bringIn) endTurn() {
+	if b.inTurn {
+		b.inTurn = false
+		b.pub.turns.giveBack()
+	}
+}
+
+// run sends everything and opens the socket, and reports whether it came to that.
+// Where something could not be read or encoded it closes the connection: the client
+// comes again for it.
+func (b *bringIn) run() (opened bool) {
+	s := b.socket
+	b.failed = true // where a parser or a log panics
+	defer func() {
+		b.endTurn()
+		if b.failed {
+			s.client.close(ReasonTransportClose)
+		}
+		if s.state.Load() == stateClosed {
+			s.dropHeld()
+			s.client.forget(s)
 		}
 	}()
-	p := Packet{Type: Connect, Namespace: b.socket.nsp.name, ID: NoID}
-	if b.socket.client.conn.Protocol() != 3 {
-		p.Args = []any{connectAnswer{b.socket.id, b.pid, b.refused}}
+	p := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID}
+	if s.client.conn.Protocol() != 3 {
+		p.Args = []any{connectAnswer{s.id, b.pid, b.refused}}
 	}
 	head, err := b.server.opts.Parser.Encode(&p)
 	if err != nil {
 		return false
 	}
 	b.out = append(b.out, head)
-	if b.replay() {
-		open, sent = b.open()
-	}
-	return open
+	return b.replay() && b.open()
 }
 
 // open sends what was held back, and lets everything through once that is nothing.
-func (b *bringIn) open() (open, sent bool) {
+func (b *bringIn) open() bool {
 	for {
-		held, open := b.socket.release()
+		held := b.socket.takeHeld()
 		if held == nil {
-			return open, true
+			b.failed = false
+			return b.socket.opened
 		}
 		for _, ms := range held {
-			if !b.queue(ms, size(ms)) {
-				return false, false
+			if !b.queue(ms, sizeOf(ms)) {
+				return false
 			}
 		}
 		if !b.flush() {
-			return false, false
+			return false
 		}
 	}
 }
@@ -99,54 +121,91 @@ type heldEvents struct {
 }
 
 // hold keeps the messages of an event until s is connected. It returns false where
-// nothing has to wait.
-func (s *Socket) hold(ms []*engineio.Message) bool {
+// nothing has to wait, and an error where nothing can any more.
+func (s *Socket) hold(ms []*engineio.Message) (held bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.opening {
-		return false
+	if s.state.Load() == stateClosed {
+		return true, ErrDisconnected // else it could come behind DISCONNECT
 	}
+	if !s.opening {
+		return false, nil
+	}
+	if !s.holdLocked(ms) {
+		return true, ErrDisconnected
+	}
+	return true, nil
+}
+
+// holdLast is hold for the packet that puts a socket out, which is closed.
+func (s *Socket) holdLast(ms []*engineio.Message) (held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opening && s.holdLocked(ms)
+}
+
+// holdLocked does it, and returns whether there was room. Socket.mu must be held.
+func (s *Socket) holdLocked(ms []*engineio.Message) bool {
 	m := s.extras()
 	if m.held == nil {
 		m.held = new(heldEvents)
 	}
 	h := m.held
-	if h.full {
-		return true
-	}
-	h.bytes += heldOverhead + size(ms)
-	if h.full = h.bytes > maxHeld && len(h.events) > 0; h.full {
+	h.bytes += heldOverhead + sizeOf(ms)
+	switch {
+	case h.full:
+		return false
+	case h.bytes > maxHeld && len(h.events) > 0:
+		h.full = true
 		s.nsp.server.workers.start(func() { s.client.close(ReasonTransportClose) }) // the caller may hold locks
-		return true
+		return false
 	}
 	h.events = append(h.events, ms)
 	return true
 }
 
-// size is the length of the messages together.
-func size(ms []*engineio.Message) (n int) {
+// sizeOf is the length of the messages together.
+func sizeOf(ms []*engineio.Message) (n int) {
 	for _, m := range ms {
 		n += len(m.Payload())
 	}
 	return n
 }
 
-// release takes what is held back. Where that is nothing the socket is connected
-// from now on, unless it is closed.
-func (s *Socket) release() (held [][]*engineio.Message, connected bool) {
+// takeHeld takes what is held back. Where that is nothing the socket is connected
+// from now on, unless it is closed or being so.
+func (s *Socket) takeHeld() (held [][]*engineio.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.more.Load(); m != nil && m.held != nil {
 		if m.held.full {
-			return nil, false
+			m.held.events = nil
+			return nil
 		}
 		held, m.held = m.held.events, nil
-		return held, false
+		return held
 	}
 	s.opening = false
-	return nil, s.state.CompareAndSwap(stateJoined, stateConnected)
+	s.opened = s.state.CompareAndSwap(stateJoined, stateConnected)
+	return nil
 }
 
-// gone reports whether nothing may be sent to s any more, because its client has
-// left, perhaps to join again. One that was put out gets what was sent before.
-func (s *Socket) gone() bool { return s.state.Load() == stateClosed && !s.expelled.Load() }
+// dropHeld gives up what is held back.
+func (s *Socket) dropHeld() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropHeldLocked()
+}
+
+func (s *Socket) dropHeldLocked() {
+	if m := s.more.Load(); m != nil {
+		m.held = nil
+	}
+}
+
+// gone reports whether nothing may be sent to s any more. One that was put out gets
+// what was sent before, unless its client leaves meanwhile. Socket.ending must be
+// held.
+func (s *Socket) gone() bool {
+	return s.silent || s.state.Load() == stateClosed && !s.expelled.Load()
+}

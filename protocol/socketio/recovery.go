@@ -22,10 +22,11 @@ import (
 // and the client offers the offset of the last event that it handled when it
 // comes back. CONNECT is answered first, then come the events after that
 // offset, then live ones: the socket joins those under the lock that publishing
-// takes, and they wait until the others have left. A connection that breaks in between leaves the client with the offset
-// of the last event it got. Official clients take any last argument that is a
-// string for an offset; so an event that is not logged and ends in a string,
-// or has no argument, gets the current offset appended.
+// takes, and they wait until the others have left. A connection that breaks in
+// between leaves the client with the offset of the last event it got. Official
+// clients take any last argument that is a string for an offset; so an event that
+// is not logged and ends in a string, or has no argument, gets the current offset
+// appended.
 //
 // # What a session record is for, and how stale it may be
 //

@@ -364,12 +364,12 @@ func TestLeavingDuringAReplayLeavesTheConnectionAlone(t *testing.T) {
 		b := &browser{t: t, name: "b"}
 		b.online(srv)
 		b.offline()
-		commitLarge(t, srv, log, maxReplayQueue)
+		commitLarge(t, srv, log, largeEvent)
 		w := newWire(srv)
 		w.slow = true // nothing that was sent is taken
 		w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid), `0/other,`)
 		synctest.Wait()
-		if w.Buffered() <= maxReplayQueue || w.client.socket("/").state.Load() != stateJoined {
+		if w.Buffered() < largeEvent || w.client.socket("/").state.Load() != stateJoined {
 			t.Fatalf("no replay is under way: %d bytes wait", w.Buffered())
 		}
 		w.say(`1`)

@@ -32,11 +32,14 @@ type Socket struct {
 
 	inPlace   bool        // something of it runs on the goroutine that reads
 	opening   bool        // what is sent is held back, see opening.go; guarded by mu
+	opened    bool        // it was connected: handlers may be called; set under mu, read by what runs behind that
 	replaying bool        // it joins with events to catch up on; set before it does
-	ending    sync.Mutex  // held while it closes, until its session is remembered
+	ending    sync.Mutex  // held while it closes, until its session is remembered, and while it is sent what it missed
+	silent    bool        // its client knows that it left: nothing is sent any more; guarded by ending
 	recovered bool        // set before the socket joins
 	tracked   atomic.Bool // there is, or was, something to keep a session record of
-	expelled  atomic.Bool // the server put it out: events that wait are dropped
+	reason    Reason      // why it ended; set before the state is
+	expelled  atomic.Bool // the server put it out: events that came from it and wait are dropped
 }
 
 // socketMore is what most sockets do without.
@@ -95,25 +98,18 @@ func (s *Socket) ConnID() string { return s.client.conn.ID() }
 func (s *Socket) Protocol() int { return s.client.conn.Protocol() }
 
 // Context returns a context that ends when the socket disconnects. Its cause is
-// a [*DisconnectError]; where it was asked for only after the end, and by no handler
-// of the socket, it is [ErrDisconnected].
+// a [*DisconnectError].
 func (s *Socket) Context() context.Context {
+	m := s.extras()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.extras()
-	if m.ctx == nil && s.state.Load() == stateClosed {
-		m.makeContext()
-		m.cancel(ErrDisconnected)
-	}
-	m.makeContext()
-	return m.ctx
-}
-
-// makeContext makes the context where there is none. Socket.mu must be held.
-func (m *socketMore) makeContext() {
 	if m.ctx == nil {
 		m.ctx, m.cancel = context.WithCancelCause(context.Background())
+		if s.state.Load() == stateClosed {
+			m.cancel(&DisconnectError{s.reason})
+		}
 	}
+	return m.ctx
 }
 
 // Data returns what SetData stored, or nil. After a restart it is the
@@ -206,7 +202,9 @@ func (s *Socket) PrependAnyOutgoing(f func(s *Socket, event string, args Args)) 
 
 // OnDisconnect registers f to be called once when the socket has disconnected
 // and left its rooms, after the events that had come from it were handled; where
-// the server disconnected it, those that waited are dropped.
+// the server disconnected it, those that waited are dropped. One that left before
+// its connection handlers were due has none of its hooks called, but its Context
+// ends.
 func (s *Socket) OnDisconnect(f func(s *Socket, reason Reason)) (remove func()) {
 	return s.hookTable().onDisconnect(f, false)
 }
@@ -225,30 +223,45 @@ func (s *Socket) OnDisconnecting(f func(s *Socket, reason Reason)) (remove func(
 func (s *Socket) Disconnect(closeConn bool) {
 	if closeConn {
 		for _, o := range s.client.list() {
-			o.Disconnect(false)
+			o.expel(true)
 		}
 		s.client.close(ReasonForcedServer)
 		return
 	}
-	// The client is told last: it may join again at once.
-	if s.Connected() && s.close(ReasonServerDisconnect) {
-		s.tellDisconnect()
-	}
+	s.expel(false)
 }
 
-// tellDisconnect sends the packet that puts the client out, behind its CONNECT.
-func (s *Socket) tellDisconnect() {
+// expel puts the client out of the namespace and tells it, behind what is held back
+// unless that has to be now. It is told last: it may join again at once.
+func (s *Socket) expel(now bool) {
+	if !s.Connected() || !s.close(ReasonServerDisconnect) {
+		return
+	}
 	p := &Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}
 	ms, err := s.nsp.server.opts.Parser.Encode(p)
-	if err == nil && !s.hold(ms) {
-		_ = s.client.deliver(ms) // it may be gone already
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	if err != nil || s.silent || !now && s.holdLast(ms) {
+		return
 	}
+	s.silent = true
+	_ = s.client.deliver(ms) // it may be gone already
+}
+
+// clientLeft notes that the client left a namespace that it was put out of, or was
+// about to be, perhaps to join it again: nothing for this socket comes after that.
+func (s *Socket) clientLeft() {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	s.silent = true
+	s.client.forget(s)
 }
 
 // close ends the socket; whoever sets the state does the rest, once, and is told so:
 //  1. disconnecting hooks, while the rooms are still known
 //  2. the session is remembered for recovery, while rooms and data are there
-//  3. out of the roster and the client, so that nothing is sent to it
+//  3. out of the roster and the client, so that nothing is sent to it; a client that
+//     is put out and does not know yet still has it
 //  4. waiting acknowledgements and the context end
 //  5. disconnect hooks, behind the events that still wait
 //
@@ -264,20 +277,20 @@ func (s *Socket) close(reason Reason) (closed bool) {
 		return false
 	}
 	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
-	before := s.setClosed()
+	before := s.setClosed(reason)
 	srv := s.nsp.server
-	tables := s.disconnectTables(before)
+	connected := before == stateConnected
 	hooked := false
-	for _, t := range tables {
+	for _, t := range s.nsp.tables(s) {
 		hooked = hooked || len(t.disconnecting) > 0
 	}
-	later := hooked && s.postBehind(func() {
-		s.notifyDisconnecting(before, reason)
+	later := connected && hooked && s.postBehind(func() {
+		s.notifyDisconnecting(reason)
 		s.nsp.leave(s)
-		s.notifyDisconnect(before, reason)
+		s.notifyDisconnect(reason)
 	})
-	if hooked && !later {
-		s.notifyDisconnecting(before, reason)
+	if connected && !later {
+		s.notifyDisconnecting(reason)
 	}
 	if before != stateConnecting {
 		srv.guard(s, func() { srv.rememberSession(s, reason) })
@@ -286,39 +299,40 @@ func (s *Socket) close(reason Reason) (closed bool) {
 	if !later {
 		s.nsp.leave(s)
 	}
-	s.client.forget(s)
+	if before != stateJoined || !s.expelled.Load() {
+		s.client.forget(s)
+	}
 	s.endWaiting(reason)
-	for _, t := range tables {
-		if !later && len(t.disconnect) > 0 {
-			s.post(func() { s.notifyDisconnect(before, reason) })
+	if !connected || later {
+		return true
+	}
+	if s.postBehind(func() { // handlers that run or wait may register hooks yet
+		if !hooked {
+			s.notifyDisconnecting(reason)
+		}
+		s.notifyDisconnect(reason)
+	}) {
+		return true
+	}
+	for _, t := range s.nsp.tables(s) {
+		if len(t.disconnect) > 0 {
+			s.post(func() { s.notifyDisconnect(reason) })
 			break
 		}
 	}
 	return true
 }
 
-// setClosed sets the state and returns the one before. Handlers that run or wait may
-// ask for the context yet, and why it ended.
-func (s *Socket) setClosed() (before uint32) {
+// setClosed sets the state and returns the one before. From then on no event is held
+// back, and what is reaches only a client that was put out.
+func (s *Socket) setClosed(reason Reason) (before uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.box != nil || s.inPlace || s.more.Load() != nil {
-		s.extras().makeContext()
+	s.reason = reason
+	if !s.expelled.Load() {
+		s.dropHeldLocked()
 	}
 	return s.state.Swap(stateClosed)
-}
-
-// disconnectTables returns the handlers that are told that s disconnects, having
-// been in that state. Whoever was not told of the connection is not told of the end,
-// but for those who found the socket by themselves.
-func (s *Socket) disconnectTables(before uint32) [3]*hookTable {
-	switch before {
-	case stateConnected:
-		return s.nsp.tables(s)
-	case stateJoined:
-		return [3]*hookTable{&noHooks, &noHooks, s.ownHooks()}
-	}
-	return [3]*hookTable{&noHooks, &noHooks, &noHooks}
 }
 
 // awaitEnding returns when the session of a socket that is closing is remembered.
@@ -327,16 +341,16 @@ func (s *Socket) awaitEnding() {
 	defer s.ending.Unlock()
 }
 
-func (s *Socket) notifyDisconnecting(before uint32, reason Reason) {
-	for _, t := range s.disconnectTables(before) {
+func (s *Socket) notifyDisconnecting(reason Reason) {
+	for _, t := range s.nsp.tables(s) {
 		for _, h := range t.disconnecting {
 			s.nsp.server.guard(s, func() { h.f(s, reason) })
 		}
 	}
 }
 
-func (s *Socket) notifyDisconnect(before uint32, reason Reason) {
-	for _, t := range s.disconnectTables(before) {
+func (s *Socket) notifyDisconnect(reason Reason) {
+	for _, t := range s.nsp.tables(s) {
 		for _, h := range t.disconnect {
 			s.nsp.server.guard(s, func() { h.f(s, reason) })
 		}
