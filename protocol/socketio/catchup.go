@@ -114,7 +114,7 @@ func (b *bringIn) queue(ms []*engineio.Message, size int) bool {
 	if b.size+size > bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) && !b.flush() {
 		return false
 	}
-	b.out = append(b.out, ms)
+	b.out = append(b.out, ms...)
 	b.size += size
 	return true
 }
@@ -137,7 +137,7 @@ func (b *bringIn) send() bool {
 	s := b.socket
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	return !s.gone() && s.client.conn.Send(slices.Concat(b.out...)...) == nil
+	return !s.gone() && s.client.conn.Send(b.out...) == nil
 }
 
 // drained waits until the connection has room for what is queued, or nothing else to

@@ -17,11 +17,11 @@ type bringIn struct {
 	position
 	mayWait bool // for a turn and for the client: never on a goroutine that reads for many connections
 
-	rooms    []RoomRecord          // when it joined
-	until    uint64                // the offset at which it joined
-	out      [][]*engineio.Message // to be sent next
-	size     int                   // of out, in bytes
-	replayed int                   // events
+	rooms    []RoomRecord        // when it joined
+	until    uint64              // the offset at which it joined
+	out      []*engineio.Message // to be sent next
+	size     int                 // of out, in bytes
+	replayed int                 // events
 	inTurn   bool
 	failed   bool // the connection has to be closed
 }
@@ -82,7 +82,7 @@ func (b *bringIn) run() (opened bool) {
 	if err != nil {
 		return false
 	}
-	b.out = append(b.out, head)
+	b.out = head
 	return b.replay() && b.open()
 }
 

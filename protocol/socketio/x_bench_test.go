@@ -176,7 +176,7 @@ func BenchmarkRecoverHundred(b *testing.B) {
 		k := new(sink)
 		k.client = srv.attach(k)
 		k.say(connect)
-		for k.client.first == nil || !k.client.first.Connected() {
+		for k.client.first == nil || k.client.first.state.Load() != stateConnected {
 			runtime.Gosched()
 		}
 		k.client.end(ReasonTransportClose)
