@@ -17,20 +17,15 @@ const (
 	drainCheck     = 20 * time.Millisecond
 )
 
-// replay sends what was missed.
+// replay sends what was missed, if anything.
 func (b *bringIn) replay() bool {
-	if b.pid == "" {
-		return b.flush()
-	}
 	for b.after < b.until {
 		if !b.round() {
 			return false
 		}
 	}
 	b.endTurn()
-	if b.replayed > 0 {
-		b.server.stats.replayed.Add(uint64(b.replayed))
-	}
+	b.server.stats.replayed.Add(uint64(b.replayed))
 	return b.flush()
 }
 

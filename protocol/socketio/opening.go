@@ -125,16 +125,11 @@ type heldEvents struct {
 func (s *Socket) hold(ms []*engineio.Message) (held bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state.Load() == stateClosed {
-		return true, ErrDisconnected // else it could come behind DISCONNECT
-	}
-	if !s.opening {
-		return false, nil
-	}
-	if !s.holdLocked(ms) {
+	closed := s.state.Load() == stateClosed // else it could come behind DISCONNECT
+	if closed || s.opening && !s.holdLocked(ms) {
 		return true, ErrDisconnected
 	}
-	return true, nil
+	return s.opening, nil
 }
 
 // holdLast is hold for the packet that puts a socket out, which is closed.

@@ -266,16 +266,22 @@ func TestEventsThatEndInAStringDoNotMoveTheOffset(t *testing.T) {
 
 func TestPublishRetriesAndForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &flakyLog{diskLog: &diskLog{epoch: "e"}}
+		var fail atomic.Bool
+		log := &flakyLog{&diskLog{epoch: "e"}, func() error {
+			if fail.Load() {
+				return errFlaky
+			}
+			return nil
+		}}
 		srv := recoveryServer(t, log, nil)
 		b := &browser{t: t, name: "b"}
 		b.online(srv)
-		log.fail.Store(true)
+		fail.Store(true)
 		log.commit(numbered(1))
 		if err := srv.Publish(); !errors.Is(err, errFlaky) {
 			t.Errorf("got %v", err)
 		}
-		log.fail.Store(false)
+		fail.Store(false)
 		time.Sleep(time.Second) // virtual
 		b.read()
 		if fmt.Sprint(b.got) != "[1]" {
@@ -297,88 +303,19 @@ func TestPublishRetriesAndForgetsNothing(t *testing.T) {
 	})
 }
 
+// flakyLog is a diskLog that may fail as it is read.
 type flakyLog struct {
 	*diskLog
-	fail atomic.Bool
+	read func() error
 }
 
 var errFlaky = errors.New("disk is away")
 
 func (l *flakyLog) Read(after uint64, f func(Entry) bool) error {
-	if l.fail.Load() {
-		return errFlaky
+	if err := l.read(); err != nil {
+		return err
 	}
 	return l.diskLog.Read(after, f)
-}
-
-// TestALongReplayWaitsForTheConnection has more to replay than a connection
-// may have queued.
-func TestALongReplayWaitsForTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &diskLog{epoch: "e"}
-		srv := recoveryServer(t, log, func(r *Recovery) { r.RingBytes = 100 << 10 })
-		b := &browser{t: t, name: "b"}
-		b.online(srv)
-		b.offline()
-		big, err := json.Marshal(strings.Repeat("x", 20<<10))
-		mustBeNil(t, err)
-		for n := range 200 {
-			e := numbered(n)
-			e.Args = append(e.Args, big)
-			log.commit(e)
-		}
-		mustBeNil(t, srv.Publish())
-		b.connect(srv)
-		b.w.mu.Lock()
-		b.w.slow = true
-		b.w.mu.Unlock()
-		for len(b.got) < 200 {
-			synctest.Wait()
-			b.w.mu.Lock()
-			waiting := 0
-			for _, m := range b.w.received {
-				waiting += len(m.data)
-			}
-			b.w.mu.Unlock()
-			if waiting > maxReplayQueue+2*replayChunk {
-				t.Fatalf("%d bytes wait", waiting)
-			}
-			b.read()
-			time.Sleep(drainCheck)
-		}
-		for i, n := range b.got {
-			if i != n {
-				t.Fatalf("got %v", b.got)
-			}
-		}
-	})
-}
-
-// A client that leaves a namespace while it is being brought up to date in it stays
-// in its others.
-func TestLeavingDuringAReplayLeavesTheConnectionAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &diskLog{epoch: "e"}
-		srv := recoveryServer(t, log, nil)
-		srv.Of("/other")
-		b := &browser{t: t, name: "b"}
-		b.online(srv)
-		b.offline()
-		commitLarge(t, srv, log, largeEvent)
-		w := newWire(srv)
-		w.slow = true // nothing that was sent is taken
-		w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid), `0/other,`)
-		synctest.Wait()
-		if w.Buffered() < largeEvent || w.client.socket("/").state.Load() != stateJoined {
-			t.Fatalf("no replay is under way: %d bytes wait", w.Buffered())
-		}
-		w.say(`1`)
-		time.Sleep(2 * drainCheck)
-		synctest.Wait()
-		if srv.Of("/").Count() != 0 || srv.Of("/other").Count() != 1 || w.closed {
-			t.Errorf("%d and %d sockets, closed: %v", srv.Of("/").Count(), srv.Of("/other").Count(), w.closed)
-		}
-	})
 }
 
 func TestAnAppendingLogRecoversWhatWasSentToOneSocket(t *testing.T) {
