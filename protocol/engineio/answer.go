@@ -77,27 +77,48 @@ func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, p
 	return nil
 }
 
-// acceptedEncoding is "gzip" or "deflate" where the Accept-Encoding header takes
-// it, or "".
-func acceptedEncoding(accept string) string {
-	deflate := false
+// acceptedEncoding is "gzip" or "deflate", whichever the Accept-Encoding header
+// prefers, the earlier one where it prefers neither; or "" where it takes none.
+// (RFC 9110, section 12.5.3)
+func acceptedEncoding(accept string) (best string) {
+	var most float64
 	for item := range strings.SplitSeq(accept, ",") {
-		name, parameters, _ := strings.Cut(item, ";")
-		weight := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(parameters), "q="))
-		if weight != "" && strings.Trim(weight, "0.") == "" {
-			continue // q=0: not acceptable (RFC 9110, section 12.4.2)
+		name, weight := weighted(item)
+		if name == "*" { // whichever is not named
+			name = "gzip"
+			if names(accept, "gzip") {
+				name = "deflate"
+			}
+			if names(accept, name) {
+				continue
+			}
 		}
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "gzip", "*":
-			return "gzip"
-		case "deflate":
-			deflate = true
+		if (name == "gzip" || name == "deflate") && weight > most {
+			best, most = name, weight
 		}
 	}
-	if deflate {
-		return "deflate"
+	return best
+}
+
+// names reports whether the Accept-Encoding header says something of encoding.
+func names(accept, encoding string) bool {
+	for item := range strings.SplitSeq(accept, ",") {
+		if name, _ := weighted(item); name == encoding {
+			return true
+		}
 	}
-	return ""
+	return false
+}
+
+// weighted is an encoding of an Accept-Encoding header and its weight, 1 where it has
+// none and 0 where that is no number.
+func weighted(item string) (name string, weight float64) {
+	name, parameters, _ := strings.Cut(item, ";")
+	weight = 1
+	if q, ok := strings.CutPrefix(strings.TrimSpace(parameters), "q="); ok {
+		weight, _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // 0 where it is no number
+	}
+	return strings.ToLower(strings.TrimSpace(name)), weight
 }
 
 // compressor is what gzip's and zlib's writers have in common.

@@ -11,7 +11,10 @@ import (
 )
 
 // CORS says which pages of other origins may talk to the server, with the
-// semantics of the official server's option of that name.
+// semantics of the official server's option of that name, but for two things that
+// keep a list that came out empty from opening the server to everybody: where
+// neither Origins, OriginPatterns nor AllowOrigin is set, no other origin is allowed
+// (there, every one), and WebSockets are refused to the origins that polls are.
 type CORS struct {
 	// Origins that are allowed, as "https://example.com". "*" allows every origin.
 	Origins []string

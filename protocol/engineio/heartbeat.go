@@ -27,6 +27,26 @@ func (s *Session) setTimer(at time.Time) {
 	}
 }
 
+// closeBy is when a closing session ends whose client fetches nothing: after
+// Options.CloseTimeout, or when the heartbeat would have ended it, if that is sooner.
+// s.mu must be held.
+func (s *Session) closeBy() time.Time {
+	o := &s.server.opts
+	timeout := time.Now().Add(o.CloseTimeout)
+	due := s.timer.due.Load()
+	if due == 0 {
+		return timeout // there was no heartbeat yet
+	}
+	silent := time.Unix(0, due)
+	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
+		silent = silent.Add(o.PingTimeout) // what is due is the ping
+	}
+	if s.silent = silent.Before(timeout); s.silent {
+		return silent
+	}
+	return timeout
+}
+
 // onTimer is called by the wheel: a ping is due, or its answer did not come, or
 // a closing session was not fetched in time.
 func (s *Session) onTimer() {
@@ -39,6 +59,9 @@ func (s *Session) onTimer() {
 	switch {
 	case s.state == closing || s.state == closed:
 		reason = ReasonForcedClose
+		if s.silent && s.closing == ReasonForcedClose {
+			s.closing = ReasonPingTimeout
+		}
 	case s.Protocol() != 3 && s.pingSent.Load() == 0:
 		reason = ""
 		s.awaitPong()

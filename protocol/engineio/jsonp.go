@@ -28,11 +28,12 @@ func appendJSONP(script []byte, callback string, payload []byte) []byte {
 var escapedNewlines = regexp.MustCompile(`\\?\\n`)
 
 // decodeJSONP is the payload in the body of a JSONP POST, which is a form with
-// the field "d".
-func decodeJSONP(body []byte) ([]byte, error) {
-	form, err := url.ParseQuery(string(body))
-	if err != nil || !form.Has("d") {
-		return nil, errPacket
+// the field "d". Where that is missing ok is false, and the official server takes the
+// POST for an empty one.
+func decodeJSONP(body []byte) (payload []byte, ok bool) {
+	form, _ := url.ParseQuery(string(body)) // what is right of it
+	if !form.Has("d") {
+		return nil, false
 	}
 	d := escapedNewlines.ReplaceAllStringFunc(form.Get("d"), func(s string) string {
 		if len(s) == len(`\n`) {
@@ -40,5 +41,5 @@ func decodeJSONP(body []byte) ([]byte, error) {
 		}
 		return `\n`
 	})
-	return []byte(d), nil
+	return []byte(d), true
 }

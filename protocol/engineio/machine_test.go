@@ -187,8 +187,8 @@ func (m *machine) beginPost() {
 	}
 }
 
-// finishPost sends the rest. A session that was upgraded meanwhile, or is closing,
-// still answers.
+// finishPost sends the rest. A session that was upgraded meanwhile, or was closing
+// already, still answers.
 func (m *machine) finishPost() {
 	if m.slow == nil {
 		return
@@ -290,17 +290,30 @@ func (m *machine) closeProbe() {
 }
 
 func (m *machine) closeFromServer() {
+	m.askToClose(m.session.Close)
+}
+
+// askToClose calls f, which lets the server close the session and breaks off the POST
+// in progress. One that begins later is answered.
+func (m *machine) askToClose(f func()) {
+	first := !m.asked && !m.ended()
 	m.asked, m.excuse = true, true
-	m.session.Close()
-	synctest.Wait()
+	f()
+	if synctest.Wait(); !first || m.slow == nil {
+		return
+	}
+	if !m.slow.done() {
+		m.Fatalf("a POST goes on while its session closes")
+	}
+	m.slow = nil
 }
 
 // shutDown ends the whole server, which asks the session to close; the bubble's
 // end waits for it.
 func (m *machine) shutDown() {
-	m.asked, m.excuse = true, true
-	go func() { _ = m.engine.Shutdown(m.Context()) }()
-	synctest.Wait()
+	m.askToClose(func() {
+		go func() { _ = m.engine.Shutdown(m.Context()) }()
+	})
 }
 
 func (m *machine) closeFromClient() {

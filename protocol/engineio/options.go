@@ -25,7 +25,7 @@ type Options struct {
 	// a WebSocket message (closed beyond), in bytes. Zero means 1,000,000.
 	MaxPayload int64
 	// BodyTimeout is how long the body of a request may take to arrive; a session
-	// whose POST takes longer ends. Zero means 20 s; negative, for ever.
+	// whose POST takes longer ends. Zero means 30 s; negative, for ever.
 	BodyTimeout time.Duration
 	// MaxIdlePackets bounds, for each client, the packets a second that are no
 	// messages, such as pongs and noops; ten seconds of it may come at once. Beyond
@@ -41,7 +41,7 @@ type Options struct {
 	ShutdownGrace time.Duration
 
 	// CloseTimeout is how long a closing session waits for the client to take what
-	// is queued. Zero means 30 s.
+	// is queued, unless the heartbeat ends it before. Zero means 30 s.
 	CloseTimeout time.Duration
 	// ParkAfter is how long a poll waits before its connection is taken from
 	// net/http, see parking.go, so that it holds no goroutine any more. Zero means
@@ -138,7 +138,7 @@ func (o Options) withDefaults() Options {
 	o.PingInterval = or(o.PingInterval, 25*time.Second)
 	o.PingTimeout = or(o.PingTimeout, 20*time.Second)
 	o.MaxPayload = or(o.MaxPayload, 1_000_000)
-	o.BodyTimeout = or(o.BodyTimeout, 20*time.Second)
+	o.BodyTimeout = or(o.BodyTimeout, 30*time.Second)
 	o.UpgradeTimeout = or(o.UpgradeTimeout, 10*time.Second)
 	o.CloseTimeout = or(o.CloseTimeout, 30*time.Second)
 	o.ShutdownGrace = or(o.ShutdownGrace, 500*time.Millisecond)

@@ -91,9 +91,12 @@ func TestJSONPEscapes(t *testing.T) {
 	if got, want := string(script), `___eio[71]("4\"\u2028\u003c/script\u003e");`; got != want {
 		t.Errorf("script %s, want %s", got, want)
 	}
-	body, err := decodeJSONP([]byte(`d=6%3A4a%5Cnb%5C%5Cn`))
-	if err != nil || string(body) != "6:4a\nb\\n" {
-		t.Errorf("form: %q %v", body, err)
+	body, ok := decodeJSONP([]byte(`d=6%3A4a%5Cnb%5C%5Cn`))
+	if !ok || string(body) != "6:4a\nb\\n" {
+		t.Errorf("form: %q %v", body, ok)
+	}
+	if body, ok := decodeJSONP([]byte("e=4a")); ok {
+		t.Errorf("a form without payload has %q", body)
 	}
 }
 
@@ -107,6 +110,8 @@ func TestQueryIsReadAsURLsAre(t *testing.T) {
 func TestAcceptedEncoding(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "", "br": "", "gzip, deflate, br": "gzip", "deflate": "deflate", "gzip;q=0, deflate;q=0.5": "deflate", "GZIP": "gzip", "gzip;q=0.0": "",
+		"deflate, gzip": "deflate", "gzip;q=0.5, deflate": "deflate", "gzip;q=0, *": "deflate", "*": "gzip", "deflate, *;q=0.5": "deflate",
+		"*, gzip;q=0.5": "deflate", "gzip;q=0, deflate;q=0, *": "", "gzip; q=none": "",
 	} {
 		if got := acceptedEncoding(header); got != want {
 			t.Errorf("%q: %q, want %q", header, got, want)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 )
@@ -344,26 +345,22 @@ var (
 
 // takePost reads and handles the body and returns the status of the answer.
 func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, binary bool) int {
-	if r.ContentLength > s.server.opts.MaxPayload {
-		return http.StatusRequestEntityTooLarge
-	}
 	buffer := payloads.Get().(*[]byte)
-	body, err := readBody(*buffer, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
+	body, err := s.readPost(*buffer, w, r)
 	defer func() { freePayload(buffer, body) }()
 	s.server.stats.pollIn.Add(uint64(len(body)))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return http.StatusRequestEntityTooLarge
-	}
 	if err != nil {
-		s.end(ReasonTransportError, err)
-		return http.StatusBadRequest
+		if !errors.Is(err, errAborted) { // else what is queued has yet to leave
+			s.end(ReasonTransportError, err)
+		}
+		return unreadStatus(err)
 	}
 	s.server.bodyArrived(w)
 	payload := body
 	if q.jsonp {
-		if payload, err = decodeJSONP(body); err != nil {
-			s.end(ReasonParseError, err)
-			return http.StatusBadRequest
+		var ok bool
+		if payload, ok = decodeJSONP(body); !ok {
+			return http.StatusOK
 		}
 	}
 	if err := s.codec.decodePayload(payload, binary, s.onPosted); err != nil {
@@ -371,6 +368,51 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, bin
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
+}
+
+// readPost appends the body to b[:0]. It fails with errAborted where the session ends
+// or begins to close meanwhile: nobody wants what is yet to come.
+func (s *Session) readPost(b []byte, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if limit := s.server.opts.MaxPayload; r.ContentLength > limit {
+		return b[:0], &http.MaxBytesError{Limit: limit}
+	}
+	s.mu.Lock()
+	s.body = http.NewResponseController(w)
+	if s.state == closed {
+		s.abortBody()
+	}
+	s.mu.Unlock()
+	b, err := readBody(b, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
+	s.mu.Lock()
+	aborted := s.body == nil
+	s.body = nil
+	s.mu.Unlock()
+	if aborted {
+		w.Header().Set("Connection", "close") // net/http's reader may have failed, too
+		if err != nil {
+			err = errAborted
+		}
+	}
+	return b, err
+}
+
+// abortBody ends the reading of a POST's body, if there is one. s.mu must be held.
+func (s *Session) abortBody() {
+	if s.body != nil {
+		_ = s.body.SetReadDeadline(time.Unix(1, 0)) // not possible: then BodyTimeout ends it
+		s.body = nil
+	}
+}
+
+// unreadStatus is the status for a body that could not be read because of err.
+func unreadStatus(err error) int {
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	if errors.Is(err, errAborted) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return http.StatusRequestTimeout
+	}
+	return http.StatusBadRequest
 }
 
 // onPosted handles a packet of a POST.

@@ -416,6 +416,10 @@ func TestTooLargePayloads(t *testing.T) {
 	if status, _ := s.do("POST", q, "4"+strings.Repeat("x", 100)); status != 413 {
 		t.Errorf("POST got %d, want 413", status)
 	}
+	s.wantClosed(s.last(), engineio.ReasonTransportError)
+	if status, body := s.do("POST", q, "4x"); status != 400 || !strings.Contains(body, "Session ID unknown") {
+		t.Errorf("another POST got %d %q", status, body)
+	}
 	c := s.dial("EIO=4&transport=websocket")
 	s.read(c)
 	s.write(c, "4"+strings.Repeat("x", 100))

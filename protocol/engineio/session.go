@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -52,12 +53,15 @@ type Session struct {
 	state   state
 	posting bool            // a POST is being read
 	used    bool            // a request came after the handshake
+	silent  bool            // in state closing: the heartbeat ends it before Options.CloseTimeout
 	poll    *poll           // the poll that waits, or nil
 	probe   *probe          // the WebSocket that is being probed, or nil
 	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
 	queue   []*Message      // what waits for a poll
 	queued  int             // bytes in queue
 	closing Reason          // why, in state closing
+
+	body *http.ResponseController // of the POST whose body is being read; nil for none, and once it is aborted
 }
 
 // ending is why a session ended.
@@ -240,6 +244,7 @@ func (s *Session) close(reason Reason) {
 		return
 	}
 	s.closing = reason
+	s.abortBody()
 	c := s.webSocket.Load()
 	if c == nil && s.poll != nil && len(s.queue) == 0 {
 		// Else what is queued leaves first, and the next poll is told. With both in one
@@ -248,7 +253,7 @@ func (s *Session) close(reason Reason) {
 		s.push(packetsClose)
 	}
 	if c == nil { // with the lock held: a timer that has just fired must see both
-		s.server.wheel.set(s, time.Now().Add(s.server.opts.CloseTimeout))
+		s.server.wheel.set(s, s.closeBy())
 	}
 	s.mu.Unlock()
 	if c != nil {
@@ -290,6 +295,7 @@ func (s *Session) end(reason Reason, err error) {
 		reason = s.closing
 	}
 	s.enter(closed)
+	s.abortBody()
 	s.pollArrived()
 	p, pr := s.poll, s.probe
 	s.probe = nil

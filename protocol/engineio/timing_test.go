@@ -235,6 +235,49 @@ func TestAClosingSessionWaitsForItsClientButNotForEver(t *testing.T) {
 	})
 }
 
+func TestAClosingSessionWaitsNoLongerThanForAPong(t *testing.T) {
+	for _, version := range []int{4, 3} {
+		inBubble(t, short, func(b *bubble) {
+			b.open(version)
+			b.session.Close()
+			sleep(499 * time.Millisecond)
+			if b.ended() {
+				t.Fatalf("protocol %d: did not wait", version)
+			}
+			sleep(4 * time.Millisecond)
+			if !b.ended() || b.reasons[0] != engineio.ReasonPingTimeout {
+				t.Errorf("protocol %d: reasons %v", version, b.reasons)
+			}
+		})
+	}
+}
+
+// Whoever shuts the HTTP server down would wait for the rest of the body.
+func TestAPOSTInProgressIsBrokenOffWhereItsSessionEnds(t *testing.T) {
+	for name, end := range map[string]func(*bubble){
+		"by the server": func(b *bubble) { b.session.Close() },
+		"by a mistake":  func(b *bubble) { b.post("4overlap") },
+	} {
+		inBubble(t, engineio.Options{BodyTimeout: -1}, func(b *bubble) {
+			b.open(4)
+			if err := b.session.Send(engineio.Text([]byte("queued"))); err != nil {
+				t.Fatal(err)
+			}
+			a := b.requestInPart("POST", b.query, "4sl", 6)
+			end(b)
+			if synctest.Wait(); a.status != http.StatusRequestTimeout {
+				t.Errorf("ended %s: the POST got %d", name, a.status)
+			}
+			if name != "by the server" {
+				return
+			}
+			if p := b.get(); p.body != "4queued" {
+				t.Errorf("what was queued did not leave: %d %q", p.status, p.body)
+			}
+		})
+	}
+}
+
 func TestSessionsThatAreNeverUsedAreBounded(t *testing.T) {
 	inBubble(t, engineio.Options{MaxUnused: 10}, func(b *bubble) {
 		b.open(4)

@@ -63,7 +63,7 @@ type Options struct {
 	Streams    *limits.Gate // Server-Sent Events
 
 	ConnectTimeout      time.Duration // to join a namespace; 0: 45 s
-	BodyTimeout         time.Duration // for a request's body to arrive; 0: 20 s
+	BodyTimeout         time.Duration // for a request's body to arrive; 0: 30 s
 	MaxPacketsPerSecond float64       // of one connection; 0: no bound
 	MaxRooms            int           // of one socket; 0: no bound
 

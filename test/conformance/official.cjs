@@ -82,6 +82,19 @@ function* requests() {
         }
 }
 
+/** Forms as JSONP clients send them, with and without a payload. */
+function* forms() {
+  for (const body of ["d=2%3A4a", "e=2%3A4a", "", "d=2%3A4%5Cn"])
+    yield [`POST of the form ${body}`, async (port) => {
+      const [, sid] = /sid\\":\\"([^"\\]+)/.exec(await exchange(port, "GET", "EIO=3&transport=polling&j=0"));
+      const query = `EIO=3&transport=polling&j=0&sid=${sid}`;
+      const type = ["Content-Type: application/x-www-form-urlencoded"];
+      const { status } = await request(port, "POST", query, type, body);
+      await request(port, "POST", query, type, "d=4%3A4end");
+      return [status, (await request(port, "GET", query)).body]; // the scripts' types differ: browsers refuse text/plain
+    }];
+}
+
 /** Payloads, each followed by another and a poll. */
 function* payloads() {
   const bodies = {
@@ -108,7 +121,8 @@ function* payloads() {
   for (const [size, type] of [[1000, "text/plain"], [1001, "text/plain"], [2, "application/octet-stream"]])
     yield [`POST of ${size} bytes as ${type}`, async (port) => {
       const query = `EIO=4&transport=polling&sid=${await openSession(port, 4)}`;
-      return (await request(port, "POST", query, [`Content-Type: ${type}`], "4".repeat(size))).status;
+      const { status } = await request(port, "POST", query, [`Content-Type: ${type}`], "4".repeat(size));
+      return [status, await request(port, "GET", query)];
     }];
 }
 
@@ -196,7 +210,7 @@ function* packets() {
 async function main([engineIOPort, socketIOPort]) {
   const [officialEngineIO, officialSocketIO] = await officialPorts();
   const questions = [];
-  for (const [what, ask] of [...requests(), ...payloads(), ...frames()]) questions.push([what, ask, officialEngineIO, engineIOPort]);
+  for (const [what, ask] of [...requests(), ...payloads(), ...forms(), ...frames()]) questions.push([what, ask, officialEngineIO, engineIOPort]);
   for (const [what, ask] of packets()) questions.push([what, ask, officialSocketIO, socketIOPort]);
   let next = 0, different = 0;
   const work = async () => {
