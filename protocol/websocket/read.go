@@ -319,7 +319,7 @@ func (c *Conn) peerClosed(payload []byte) {
 	}
 	c.answered = true
 	if c.state.Load() == stateOpen {
-		c.closeLocked(closed.Code, "")
+		c.closeLocked(closed.Code, closed.Reason)
 	} else if c.out == nil {
 		c.endLocked(closed, true)
 	}

@@ -140,7 +140,7 @@ func (r *reference) control(op byte, plain []byte) (end []byte) {
 		case !utf8.Valid(plain[2:]):
 			return closing(1007)
 		default:
-			return closing(failure(code))
+			return append([]byte{0x88, byte(len(plain))}, plain...)
 		}
 	}
 	return nil

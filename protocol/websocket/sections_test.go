@@ -137,7 +137,7 @@ func TestCloseFramesAreEchoedAndEndTheConversation(t *testing.T) {
 		for _, reason := range []string{"bye", strings.Repeat("*", 123), "κόσμε"} {
 			c := h.dial(t)
 			c.write(masked(bitFin|8, closePayload(1000, reason)))
-			c.want(bitFin|8, closePayload(1000, ""))
+			c.want(bitFin|8, closePayload(1000, reason))
 			c.wantEOF()
 			_ = c.Close()
 		}
