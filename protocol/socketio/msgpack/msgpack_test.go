@@ -96,6 +96,33 @@ func TestValuesDecodeIntoTheCallersTypes(t *testing.T) {
 	}
 }
 
+// Clients in other languages write maps whose keys are numbers; JavaScript has none.
+func TestKeysThatAreIntegersBecomeText(t *testing.T) {
+	e := new(writer)
+	e.mapHead(3)
+	e.str("type")
+	e.integer(2)
+	e.str("nsp")
+	e.str("/")
+	e.str("data")
+	e.arrayHead(2)
+	e.str("up")
+	e.mapHead(4)
+	for _, key := range []int64{7, -1, 70_000} {
+		e.integer(key)
+		e.integer(key)
+	}
+	e.out = append(e.out, 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc0)
+	var p socketio.Packet
+	if ok, err := (Parser{}).NewDecoder().Decode(e.out, true, &p); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	raw, err := json.Marshal(p.Values.Any()[0])
+	if want := `{"-1":-1,"18446744073709551615":null,"7":7,"70000":70000}`; err != nil || string(raw) != want {
+		t.Errorf("%s, %v; want %s", raw, err, want)
+	}
+}
+
 func TestInvalidPacketsAreRefused(t *testing.T) {
 	for name, packet := range map[string]string{
 		"empty": "", "no map": "01", "no type": "81a36e7370a12f", "type beyond": "82a47479706505a36e7370a12f",

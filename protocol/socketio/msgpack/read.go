@@ -3,6 +3,7 @@ package msgpack
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -151,7 +152,7 @@ func (r *reader) object(depth int) (any, bool) {
 	}
 	out := make(map[string]any, min(n, 64))
 	for range n {
-		key, ok := r.text()
+		key, ok := r.key()
 		if !ok {
 			return nil, false
 		}
@@ -162,6 +163,23 @@ func (r *reader) object(depth int) (any, bool) {
 		out[key] = v
 	}
 	return out, true
+}
+
+// key reads the key of a map: a string, or an integer, which is a string in JavaScript.
+func (r *reader) key() (string, bool) {
+	if r.pos >= len(r.data) {
+		return "", false
+	}
+	if c := r.data[r.pos]; c >= 0x80 && c < 0xe0 && (c < 0xcc || c > 0xd3) {
+		return r.text()
+	}
+	switch n, _ := r.value(0); n := n.(type) {
+	case int64:
+		return strconv.FormatInt(n, 10), true
+	case uint64:
+		return strconv.FormatUint(n, 10), true
+	}
+	return "", false // cut short
 }
 
 func (r *reader) array(depth int) (any, bool) {
