@@ -1,8 +1,10 @@
 package socketio
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,7 @@ type client struct {
 	mu     sync.Mutex
 	first  *Socket // nearly always the only one
 	others map[string]*Socket
+	joins  uint32      // sockets there ever were
 	timer  *time.Timer // connect timeout, nil once a namespace was joined
 	closed bool
 }
@@ -63,7 +66,7 @@ func (c *client) joined() {
 	}
 }
 
-// list returns the sockets of the connection.
+// list returns the sockets of the connection, in the order in which they came.
 func (c *client) list() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,6 +77,7 @@ func (c *client) list() []*Socket {
 	for _, s := range c.others {
 		out = append(out, s)
 	}
+	slices.SortFunc(out, func(a, b *Socket) int { return cmp.Compare(a.nth, b.nth) })
 	return out
 }
 
@@ -93,6 +97,8 @@ func (c *client) adopt(s *Socket) bool {
 	if c.closed {
 		return false
 	}
+	c.joins++
+	s.nth = c.joins
 	if c.first == nil {
 		c.first = s
 		return true

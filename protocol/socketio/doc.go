@@ -136,6 +136,19 @@
 // A client that takes its events too slowly is disconnected: see MaxQueuedBytes
 // of Options.Engine and [Options.MaxPendingBytes].
 //
+// Events that a client emits right before it disconnects are handled; the official
+// server drops those that it reads in one turn with the DISCONNECT. A packet for a
+// namespace that the client has left ends the connection, also in that turn.
+//
+// A socket does not leave the room of its own id, and nothing can be emitted to it
+// before it is connected, by middleware say. [Socket.Timeout] of zero is none.
+//
+// A recovering client whose offset is unknown is sent all that its session missed,
+// where the official server begins a new session.
+//
+// Invalid UTF-8 ends a session over long-polling as it does over WebSocket; there it
+// is replaced. What CORS allows less is said at engineio.CORS.
+//
 // An event without a name is an invalid packet. Errors returned by handlers reach
 // the peer only as far as they are an [*Error].
 package socketio

@@ -81,19 +81,15 @@ func hostOf(address string) string {
 	return address
 }
 
-// flatQuery is a query as Node's parser has it: a string, or a list where a
-// name occurs more than once.
+// flatQuery is a query as the official server has it: of a name that occurs more than
+// once, the last value.
 type flatQuery url.Values
 
 // MarshalJSON implements [json.Marshaler].
 func (q flatQuery) MarshalJSON() ([]byte, error) {
-	out := make(map[string]any, len(q))
+	out := make(map[string]string, len(q))
 	for name, values := range q {
-		if len(values) == 1 {
-			out[name] = values[0]
-		} else {
-			out[name] = values
-		}
+		out[name] = values[len(values)-1]
 	}
 	return json.Marshal(out)
 }

@@ -195,3 +195,19 @@ func TestAttachmentsAreBase64InText(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestTheNamespacesOfAConnectionAreLeftInTheOrderOfJoining(t *testing.T) {
+	srv := newTestServer(t, Options{})
+	names := []string{"/", "/e", "/c", "/d", "/a", "/b"}
+	w := newWire(srv)
+	var first *Socket
+	for _, name := range names {
+		srv.Of(name)
+		if s := w.join(t, name); first == nil {
+			first = s
+		}
+	}
+	first.Disconnect(true)
+	w.expect(t, "1", "1/e,", "1/c,", "1/d,", "1/a,", "1/b,")
+	w.expectClosed(t)
+}

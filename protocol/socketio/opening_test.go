@@ -252,14 +252,14 @@ func TestDisconnectHooksOfALateConnectionHandlerAreCalled(t *testing.T) {
 	goOn, told := make(chan struct{}), make(chan string, 2)
 	n.OnConnection(func(s *Socket) {
 		<-goOn
-		s.OnDisconnecting(func(*Socket, Reason) { told <- "disconnecting" })
-		s.OnDisconnect(func(*Socket, Reason) { told <- "disconnect" })
+		s.OnDisconnecting(func(s *Socket, _ Reason) { told <- fmt.Sprint("disconnecting ", len(s.Rooms())) })
+		s.OnDisconnect(func(s *Socket, _ Reason) { told <- fmt.Sprint("disconnect ", len(s.Rooms())) })
 	})
 	w := newWire(n.Server())
-	w.join(t, "/")
+	w.join(t, "/").Join("room")
 	w.say("1")
 	close(goOn)
-	for _, want := range []string{"disconnecting", "disconnect"} {
+	for _, want := range []string{"disconnecting 2", "disconnect 0"} {
 		if got := wait(t, told); got != want {
 			t.Errorf("%s was called, want %s", got, want)
 		}

@@ -22,6 +22,7 @@ type Socket struct {
 	nsp    *Namespace
 	id     string
 	state  atomic.Uint32
+	nth    uint32       // of the sockets of its connection; set before it is one of them
 	slot   uint32       // guarded by roster.mu
 	rooms  []membership // guarded by roster.mu
 
@@ -280,11 +281,7 @@ func (s *Socket) close(reason Reason) (closed bool) {
 	before := s.setClosed(reason)
 	srv := s.nsp.server
 	connected := before == stateConnected
-	hooked := false
-	for _, t := range s.nsp.tables(s) {
-		hooked = hooked || len(t.disconnecting) > 0
-	}
-	later := connected && hooked && s.postBehind(func() {
+	later := connected && s.postBehind(func() {
 		s.notifyDisconnecting(reason)
 		s.nsp.leave(s)
 		s.notifyDisconnect(reason)
@@ -304,14 +301,6 @@ func (s *Socket) close(reason Reason) (closed bool) {
 	}
 	s.endWaiting(reason)
 	if !connected || later {
-		return true
-	}
-	if s.postBehind(func() { // handlers that run or wait may register hooks yet
-		if !hooked {
-			s.notifyDisconnecting(reason)
-		}
-		s.notifyDisconnect(reason)
-	}) {
 		return true
 	}
 	for _, t := range s.nsp.tables(s) {

@@ -429,7 +429,7 @@ func TestHandshakeHasTheOfficialFields(t *testing.T) {
 	s := w.join(t, "/")
 	raw, err := json.Marshal(s.Handshake())
 	mustBeNil(t, err)
-	want := `{"headers":{"user-agent":"test"},"time":"Tue Nov 14 2023 22:13:20 GMT+0000 (Coordinated Universal Time)","address":"192.0.2.1","xdomain":false,"secure":false,"issued":1700000000000,"url":"/socket.io/?EIO=4\u0026transport=websocket\u0026key=value","query":{"EIO":"4","key":"value","transport":"websocket"},"auth":{}}`
+	want := `{"headers":{"user-agent":"test"},"time":"Tue Nov 14 2023 22:13:20 GMT+0000 (Coordinated Universal Time)","address":"192.0.2.1","xdomain":false,"secure":false,"issued":1700000000000,"url":"/socket.io/?EIO=4\u0026transport=websocket\u0026key=first\u0026key=value","query":{"EIO":"4","key":"value","transport":"websocket"},"auth":{}}`
 	if string(raw) != want {
 		t.Errorf("got  %s\nwant %s", raw, want)
 	}

@@ -73,7 +73,7 @@ func (w *wire) Buffered() int {
 
 func (w *wire) Request() requestInfo {
 	return requestInfo{
-		Header: http.Header{"User-Agent": {"test"}}, URL: "/socket.io/?EIO=4&transport=websocket&key=value",
+		Header: http.Header{"User-Agent": {"test"}}, URL: "/socket.io/?EIO=4&transport=websocket&key=first&key=value",
 		Address: "192.0.2.1:1234", Time: time.UnixMilli(1_700_000_000_000),
 	}
 }
