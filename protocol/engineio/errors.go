@@ -23,6 +23,7 @@ var (
 	errTwoPolls   = errors.New("engineio: two polls at the same time")
 	errTwoPosts   = errors.New("engineio: two POSTs at the same time")
 	errCancelled  = errors.New("engineio: poll was cancelled")
+	errUnwritten  = errors.New("engineio: the answer to a poll was not written")
 	errAborted    = errors.New("engineio: POST was cut off by the end of its session")
 	errBinaryPost = errors.New("engineio: binary payload")
 	errUnused     = errors.New("engineio: opened and never used")

@@ -145,6 +145,7 @@ func (pk *parked) take() (packets []*Message, st state, ok bool) {
 		return nil, s.state, false
 	}
 	s.poll = nil
+	s.writing = true
 	packets, s.queue, s.queued = s.queue, nil, 0
 	return packets, s.state, true
 }
@@ -159,15 +160,9 @@ func (pk *parked) answer() {
 	defer s.server.parking.leave()
 	s.endPoll(pk.poll)
 	s.server.lot.remove(pk)
-	if err := pk.write(packets); err != nil {
-		_ = pk.conn.Close()
-		s.undelivered(st, packets, err)
-		return
-	}
-	if st == closing && saysGoodbye(packets) {
-		s.end(ReasonForcedClose, nil)
-	}
-	if pk.last {
+	err := pk.write(packets)
+	s.answered(st, packets, err)
+	if err != nil || pk.last {
 		_ = pk.conn.Close()
 		return
 	}

@@ -107,6 +107,9 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	st, late := s.state, p.late
 	p.late = false
+	if outcome == somethingToSay && !late {
+		s.writing = true
+	}
 	s.mu.Unlock()
 	select { // it goes back as it came
 	case <-p.ready:
@@ -129,22 +132,37 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		s.server.refuse(w, ErrBadRequest, false)
 		return
 	}
-	if err := s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets); err != nil {
-		s.undelivered(st, packets, err)
-		return
-	}
-	if st == closing && saysGoodbye(packets) {
-		s.end(ReasonForcedClose, nil)
-	}
+	err := errUnwritten // where a ResponseWriter panics
+	defer func() { s.answered(st, packets, err) }()
+	err = s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets)
 }
 
-// undelivered handles that the answer to a poll could not be written. A session that
-// is upgrading, or has upgraded, goes on where nothing was lost but noops, as it does
-// where the client was seen to be gone before.
-func (s *Session) undelivered(st state, packets []*Message, err error) {
-	lost := slices.ContainsFunc(packets, func(m *Message) bool { return m != packetsNoop })
-	if lost || st != upgrading && st != onWebSocket {
-		s.end(ReasonTransportError, err)
+// answered ends the writing of packets to a poll, taken in state st. Where they are
+// lost the session ends, and nothing that was sent after them reaches the client any
+// more. One that is upgrading, or has upgraded, goes on where nothing was lost but
+// noops, as it does where the client was seen to be gone before.
+func (s *Session) answered(st state, packets []*Message, err error) {
+	lost := err != nil && (st != upgrading && st != onWebSocket ||
+		slices.ContainsFunc(packets, func(m *Message) bool { return m != packetsNoop }))
+	reason := ReasonTransportError
+	s.mu.Lock()
+	s.writing = false
+	if lost {
+		if s.state == closing {
+			reason = s.closing
+		}
+		if s.enter(closed) {
+			s.dropQueue()
+		}
+	} else if len(s.queue) > 0 {
+		s.wakePoll()
+	}
+	s.mu.Unlock()
+	switch {
+	case lost:
+		s.end(reason, err)
+	case err == nil && st == closing && saysGoodbye(packets):
+		s.end(ReasonForcedClose, nil)
 	}
 }
 
@@ -161,7 +179,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	s.pollArrived()
 	switch {
 	case len(s.queue) > 0:
-		p.wake()
+		s.wakePoll()
 	case s.state == upgrading: // ended, so that the client can stop polling
 		if s.probe.noops++; s.probe.noops > promptNoops {
 			return noopDelay, true

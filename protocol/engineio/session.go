@@ -53,6 +53,7 @@ type Session struct {
 	state   state
 	posting bool            // a POST is being read
 	used    bool            // a request came after the handshake
+	writing bool            // the answer to a poll is being written: the next one has to wait
 	silent  bool            // in state closing: the heartbeat ends it before Options.CloseTimeout
 	poll    *poll           // the poll that waits, or nil
 	probe   *probe          // the WebSocket that is being probed, or nil
@@ -190,7 +191,25 @@ func (s *Session) push(ms ...*Message) {
 	for _, m := range ms {
 		s.queued += len(m.Payload())
 	}
-	s.poll.wake()
+	s.wakePoll()
+}
+
+// dropQueue gives up what comes after packets that may be lost: with a hole in it a
+// client that recovers would never ask for them. s.mu must be held, and the session
+// closed.
+func (s *Session) dropQueue() {
+	s.queue, s.queued = nil, 0
+	if s.poll != nil {
+		s.push(packetsClose)
+	}
+}
+
+// wakePoll tells the poll that waits to take what is queued, unless it has yet to show
+// whether what came before has been written. s.mu must be held.
+func (s *Session) wakePoll() {
+	if !s.writing {
+		s.poll.wake()
+	}
 }
 
 // Writable reports whether a message sent now would leave at once, as far as
@@ -299,10 +318,14 @@ func (s *Session) end(reason Reason, err error) {
 	s.pollArrived()
 	p, pr := s.poll, s.probe
 	s.probe = nil
+	if s.writing {
+		s.writing = false
+		s.dropQueue()
+	}
 	if p != nil && len(s.queue) == 0 {
 		s.push(packetsClose) // a poll that still waits is told
 	}
-	s.poll.wake()
+	s.wakePoll()
 	s.mu.Unlock()
 	// 3. The transports, which call back: they find the registry without us.
 	s.server.wheel.remove(s)
