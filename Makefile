@@ -9,6 +9,8 @@ MICRO = go test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-200ms}
   ./protocol/websocket ./protocol/engineio ./protocol/socketio
 GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.22.11
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+# Every package of the modules that go.work names.
+MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
@@ -43,7 +45,7 @@ maybe-node:
 
 test: lint node client ## everything: unit tests with -race, official clients, Chromium
 	@echo "testing"
-	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list ./... | grep -v /test/abuse)
+	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
 	@$(MAKE) --no-print-directory abuse
 
 abuse: ## attack a running server in every way, and print what it cost others
@@ -52,14 +54,14 @@ abuse: ## attack a running server in every way, and print what it cost others
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
-	@go vet ./...
-	@go run $(STATICCHECK) ./...
+	@go vet $(MODULES)
+	@go run $(STATICCHECK) $(MODULES)
 
 bench: test/bench/node_modules/.installed client ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
-	@cd test/bench && go build -o bin/ ./load ./podium ./bare
+	@cd test/bench && GOWORK=off go build -o bin/ ./load ./podium ./bare
 	@CGO_ENABLED=0 go build -trimpath -o test/bench/bin/contest .
-	@cd test/bench && go build -o bin/ ./zishang3 || echo "zishang3 cannot be built: it is left out"
-	@cd test/bench/zishang2 && go build -o ../bin/zishang2 . || echo "zishang2 cannot be built: it is left out"
+	@cd test/bench && GOWORK=off go build -o bin/ ./zishang3 || echo "zishang3 cannot be built: it is left out"
+	@cd test/bench/zishang2 && GOWORK=off go build -o ../bin/zishang2 . || echo "zishang2 cannot be built: it is left out"
 	@cd test/bench && ulimit -n $$(ulimit -Hn) && bin/load -row "$(ROW)" $(BENCHFLAGS)
 
 test/bench/node_modules/.installed: test/bench/package.json test/bench/package-lock.json
@@ -112,7 +114,7 @@ screenshots: node client ## each page, phone and desktop, light and dark, into t
 #   G304 files named by variables: the names come from settings and commands, or from matches of a fixed pattern.
 #   G602 slice bounds: Go checks them when it runs, and the fuzz targets look for those that fail.
 gosec: ## look for mistakes that endanger security
-	@go run $(GOSEC) -quiet -exclude=G104,G115,G304,G602 -exclude-dir=test ./...
+	@go run $(GOSEC) -quiet -exclude=G104,G115,G304,G602 -exclude-dir=test $(MODULES)
 
 sbom: node ## list what is inside the program and its pages: bin/podium.cdx.json, bin/pages.cdx.json
 	@mkdir -p bin
@@ -121,7 +123,7 @@ sbom: node ## list what is inside the program and its pages: bin/podium.cdx.json
 	@ls -l bin/*.cdx.json
 
 vuln: ## look for known vulnerabilities
-	@go run $(GOVULNCHECK) ./...
+	@go run $(GOVULNCHECK) $(MODULES)
 	@npm audit --prefix test --omit=dev
 
 clean: ## remove what was built and downloaded

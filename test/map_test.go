@@ -18,19 +18,24 @@ var (
 	pathName = regexp.MustCompile("`([a-z]+(?:/[a-z_.]+)*\\.(?:go|md|toml))`")
 )
 
-// packages returns the repository's packages with the rooms that each imports,
-// tests left out.
+// packages returns the packages of the repository's modules with the rooms
+// that each imports, tests left out.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
+	workspace, err := os.ReadFile("../go.work")
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := make(map[string][]string)
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		rel, _ := filepath.Rel("..", path)
 		if d.IsDir() {
-			_, nested := os.Stat(filepath.Join(path, "go.mod"))
-			if name := d.Name(); name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".") && rel != "." || nested == nil && rel != "." {
+			_, err := os.Stat(filepath.Join(path, "go.mod"))
+			foreign := err == nil && rel != "." && !strings.Contains(string(workspace), "\t./"+filepath.ToSlash(rel)+"\n")
+			if name := d.Name(); foreign || name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".") && rel != "." {
 				return filepath.SkipDir
 			}
 			return nil

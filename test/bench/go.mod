@@ -34,4 +34,7 @@ require (
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
+	podium/protocol v0.0.0
 )
+
+replace podium/protocol => ../../protocol
