@@ -90,7 +90,7 @@ fuzz: ## fuzz every target for FUZZTIME (10s); some of them: make fuzz FUZZ=Sess
 CRASH := TestNothingIsLostByKilling|TestJitter|TestAStop|TestASecondSignal|TestAReconnectionStorm|TestAFullDisk
 crash: node client ## kills, bad networks, stops, storms, full disks; figures in a line: make crash CYCLES=1000
 	@mkdir -p bin
-	@go test -count=1 -timeout 0 -run 'TestAFailedWrite|TestAPowerLoss' -v ./store -powerloss=$${POWERLOSS:-2m}
+	@go test -count=1 -timeout 0 -run 'TestAFailedWrite|TestAPowerLoss' -v ./store/bolt -powerloss=$${POWERLOSS:-2m}
 	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
 	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
 

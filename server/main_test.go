@@ -21,7 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -238,7 +238,7 @@ func (s *site) enter(category, caption string) entry {
 func (s *site) events() []string {
 	s.t.Helper()
 	var names []string
-	err := s.server.Store().Events(0, func(e store.Event) bool {
+	err := s.server.Store().Events(0, func(e bolt.Event) bool {
 		names = append(names, e.Name)
 		return true
 	})

@@ -28,8 +28,8 @@ import (
 	"podium/server/pictures"
 	"podium/server/realtime"
 	"podium/static"
-	"podium/store"
 	"podium/store/backup"
+	"podium/store/bolt"
 )
 
 // DatabaseName is the name of the database in the data folder.
@@ -43,7 +43,7 @@ type Server struct {
 	settings    Settings
 	log         *slog.Logger
 	level       *slog.LevelVar
-	store       *store.Store
+	store       *bolt.Store
 	admin       *admin.Admin
 	contest     *contest.Contest
 	realtime    *realtime.Realtime
@@ -70,8 +70,8 @@ type Server struct {
 func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	settings.onFly()
 	instruments := observe.NewInstruments()
-	db, err := store.Open(filepath.Join(settings.Data, DatabaseName), store.Options{
-		Logger: log, OnCommit: func(c store.Commit) { instruments.Committed(c.Took) },
+	db, err := bolt.Open(filepath.Join(settings.Data, DatabaseName), bolt.Options{
+		Logger: log, OnCommit: func(c bolt.Commit) { instruments.Committed(c.Took) },
 	})
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (s *Server) buildPages() {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Store is the server's store.
-func (s *Server) Store() *store.Store { return s.store }
+func (s *Server) Store() *bolt.Store { return s.store }
 
 // Listen takes the listening socket; see Settings.Listen. Who has slow storage
 // listens before New.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // TestAStopLosesNothing stops a server while a submission is being sent and an
@@ -99,7 +99,7 @@ func TestAStopLosesNothing(t *testing.T) {
 	if len(backups) != 1 {
 		t.Fatalf("%d backups", len(backups))
 	}
-	kept, err := store.Open(backups[0], store.Options{ReadOnly: true})
+	kept, err := bolt.Open(backups[0], bolt.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

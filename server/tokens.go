@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"podium/store"
 	"podium/store/archive"
+	"podium/store/bolt"
 )
 
 // MakeToken makes a token for scripts that lasts for age (0: for ever).
@@ -31,7 +31,7 @@ func (s *Server) Check() ([]string, error) { return Check(s.store, s.settings.Up
 
 // Check looks at a store and at the folder of its pictures, and returns what is
 // not in order as sentences.
-func Check(s *store.Store, uploads string) ([]string, error) {
+func Check(s *bolt.Store, uploads string) ([]string, error) {
 	found, err := s.Check()
 	if err != nil || len(found) > 0 {
 		return found, err

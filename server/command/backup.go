@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
 	"podium/store/backup"
+	"podium/store/bolt"
 )
 
 // backupCommand writes a copy of the data.
@@ -80,7 +80,7 @@ func (c *backupCommand) take(ctx context.Context) (name string, err error) {
 		}
 	}
 	settings := server.Settings{Data: c.Data, Uploads: c.Uploads, Backups: cmp.Or(c.Dest, c.Backups)}
-	return reading(c.Data, func(s *store.Store) (string, error) {
+	return reading(c.Data, func(s *bolt.Store) (string, error) {
 		// What was there stays: only the server, which knows the settings, removes.
 		k, err := backup.New(ctx, backup.Options{Store: s, Dest: settings.BackupsDest(), Uploads: settings.UploadsDir(), Keep: math.MaxInt,
 			Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
@@ -128,5 +128,5 @@ func (c *backupCommand) stream(ctx context.Context, w io.Writer) (int64, error) 
 	if !errors.Is(err, errNoServer) {
 		return 0, err
 	}
-	return reading(c.Data, func(s *store.Store) (int64, error) { return s.WriteTo(w) })
+	return reading(c.Data, func(s *bolt.Store) (int64, error) { return s.WriteTo(w) })
 }

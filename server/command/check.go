@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // checkCommand checks the data.
@@ -72,7 +72,7 @@ func (c *checkCommand) mend(ctx context.Context, out output) error {
 		}
 	}
 	if c.Compact {
-		done, err := store.Compact(file, store.Options{})
+		done, err := bolt.Compact(file, bolt.Options{})
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (c *checkCommand) repair(ctx context.Context, file string) (did []string, e
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("there is no data to repair: %w", err)
 	}
-	s, err := store.Open(file, store.Options{})
+	s, err := bolt.Open(file, bolt.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (c *checkCommand) repair(ctx context.Context, file string) (did []string, e
 const stampOfCopies = "20060102T150405Z"
 
 // keepCopy writes a copy as it is, faults and all.
-func keepCopy(s *store.Store, path string) error {
+func keepCopy(s *bolt.Store, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the folder of backups: %w", err)
 	}
@@ -127,7 +127,7 @@ func (c *checkCommand) find(ctx context.Context) ([]string, error) {
 	if !errors.Is(err, errNoServer) {
 		return nil, err
 	}
-	return reading(c.Data, func(s *store.Store) ([]string, error) {
+	return reading(c.Data, func(s *bolt.Store) ([]string, error) {
 		return server.Check(s, server.UploadsFolder(c.Data, c.Uploads))
 	})
 }

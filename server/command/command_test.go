@@ -17,7 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // run executes a command and returns its exit code and output.
@@ -31,12 +31,12 @@ func run(args ...string) (code int, stdout, stderr string) {
 func filled(t *testing.T) string {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
-	s, err := store.Open(filepath.Join(data, server.DatabaseName), store.Options{})
+	s, err := bolt.Open(filepath.Join(data, server.DatabaseName), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub := store.Submission{ID: "1700000000000-abcdef", SubmissionID: "sub-1", Category: "best", Caption: "c", Name: "Zaphod", Status: store.Approved, StorageMethod: "none", CreatedAt: 1700000000000}
-	if _, _, err := s.Submit(context.Background(), sub, store.Once{}, nil); err != nil {
+	sub := bolt.Submission{ID: "1700000000000-abcdef", SubmissionID: "sub-1", Category: "best", Caption: "c", Name: "Zaphod", Status: bolt.Approved, StorageMethod: "none", CreatedAt: 1700000000000}
+	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -198,7 +198,7 @@ func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	file := filepath.Join(data, server.DatabaseName)
-	s, err := store.Open(file, store.Options{})
+	s, err := bolt.Open(file, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "Restored") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	s, err = store.Open(file, store.Options{})
+	s, err = bolt.Open(file, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestATokenMadeWithoutAServerChangesNoPassword(t *testing.T) {
 	if code != 0 {
 		t.Fatal(stderr)
 	}
-	s, err := store.Open(filepath.Join(data, server.DatabaseName), store.Options{ReadOnly: true})
+	s, err := bolt.Open(filepath.Join(data, server.DatabaseName), bolt.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"podium/server"
-	"podium/store"
 	"podium/store/archive"
+	"podium/store/bolt"
 )
 
 // exportCommand writes everything in the format of old deployments.
@@ -114,7 +114,7 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
-	_, err = reading(c.Data, func(s *store.Store) (struct{}, error) {
+	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) {
 		e := archive.Export{Store: s, Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
 		return struct{}{}, e.WriteZip(w)
 	})

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
 	"podium/store/archive"
+	"podium/store/bolt"
 )
 
 // importCommand takes over an old deployment's data.
@@ -44,7 +44,7 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 		return c.print(out.stdout, report)
 	}
 	_, missing := os.Stat(file)
-	s, err := store.Open(file, store.Options{})
+	s, err := bolt.Open(file, bolt.Options{})
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,9 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 // preview says what would be done, beside what is there already where that can
 // be read.
 func (c *importCommand) preview(ctx context.Context, file string) (*archive.Report, error) {
-	s, err := store.Open(file, store.Options{ReadOnly: true})
+	s, err := bolt.Open(file, bolt.Options{ReadOnly: true})
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, store.ErrLocked):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, bolt.ErrLocked):
 		return archive.Import(ctx, nil, c.Path, "", true)
 	case err != nil:
 		return nil, err
@@ -77,7 +77,7 @@ func (c *importCommand) preview(ctx context.Context, file string) (*archive.Repo
 }
 
 // keepPresent backs up what is there.
-func (c *importCommand) keepPresent(s *store.Store, out output) error {
+func (c *importCommand) keepPresent(s *bolt.Store, out output) error {
 	path := filepath.Join(c.Data, "backups", "before-import-"+time.Now().UTC().Format(stamp)+".db")
 	if err := writeBackup(path, func(w io.Writer) (int64, error) { return s.WriteTo(w) }); err != nil {
 		return err

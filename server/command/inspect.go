@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // inspectCommand says what the data holds.
@@ -60,7 +60,7 @@ type inspectionEntry struct {
 const newestShown = 3
 
 // inspect reads the figures of a store.
-func inspect(s *store.Store) (*inspection, error) {
+func inspect(s *bolt.Store) (*inspection, error) {
 	stats, err := s.Stats()
 	if err != nil {
 		return nil, err
@@ -93,12 +93,12 @@ func inspect(s *store.Store) (*inspection, error) {
 		Epoch: s.Epoch(), FirstEvent: first, LastEvent: last, Sessions: sessions, Backups: len(backups), Categories: []inspectionCategory{}, Newest: []inspectionEntry{}}
 	add := func(id string, removed bool) {
 		n := counts[id]
-		in.Categories = append(in.Categories, inspectionCategory{id, n[store.Approved], n[store.Waiting], n[store.Hidden], len(picks[id]), removed})
+		in.Categories = append(in.Categories, inspectionCategory{id, n[bolt.Approved], n[bolt.Waiting], n[bolt.Hidden], len(picks[id]), removed})
 	}
 	for _, c := range categories {
 		add(c.ID, false)
 		delete(counts, c.ID)
-		list, _, err := s.Submissions(c.ID, store.Query{All: true, Limit: newestShown})
+		list, _, err := s.Submissions(c.ID, bolt.Query{All: true, Limit: newestShown})
 		if err != nil {
 			return nil, err
 		}
@@ -138,8 +138,8 @@ func (c *inspectCommand) read(ctx context.Context) (*inspection, error) {
 }
 
 // reading runs f on the data of a folder that no server serves.
-func reading[T any](data string, f func(*store.Store) (T, error)) (T, error) {
-	s, err := store.Open(filepath.Join(data, server.DatabaseName), store.Options{ReadOnly: true})
+func reading[T any](data string, f func(*bolt.Store) (T, error)) (T, error) {
+	s, err := bolt.Open(filepath.Join(data, server.DatabaseName), bolt.Options{ReadOnly: true})
 	if err != nil {
 		var none T
 		return none, err

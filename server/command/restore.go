@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"podium/server"
-	"podium/store"
 	"podium/store/backup"
+	"podium/store/bolt"
 )
 
 // stamp is the form of times in the names of backups; they sort by it.
@@ -154,7 +154,7 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 // fetchPictures brings back the pictures of the restored data that are not
 // here, where the backups have them.
 func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
-	wanted, err := reading(c.Data, (*store.Store).Pictures)
+	wanted, err := reading(c.Data, (*bolt.Store).Pictures)
 	if err != nil {
 		return 0, err
 	}
@@ -177,7 +177,7 @@ func (c *restoreCommand) show(w io.Writer, name, fresh, file string) (r restored
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.Before, now = nil, "nothing"
-	case errors.Is(err, store.ErrLocked):
+	case errors.Is(err, bolt.ErrLocked):
 		return r, err
 	case err != nil:
 		r.Before, now = nil, fmt.Sprintf("a file that cannot be read (%v)", err)
@@ -189,7 +189,7 @@ func (c *restoreCommand) show(w io.Writer, name, fresh, file string) (r restored
 // extentOf reads how much data a file holds. The extent is never nil.
 func extentOf(path string) (*extent, error) {
 	e := new(extent)
-	s, err := store.Open(path, store.Options{ReadOnly: true})
+	s, err := bolt.Open(path, bolt.Options{ReadOnly: true})
 	if err != nil {
 		return e, err
 	}
@@ -208,7 +208,7 @@ func extentOf(path string) (*extent, error) {
 // place.
 func replace(ctx context.Context, fresh, file string) (kept string, err error) {
 	// Offsets that clients hold belong to what is being replaced.
-	s, err := store.Open(fresh, store.Options{CompactFree: -1})
+	s, err := bolt.Open(fresh, bolt.Options{CompactFree: -1})
 	if err != nil {
 		return "", err
 	}
@@ -228,7 +228,7 @@ func replace(ctx context.Context, fresh, file string) (kept string, err error) {
 	if err := os.Rename(fresh, file); err != nil {
 		return kept, fmt.Errorf("put the backup in place: %w", err)
 	}
-	return kept, store.SyncFolder(filepath.Dir(file))
+	return kept, bolt.SyncFolder(filepath.Dir(file))
 }
 
 // hold keeps servers off the present data until release is called. Data that is
@@ -237,9 +237,9 @@ func hold(file string) (release func() error, err error) {
 	if _, err := os.Stat(file); err != nil {
 		return func() error { return nil }, nil
 	}
-	present, err := store.Open(file, store.Options{CompactFree: -1})
+	present, err := bolt.Open(file, bolt.Options{CompactFree: -1})
 	switch {
-	case errors.Is(err, store.ErrLocked):
+	case errors.Is(err, bolt.ErrLocked):
 		return nil, err
 	case err != nil:
 		return func() error { return nil }, nil
@@ -261,7 +261,7 @@ func keepAside(file string) (aside string, err error) {
 		}
 	}
 	if err := os.Link(file, aside); err == nil {
-		return aside, store.SyncFolder(dir)
+		return aside, bolt.SyncFolder(dir)
 	}
 	from, err := os.Open(file)
 	if err != nil {
@@ -273,5 +273,5 @@ func keepAside(file string) (aside string, err error) {
 		return "", err
 	}
 	_, err = io.Copy(to, from)
-	return aside, errors.Join(err, to.Sync(), to.Close(), store.SyncFolder(dir))
+	return aside, errors.Join(err, to.Sync(), to.Close(), bolt.SyncFolder(dir))
 }

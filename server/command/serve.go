@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"podium/server"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // serveCommand serves the contest.
@@ -79,7 +79,7 @@ func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 // explain makes an error that people meet into a sentence that helps.
 func explain(err error) error {
 	switch {
-	case errors.Is(err, store.ErrLocked):
+	case errors.Is(err, bolt.ErrLocked):
 		return fmt.Errorf("%w.\nStop the other Podium, or choose another folder with --data", err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w.\nAnother program uses that port; choose another one with --port", err)

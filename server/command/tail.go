@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // tailCommand prints the event log as it grows.
@@ -43,7 +43,7 @@ func (c *tailCommand) Run(ctx context.Context, out output) error {
 	}
 	body, err := ask(ctx, c.Data, "GET", "/tail?since="+url.QueryEscape(since), "")
 	if errors.Is(err, errNoServer) {
-		_, err := reading(c.Data, func(s *store.Store) (struct{}, error) {
+		_, err := reading(c.Data, func(s *bolt.Store) (struct{}, error) {
 			_, err := tailOnce(s, since, func(e tailed) error { return c.print(out.stdout, e) })
 			return struct{}{}, err
 		})
@@ -97,7 +97,7 @@ func (c *tailCommand) print(w io.Writer, e tailed) error {
 }
 
 // tailOnce gives every event after since, and returns the offset of the last.
-func tailOnce(s *store.Store, since string, give func(tailed) error) (after uint64, err error) {
+func tailOnce(s *bolt.Store, since string, give func(tailed) error) (after uint64, err error) {
 	_, last, err := s.EventRange()
 	if err != nil {
 		return 0, err
@@ -116,7 +116,7 @@ func tailOnce(s *store.Store, since string, give func(tailed) error) (after uint
 		}
 	}
 	var failed error
-	err = s.Events(after, func(e store.Event) bool {
+	err = s.Events(after, func(e bolt.Event) bool {
 		after = e.Offset
 		if e.At >= from {
 			failed = give(tailed{e.Offset, e.At, e.Name, e.Payload})
@@ -130,7 +130,7 @@ func tailOnce(s *store.Store, since string, give func(tailed) error) (after uint
 const tailStep = 200 * time.Millisecond
 
 // serveTail streams the log to a command until it or the server goes away.
-func serveTail(ctx context.Context, s *store.Store, w http.ResponseWriter, r *http.Request) {
+func serveTail(ctx context.Context, s *bolt.Store, w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	encoder := json.NewEncoder(w)
 	give := func(e tailed) error { return encoder.Encode(e) }

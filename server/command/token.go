@@ -10,7 +10,7 @@ import (
 
 	"podium/server"
 	"podium/server/admin"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // tokenCommand makes a token.
@@ -55,7 +55,7 @@ func (c *tokenCommand) make(ctx context.Context) (string, error) {
 	if !errors.Is(err, errNoServer) {
 		return "", err
 	}
-	s, err := store.Open(filepath.Join(c.Data, server.DatabaseName), store.Options{})
+	s, err := bolt.Open(filepath.Join(c.Data, server.DatabaseName), bolt.Options{})
 	if err != nil {
 		return "", err
 	}

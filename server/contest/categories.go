@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // listed are the categories as they leave.
@@ -46,9 +46,9 @@ func (c *Contest) saveCategories(w http.ResponseWriter, r *http.Request) error {
 	if !bytes.HasPrefix(body.Categories, []byte("[")) || json.Unmarshal(body.Categories, &sent) != nil {
 		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
 	}
-	list := make([]store.Category, 0, len(sent))
+	list := make([]bolt.Category, 0, len(sent))
 	for _, one := range sent {
-		list = append(list, store.Category{ID: one.ID, Name: c.text.in(one.Name)})
+		list = append(list, bolt.Category{ID: one.ID, Name: c.text.in(one.Name)})
 	}
 	if err := c.Store.ReplaceCategories(r.Context(), list); err != nil {
 		return storeError(err)

@@ -41,7 +41,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"podium/server/limits"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Limits of text fields, in characters.
@@ -56,12 +56,12 @@ const maxJSON = 1 << 20
 
 // Picture is where a photo was put.
 type Picture struct {
-	URL     string        // absolute, or /uploads/…
-	Method  string        // cloudinary, local-primary or local-fallback
-	Images  []store.Image // its sizes, smallest first; nil when there is one only
-	Files   []string      // the names of its files in the folder of uploads
-	CloudID string        // its id in Cloudinary
-	Awaits  bool          // it is to be sent to Cloudinary
+	URL     string       // absolute, or /uploads/…
+	Method  string       // cloudinary, local-primary or local-fallback
+	Images  []bolt.Image // its sizes, smallest first; nil when there is one only
+	Files   []string     // the names of its files in the folder of uploads
+	CloudID string       // its id in Cloudinary
+	Awaits  bool         // it is to be sent to Cloudinary
 }
 
 // Pictures judges photos and keeps them.
@@ -78,7 +78,7 @@ type Pictures interface {
 
 // Options say how the contest runs.
 type Options struct {
-	Store    *store.Store
+	Store    *bolt.Store
 	Pictures Pictures
 	// Published is called after each commit that put an event into the log.
 	Published func()

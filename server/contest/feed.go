@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // getFeed answers GET /api/feed.
@@ -36,7 +36,7 @@ func (c *Contest) getFeed(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case category != "":
 		return c.feedPage(w, feed, category, q)
-	case q != (store.Query{}):
+	case q != (bolt.Query{}):
 		answer.Pieces(w, http.StatusOK, feed.part(q))
 	default:
 		answer.Bytes(w, http.StatusOK, feed.body)
@@ -57,7 +57,7 @@ func matches(header, etag string) bool {
 }
 
 // feedQuery reads ?category, ?before, ?limit and ?since.
-func feedQuery(r *http.Request) (q store.Query, category string, err error) {
+func feedQuery(r *http.Request) (q bolt.Query, category string, err error) {
 	values := r.URL.Query()
 	category, q.Before = values.Get("category"), values.Get("before")
 	if q.Before != "" && category == "" {
@@ -77,7 +77,7 @@ func feedQuery(r *http.Request) (q store.Query, category string, err error) {
 }
 
 // feedPage answers with a page of one category.
-func (c *Contest) feedPage(w http.ResponseWriter, feed *encodedFeed, category string, q store.Query) error {
+func (c *Contest) feedPage(w http.ResponseWriter, feed *encodedFeed, category string, q bolt.Query) error {
 	if err := c.knownCategory(category); err != nil {
 		return err
 	}

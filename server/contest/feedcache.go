@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"sync"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // feedCache keeps the whole feed as it was last encoded. All readers share it,
@@ -73,13 +73,13 @@ func (c *Contest) renewFeed() error {
 	feed := &encodedFeed{body: append(make([]byte, 0, len(old.body)+len(old.body)/16+1024), `{"feed":{`...)}
 	rows := make(map[uint64]feedRow, len(c.feed.rows)+1)
 	between, comma := "", ""
-	version, err := c.Store.WalkFeed(func(one store.Category) error {
+	version, err := c.Store.WalkFeed(func(one bolt.Category) error {
 		key, err := json.Marshal(one.ID)
 		feed.body = append(append(append(feed.body, between...), key...), `:[`...)
 		feed.categories = append(feed.categories, encodedCategory{id: one.ID})
 		between, comma = "],", ""
 		return err
-	}, func(r store.Record) (err error) {
+	}, func(r bolt.Record) (err error) {
 		feed.body = append(feed.body, comma...)
 		comma = ","
 		hash := maphash.Bytes(c.feed.seed, r.Bytes())
@@ -118,7 +118,7 @@ func (f *encodedFeed) end() []byte {
 }
 
 // appendItem appends the item of a record.
-func (c *Contest) appendItem(b []byte, r store.Record) (createdAt int64, out []byte, err error) {
+func (c *Contest) appendItem(b []byte, r bolt.Record) (createdAt int64, out []byte, err error) {
 	sub, err := r.Decode()
 	if err != nil {
 		return 0, b, err
@@ -132,7 +132,7 @@ func (c *Contest) appendItem(b []byte, r store.Record) (createdAt int64, out []b
 
 // part is the answer with what q wants of every category, in pieces of the
 // body: nothing is copied, however many read slowly.
-func (f *encodedFeed) part(q store.Query) [][]byte {
+func (f *encodedFeed) part(q bolt.Query) [][]byte {
 	pieces := [][]byte{[]byte(`{"feed":{`)}
 	for i, one := range f.categories {
 		open := `"` + one.id + `":[` // an id has no characters to escape
@@ -150,7 +150,7 @@ func (f *encodedFeed) part(q store.Query) [][]byte {
 
 // page is the answer with what q wants of one category. ok is false where the
 // page shall begin after something that is not in the feed.
-func (f *encodedFeed) page(category string, q store.Query) (pieces [][]byte, ok bool) {
+func (f *encodedFeed) page(category string, q bolt.Query) (pieces [][]byte, ok bool) {
 	i := slices.IndexFunc(f.categories, func(one encodedCategory) bool { return one.id == category })
 	if i < 0 {
 		return nil, false
@@ -175,7 +175,7 @@ func pageEnd(available, more bool) []byte {
 
 // pick appends what q wants of rows to pieces. Neighbours are one piece, with
 // the comma between them. more says that the limit left something out.
-func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q store.Query) (out [][]byte, more bool) {
+func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q bolt.Query) (out [][]byte, more bool) {
 	from, to, count := -1, -1, 0
 	for _, r := range rows {
 		if q.Limit > 0 && count == q.Limit {
@@ -202,7 +202,7 @@ func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q store.Query) (out 
 }
 
 // readPage is page as the store has it, of storedPage items at most.
-func (c *Contest) readPage(feed *encodedFeed, category string, q store.Query) ([][]byte, error) {
+func (c *Contest) readPage(feed *encodedFeed, category string, q bolt.Query) ([][]byte, error) {
 	if q.Limit == 0 || q.Limit > storedPage {
 		q.Limit = storedPage
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"podium/server/limits"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // glance keeps no picture: it notes how a photo was held, and calls during.
@@ -56,7 +56,7 @@ func (g *glance) Remove(_ context.Context, p Picture) error {
 func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told bool)) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+	s, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestAPictureIsKeptWhileItsSubmissionIsInDoubt(t *testing.T) {
 	for _, row := range []struct {
 		because error
 		removed int
-	}{{store.ErrFull, 1}, {fmt.Errorf("store: %w: %w", store.ErrInDoubt, syscall.EIO), 0}, {nil, 1}} {
+	}{{bolt.ErrFull, 1}, {fmt.Errorf("store: %w: %w", bolt.ErrInDoubt, syscall.EIO), 0}, {nil, 1}} {
 		g.gone = nil
 		if err := c.discard(t.Context(), Picture{Files: []string{"a.jpg"}}, row.because); (err == nil) != (row.because == nil) {
 			t.Errorf("%v: %v", row.because, err)

@@ -6,7 +6,7 @@ import (
 	"regexp"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // settingModeration is where an admin's choice is kept: "on" or "off".
@@ -26,7 +26,7 @@ func (c *Contest) moderated() (bool, error) {
 
 // submissions answers GET /api/submissions.
 func (c *Contest) submissions(w http.ResponseWriter, _ *http.Request) error {
-	feed, _, err := c.Store.Feed(store.Query{All: true})
+	feed, _, err := c.Store.Feed(bolt.Query{All: true})
 	if err != nil {
 		return storeError(err)
 	}
@@ -54,15 +54,15 @@ func idOf(r *http.Request) (string, error) {
 }
 
 func (c *Contest) approve(w http.ResponseWriter, r *http.Request) error {
-	return c.setStatus(w, r, store.Approved)
+	return c.setStatus(w, r, bolt.Approved)
 }
 
 func (c *Contest) hide(w http.ResponseWriter, r *http.Request) error {
-	return c.setStatus(w, r, store.Hidden)
+	return c.setStatus(w, r, bolt.Hidden)
 }
 
 // setStatus answers POST /api/submissions/ID/approve and …/hide.
-func (c *Contest) setStatus(w http.ResponseWriter, r *http.Request, status store.Status) error {
+func (c *Contest) setStatus(w http.ResponseWriter, r *http.Request, status bolt.Status) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (c *Contest) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if n == 0 {
-		return storeError(fmt.Errorf("delete: %w", store.ErrNotFound))
+		return storeError(fmt.Errorf("delete: %w", bolt.ErrNotFound))
 	}
 	answer.JSON(w, http.StatusOK, answer.OK)
 	return nil

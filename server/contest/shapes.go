@@ -1,6 +1,6 @@
 package contest
 
-import "podium/store"
+import "podium/store/bolt"
 
 // artist stands in public answers where a name would.
 const artist = "Anonymous Artist"
@@ -8,35 +8,35 @@ const artist = "Anonymous Artist"
 // entry is a submission as admins see it. Its first nine fields are the
 // contest's data format.
 type entry struct {
-	ID            string        `json:"id"`
-	Category      string        `json:"category"`
-	Caption       string        `json:"caption"`
-	Name          string        `json:"name"`
-	Phone         string        `json:"phone"`
-	ImageURL      *string       `json:"imageUrl"`
-	StorageMethod string        `json:"storageMethod"`
-	CreatedAt     int64         `json:"createdAt"`
-	SubmissionID  string        `json:"submissionId"`
-	Status        string        `json:"status,omitempty"`
-	Images        []store.Image `json:"images,omitempty"`
+	ID            string       `json:"id"`
+	Category      string       `json:"category"`
+	Caption       string       `json:"caption"`
+	Name          string       `json:"name"`
+	Phone         string       `json:"phone"`
+	ImageURL      *string      `json:"imageUrl"`
+	StorageMethod string       `json:"storageMethod"`
+	CreatedAt     int64        `json:"createdAt"`
+	SubmissionID  string       `json:"submissionId"`
+	Status        string       `json:"status,omitempty"`
+	Images        []bolt.Image `json:"images,omitempty"`
 }
 
 // feedItem is a submission as everybody sees it.
 type feedItem struct {
-	ID        string        `json:"id"`
-	Caption   string        `json:"caption"`
-	ImageURL  *string       `json:"imageUrl"`
-	Artist    string        `json:"artist"`
-	CreatedAt int64         `json:"createdAt"`
-	Images    []store.Image `json:"images,omitempty"`
+	ID        string       `json:"id"`
+	Caption   string       `json:"caption"`
+	ImageURL  *string      `json:"imageUrl"`
+	Artist    string       `json:"artist"`
+	CreatedAt int64        `json:"createdAt"`
+	Images    []bolt.Image `json:"images,omitempty"`
 }
 
 // winner is a picked submission as everybody sees it.
 type winner struct {
-	ID       string        `json:"id"`
-	Caption  string        `json:"caption"`
-	ImageURL *string       `json:"imageUrl"`
-	Images   []store.Image `json:"images,omitempty"`
+	ID       string       `json:"id"`
+	Caption  string       `json:"caption"`
+	ImageURL *string      `json:"imageUrl"`
+	Images   []bolt.Image `json:"images,omitempty"`
 }
 
 // category is a category with its name as it leaves or comes back.
@@ -45,7 +45,7 @@ type category struct {
 	Name string `json:"name"`
 }
 
-func (c *Contest) entry(s *store.Submission) entry {
+func (c *Contest) entry(s *bolt.Submission) entry {
 	return entry{
 		ID: s.ID, Category: s.Category, Caption: c.text.out(s.Caption), Name: c.text.out(s.Name), Phone: c.text.out(s.Phone),
 		ImageURL: c.text.url(s.ImageURL), StorageMethod: c.text.out(s.StorageMethod), CreatedAt: s.CreatedAt,
@@ -53,11 +53,11 @@ func (c *Contest) entry(s *store.Submission) entry {
 	}
 }
 
-func (c *Contest) feedItem(s *store.Submission) feedItem {
+func (c *Contest) feedItem(s *bolt.Submission) feedItem {
 	return feedItem{ID: s.ID, Caption: c.text.out(s.Caption), ImageURL: c.text.url(s.ImageURL), Artist: artist,
 		CreatedAt: s.CreatedAt, Images: s.Images}
 }
 
-func (c *Contest) winner(s *store.Submission) winner {
+func (c *Contest) winner(s *bolt.Submission) winner {
 	return winner{ID: s.ID, Caption: c.text.out(s.Caption), ImageURL: c.text.url(s.ImageURL), Images: s.Images}
 }

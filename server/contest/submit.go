@@ -11,7 +11,7 @@ import (
 
 	"podium/server/answer"
 	"podium/server/limits"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // maxKey is the longest Idempotency-Key, in bytes.
@@ -49,9 +49,9 @@ func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer f.close()
-	once := store.Once{}
+	once := bolt.Once{}
 	if key != "" {
-		once = store.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
+		once = bolt.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
 		first, found, err := c.Store.Answer(once)
 		if err != nil {
 			return storeError(err)
@@ -64,7 +64,7 @@ func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // accept keeps the photo and stores the submission.
-func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once store.Once) error {
+func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once bolt.Once) error {
 	if err := c.knownCategory(f.fields["category"]); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once s
 // discard removes a picture that nothing will show. One whose submission may be
 // stored after all is kept.
 func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
-	if (len(p.Files) > 0 || p.CloudID != "") && !errors.Is(because, store.ErrInDoubt) {
+	if (len(p.Files) > 0 || p.CloudID != "") && !errors.Is(because, bolt.ErrInDoubt) {
 		if err := c.Pictures.Remove(ctx, p); err != nil {
 			c.Logger.Warn("remove a picture without submission", "error", err)
 		}
@@ -120,17 +120,17 @@ func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
 }
 
 // newSubmission makes the entry of a form.
-func (c *Contest) newSubmission(f *form, p Picture) (store.Submission, error) {
-	status := store.Approved
+func (c *Contest) newSubmission(f *form, p Picture) (bolt.Submission, error) {
+	status := bolt.Approved
 	waits, err := c.moderated()
 	if err != nil {
-		return store.Submission{}, err
+		return bolt.Submission{}, err
 	}
 	if waits {
-		status = store.Waiting
+		status = bolt.Waiting
 	}
 	now := c.Now().UnixMilli()
-	sub := store.Submission{
+	sub := bolt.Submission{
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
 		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"],
 		StorageMethod: p.Method, CreatedAt: now, Status: status,
@@ -183,20 +183,20 @@ func storeError(err error) error {
 		return nil
 	case errors.As(err, &own):
 		return own
-	case errors.Is(err, store.ErrInDoubt):
+	case errors.Is(err, bolt.ErrInDoubt):
 		return err
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, bolt.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
-	case errors.Is(err, store.ErrUnknownCategory):
+	case errors.Is(err, bolt.ErrUnknownCategory):
 		return answer.Because(err, http.StatusBadRequest, "There is no such category.")
-	case errors.Is(err, store.ErrIdempotencyMismatch):
+	case errors.Is(err, bolt.ErrIdempotencyMismatch):
 		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.")
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, bolt.ErrNotFound):
 		return answer.Because(err, http.StatusNotFound, "There is no such submission.")
-	case errors.Is(err, store.ErrInvalid):
-		sentence := strings.TrimPrefix(err.Error(), store.ErrInvalid.Error()+": ")
+	case errors.Is(err, bolt.ErrInvalid):
+		sentence := strings.TrimPrefix(err.Error(), bolt.ErrInvalid.Error()+": ")
 		return answer.Because(err, http.StatusBadRequest, strings.ToUpper(sentence[:1])+sentence[1:]+".")
-	case errors.Is(err, store.ErrClosed):
+	case errors.Is(err, bolt.ErrClosed):
 		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.")
 	}
 	return err

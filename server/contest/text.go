@@ -6,7 +6,7 @@ import (
 	"html"
 	"strings"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // text is how people's words leave the server.
@@ -53,14 +53,14 @@ func (c *Contest) EventPayload(name string, payload []byte) ([]byte, error) {
 		return payload, nil
 	}
 	switch name {
-	case store.EventNewSubmission, store.EventSubmissionUpdated:
-		var p store.Public
+	case bolt.EventNewSubmission, bolt.EventSubmissionUpdated:
+		var p bolt.Public
 		if err := json.Unmarshal(payload, &p); err != nil {
 			return nil, fmt.Errorf("read event %s: %w", name, err)
 		}
 		p.Caption, p.ImageURL = c.text.out(p.Caption), c.text.url(p.ImageURL)
 		return json.Marshal(p)
-	case store.EventCategoriesUpdated:
+	case bolt.EventCategoriesUpdated:
 		var p struct {
 			Categories []category `json:"categories"`
 		}

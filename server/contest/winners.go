@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // winners answers GET /api/winners.
@@ -56,7 +56,7 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var once store.Once
+	var once bolt.Once
 	if key != "" {
 		leave, err := c.once.enter(r.Context(), "winners "+key)
 		if err != nil {
@@ -64,7 +64,7 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer leave()
 		sum := sha256.Sum256(body.Winners)
-		once = store.Once{Key: "winners " + key, Content: sum[:]}
+		once = bolt.Once{Key: "winners " + key, Content: sum[:]}
 	}
 	first, replayed, err := c.Store.SaveWinners(r.Context(), picks, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
 		return json.Marshal(savedWinners{true, "txn-" + newID(c.Now().UnixMilli()), ignored})
@@ -82,12 +82,12 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 
 // readPicks reads an object of arrays of ids. A null is none of these, though
 // encoding/json would take it for an empty value of any type.
-func readPicks(raw json.RawMessage) (store.Picks, error) {
+func readPicks(raw json.RawMessage) (bolt.Picks, error) {
 	var lists map[string][]*string
 	if !bytes.HasPrefix(raw, []byte("{")) || json.Unmarshal(raw, &lists) != nil {
 		return nil, answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
 	}
-	picks := make(store.Picks, len(lists))
+	picks := make(bolt.Picks, len(lists))
 	for category, list := range lists {
 		if list == nil || slices.Contains(list, nil) {
 			return nil, answer.New(http.StatusBadRequest, "The winners of each category must be an array of ids.")

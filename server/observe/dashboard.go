@@ -9,7 +9,7 @@ import (
 
 	"podium/server/answer"
 	"podium/server/realtime"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 const (
@@ -141,7 +141,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	byCategory, byStatus := map[string]int{}, map[store.Status]int{}
+	byCategory, byStatus := map[string]int{}, map[bolt.Status]int{}
 	for category, statuses := range counts {
 		for status, n := range statuses {
 			byCategory[category] += n
@@ -169,8 +169,8 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"latency":    f.Latency,
 		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},
 		"submissions": map[string]any{
-			"total": counts.Total(), "approved": byStatus[store.Approved], "waiting": byStatus[store.Waiting],
-			"hidden": byStatus[store.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
+			"total": counts.Total(), "approved": byStatus[bolt.Approved], "waiting": byStatus[bolt.Waiting],
+			"hidden": byStatus[bolt.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
 		},
 		"errors": map[string]any{
 			"http5xx": ob.failed[1].Load(), "http4xx": ob.failed[0].Load(), "rateLimited": limited, "pingTimeouts": f.PingTimeouts,

@@ -26,13 +26,13 @@ import (
 	"podium/server/limits"
 	"podium/server/pictures"
 	"podium/server/realtime"
-	"podium/store"
 	"podium/store/backup"
+	"podium/store/bolt"
 )
 
 // Options are the rooms that are observed. Every field must be set.
 type Options struct {
-	Store    *store.Store
+	Store    *bolt.Store
 	Realtime *realtime.Realtime
 	Admin    *admin.Admin
 	Pictures *pictures.Pictures
@@ -170,7 +170,7 @@ const fullBelow = 64 << 20
 
 // warning says what an operator should do something about, or "".
 func (ob *Observer) warning() string {
-	if stats, err := ob.o.Store.Stats(); err == nil && errors.Is(stats.LastError, store.ErrFull) || err == nil && isFull(stats.LastError) {
+	if stats, err := ob.o.Store.Stats(); err == nil && errors.Is(stats.LastError, bolt.ErrFull) || err == nil && isFull(stats.LastError) {
 		return "The disk is full: nothing new can be stored. Readers are served."
 	}
 	if free, _ := diskSpace(ob.o.DataDir); free < fullBelow {

@@ -21,7 +21,7 @@ import (
 	"github.com/cloudinary/cloudinary-go/v2/api/uploader"
 	"github.com/sony/gobreaker/v2"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 const (
@@ -269,7 +269,7 @@ func (p *Pictures) transferWaiting(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil, errors.Is(err, store.ErrNotFound): // gone since
+		case err == nil, errors.Is(err, bolt.ErrNotFound): // gone since
 		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 			return err
 		default:
@@ -302,11 +302,11 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		return err
 	}
 	// The files stay: pages that are open show them by their old address.
-	_, err = p.o.Store.SetPicture(context.WithoutCancel(ctx), id, func(s *store.Submission) {
+	_, err = p.o.Store.SetPicture(context.WithoutCancel(ctx), id, func(s *bolt.Submission) {
 		s.ImageURL, s.StorageMethod, s.CloudID = &up.URL, MethodCloud, up.ID
 		s.Images = nil
 	})
-	if errors.Is(err, store.ErrNotFound) { // deleted while it was sent
+	if errors.Is(err, bolt.ErrNotFound) { // deleted while it was sent
 		return p.removeLater(up.ID)
 	}
 	if err != nil {
@@ -318,7 +318,7 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 
 // stays takes a submission off the list of those that wait.
 func (p *Pictures) stays(ctx context.Context, id string) error {
-	_, err := p.o.Store.SetPicture(ctx, id, func(*store.Submission) {})
+	_, err := p.o.Store.SetPicture(ctx, id, func(*bolt.Submission) {})
 	return err
 }
 

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"podium/server/contest"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // fakeCloud stands in for Cloudinary's upload API.
@@ -136,9 +136,9 @@ func (p *Pictures) commit(t *testing.T, id string) contest.Picture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub := store.Submission{ID: id, Category: "best", Status: store.Approved, ImageURL: &kept.URL, StorageMethod: kept.Method,
+	sub := bolt.Submission{ID: id, Category: "best", Status: bolt.Approved, ImageURL: &kept.URL, StorageMethod: kept.Method,
 		Images: kept.Images, Files: kept.Files, CloudID: kept.CloudID, Awaits: kept.Awaits}
-	if _, _, err := p.o.Store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+	if _, _, err := p.o.Store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return kept
@@ -221,10 +221,10 @@ func TestPicturesStayHereWhileCloudinaryFailsAndMoveWhenItIsBack(t *testing.T) {
 				t.Errorf("%d pictures there", pictures)
 			}
 			var updates []string
-			if err := p.o.Store.Events(0, func(e store.Event) bool { updates = append(updates, e.Name); return true }); err != nil {
+			if err := p.o.Store.Events(0, func(e bolt.Event) bool { updates = append(updates, e.Name); return true }); err != nil {
 				t.Fatal(err)
 			}
-			if n := len(slices.DeleteFunc(updates, func(n string) bool { return n != store.EventSubmissionUpdated })); n != len(ids) {
+			if n := len(slices.DeleteFunc(updates, func(n string) bool { return n != bolt.EventSubmissionUpdated })); n != len(ids) {
 				t.Errorf("%d submissionUpdated events", n)
 			}
 		})

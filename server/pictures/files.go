@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // fileName is the form of the names of files that are served: of ours, and of
@@ -124,7 +124,7 @@ func (d *dirSyncer) sync() error {
 	d.mu.Lock()
 	d.next = nil // from here on, others need the next one
 	d.mu.Unlock()
-	if err := store.SyncFolder(d.dir); err != nil {
+	if err := bolt.SyncFolder(d.dir); err != nil {
 		mine.err = fmt.Errorf("sync the folder of pictures: %w", err)
 	}
 	close(mine.done)
@@ -175,7 +175,7 @@ func (p *Pictures) used() (map[string]bool, error) {
 			used[m[1]] = true
 		}
 	}
-	err := p.o.Store.Each(func(sub store.Submission) bool {
+	err := p.o.Store.Each(func(sub bolt.Submission) bool {
 		for _, name := range sub.Files {
 			see(name)
 		}

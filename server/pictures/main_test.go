@@ -14,7 +14,7 @@ import (
 
 	"podium/server/answer"
 	"podium/server/contest"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+	s, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // measureVariable makes the test binary keep what it names instead of testing.
@@ -31,7 +31,7 @@ func measureMemory() {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		s, err := store.Open(filepath.Join(dir, "test.db"), store.Options{})
+		s, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
 		if err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ import (
 	"podium/server/answer"
 	"podium/server/contest"
 	"podium/server/limits"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // The sides that pictures are fitted into, in pixels.
@@ -90,7 +90,7 @@ type Options struct {
 	// full, upright and without metadata.
 	KeepOriginals bool
 	Cloud         *Cloud // nil: pictures stay here
-	Store         *store.Store
+	Store         *bolt.Store
 	Published     func() // called when a picture moved
 	Logger        *slog.Logger
 }
@@ -167,7 +167,7 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (c
 	}
 	kept := contest.Picture{
 		URL: "/uploads/" + files[0], Method: MethodLocal, Files: files,
-		Images: []store.Image{
+		Images: []bolt.Image{
 			{URL: "/uploads/" + files[1], Width: made.thumb.width, Height: made.thumb.height},
 			{URL: "/uploads/" + files[0], Width: made.display.width, Height: made.display.height},
 		},

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestEachFormatIsKeptAsJPEG(t *testing.T) {
@@ -357,9 +357,9 @@ func TestFilesThatACrashLeftOverAreRemoved(t *testing.T) {
 		}
 	}
 	url := "/uploads/" + imported
-	for i, sub := range []store.Submission{{Files: used.Files}, {ImageURL: &url}} {
-		sub.ID, sub.Category, sub.Status = fmt.Sprintf("%d-aaaaaa", i), "best", store.Approved
-		if _, _, err := p.o.Store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+	for i, sub := range []bolt.Submission{{Files: used.Files}, {ImageURL: &url}} {
+		sub.ID, sub.Category, sub.Status = fmt.Sprintf("%d-aaaaaa", i), "best", bolt.Approved
+		if _, _, err := p.o.Store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,13 +26,13 @@ import (
 	"podium/protocol/socketio"
 	"podium/protocol/websocket"
 	"podium/server/limits"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Options say how the service runs. Every field but those said to be optional
 // must be set.
 type Options struct {
-	Store *store.Store
+	Store *bolt.Store
 	// Payload makes the payload of a logged event as it leaves.
 	Payload func(event string, payload []byte) ([]byte, error)
 	// Key signs session ids; it stays the same across restarts.
@@ -332,7 +332,7 @@ func (l eventLog) Range() (first, last uint64, err error) { return l.rt.o.Store.
 
 func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
 	var failed error
-	err := l.rt.o.Store.Events(after, func(e store.Event) bool {
+	err := l.rt.o.Store.Events(after, func(e bolt.Event) bool {
 		if len(e.Payload) == 0 {
 			return true // what it told of was deleted
 		}
@@ -349,7 +349,7 @@ func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
 }
 
 // sessionStore keeps recovery's session records in the store.
-type sessionStore struct{ store *store.Store }
+type sessionStore struct{ store *bolt.Store }
 
 // sessionData is the part of a record that the store does not look at.
 type sessionData struct {
@@ -360,20 +360,20 @@ type sessionData struct {
 }
 
 func (s sessionStore) SaveSessions(ctx context.Context, records []socketio.SessionRecord) error {
-	list := make([]store.SessionRecord, 0, len(records))
+	list := make([]bolt.SessionRecord, 0, len(records))
 	for _, r := range records {
 		data, err := json.Marshal(sessionData{r.Namespace, r.Rooms, r.Data, r.Denied})
 		if err != nil {
 			return fmt.Errorf("encode a session: %w", err)
 		}
-		list = append(list, store.SessionRecord{ID: r.ID, At: r.At, Data: data})
+		list = append(list, bolt.SessionRecord{ID: r.ID, At: r.At, Data: data})
 	}
 	return s.store.SaveSessions(ctx, list)
 }
 
 func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.SessionRecord, bool, error) {
 	r, err := s.store.Session(id)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, bolt.ErrNotFound) {
 		return socketio.SessionRecord{}, false, nil
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 	"podium/server/limits"
 	"podium/server/realtime"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bubble struct {
 	*testing.T
 	rt    *realtime.Realtime
-	store *store.Store
+	store *bolt.Store
 	conns chan net.Conn
 }
 
@@ -56,7 +56,7 @@ func (b *bubble) Addr() net.Addr { return &net.TCPAddr{} }
 func inBubble(t *testing.T, f func(*bubble)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		db, err := store.Open(filepath.Join(dir, "podium.db"), store.Options{})
+		db, err := bolt.Open(filepath.Join(dir, "podium.db"), bolt.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,8 +323,8 @@ func TestAQuietEventStreamIsSentComments(t *testing.T) {
 func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		p := b.connect()
-		sub := store.Submission{ID: "1-aaaaaa", Category: "best", Status: store.Approved}
-		if _, _, err := b.store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+		sub := bolt.Submission{ID: "1-aaaaaa", Category: "best", Status: bolt.Approved}
+		if _, _, err := b.store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -356,8 +356,8 @@ func TestAnEventStreamThatFellBehindTheLogIsReset(t *testing.T) {
 			continue
 		}
 		for _, id := range []string{"1-aaaaaa", "2-aaaaaa", "3-aaaaaa"} {
-			sub := store.Submission{ID: id, Category: "best", Status: store.Approved}
-			if _, _, err := b.store.Submit(t.Context(), sub, store.Once{}, nil); err != nil {
+			sub := bolt.Submission{ID: id, Category: "best", Status: bolt.Approved}
+			if _, _, err := b.store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			b.rt.Publish()

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"podium/server/answer"
-	"podium/store"
+	"podium/store/bolt"
 )
 
 const (
@@ -135,9 +135,9 @@ func (s *stream) flush() {
 // send writes the events after a position and returns the position then.
 func (s *stream) send(position uint64) uint64 {
 	for {
-		var batch []store.Event
+		var batch []bolt.Event
 		if s.err == nil {
-			s.err = s.rt.o.Store.Events(position, func(e store.Event) bool {
+			s.err = s.rt.o.Store.Events(position, func(e bolt.Event) bool {
 				batch = append(batch, e)
 				return len(batch) < streamBatch
 			})
@@ -155,7 +155,7 @@ func (s *stream) send(position uint64) uint64 {
 	}
 }
 
-func (s *stream) event(e store.Event) {
+func (s *stream) event(e bolt.Event) {
 	if len(e.Payload) == 0 {
 		return
 	}

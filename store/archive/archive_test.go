@@ -12,15 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"podium/store"
 	"podium/store/archive"
+	"podium/store/bolt"
 )
 
 const jpegHead = "\xff\xd8\xff\xe0\x00\x10JFIF\x00"
 
-func open(t *testing.T) *store.Store {
+func open(t *testing.T) *bolt.Store {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "podium.db"), store.Options{NoSync: true})
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "podium.db"), bolt.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestADamagedFileFallsBackToTheNewestBackup(t *testing.T) {
 
 func TestPersonalDataCanBeLeftOut(t *testing.T) {
 	s := open(t)
-	sub := store.Submission{ID: "1-aaaaaa", Category: "best", Name: "=Zaphod", Phone: "0451", Status: store.Hidden, StorageMethod: "none"}
-	if _, err := s.Import(context.Background(), store.Bulk{Submissions: []store.Submission{sub}}); err != nil {
+	sub := bolt.Submission{ID: "1-aaaaaa", Category: "best", Name: "=Zaphod", Phone: "0451", Status: bolt.Hidden, StorageMethod: "none"}
+	if _, err := s.Import(context.Background(), bolt.Bulk{Submissions: []bolt.Submission{sub}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, anonymous := range []bool{false, true} {

@@ -17,12 +17,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Export is what goes out.
 type Export struct {
-	Store   *store.Store
+	Store   *bolt.Store
 	Uploads string // folder of the pictures; "" for none
 	// Anonymous leaves out names and phone numbers.
 	Anonymous bool
@@ -106,24 +106,24 @@ func (e Export) entries() (map[string][]Entry, error) {
 		all[id] = []Entry{}
 	}
 	for id := range all {
-		list, _, err := e.Store.Submissions(id, store.Query{All: true})
+		list, _, err := e.Store.Submissions(id, bolt.Query{All: true})
 		if err != nil {
 			return nil, err
 		}
 		for i := range list {
 			all[id] = append(all[id], e.entry(&list[i]))
 		}
-		if len(list) == 0 && !slices.ContainsFunc(categories, func(c store.Category) bool { return c.ID == id }) {
+		if len(list) == 0 && !slices.ContainsFunc(categories, func(c bolt.Category) bool { return c.ID == id }) {
 			delete(all, id) // all of it was deleted
 		}
 	}
 	return all, nil
 }
 
-func (e Export) entry(s *store.Submission) Entry {
+func (e Export) entry(s *bolt.Submission) Entry {
 	entry := Entry{ID: s.ID, Category: s.Category, Caption: s.Caption, Name: s.Name, Phone: s.Phone, ImageURL: s.ImageURL,
 		StorageMethod: s.StorageMethod, CreatedAt: s.CreatedAt, SubmissionID: s.SubmissionID, Images: s.Images}
-	if s.Status != store.Approved {
+	if s.Status != bolt.Approved {
 		entry.Status = s.Status
 	}
 	if e.Anonymous {
@@ -148,7 +148,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 		head = append(head, "name", "phone")
 	}
 	_ = out.Write(head) // Error tells below
-	err = e.Store.Each(func(s store.Submission) bool {
+	err = e.Store.Each(func(s bolt.Submission) bool {
 		place, image := "", ""
 		if i := slices.Index(picks[s.Category], s.ID); i >= 0 {
 			place = strconv.Itoa(i + 1)

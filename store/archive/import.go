@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Report says what an import found and did.
@@ -46,7 +46,7 @@ func (r *Report) refuse(format string, args ...any) {
 // copies its pictures into uploads. With dryRun it only reports; s may be nil
 // then. The same data imported again changes nothing, whatever became of it
 // here since; other data adds to what is there.
-func Import(ctx context.Context, s *store.Store, dir, uploads string, dryRun bool) (*Report, error) {
+func Import(ctx context.Context, s *bolt.Store, dir, uploads string, dryRun bool) (*Report, error) {
 	r := &Report{Notes: []string{}, Changed: []string{}, Refused: []string{}, DryRun: dryRun}
 	old := os.DirFS(dir)
 	doc, sum, err := findDocument(old, r)
@@ -56,7 +56,7 @@ func Import(ctx context.Context, s *store.Store, dir, uploads string, dryRun boo
 	for _, remark := range doc.remarks {
 		r.refuse("%s", remark)
 	}
-	bulk := store.Bulk{Picks: store.Picks{}}
+	bulk := bolt.Bulk{Picks: bolt.Picks{}}
 	bulk.Categories = readCategories(old, sum, r)
 	bulk.Source = hex.EncodeToString(sum.Sum(nil))
 	readSubmissions(doc, &bulk, r)
@@ -84,7 +84,7 @@ func Import(ctx context.Context, s *store.Store, dir, uploads string, dryRun boo
 }
 
 // preview says what an import into s would do; s may be nil.
-func preview(s *store.Store, bulk *store.Bulk, r *Report) error {
+func preview(s *bolt.Store, bulk *bolt.Bulk, r *Report) error {
 	r.Submissions = len(bulk.Submissions)
 	places := map[string]string{}
 	for i := range bulk.Submissions {
@@ -98,7 +98,7 @@ func preview(s *store.Store, bulk *store.Bulk, r *Report) error {
 			r.Present++
 			r.Submissions--
 			places[sub.ID] = there.Category
-		case !errors.Is(err, store.ErrNotFound):
+		case !errors.Is(err, bolt.ErrNotFound):
 			return err
 		}
 	}
@@ -268,14 +268,14 @@ func covers(a, b *document) bool {
 	return len(more) > len(fewer)
 }
 
-func readCategories(old fs.FS, sum hash.Hash, r *Report) []store.Category {
+func readCategories(old fs.FS, sum hash.Hash, r *Report) []bolt.Category {
 	data, err := fs.ReadFile(old, "categories.json")
 	_, _ = sum.Write(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.note("There is no categories.json; the categories stay as they are.")
 		return nil
 	}
-	var listed []store.Category
+	var listed []bolt.Category
 	if err == nil {
 		err = json.Unmarshal(data, &listed)
 	}
@@ -283,7 +283,7 @@ func readCategories(old fs.FS, sum hash.Hash, r *Report) []store.Category {
 		r.refuse("categories.json cannot be read (%v).", err)
 		return nil
 	}
-	var list []store.Category
+	var list []bolt.Category
 	seen := map[string]bool{}
 	for _, c := range listed {
 		switch err := c.Validate(); {
@@ -301,7 +301,7 @@ func readCategories(old fs.FS, sum hash.Hash, r *Report) []store.Category {
 }
 
 // readSubmissions takes the entries, the oldest first.
-func readSubmissions(doc *document, bulk *store.Bulk, r *Report) {
+func readSubmissions(doc *document, bulk *bolt.Bulk, r *Report) {
 	seen := map[string]bool{}
 	for _, category := range sorted(doc.submissions) {
 		list := doc.submissions[category]
@@ -311,7 +311,7 @@ func readSubmissions(doc *document, bulk *store.Bulk, r *Report) {
 				r.refuse("Entry %d of %q: %v.", i, clip(category), err)
 				continue
 			}
-			if (store.Category{ID: category, Name: "x"}).Validate() != nil {
+			if (bolt.Category{ID: category, Name: "x"}).Validate() != nil {
 				r.refuse("Entry %s: %q cannot be a category.", sub.ID, clip(category))
 				continue
 			}
@@ -328,7 +328,7 @@ func readSubmissions(doc *document, bulk *store.Bulk, r *Report) {
 	}
 }
 
-func readWinners(doc *document, bulk *store.Bulk, r *Report) {
+func readWinners(doc *document, bulk *bolt.Bulk, r *Report) {
 	for _, category := range sorted(doc.winners) {
 		var ids []string
 		if err := json.Unmarshal(doc.winners[category], &ids); err != nil {
@@ -342,7 +342,7 @@ func readWinners(doc *document, bulk *store.Bulk, r *Report) {
 
 // noteUnlisted tells of submissions that nobody sees because their category
 // is not in the list.
-func noteUnlisted(bulk *store.Bulk, r *Report) {
+func noteUnlisted(bulk *bolt.Bulk, r *Report) {
 	if bulk.Categories == nil {
 		return
 	}

@@ -34,7 +34,7 @@ import (
 	"gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/s3blob" // opens s3:// addresses
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Stamp is the form of times in names, in UTC.
@@ -44,7 +44,7 @@ var named = regexp.MustCompile(`^podium-(\d{8}T\d{6}Z)\.db$`)
 
 // Options say what is backed up, where to, and for how long.
 type Options struct {
-	Store *store.Store
+	Store *bolt.Store
 	// Dest is a folder or a bucket's URL.
 	Dest string
 	// Uploads is the folder of pictures to send along, once each; "" for none. In
@@ -285,7 +285,7 @@ func syncWithin(dir, name string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return store.SyncFolder(dir)
+	return bolt.SyncFolder(dir)
 }
 
 // folder is the destination's folder, "" where it is a bucket.
@@ -333,7 +333,7 @@ func (p *pacedReader) Read(data []byte) (int, error) {
 func Verify(path string) error { return verify(path, func(time.Duration) {}) }
 
 func verify(path string, rest func(time.Duration)) error {
-	s, err := store.Open(path, store.Options{ReadOnly: true})
+	s, err := bolt.Open(path, bolt.Options{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}

@@ -13,15 +13,15 @@ import (
 
 	"go.uber.org/goleak"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // contest opens a store with n submissions.
-func contest(t *testing.T, n int) *store.Store {
+func contest(t *testing.T, n int) *bolt.Store {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "podium.db"), store.Options{NoSync: true})
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "podium.db"), bolt.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +32,10 @@ func contest(t *testing.T, n int) *store.Store {
 	return s
 }
 
-func submit(t *testing.T, s *store.Store, i int) {
+func submit(t *testing.T, s *bolt.Store, i int) {
 	t.Helper()
-	sub := store.Submission{ID: fmt.Sprintf("%d-aaaaaa", i+1), Category: "best", Status: store.Approved, StorageMethod: "none"}
-	if _, _, err := s.Submit(context.Background(), sub, store.Once{}, nil); err != nil {
+	sub := bolt.Submission{ID: fmt.Sprintf("%d-aaaaaa", i+1), Category: "best", Status: bolt.Approved, StorageMethod: "none"}
+	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -82,7 +82,7 @@ func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 			if got, err := Fetch(context.Background(), b, "", time.Time{}, to); err != nil || got != name {
 				t.Fatal(got, err)
 			}
-			back, err := store.Open(to, store.Options{ReadOnly: true})
+			back, err := bolt.Open(to, bolt.Options{ReadOnly: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // Five hundred submissions a second go on while backups are made one after the
@@ -18,12 +18,12 @@ import (
 // the limit has to be missed three times.
 func TestWritesStayWithinTwiceTheirP99DuringBackups(t *testing.T) {
 	const stocked = 20_000
-	s, err := store.Open(filepath.Join(t.TempDir(), "podium.db"), store.Options{})
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "podium.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	var bulk store.Bulk
+	var bulk bolt.Bulk
 	for i := range stocked {
 		bulk.Submissions = append(bulk.Submissions, paced(i))
 	}
@@ -51,7 +51,7 @@ func TestWritesStayWithinTwiceTheirP99DuringBackups(t *testing.T) {
 // writer writes at a steady pace.
 type writer struct {
 	t     *testing.T
-	store *store.Store
+	store *bolt.Store
 	next  int
 	last  string // name of the last backup
 }
@@ -109,7 +109,7 @@ func (w *writer) round() (took []time.Duration) {
 		sub := paced(w.next)
 		w.next++
 		writers.Go(func() {
-			if _, _, err := w.store.Submit(context.Background(), sub, store.Once{}, nil); err != nil {
+			if _, _, err := w.store.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
 				w.t.Error(err)
 			}
 			mu.Lock()
@@ -121,8 +121,8 @@ func (w *writer) round() (took []time.Duration) {
 	return took
 }
 
-func paced(i int) store.Submission {
-	return store.Submission{ID: fmt.Sprintf("%d-aaaaaa", 1700000000000+i), SubmissionID: fmt.Sprintf("sub-%d", i), Category: "best",
+func paced(i int) bolt.Submission {
+	return bolt.Submission{ID: fmt.Sprintf("%d-aaaaaa", 1700000000000+i), SubmissionID: fmt.Sprintf("sub-%d", i), Category: "best",
 		Caption: "A caption of the usual length, with a few words", Name: "A guest", Phone: "+49 170 1234567",
-		StorageMethod: "none", CreatedAt: int64(1700000000000 + i), Status: store.Approved}
+		StorageMethod: "none", CreatedAt: int64(1700000000000 + i), Status: bolt.Approved}
 }

@@ -14,7 +14,7 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // goneName is the object that says since when pictures are no longer here.
@@ -189,7 +189,7 @@ func fetchPicture(ctx context.Context, b *blob.Bucket, key, to string) error {
 		return err
 	}
 	defer r.Close()
-	if err := store.CopyFile(to, r); err != nil {
+	if err := bolt.CopyFile(to, r); err != nil {
 		return err
 	}
 	return os.Chtimes(to, time.Time{}, r.ModTime())

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 // The rows whose names begin with limit- measure what others cannot go below as
@@ -49,7 +49,7 @@ func filesAlone(*running) (outcome, error) {
 	data := picture()
 	begin := time.Now()
 	err = parallel(files, atOnce, func(i int) error {
-		if err := store.CopyFile(filepath.Join(dir, fmt.Sprintf("%d.jpg", i)), bytes.NewReader(data)); err != nil {
+		if err := bolt.CopyFile(filepath.Join(dir, fmt.Sprintf("%d.jpg", i)), bytes.NewReader(data)); err != nil {
 			return err
 		}
 		return names.sync()
@@ -79,7 +79,7 @@ func (s *sharedSync) sync() error {
 		s.running = true
 		all := s.asked
 		s.mu.Unlock()
-		err := store.SyncFolder(s.dir)
+		err := bolt.SyncFolder(s.dir)
 		s.mu.Lock()
 		s.running, s.done = false, all
 		s.changed.Broadcast()

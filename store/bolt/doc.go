@@ -1,4 +1,4 @@
-// Package store keeps everything of a contest that must survive: categories,
+// Package bolt keeps everything of a contest that must survive: categories,
 // submissions, winners, the event log, sessions, tokens and settings, in one
 // bbolt file.
 //
@@ -36,4 +36,4 @@
 //
 // Times named *At of type int64 are milliseconds since the Unix epoch, as in
 // the contest's data format.
-package store
+package bolt

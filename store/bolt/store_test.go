@@ -1,4 +1,4 @@
-package store_test
+package bolt_test
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 
 	"go.uber.org/goleak"
 
-	"podium/store"
+	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t testing.TB, path string) *store.Store {
+func open(t testing.TB, path string) *bolt.Store {
 	t.Helper()
-	s, err := store.Open(path, store.Options{})
+	s, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,26 +35,26 @@ func open(t testing.TB, path string) *store.Store {
 	return s
 }
 
-func fresh(t testing.TB) *store.Store { return open(t, filepath.Join(t.TempDir(), "podium.db")) }
+func fresh(t testing.TB) *bolt.Store { return open(t, filepath.Join(t.TempDir(), "podium.db")) }
 
-func entry(n int, category string) store.Submission {
-	return store.Submission{
+func entry(n int, category string) bolt.Submission {
+	return bolt.Submission{
 		ID: fmt.Sprintf("%d-aaaaaa", n), SubmissionID: fmt.Sprintf("sub-%d-aaaaaa", n), Category: category,
 		Caption: fmt.Sprint("caption ", n), Name: "Ann", Phone: "+49 170 " + fmt.Sprint(n),
-		StorageMethod: "none", CreatedAt: int64(n), Status: store.Approved,
+		StorageMethod: "none", CreatedAt: int64(n), Status: bolt.Approved,
 	}
 }
 
-func submit(t testing.TB, s *store.Store, sub store.Submission) {
+func submit(t testing.TB, s *bolt.Store, sub bolt.Submission) {
 	t.Helper()
-	if _, _, err := s.Submit(context.Background(), sub, store.Once{}, nil); err != nil {
+	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func events(t testing.TB, s *store.Store) (names []string, payloads []string) {
+func events(t testing.TB, s *bolt.Store) (names []string, payloads []string) {
 	t.Helper()
-	err := s.Events(0, func(e store.Event) bool {
+	err := s.Events(0, func(e bolt.Event) bool {
 		names = append(names, e.Name)
 		payloads = append(payloads, string(e.Payload))
 		return true
@@ -65,7 +65,7 @@ func events(t testing.TB, s *store.Store) (names []string, payloads []string) {
 	return names, payloads
 }
 
-func ids(list []store.Submission) []string {
+func ids(list []bolt.Submission) []string {
 	out := []string{}
 	for _, sub := range list {
 		out = append(out, sub.ID)
@@ -75,15 +75,15 @@ func ids(list []store.Submission) []string {
 
 func TestASubmissionAndItsEventAreOneCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "podium.db")
-	s, err := store.Open(path, store.Options{})
+	s, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	submit(t, s, entry(1, "best"))
-	if _, _, err := s.Submit(t.Context(), entry(2, "nope"), store.Once{}, nil); !errors.Is(err, store.ErrUnknownCategory) {
+	if _, _, err := s.Submit(t.Context(), entry(2, "nope"), bolt.Once{}, nil); !errors.Is(err, bolt.ErrUnknownCategory) {
 		t.Errorf("unknown category: %v", err)
 	}
-	if _, _, err := s.Submit(t.Context(), entry(1, "best"), store.Once{}, nil); !errors.Is(err, store.ErrDuplicate) {
+	if _, _, err := s.Submit(t.Context(), entry(1, "best"), bolt.Once{}, nil); !errors.Is(err, bolt.ErrDuplicate) {
 		t.Errorf("duplicate: %v", err)
 	}
 	epoch := s.Epoch()
@@ -93,7 +93,7 @@ func TestASubmissionAndItsEventAreOneCommit(t *testing.T) {
 	s = open(t, path)
 	names, payloads := events(t, s)
 	want := `{"id":"1-aaaaaa","category":"best","caption":"caption 1","imageUrl":null,"createdAt":1,"artist":"Anonymous Artist"}`
-	if !slices.Equal(names, []string{store.EventNewSubmission}) || payloads[0] != want {
+	if !slices.Equal(names, []string{bolt.EventNewSubmission}) || payloads[0] != want {
 		t.Errorf("log after reopening: %v %v", names, payloads)
 	}
 	if s.Epoch() != epoch || epoch == "" {
@@ -103,7 +103,7 @@ func TestASubmissionAndItsEventAreOneCommit(t *testing.T) {
 
 func TestASecondProcessIsTurnedAway(t *testing.T) {
 	s := fresh(t)
-	if _, err := store.Open(s.Path(), store.Options{LockTimeout: -1}); !errors.Is(err, store.ErrLocked) {
+	if _, err := bolt.Open(s.Path(), bolt.Options{LockTimeout: -1}); !errors.Is(err, bolt.ErrLocked) {
 		t.Errorf("got %v, want ErrLocked", err)
 	}
 }
@@ -114,15 +114,15 @@ func TestAFeedIsNewestFirstInPages(t *testing.T) {
 		submit(t, s, entry(n, "best"))
 		submit(t, s, entry(n+10, "worst"))
 	}
-	list, more, err := s.Submissions("best", store.Query{Limit: 2})
+	list, more, err := s.Submissions("best", bolt.Query{Limit: 2})
 	if err != nil || !more || !slices.Equal(ids(list), []string{"5-aaaaaa", "4-aaaaaa"}) {
 		t.Errorf("first page %v %v %v", ids(list), more, err)
 	}
-	list, more, err = s.Submissions("best", store.Query{Before: "4-aaaaaa"})
+	list, more, err = s.Submissions("best", bolt.Query{Before: "4-aaaaaa"})
 	if err != nil || more || !slices.Equal(ids(list), []string{"3-aaaaaa", "2-aaaaaa", "1-aaaaaa"}) {
 		t.Errorf("second page %v %v %v", ids(list), more, err)
 	}
-	list, _, _ = s.Submissions("best", store.Query{Since: 4})
+	list, _, _ = s.Submissions("best", bolt.Query{Since: 4})
 	if !slices.Equal(ids(list), []string{"5-aaaaaa"}) {
 		t.Errorf("since: %v", ids(list))
 	}
@@ -131,23 +131,23 @@ func TestAFeedIsNewestFirstInPages(t *testing.T) {
 func TestCategoriesKeepTheirSubmissions(t *testing.T) {
 	s := fresh(t)
 	submit(t, s, entry(1, "best"))
-	worst := store.Category{ID: "worst", Name: "Worst"}
-	if err := s.ReplaceCategories(t.Context(), []store.Category{worst}); err != nil {
+	worst := bolt.Category{ID: "worst", Name: "Worst"}
+	if err := s.ReplaceCategories(t.Context(), []bolt.Category{worst}); err != nil {
 		t.Fatal(err)
 	}
-	if feed, _, _ := s.Feed(store.Query{}); len(feed) != 1 {
+	if feed, _, _ := s.Feed(bolt.Query{}); len(feed) != 1 {
 		t.Errorf("feed has %d categories", len(feed))
 	}
-	if err := s.ReplaceCategories(t.Context(), []store.Category{worst, {ID: "best", Name: "Best"}}); err != nil {
+	if err := s.ReplaceCategories(t.Context(), []bolt.Category{worst, {ID: "best", Name: "Best"}}); err != nil {
 		t.Fatal(err)
 	}
-	if feed, _, _ := s.Feed(store.Query{}); len(feed) != 2 || len(feed[1].Submissions) != 1 {
+	if feed, _, _ := s.Feed(bolt.Query{}); len(feed) != 2 || len(feed[1].Submissions) != 1 {
 		t.Errorf("the submissions did not come back: %v", feed)
 	}
-	for _, bad := range [][]store.Category{
+	for _, bad := range [][]bolt.Category{
 		{{ID: "a b", Name: "x"}}, {{Name: "x"}}, {{ID: "a"}}, {worst, worst}, {{ID: "../etc", Name: "x"}},
 	} {
-		if err := s.ReplaceCategories(t.Context(), bad); !errors.Is(err, store.ErrInvalid) {
+		if err := s.ReplaceCategories(t.Context(), bad); !errors.Is(err, bolt.ErrInvalid) {
 			t.Errorf("%v: %v, want ErrInvalid", bad, err)
 		}
 	}
@@ -159,8 +159,8 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 		submit(t, s, entry(n, "best"))
 	}
 	submit(t, s, entry(9, "worst"))
-	save := func(picks store.Picks) (ignored []string) {
-		_, _, err := s.SaveWinners(t.Context(), picks, 2, store.Once{}, func(i []string) ([]byte, error) {
+	save := func(picks bolt.Picks) (ignored []string) {
+		_, _, err := s.SaveWinners(t.Context(), picks, 2, bolt.Once{}, func(i []string) ([]byte, error) {
 			ignored = i
 			return nil, nil
 		})
@@ -169,8 +169,8 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 		}
 		return ignored
 	}
-	save(store.Picks{"worst": {"9-aaaaaa"}})
-	ignored := save(store.Picks{"best": {"nope", "3-aaaaaa", "9-aaaaaa", "1-aaaaaa", "2-aaaaaa"}})
+	save(bolt.Picks{"worst": {"9-aaaaaa"}})
+	ignored := save(bolt.Picks{"best": {"nope", "3-aaaaaa", "9-aaaaaa", "1-aaaaaa", "2-aaaaaa"}})
 	if !slices.Equal(ignored, []string{"nope", "9-aaaaaa"}) {
 		t.Errorf("ignored %v", ignored)
 	}
@@ -178,7 +178,7 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 	if !slices.Equal(picks["best"], []string{"3-aaaaaa", "1-aaaaaa"}) || !slices.Equal(picks["worst"], []string{"9-aaaaaa"}) {
 		t.Errorf("winners %v", picks)
 	}
-	if _, err := s.SetStatus(t.Context(), "3-aaaaaa", store.Hidden); err != nil {
+	if _, err := s.SetStatus(t.Context(), "3-aaaaaa", bolt.Hidden); err != nil {
 		t.Fatal(err)
 	}
 	if picks, _ = s.Winners(); !slices.Equal(picks["best"], []string{"1-aaaaaa"}) {
@@ -188,7 +188,7 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 
 func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 	s := fresh(t)
-	once := store.Once{Key: "k", Content: []byte("c")}
+	once := bolt.Once{Key: "k", Content: []byte("c")}
 	if _, replayed, err := s.Submit(t.Context(), entry(1, "best"), once, []byte("first")); err != nil || replayed {
 		t.Fatal(replayed, err)
 	}
@@ -196,7 +196,7 @@ func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 	if err != nil || !replayed || string(answer) != "first" {
 		t.Errorf("got %q %v %v", answer, replayed, err)
 	}
-	if _, _, err := s.Submit(t.Context(), entry(3, "best"), store.Once{Key: "k", Content: []byte("other")}, nil); !errors.Is(err, store.ErrIdempotencyMismatch) {
+	if _, _, err := s.Submit(t.Context(), entry(3, "best"), bolt.Once{Key: "k", Content: []byte("other")}, nil); !errors.Is(err, bolt.ErrIdempotencyMismatch) {
 		t.Errorf("other content: %v", err)
 	}
 	if counts, _ := s.Counts(); counts.Total() != 1 {
@@ -225,7 +225,7 @@ func TestADeletedSubmissionIsGoneFromTheLogToo(t *testing.T) {
 		t.Fatal(gone, err)
 	}
 	names, payloads := events(t, s)
-	if payloads[0] != "" || names[1] != store.EventSubmissionRemoved {
+	if payloads[0] != "" || names[1] != bolt.EventSubmissionRemoved {
 		t.Errorf("log: %v %v", names, payloads)
 	}
 	if counts, _ := s.Counts(); counts.Total() != 0 {
@@ -236,25 +236,25 @@ func TestADeletedSubmissionIsGoneFromTheLogToo(t *testing.T) {
 func TestModeration(t *testing.T) {
 	s := fresh(t)
 	sub := entry(1, "best")
-	sub.Status = store.Waiting
+	sub.Status = bolt.Waiting
 	submit(t, s, sub)
-	if list, _, _ := s.Submissions("best", store.Query{}); len(list) != 0 {
+	if list, _, _ := s.Submissions("best", bolt.Query{}); len(list) != 0 {
 		t.Error("a waiting submission is in the feed")
 	}
-	for _, status := range []store.Status{store.Approved, store.Hidden, store.Approved} {
+	for _, status := range []bolt.Status{bolt.Approved, bolt.Hidden, bolt.Approved} {
 		if _, err := s.SetStatus(t.Context(), sub.ID, status); err != nil {
 			t.Fatal(err)
 		}
 	}
 	names, _ := events(t, s)
-	if !slices.Equal(names, []string{store.EventNewSubmission, store.EventSubmissionRemoved, store.EventSubmissionUpdated}) {
+	if !slices.Equal(names, []string{bolt.EventNewSubmission, bolt.EventSubmissionRemoved, bolt.EventSubmissionUpdated}) {
 		t.Errorf("announced %v", names)
 	}
 }
 
 func TestTheLogIsTrimmedByAgeAndNumber(t *testing.T) {
 	now := time.UnixMilli(1_000_000)
-	s, err := store.Open(filepath.Join(t.TempDir(), "db"), store.Options{Now: func() time.Time { return now }})
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,9 +292,9 @@ func TestSettingsAndSessionsAreKept(t *testing.T) {
 	if v, _ := s.Setting("x"); string(v) != "1" {
 		t.Errorf("setting %q", v)
 	}
-	var records []store.SessionRecord
+	var records []bolt.SessionRecord
 	for n := range 10 {
-		records = append(records, store.SessionRecord{ID: fmt.Sprint(n), At: time.UnixMilli(int64(n)), Data: []byte{byte(n)}})
+		records = append(records, bolt.SessionRecord{ID: fmt.Sprint(n), At: time.UnixMilli(int64(n)), Data: []byte{byte(n)}})
 	}
 	if err := s.SaveSessions(t.Context(), records); err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestSettingsAndSessionsAreKept(t *testing.T) {
 	if err := s.TrimSessions(t.Context(), time.UnixMilli(3), 5); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Session("4"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.Session("4"); !errors.Is(err, bolt.ErrNotFound) {
 		t.Errorf("an old session is kept: %v", err)
 	}
 	if r, err := s.Session("5"); err != nil || r.Data[0] != 5 {
@@ -317,7 +317,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	path := filepath.Join(t.TempDir(), "podium.db")
-	s, err := store.Open(path, store.Options{NoSync: true})
+	s, err := bolt.Open(path, bolt.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if s, err = store.Open(path, store.Options{NoSync: true}); err != nil {
+			if s, err = bolt.Open(path, bolt.Options{NoSync: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -359,7 +359,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 			t.Fatalf("step %d: %v %v", step, found, err)
 		}
 		for c, want := range model {
-			list, _, err := s.Submissions(c, store.Query{})
+			list, _, err := s.Submissions(c, bolt.Query{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -385,7 +385,7 @@ func TestConcurrentSubmissionsShareSyncs(t *testing.T) {
 		t.Errorf("%d changes in %d commits", stats.Changes, stats.Commits)
 	}
 	offset := uint64(0)
-	_ = s.Events(0, func(e store.Event) bool {
+	_ = s.Events(0, func(e bolt.Event) bool {
 		if offset++; e.Offset != offset {
 			t.Errorf("offset %d after %d", e.Offset, offset-1)
 		}
