@@ -77,37 +77,58 @@ func (s *Session) writePayload(w http.ResponseWriter, accept string, q *query, p
 	return nil
 }
 
+// maxEncodings bounds the items of an Accept-Encoding header that are looked at.
+// Browsers send five at most.
+const maxEncodings = 16
+
 // acceptedEncoding is "gzip" or "deflate", whichever the Accept-Encoding header
-// prefers, the earlier one where it prefers neither; or "" where it takes none.
-// (RFC 9110, section 12.5.3)
-func acceptedEncoding(accept string) (best string) {
-	var most float64
-	for item := range strings.SplitSeq(accept, ",") {
-		name, weight := weighted(item)
-		if name == "*" { // whichever is not named
-			name = "gzip"
-			if names(accept, "gzip") {
-				name = "deflate"
-			}
-			if names(accept, name) {
-				continue
-			}
+// prefers, the earlier one where it prefers neither; or "" where it takes none. "*"
+// stands for whichever of the two is not named. (RFC 9110, section 12.5.3)
+func acceptedEncoding(accept string) string {
+	gzip, deflate, other := unnamed, unnamed, unnamed
+	for place := range maxEncodings {
+		item, rest, more := strings.Cut(accept, ",")
+		switch name, weight := weighted(item); name {
+		case "gzip":
+			gzip.prefer(weight, place)
+		case "deflate":
+			deflate.prefer(weight, place)
+		case "*":
+			other.prefer(weight, place)
 		}
-		if (name == "gzip" || name == "deflate") && weight > most {
-			best, most = name, weight
+		if accept = rest; !more {
+			break
 		}
 	}
-	return best
+	switch {
+	case gzip == unnamed:
+		gzip = other
+	case deflate == unnamed:
+		deflate = other
+	}
+	switch {
+	case gzip.weight <= 0 && deflate.weight <= 0:
+		return ""
+	case gzip.weight > deflate.weight, gzip.weight == deflate.weight && gzip.place <= deflate.place:
+		return "gzip"
+	}
+	return "deflate"
 }
 
-// names reports whether the Accept-Encoding header says something of encoding.
-func names(accept, encoding string) bool {
-	for item := range strings.SplitSeq(accept, ",") {
-		if name, _ := weighted(item); name == encoding {
-			return true
-		}
+// preference is how much a client wants an encoding, and where it said so.
+type preference struct {
+	weight float64
+	place  int
+}
+
+// unnamed is the preference for what a client does not name.
+var unnamed = preference{weight: -1}
+
+// prefer notes a weight; of several for one encoding the highest counts.
+func (p *preference) prefer(weight float64, place int) {
+	if weight > p.weight {
+		*p = preference{weight, place}
 	}
-	return false
 }
 
 // weighted is an encoding of an Accept-Encoding header and its weight, 1 where it has

@@ -14,7 +14,8 @@ import (
 // semantics of the official server's option of that name, but for two things that
 // keep a list that came out empty from opening the server to everybody: where
 // neither Origins, OriginPatterns nor AllowOrigin is set, no other origin is allowed
-// (there, every one), and WebSockets are refused to the origins that polls are.
+// (there, every one), and WebSockets and JSONP are refused to the origins that polls
+// are.
 type CORS struct {
 	// Origins that are allowed, as "https://example.com". "*" allows every origin.
 	Origins []string
@@ -116,6 +117,31 @@ func (p *corsPolicy) allowsWebSocket(r *http.Request) bool {
 	if p == nil || origin == "" {
 		return true
 	}
+	return p.allowsOrigin(origin, r)
+}
+
+// allowsScript reports whether the page behind a request may read the answer as a
+// script (JSONP), to which browsers do not apply CORS either. They name no Origin with
+// it: what tells the page's is Sec-Fetch-Site or the Referer. Where the policy is not
+// open to everybody, a request that tells nothing is refused, because a page can have
+// its browser leave out the Referer.
+func (p *corsPolicy) allowsScript(r *http.Request) bool {
+	if p == nil || p.any() || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		referer, err := url.Parse(r.Referer())
+		if err != nil || referer.Host == "" {
+			return false
+		}
+		origin = referer.Scheme + "://" + referer.Host
+	}
+	return p.allowsOrigin(origin, r)
+}
+
+// allowsOrigin reports whether origin is the server's own, or an allowed one.
+func (p *corsPolicy) allowsOrigin(origin string, r *http.Request) bool {
 	if u, err := url.Parse(origin); err == nil && u.Host == r.Host {
 		return true
 	}

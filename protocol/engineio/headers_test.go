@@ -3,6 +3,7 @@ package engineio_test
 import (
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,58 @@ func TestPollsAreCompressedUnlessTheirMessagesMayNotBe(t *testing.T) {
 		res.Body.Close()
 		if got := res.Header.Get("Content-Encoding"); got != c.want || strings.Contains(res.Header.Get("Vary"), "Accept-Encoding") != (c.want != "") {
 			t.Errorf("%d messages: encoding %q, want %q", len(c.messages), got, c.want)
+		}
+	}
+}
+
+func TestScriptsAreForProtocol3AndForPagesOfAllowedOrigins(t *testing.T) {
+	handshake := func(s *server, query string, header map[string]string) (int, string) {
+		req := httptest.NewRequest("GET", "http://here.example/engine.io/?transport=polling&"+query, nil)
+		for name, value := range header {
+			req.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		s.engine.ServeHTTP(w, req)
+		return w.Code, w.Body.String()
+	}
+	narrow := serve(t, engineio.Options{AllowEIO3: true, CORS: &engineio.CORS{Origins: []string{"https://friend.example"}}})
+	for _, c := range []struct {
+		query  string
+		header map[string]string
+		want   int
+	}{
+		{"EIO=3&j=0", map[string]string{"Referer": "http://here.example/page?x=1"}, 200},
+		{"EIO=3&j=0", map[string]string{"Referer": "https://friend.example/page"}, 200},
+		{"EIO=3&j=0", map[string]string{"Origin": "https://friend.example"}, 200},
+		{"EIO=3&j=0", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
+		{"EIO=3&j=0", map[string]string{"Referer": "https://foe.example/here.example", "Sec-Fetch-Site": "cross-site"}, 403},
+		{"EIO=3&j=0", map[string]string{"Referer": "https://friend.example.foe.example/"}, 403},
+		{"EIO=3&j=0", map[string]string{"Origin": "null"}, 403},
+		{"EIO=3&j=0", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"EIO=3&j=0", nil, 403},
+		{"EIO=3", nil, 200},
+		{"EIO=4&j=0", map[string]string{"Referer": "http://here.example/"}, 400},
+		{"EIO=4", nil, 200},
+	} {
+		if status, body := handshake(narrow, c.query, c.header); status != c.want || status != 200 && strings.Contains(body, "sid") {
+			t.Errorf("%s %v: %d %s, want %d", c.query, c.header, status, body, c.want)
+		}
+	}
+	for name, wide := range map[string]*engineio.CORS{"none": nil, "all": {Origins: []string{"*"}}} {
+		s := serve(t, engineio.Options{AllowEIO3: true, CORS: wide})
+		if status, body := handshake(s, "EIO=3&j=0", map[string]string{"Referer": "https://foe.example/"}); status != 200 || !strings.HasPrefix(body, "___eio[0]") {
+			t.Errorf("policy %s: %d %s", name, status, body)
+		}
+	}
+}
+
+func TestAPageOfAnotherOriginReadsNoSessionAsAScript(t *testing.T) {
+	s := serve(t, engineio.Options{AllowEIO3: true, CORS: &engineio.CORS{}})
+	_, body := s.do("GET", "EIO=3&transport=polling", "")
+	sid := strings.Split(body, `"`)[3]
+	for _, version := range []string{"3", "4"} {
+		if status, body := s.do("GET", "EIO="+version+"&transport=polling&j=0&sid="+sid, ""); status < 400 || strings.Contains(body, "___eio") {
+			t.Errorf("protocol %s: %d %s", version, status, body)
 		}
 	}
 }

@@ -102,8 +102,7 @@ var separator = []byte{recordSeparator}
 
 func (codecV4) decodeText(b []byte) (packet, error) {
 	if len(b) > 0 && b[0] == 'b' {
-		data, err := decodeBase64(b[1:])
-		return packet{kind: packetMessage, binary: true, data: data}, err
+		return packet{kind: packetMessage, binary: true, data: decodeBase64(b[1:])}, nil
 	}
 	return decodePlain(b)
 }
@@ -129,20 +128,4 @@ func decodePlain(b []byte) (packet, error) {
 		return packet{}, fmt.Errorf("%w: unknown type %q", errPacket, b[0])
 	}
 	return packet{kind: b[0], data: b[1:]}, nil
-}
-
-// decodeBase64 decodes b. Padding may be missing, and both alphabets do: the
-// official server takes all of these.
-func decodeBase64(b []byte) ([]byte, error) {
-	b = bytes.TrimRight(b, "=")
-	encoding := base64.RawStdEncoding
-	if bytes.ContainsAny(b, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	data := make([]byte, encoding.DecodedLen(len(b)))
-	n, err := encoding.Decode(data, b)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPacket, err)
-	}
-	return data[:n], nil
 }

@@ -181,8 +181,7 @@ func (codecV3) decodeText(b []byte) (packet, error) {
 		if len(b) < 2 || b[1] != packetMessage {
 			return packet{}, fmt.Errorf("%w: base64 is no message", errPacket)
 		}
-		data, err := decodeBase64(b[2:])
-		return packet{kind: packetMessage, binary: true, data: data}, err
+		return packet{kind: packetMessage, binary: true, data: decodeBase64(b[2:])}, nil
 	}
 	return decodePlain(b)
 }

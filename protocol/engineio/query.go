@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -41,6 +42,11 @@ func parseQuery(raw string) query {
 	}
 	return q
 }
+
+// SessionID is the id of the session that a request names, as the server reads it, or
+// "" where it names none: then it asks for a new one. What stands in front of the
+// server must not read the query another way.
+func SessionID(r *http.Request) string { return parseQuery(r.URL.RawQuery).sid }
 
 // unescape decodes s; what cannot be decoded stays as it is.
 func unescape(s string) string {

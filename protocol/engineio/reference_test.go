@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"encoding/base64"
 	"regexp"
 	"strconv"
 	"strings"
@@ -174,8 +175,7 @@ func v3Head(s string) string {
 // referenceText reads a packet that is text; mark is what stands before base64.
 func referenceText(part, mark string) (readable, bool) {
 	if data, found := strings.CutPrefix(part, mark); found {
-		data, ok := referenceBase64(data)
-		return readable{'4', true, data}, ok
+		return readable{'4', true, referenceBase64(data)}, true
 	}
 	if part == "" || part[0] < '0' || part[0] > '6' {
 		return readable{}, false
@@ -183,30 +183,20 @@ func referenceText(part, mark string) (readable, bool) {
 	return readable{part[0], false, part[1:]}, true
 }
 
-// alphabets are those of base64, one letter for each value.
-var alphabets = []string{
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+// referenceBase64 decodes text with the standard library, after it was put into the
+// shape that it takes, as Node's Buffer reads it.
+func referenceBase64(text string) string {
+	text, _, _ = strings.Cut(text, "=")
+	text = notInAlphabets.ReplaceAllString(text, "")
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
+	if len(text)%4 == 1 {
+		text = text[:len(text)-1]
+	}
+	data, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
 }
 
-// referenceBase64 decodes text in either alphabet, padded or not; line ends are
-// passed over.
-func referenceBase64(text string) (string, bool) {
-	text = strings.NewReplacer("\r", "", "\n", "").Replace(strings.TrimRight(text, "="))
-	for _, alphabet := range alphabets {
-		if strings.Trim(text, alphabet) != "" || len(text)%4 == 1 {
-			continue
-		}
-		var out []byte
-		bits, have := 0, 0
-		for i := range len(text) {
-			bits, have = (bits<<6|strings.IndexByte(alphabet, text[i]))&0xffff, have+6
-			if have >= 8 {
-				have -= 8
-				out = append(out, byte(bits>>have))
-			}
-		}
-		return string(out), true
-	}
-	return "", false
-}
+var notInAlphabets = regexp.MustCompile(`(?s)[^A-Za-z0-9+/_-]`)

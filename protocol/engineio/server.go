@@ -173,6 +173,15 @@ func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Sess
 	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
 		return nil, ErrForbidden
 	}
+	if q.jsonp && !wantsWebSocket {
+		// A script is read by any page that names it. Protocol 4 has no such transport.
+		if q.protocol() != 3 {
+			return nil, ErrBadRequest
+		}
+		if !srv.cors.allowsScript(r) {
+			return nil, ErrForbidden
+		}
+	}
 	if q.sid != "" {
 		return srv.named(q, wantsWebSocket)
 	}

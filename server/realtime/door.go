@@ -3,9 +3,8 @@ package realtime
 import (
 	"net/http"
 	"runtime"
-	"sync"
-	"time"
 
+	"podium/protocol/engineio"
 	"podium/protocol/websocket"
 )
 
@@ -20,34 +19,45 @@ type door chan struct{}
 // processor to have one, and another while one waits for a lock.
 func atOnce() int { return 2 * runtime.GOMAXPROCS(0) }
 
-// doorHold is how long a handshake has its place at most. They take less than a
-// millisecond of work; one that takes longer waits for a client that does not
-// read its answer, and must not keep others out.
-const doorHold = time.Second
-
 // passes reports whether a request has to pass the door: one that opens a session
 // or a WebSocket. Over HTTP/2 a client decides when it is answered, which could
 // keep a place taken, and its requests share a connection in any case.
-func passes(r *http.Request, sid string) bool {
-	return r.ProtoMajor < 2 && (sid == "" || websocket.IsUpgrade(r))
+func passes(r *http.Request) bool {
+	return r.ProtoMajor < 2 && (engineio.SessionID(r) == "" || websocket.IsUpgrade(r))
 }
 
-// enter waits for a place. It returns nil where the client went away first;
-// else leave must be called, which may be called again.
-func (d door) enter(r *http.Request) (leave func()) {
+// enter waits for a place. It returns false where the client went away first;
+// else leave must be called, once.
+func (d door) enter(r *http.Request) bool {
 	select {
 	case d <- struct{}{}:
+		return true
 	default:
-		select {
-		case d <- struct{}{}:
-		case <-r.Context().Done():
-			return nil
-		}
 	}
-	giveBack := sync.OnceFunc(func() { <-d })
-	late := time.AfterFunc(doorHold, giveBack)
-	return func() {
-		late.Stop()
-		giveBack()
+	select {
+	case d <- struct{}{}:
+		return true
+	case <-r.Context().Done():
+		return false
 	}
 }
+
+func (d door) leave() { <-d }
+
+// inside is the answer to a request that has a place at the door. The place is given
+// back before anything of the answer is written: that waits for as long as a client
+// takes to read it, and must not keep others out.
+type inside struct {
+	http.ResponseWriter
+	leave func() // may be called again
+}
+
+// Write implements http.ResponseWriter.
+func (w inside) Write(b []byte) (int, error) {
+	w.leave()
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController. A WebSocket is taken over with the place
+// still held: nothing waits there.
+func (w inside) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -5,46 +5,40 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
-func TestTheDoorLetsNoMoreInAtOnceAndNobodyBlocksIt(t *testing.T) {
+func TestTheDoorLetsNoMoreInAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := make(door, 2)
 		r := httptest.NewRequest("GET", "/socket.io/?EIO=4&transport=polling", nil)
-		first, second := d.enter(r), d.enter(r)
-		entered := make(chan func(), 1)
+		d.enter(r)
+		d.enter(r)
+		entered := make(chan bool, 1)
 		go func() { entered <- d.enter(r) }()
 		if synctest.Wait(); len(entered) != 0 {
 			t.Fatal("a third was let in")
 		}
-		first()
-		first() // gives back one place only
-		third := <-entered
+		d.leave()
+		<-entered
 
 		gone, cancel := context.WithCancel(t.Context())
 		go func() { entered <- d.enter(r.WithContext(gone)) }()
 		synctest.Wait()
 		cancel()
-		if <-entered != nil {
+		if <-entered {
 			t.Error("a client that went away was let in")
 		}
-
-		go func() { entered <- d.enter(r) }() // second and third wait for clients that do not read
-		time.Sleep(doorHold - time.Millisecond)
-		if synctest.Wait(); len(entered) != 0 {
-			t.Fatal("let in too early")
-		}
-		time.Sleep(2 * time.Millisecond)
-		synctest.Wait()
-		if len(entered) != 1 {
-			t.Fatal("the door is blocked")
-		}
-		(<-entered)()
-		second()
-		third()
-		if len(d) != 0 {
-			t.Errorf("%d places are taken by nobody", len(d))
-		}
 	})
+}
+
+func TestEveryRequestThatOpensASessionPassesTheDoor(t *testing.T) {
+	for query, want := range map[string]bool{
+		"EIO=4&transport=polling": true, "EIO=4&transport=polling&sid=": true, "sid=x&EIO=4&transport=polling&sid=": true,
+		"EIO=4&transport=polling&sid=x": false, "sid=&EIO=4&transport=polling&sid=x": false,
+		"s%69d=&EIO=4&transport=polling": true, "EIO=4&transport=polling&sid=%zz": false, "sid=x;sid=&EIO=4": false,
+	} {
+		if got := passes(httptest.NewRequest("GET", "/socket.io/?"+query, nil)); got != want {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
 }

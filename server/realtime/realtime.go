@@ -217,9 +217,8 @@ func (rt *Realtime) changes() <-chan struct{} {
 // handed to Fly's proxy, which sends it there; where that machine is gone the
 // request comes back, and its client learns that the session is gone.
 func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	sid := r.URL.Query().Get("sid")
-	if sid != "" && rt.o.NodeID != "" {
-		if node := engineio.NodeOf(sid); isNode(node) && node != rt.o.NodeID && !replayed(r) {
+	if rt.o.NodeID != "" {
+		if node := engineio.NodeOf(engineio.SessionID(r)); isNode(node) && node != rt.o.NodeID && !replayed(r) {
 			rt.limitBody(w, r)
 			w.Header().Set("Fly-Replay", "instance="+node+";timeout=5s;fallback=force_self")
 			w.WriteHeader(http.StatusConflict)
@@ -229,17 +228,18 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !rt.mayPost(w, r) {
 		return
 	}
-	if passes(r, sid) {
+	if passes(r) {
 		if r.ContentLength != 0 {
 			// Nobody reads it. On a connection that ends, net/http answers without
-			// waiting for it, and the place at the door is free at once.
+			// waiting for it.
 			w.Header().Set("Connection", "close")
 		}
-		leave := rt.door.enter(r)
-		if leave == nil {
+		if !rt.door.enter(r) {
 			return
 		}
+		leave := sync.OnceFunc(rt.door.leave)
 		defer leave()
+		w = inside{w, leave}
 	}
 	rt.io.ServeHTTP(w, r)
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,34 @@ func inBubble(t *testing.T, f func(*bubble)) {
 		close(b.conns)
 		_ = web.Close()
 		<-served
+	})
+}
+
+func TestClientsThatDoNotReadTheirHandshakesKeepNobodyOut(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		handshake := func(query string) net.Conn {
+			client, server := net.Pipe() // which has no buffer: what is not read is not written
+			b.conns <- server
+			if _, err := fmt.Fprintf(client, "GET /socket.io/?%s HTTP/1.1\r\nHost: x\r\n\r\n", query); err != nil {
+				b.Fatal(err)
+			}
+			synctest.Wait()
+			return client
+		}
+		for range 4 * runtime.GOMAXPROCS(0) {
+			for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=polling&sid=x&sid=", "EIO=5"} {
+				defer handshake(query).Close()
+			}
+		}
+		began := time.Now()
+		honest := handshake("EIO=4&transport=polling")
+		defer honest.Close()
+		if res, err := http.ReadResponse(bufio.NewReader(honest), nil); err != nil || res.StatusCode != http.StatusOK {
+			b.Error("handshake:", err)
+		}
+		if took := time.Since(began); took > 0 {
+			b.Errorf("an honest handshake waited for %v", took)
+		}
 	})
 }
 
