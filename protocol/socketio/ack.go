@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"fmt"
+	"podium/protocol/socketio/parser"
 	"sync"
 	"time"
 )
@@ -56,50 +57,22 @@ func (s *Socket) sendAck(id int64, args []any) error {
 	if !s.Connected() {
 		return ErrDisconnected
 	}
-	if _, ok := s.nsp.server.opts.Parser.(JSONParser); !ok {
-		p := Packet{Type: Ack, Namespace: s.nsp.name, ID: id, Args: args}
-		ms, err := s.nsp.server.opts.Parser.Encode(&p)
-		if err != nil {
-			return err
-		}
-		return s.client.deliver(ms)
+	if j, ok := s.nsp.server.opts.Parser.(JSONParser); ok {
+		return j.SendAck(s.client, s.nsp.name, id, args)
 	}
-	e := newEncoder()
-	defer e.free()
-	if err := e.list(args); err != nil {
-		return err
-	}
-	return s.sendEncodedAck(e, id)
+	return s.client.send(&parser.Packet{Type: parser.Ack, Namespace: s.nsp.name, ID: id, Args: args})
 }
 
-// sendAckValues answers an event with arguments passed on as they are.
-func (s *Socket) sendAckValues(id int64, args Args) error {
-	if _, ok := s.nsp.server.opts.Parser.(JSONParser); !ok {
+// sendAckArgs answers an event with arguments passed on as they are.
+func (s *Socket) sendAckArgs(id int64, args Args) error {
+	j, ok := s.nsp.server.opts.Parser.(JSONParser)
+	if !ok {
 		return s.sendAck(id, args.Any())
 	}
 	if !s.Connected() {
 		return ErrDisconnected
 	}
-	e := newEncoder()
-	defer e.free()
-	if err := e.values(args); err != nil {
-		return err
-	}
-	return s.sendEncodedAck(e, id)
-}
-
-// sendEncodedAck sends the acknowledgement whose arguments e holds: straight
-// from e's buffers where there are no attachments.
-func (s *Socket) sendEncodedAck(e *encoder, id int64) error {
-	e.start(Ack, s.nsp.name, id)
-	if len(e.attachments) > 0 {
-		return s.client.deliver(e.messages())
-	}
-	e.parts = append(e.parts[:0], e.head, e.body)
-	if err := s.client.conn.SendText(e.parts...); err != nil {
-		return ErrDisconnected
-	}
-	return nil
+	return j.SendAckArgs(s.client, s.nsp.name, id, args)
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It
@@ -114,7 +87,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 
 // EmitWithAck is [Socket.EmitWithAck] with the flags.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	if reserved(event) {
+	if parser.Reserved(event) {
 		return nil, ErrReservedEvent
 	}
 	ctx, cancel := withTimeout(ctx, e.flags.timeout)
@@ -201,7 +174,7 @@ func (w *ackWait) take() ([]Args, bool) {
 //
 // Events with an acknowledgement are not logged for recovery.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	if reserved(event) {
+	if parser.Reserved(event) {
 		return nil, ErrReservedEvent
 	}
 	ctx, cancel := withTimeout(ctx, b.flags.timeout)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"podium/protocol/socketio/parser"
 	"slices"
 	"sync"
 	"time"
@@ -136,7 +137,7 @@ func (c *cluster) broadcast(n *Namespace, t target, f flags, event string, args 
 }
 
 func eventMessage(n *Namespace, t target, f flags, event string, args []any) (clusterMessage, error) {
-	raw, attachments, err := marshalArgs(args)
+	raw, attachments, err := parser.MarshalArgs(args)
 	return clusterMessage{
 		Kind: kindEvent, Namespace: n.name, Rooms: t.rooms, Except: t.except, Event: event,
 		Args: raw, Attachments: attachments, Volatile: f.volatile, Plain: f.uncompress,
@@ -193,7 +194,7 @@ func (c *cluster) ask(ctx context.Context, b Broadcast, event string, args []any
 				if r.Close {
 					w.settle(1)
 				} else {
-					w.settle(1, wireArgs(r.Args, r.Attachments))
+					w.settle(1, parser.UnmarshalArgs(r.Args, r.Attachments))
 				}
 			}
 		})
@@ -265,7 +266,7 @@ func (c *cluster) obey(m clusterMessage) error {
 	switch m.Kind {
 	case kindEvent:
 		f := flags{volatile: m.Volatile, uncompress: m.Plain, relayed: true}
-		return n.emit(t, f, m.Event, wireArgs(m.Args, m.Attachments).Any())
+		return n.emit(t, f, m.Event, parser.UnmarshalArgs(m.Args, m.Attachments).Any())
 	case kindAsk:
 		return c.askHere(n, t, m)
 	case kindJoin:
@@ -312,7 +313,7 @@ var _ acker = relay{}
 
 func (r relay) answered(_ *Socket, args Args) {
 	m := clusterMessage{Kind: kindAnswer, To: r.to, Request: r.request}
-	raw, attachments, err := marshalArgs(args.Any())
+	raw, attachments, err := parser.MarshalArgs(args.Any())
 	m.Args, m.Attachments, m.Close = raw, attachments, err != nil
 	r.send(m)
 }
@@ -330,7 +331,7 @@ func (r relay) send(m clusterMessage) {
 // askHere sends an event that another server wants acknowledged.
 func (c *cluster) askHere(n *Namespace, t target, m clusterMessage) error {
 	id := n.ackIDs.Add(1) - 1
-	args := wireArgs(m.Args, m.Attachments).Any()
+	args := parser.UnmarshalArgs(m.Args, m.Attachments).Any()
 	ms, err := n.encode(m.Event, id, args)
 	if err != nil {
 		return err

@@ -3,12 +3,14 @@ package socketio
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"sync"
 	"time"
 
 	"podium/protocol/engineio"
+	"podium/protocol/socketio/parser"
 )
 
 // client is one connection and its sockets, at most one per namespace.
@@ -17,8 +19,8 @@ import (
 type client struct {
 	server *Server
 	conn   conn
-	dec    Decoder // owned by the reader
-	pace   pace    // owned by the reader
+	dec    parser.Decoder // owned by the reader
+	pace   pace           // owned by the reader
 
 	// mu guards the fields below. No other lock is taken under it.
 	mu     sync.Mutex
@@ -124,7 +126,7 @@ var incoming = sync.Pool{New: func() any { return new(incomingEvent) }}
 
 // incomingEvent is what one message is decoded into, and used again.
 type incomingEvent struct {
-	packet Packet
+	packet parser.Packet
 	event  Event
 }
 
@@ -157,40 +159,42 @@ func (c *client) fail(err error) {
 	c.close(ReasonForcedClose)
 }
 
+func outOfPlace(what string) error { return fmt.Errorf("%w: %s", ErrParse, what) }
+
 // onPacket handles a packet. Nothing of in is kept.
 func (c *client) onPacket(in *incomingEvent, size int) {
 	p := &in.packet
 	auth := p.Values.Get(0)
-	if c.conn.Protocol() == 3 && p.Type == Connect {
+	if c.conn.Protocol() == 3 && p.Type == parser.Connect {
 		p.Namespace, auth = legacyAuth(p.Namespace)
 	}
 	s := c.socket(p.Namespace)
-	if s != nil && p.Type == Connect && s.state.Load() == stateClosed {
+	if s != nil && p.Type == parser.Connect && s.state.Load() == stateClosed {
 		s.clientLeft() // it was told that it was put out
 		s = nil
 	}
 	if s == nil {
-		if p.Type != Connect {
-			c.fail(parseError("packet for a namespace that was not joined"))
+		if p.Type != parser.Connect {
+			c.fail(outOfPlace("packet for a namespace that was not joined"))
 			return
 		}
 		c.connect(p.Namespace, auth)
 		return
 	}
 	st := s.state.Load()
-	if st == stateConnecting && c.conn.Protocol() != 3 || p.Type == Connect || p.Type == ConnectError {
-		if p.Type == Connect && c.conn.Protocol() == 3 && p.Namespace == "/" {
+	if st == stateConnecting && c.conn.Protocol() != 3 || p.Type == parser.Connect || p.Type == parser.ConnectError {
+		if p.Type == parser.Connect && c.conn.Protocol() == 3 && p.Namespace == "/" {
 			return // it is in there already
 		}
-		c.fail(parseError("packet out of place"))
+		c.fail(outOfPlace("packet out of place"))
 		return
 	}
 	switch p.Type {
-	case EventPacket:
+	case parser.Event:
 		s.onEvent(in, size)
-	case Ack:
+	case parser.Ack:
 		s.onAck(p.ID, p.Values)
-	case Disconnect:
+	case parser.Disconnect:
 		if !s.close(ReasonClientDisconnect) {
 			s.clientLeft()
 		}
@@ -207,12 +211,12 @@ func legacyAuth(nsp string) (string, Value) {
 	if err != nil {
 		return u.Path, Value{}
 	}
-	return u.Path, Value{raw: raw}
+	return u.Path, parser.NewValue(raw, nil)
 }
 
 // connect answers the request to join a namespace.
 func (c *client) connect(name string, auth Value) {
-	if n := c.server.opts.MaxAuthBytes; n > 0 && auth.Present() && len(auth.raw) > n {
+	if n := c.server.opts.MaxAuthBytes; n > 0 && auth.Present() && len(auth.Raw()) > n {
 		c.server.stats.tooLargeAuth.Add(1)
 		_ = c.refuse(name, &Error{Message: "Payload too large"}) // it may be gone already
 		return
@@ -237,7 +241,7 @@ func (c *client) refuse(nsp string, err error) error {
 	if public := (*Error)(nil); errors.As(err, &public) {
 		e = connectError{public.Message, public.Data}
 	}
-	p := &Packet{Type: ConnectError, Namespace: nsp, ID: NoID, Args: []any{e}}
+	p := &parser.Packet{Type: parser.ConnectError, Namespace: nsp, ID: parser.NoID, Args: []any{e}}
 	if c.conn.Protocol() == 3 && e.Message != "Invalid namespace" {
 		// Clients up to 2.x take one value: the official server gives them the data,
 		// or the message where there is none.
@@ -255,16 +259,27 @@ type connectError struct {
 	Data    any    `json:"data,omitempty"`
 }
 
-func (c *client) send(p *Packet) error {
+func (c *client) send(p *parser.Packet) error {
 	ms, err := c.server.opts.Parser.Encode(p)
 	if err != nil {
 		return err
 	}
-	return c.deliver(ms)
+	return c.Send(ms...)
 }
 
-func (c *client) deliver(ms []*engineio.Message) error {
-	if err := c.conn.Send(ms...); err != nil {
+var _ parser.Sink = (*client)(nil)
+
+// Send implements [parser.Sink].
+func (c *client) Send(ms ...*engineio.Message) error {
+	if c.conn.Send(ms...) != nil {
+		return ErrDisconnected
+	}
+	return nil
+}
+
+// SendText implements [parser.Sink].
+func (c *client) SendText(parts ...[]byte) error {
+	if c.conn.SendText(parts...) != nil {
 		return ErrDisconnected
 	}
 	return nil

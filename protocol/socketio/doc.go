@@ -100,7 +100,7 @@
 //	socket.conn.on("close")              Observer.Closed
 //	remoteSocket.emit, join ...          the same on RemoteSocket
 //	Buffer in arguments                  []byte and Binary
-//	options.parser                       Options.Parser; package msgpack
+//	options.parser                       Options.Parser; packages parser and msgpack
 //	options.adapter                      Options.Adapter
 //	options.connectTimeout               Options.ConnectTimeout
 //	options.cleanupEmptyChildNamespaces  Options.CleanupEmptyChildNamespaces

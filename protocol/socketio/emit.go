@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"podium/protocol/engineio"
+	"podium/protocol/socketio/parser"
 )
 
 // flags say how an event is sent.
@@ -18,7 +19,7 @@ type flags struct {
 
 // encode turns an event into messages.
 func (n *Namespace) encode(event string, id int64, args []any) ([]*engineio.Message, error) {
-	p := Packet{Type: EventPacket, Namespace: n.name, ID: id, Event: event, Args: args}
+	p := parser.Packet{Type: parser.Event, Namespace: n.name, ID: id, Event: event, Args: args}
 	return n.server.opts.Parser.Encode(&p)
 }
 
@@ -56,11 +57,11 @@ func (o *outgoing) asArgs() Args {
 
 // argsOf turns arguments of Emit into what a listener sees.
 func argsOf(args []any) Args {
-	raw, attachments, err := marshalArgs(args)
+	raw, attachments, err := parser.MarshalArgs(args)
 	if err != nil {
 		return nil
 	}
-	return wireArgs(raw, attachments)
+	return parser.UnmarshalArgs(raw, attachments)
 }
 
 // sendTo delivers to one socket. It does not block, and allocates nothing once the
@@ -82,7 +83,7 @@ func (o *outgoing) sendTo(s *Socket) error {
 		}
 	}
 	if !o.post {
-		return s.client.deliver(o.messages)
+		return s.client.Send(o.messages...)
 	}
 	if s.client.conn.Post(o.messages...) != nil {
 		return ErrDisconnected
@@ -111,13 +112,13 @@ func (o *outgoing) tell(l *listener, s *Socket) {
 		return
 	}
 	for _, e := range o.entries {
-		l.f(s, e.Event, wireArgs(e.Args, e.Attachments))
+		l.f(s, e.Event, parser.UnmarshalArgs(e.Args, e.Attachments))
 	}
 }
 
 // emit sends an event to those that t addresses.
 func (n *Namespace) emit(t target, f flags, event string, args []any) error {
-	if reserved(event) {
+	if parser.Reserved(event) {
 		return ErrReservedEvent
 	}
 	if n.kids != nil {
@@ -144,7 +145,7 @@ func (n *Namespace) emit(t target, f flags, event string, args []any) error {
 
 // deliverHere encodes sent and delivers it to this server's sockets.
 func (n *Namespace) deliverHere(t target, f flags, event string, args, sent []any) error {
-	ms, err := n.encode(event, NoID, sent)
+	ms, err := n.encode(event, parser.NoID, sent)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (n *Namespace) deliver(t target, o *outgoing) {
 
 // emitTo sends an event to one socket.
 func (s *Socket) emitTo(f flags, event string, args []any) error {
-	if reserved(event) {
+	if parser.Reserved(event) {
 		return ErrReservedEvent
 	}
 	n := s.nsp
@@ -189,7 +190,7 @@ func (s *Socket) emitToNow(f flags, event string, args, sent []any) error {
 	if !s.Connected() {
 		return ErrDisconnected
 	}
-	ms, err := s.nsp.encode(event, NoID, sent)
+	ms, err := s.nsp.encode(event, parser.NoID, sent)
 	if err != nil {
 		return err
 	}
@@ -203,7 +204,7 @@ func endsInString(args []any) bool {
 	if len(args) == 0 {
 		return true
 	}
-	return isStringValue(args[len(args)-1])
+	return parser.IsString(args[len(args)-1])
 }
 
 // Emit sends an event to the client. It never blocks: what cannot leave at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"podium/protocol/socketio/parser"
 	"sync/atomic"
 )
 
@@ -31,7 +32,7 @@ type Event struct {
 }
 
 // WantsAck reports whether the peer asked for an acknowledgement.
-func (e *Event) WantsAck() bool { return e.id != NoID }
+func (e *Event) WantsAck() bool { return e.id != parser.NoID }
 
 // Ack sends the acknowledgement, at any time, from any goroutine, once.
 func (e *Event) Ack(args ...any) error {
@@ -42,7 +43,7 @@ func (e *Event) Ack(args ...any) error {
 }
 
 func (e *Event) takeAck() error {
-	if e.id == NoID {
+	if e.id == parser.NoID {
 		return ErrNoAck
 	}
 	if e.acked.Swap(true) {
@@ -138,7 +139,7 @@ func answerArgs(e *Event, f func(*Socket, Args) (Args, error)) {
 		return
 	}
 	if e.takeAck() == nil {
-		_ = e.Socket.sendAckValues(e.id, r) // the peer may be gone
+		_ = e.Socket.sendAckArgs(e.id, r) // the peer may be gone
 	}
 }
 

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"iter"
+	"podium/protocol/socketio/parser"
 	"runtime"
 	"slices"
 	"strings"
@@ -134,7 +135,7 @@ func TestNoEventIsHandledAfterTheDisconnectHooks(t *testing.T) {
 		// The reading goroutine has found the socket; another one closes it.
 		s.close(ReasonServerShutdown)
 		wait(t, gone)
-		s.onEvent(&incomingEvent{packet: Packet{Type: EventPacket, ID: NoID, Event: "e"}}, 1)
+		s.onEvent(&incomingEvent{packet: parser.Packet{Type: parser.Event, ID: parser.NoID, Event: "e"}}, 1)
 		mustBeNil(t, srv.Shutdown(t.Context()))
 		if len(late) > 0 {
 			t.Errorf("options %v: an event came after the disconnect hooks", opts)

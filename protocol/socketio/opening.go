@@ -1,6 +1,10 @@
 package socketio
 
-import "podium/protocol/engineio"
+import (
+	"podium/protocol/engineio"
+
+	"podium/protocol/socketio/parser"
+)
 
 // A socket that comes in is in the roster before its client has the answer: who
 // acts on the answer finds it, and broadcasts reach it. What they send waits
@@ -74,7 +78,7 @@ func (b *bringIn) run() (opened bool) {
 			s.client.forget(s)
 		}
 	}()
-	p := Packet{Type: Connect, Namespace: s.nsp.name, ID: NoID}
+	p := parser.Packet{Type: parser.Connect, Namespace: s.nsp.name, ID: parser.NoID}
 	if s.client.conn.Protocol() != 3 {
 		p.Args = []any{connectAnswer{s.id, b.pid, b.refused}}
 	}

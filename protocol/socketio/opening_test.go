@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"podium/protocol/engineio"
+	"podium/protocol/socketio/parser"
 )
 
 // admissions are the ways in which a socket comes in: on the goroutine that reads,
@@ -31,8 +32,8 @@ type busyParser struct {
 	onConnect func()
 }
 
-func (p busyParser) Encode(pkt *Packet) ([]*engineio.Message, error) {
-	if pkt.Type == Connect {
+func (p busyParser) Encode(pkt *parser.Packet) ([]*engineio.Message, error) {
+	if pkt.Type == parser.Connect {
 		p.onConnect()
 	}
 	return p.JSONParser.Encode(pkt)

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"errors"
+	"podium/protocol/socketio/parser"
 	"time"
 )
 
@@ -29,12 +30,12 @@ const leaving = 10
 
 // allows counts one more packet and reports whether the bound is kept. A bound
 // of 0 always is.
-func (p *pace) allows(t PacketType, perSecond float64) bool {
+func (p *pace) allows(t parser.PacketType, perSecond float64) bool {
 	if perSecond <= 0 {
 		return true
 	}
 	step := int64(float64(time.Second) / perSecond)
-	if t == Disconnect {
+	if t == parser.Disconnect {
 		step = max(step, min(leaving*step, int64(paceBurst)/10))
 	}
 	now := time.Now().UnixNano()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"podium/protocol/engineio"
+	"podium/protocol/socketio/parser"
 )
 
 // publisher delivers what is in the log, in the log's order, and brings
@@ -215,14 +216,14 @@ func namespaceOf(e *Entry) string {
 // and stands in the ring without messages.
 func (p *publisher) encode(e Entry, f flags) *logged {
 	rec := &logged{offset: e.Offset, at: e.At, nsp: namespaceOf(&e), target: target{e.Rooms, e.Except}, size: loggedOverhead}
-	args := append(wireArgs(e.Args, e.Attachments).Any(), formatOffset(p.tag, e.Offset))
+	args := append(parser.UnmarshalArgs(e.Args, e.Attachments).Any(), formatOffset(p.tag, e.Offset))
 	for _, raw := range e.Args {
-		if !scanValue(raw, 0, maxDepth) {
+		if !parser.Valid(raw) {
 			p.server.opts.Logger.Error("socket.io recovery: entry is no JSON", "offset", e.Offset, "event", e.Event)
 			return rec
 		}
 	}
-	pkt := Packet{Type: EventPacket, Namespace: rec.nsp, ID: NoID, Event: e.Event, Args: args}
+	pkt := parser.Packet{Type: parser.Event, Namespace: rec.nsp, ID: parser.NoID, Event: e.Event, Args: args}
 	ms, err := p.server.opts.Parser.Encode(&pkt)
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: encode", "offset", e.Offset, "event", e.Event, "error", err)
@@ -252,7 +253,7 @@ func (p *publisher) keepLocked(rec *logged) {
 
 // append logs an event and delivers it.
 func (p *publisher) append(n *Namespace, t target, f flags, event string, args []any) error {
-	raw, attachments, err := marshalArgs(args)
+	raw, attachments, err := parser.MarshalArgs(args)
 	if err != nil {
 		return fmt.Errorf("socketio: encode %q: %w", event, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"podium/protocol/socketio/parser"
 	"sync/atomic"
 	"time"
 )
@@ -225,7 +226,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	var out []Args
 	for _, a := range answers {
 		if !a.Close {
-			out = append(out, wireArgs(a.Args, a.Attachments))
+			out = append(out, parser.UnmarshalArgs(a.Args, a.Attachments))
 		}
 	}
 	return out, err
@@ -237,10 +238,10 @@ func reservedBetweenServers(event string) bool {
 
 // serverEvent handles an event from another server.
 func (c *cluster) serverEvent(n *Namespace, m clusterMessage) error {
-	e := &ServerEvent{Name: m.Event, Args: wireArgs(m.Args, m.Attachments)}
+	e := &ServerEvent{Name: m.Event, Args: parser.UnmarshalArgs(m.Args, m.Attachments)}
 	if m.Close {
 		e.answer = func(args []any) error {
-			raw, attachments, err := marshalArgs(args)
+			raw, attachments, err := parser.MarshalArgs(args)
 			if err != nil {
 				return err
 			}

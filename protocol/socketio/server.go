@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"podium/protocol/engineio"
+	"podium/protocol/socketio/parser"
 )
 
 // Server is a Socket.IO server: an [http.Handler] to be mounted at its path,
@@ -20,7 +20,7 @@ type Server struct {
 	opts      Options
 	engine    *engineio.Server
 	handler   atomic.Pointer[http.Handler] // engine behind its middleware
-	names     atomic.Pointer[map[string]string]
+	names     parser.Names
 	publisher *publisher // nil without recovery
 	sessions  *saver     // nil without recovery
 	cluster   *cluster   // nil without an adapter
@@ -49,7 +49,6 @@ func NewServer(o Options) *Server {
 		clients: make(map[*client]struct{}),
 	}
 	srv.workers.idle = make(chan struct{}, 1)
-	srv.names.Store(&map[string]string{})
 	srv.nsps["/"] = &Namespace{server: srv, name: "/"}
 	if o.Recovery != nil {
 		srv.sessions = newSaver(srv, *o.Recovery)
@@ -74,8 +73,8 @@ func (srv *Server) accept(session *engineio.Session) engineio.Receiver {
 // attach takes a new connection.
 func (srv *Server) attach(cn conn) *client {
 	c := &client{server: srv, conn: cn, dec: srv.opts.Parser.NewDecoder()}
-	if d, ok := c.dec.(*jsonDecoder); ok {
-		d.names = &srv.names
+	if d, ok := c.dec.(parser.NamesUser); ok {
+		d.UseNames(&srv.names)
 	}
 	srv.mu.Lock()
 	closed := srv.closed
@@ -129,19 +128,7 @@ func (srv *Server) Connections() int {
 
 // noteName remembers an event or namespace name, so that decoding it makes no
 // new string.
-func (srv *Server) noteName(name string) {
-	for {
-		old := srv.names.Load()
-		if _, ok := (*old)[name]; ok || len(*old) >= 1024 {
-			return
-		}
-		names := maps.Clone(*old)
-		names[name] = name
-		if srv.names.CompareAndSwap(old, &names) {
-			return
-		}
-	}
-}
+func (srv *Server) noteName(name string) { srv.names.Add(name) }
 
 func (srv *Server) hookTable() *hooks { return &srv.Of("/").hooks }
 

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"podium/protocol/socketio/parser"
 	"sync"
 	"sync/atomic"
 )
@@ -238,7 +239,7 @@ func (s *Socket) expel(now bool) {
 	if !s.Connected() || !s.close(ReasonServerDisconnect) {
 		return
 	}
-	p := &Packet{Type: Disconnect, Namespace: s.nsp.name, ID: NoID}
+	p := &parser.Packet{Type: parser.Disconnect, Namespace: s.nsp.name, ID: parser.NoID}
 	ms, err := s.nsp.server.opts.Parser.Encode(p)
 	s.ending.Lock()
 	defer s.ending.Unlock()
@@ -246,7 +247,7 @@ func (s *Socket) expel(now bool) {
 		return
 	}
 	s.silent = true
-	_ = s.client.deliver(ms) // it may be gone already
+	_ = s.client.Send(ms...) // it may be gone already
 }
 
 // clientLeft notes that the client left a namespace that it was put out of, or was

@@ -17,24 +17,24 @@ import (
 	"fmt"
 
 	"podium/protocol/engineio"
-	"podium/protocol/socketio"
+	"podium/protocol/socketio/parser"
 )
 
-// Parser implements [socketio.Parser]. The zero value is ready to use.
+// Parser implements [parser.Parser]. The zero value is ready to use.
 type Parser struct{}
 
-var _ socketio.Parser = Parser{}
+var _ parser.Parser = Parser{}
 
-// Encode implements [socketio.Parser]: one binary message, a map of the fields
+// Encode implements [parser.Parser]: one binary message, a map of the fields
 // that the official parser writes.
-func (Parser) Encode(p *socketio.Packet) ([]*engineio.Message, error) {
+func (Parser) Encode(p *parser.Packet) ([]*engineio.Message, error) {
 	e := new(writer)
 	fields := 2
-	hasData := p.Type == socketio.EventPacket || p.Type == socketio.Ack || len(p.Args) > 0
+	hasData := p.Type == parser.Event || p.Type == parser.Ack || len(p.Args) > 0
 	if hasData {
 		fields++
 	}
-	if p.ID != socketio.NoID {
+	if p.ID != parser.NoID {
 		fields++
 	}
 	e.mapHead(fields)
@@ -46,7 +46,7 @@ func (Parser) Encode(p *socketio.Packet) ([]*engineio.Message, error) {
 			return nil, fmt.Errorf("msgpack: encode %v: %w", p.Type, err)
 		}
 	}
-	if p.ID != socketio.NoID {
+	if p.ID != parser.NoID {
 		e.str("id")
 		e.integer(p.ID)
 	}
@@ -56,12 +56,12 @@ func (Parser) Encode(p *socketio.Packet) ([]*engineio.Message, error) {
 }
 
 // data writes a packet's arguments in the form that its type has.
-func (e *writer) data(p *socketio.Packet) error {
+func (e *writer) data(p *parser.Packet) error {
 	switch p.Type {
-	case socketio.EventPacket:
+	case parser.Event:
 		e.arrayHead(len(p.Args) + 1)
 		e.str(p.Event)
-	case socketio.Ack:
+	case parser.Ack:
 		e.arrayHead(len(p.Args))
 	default:
 		return e.argument(p.Args[0])
@@ -78,17 +78,17 @@ func (e *writer) data(p *socketio.Packet) error {
 // as they came.
 func (e *writer) argument(a any) error {
 	switch a := a.(type) {
-	case socketio.Value:
+	case parser.Value:
 		if a.Codec() == (codec{}) {
 			e.out = append(e.out, a.Raw()...)
 			return nil
 		}
 	case nil, string, bool, int, int64, []byte:
 		return e.value(a, maxDepth)
-	case socketio.Binary:
+	case parser.Binary:
 		return e.value([]byte(a), maxDepth)
 	}
-	wire, err := socketio.ArgsOf(a)
+	wire, err := parser.ArgsOf(a)
 	if err != nil {
 		return err
 	}
@@ -99,21 +99,21 @@ func (e *writer) argument(a any) error {
 	return e.value(tree, maxDepth)
 }
 
-// NewDecoder implements [socketio.Parser].
-func (Parser) NewDecoder() socketio.Decoder { return decoder{} }
+// NewDecoder implements [parser.Parser].
+func (Parser) NewDecoder() parser.Decoder { return decoder{} }
 
 // decoder keeps nothing: a packet is one message.
 type decoder struct{}
 
-var errText = fmt.Errorf("%w: text with the msgpack parser", socketio.ErrParse)
+var errText = fmt.Errorf("%w: text with the msgpack parser", parser.ErrParse)
 
-// Decode implements [socketio.Decoder].
-func (decoder) Decode(data []byte, binary bool, p *socketio.Packet) (bool, error) {
+// Decode implements [parser.Decoder].
+func (decoder) Decode(data []byte, binary bool, p *parser.Packet) (bool, error) {
 	if !binary {
 		return false, errText
 	}
 	if err := decodePacket(data, p); err != nil {
-		return false, fmt.Errorf("%w: %w", socketio.ErrParse, err)
+		return false, fmt.Errorf("%w: %w", parser.ErrParse, err)
 	}
 	return true, nil
 }
@@ -129,13 +129,13 @@ var (
 const maxID = 1<<53 - 1
 
 // decodePacket reads the fields of data, in any order, ignoring others.
-func decodePacket(data []byte, p *socketio.Packet) error {
+func decodePacket(data []byte, p *parser.Packet) error {
 	r := &reader{data: data}
 	n, ok := r.mapHead()
 	if !ok {
 		return errShort
 	}
-	*p = socketio.Packet{ID: socketio.NoID, Values: p.Values[:0]}
+	*p = parser.Packet{ID: parser.NoID, Values: p.Values[:0]}
 	kind := int64(-1)
 	var payload []byte
 	for range n {
@@ -148,7 +148,7 @@ func decodePacket(data []byte, p *socketio.Packet) error {
 		field := &reader{data: raw}
 		switch key {
 		case "type":
-			if kind, ok = field.integer(); !ok || kind < 0 || kind > int64(socketio.ConnectError) {
+			if kind, ok = field.integer(); !ok || kind < 0 || kind > int64(parser.ConnectError) {
 				return errType
 			}
 		case "nsp":
@@ -177,38 +177,38 @@ func decodePacket(data []byte, p *socketio.Packet) error {
 	if p.Namespace == "" || p.Namespace[0] != '/' {
 		return errNsp
 	}
-	p.Type = socketio.PacketType(kind)
+	p.Type = parser.PacketType(kind)
 	return fill(p, payload)
 }
 
 // fill checks the payload as the official parser does, and takes it apart.
-func fill(p *socketio.Packet, payload []byte) error {
+func fill(p *parser.Packet, payload []byte) error {
 	r := &reader{data: payload}
 	switch p.Type {
-	case socketio.Disconnect:
+	case parser.Disconnect:
 		if payload != nil {
 			return errData
 		}
-	case socketio.Connect, socketio.ConnectError:
-		if payload == nil && p.Type == socketio.Connect {
+	case parser.Connect, parser.ConnectError:
+		if payload == nil && p.Type == parser.Connect {
 			return nil
 		}
 		_, isMap := r.mapHead()
 		_, isText := (&reader{data: payload}).text()
-		if !isMap && (!isText || p.Type == socketio.Connect) {
+		if !isMap && (!isText || p.Type == parser.Connect) {
 			return errData
 		}
-		p.Values = append(p.Values, socketio.NewValue(payload, codec{}))
+		p.Values = append(p.Values, parser.NewValue(payload, codec{}))
 	default:
 		n, ok := r.arrayHead()
-		if !ok || p.Type == socketio.Ack && p.ID == socketio.NoID {
+		if !ok || p.Type == parser.Ack && p.ID == parser.NoID {
 			return errData
 		}
 		for i := range n {
 			from := r.pos
 			r.skip(maxDepth)
-			v := socketio.NewValue(payload[from:r.pos], codec{})
-			if i == 0 && p.Type == socketio.EventPacket {
+			v := parser.NewValue(payload[from:r.pos], codec{})
+			if i == 0 && p.Type == parser.Event {
 				if p.Event, ok = eventName(v.Raw()); !ok {
 					return errData
 				}
@@ -216,7 +216,7 @@ func fill(p *socketio.Packet, payload []byte) error {
 			}
 			p.Values = append(p.Values, v)
 		}
-		if p.Type == socketio.EventPacket && n == 0 {
+		if p.Type == parser.Event && n == 0 {
 			return errData
 		}
 	}
@@ -227,7 +227,7 @@ func fill(p *socketio.Packet, payload []byte) error {
 func eventName(raw []byte) (string, bool) {
 	r := &reader{data: raw}
 	if name, ok := r.text(); ok {
-		return name, !socketio.Reserved(name)
+		return name, !parser.Reserved(name)
 	}
 	if n, ok := (&reader{data: raw}).integer(); ok {
 		return fmt.Sprint(n), true
@@ -238,16 +238,16 @@ func eventName(raw []byte) (string, bool) {
 // codec reads values.
 type codec struct{}
 
-var _ socketio.Codec = codec{}
+var _ parser.Codec = codec{}
 
-// Binary implements [socketio.Codec].
+// Binary implements [parser.Codec].
 func (codec) Binary(raw []byte) ([]byte, bool) {
 	v, ok := (&reader{data: raw}).value(maxDepth)
 	b, isBytes := v.([]byte)
 	return b, ok && isBytes
 }
 
-// JSON implements [socketio.Codec].
+// JSON implements [parser.Codec].
 func (codec) JSON(raw []byte) ([]byte, error) {
 	v, ok := (&reader{data: raw}).value(maxDepth)
 	if !ok {
@@ -256,7 +256,7 @@ func (codec) JSON(raw []byte) ([]byte, error) {
 	return json.Marshal(marked(v))
 }
 
-// Unmarshal implements [socketio.Codec].
+// Unmarshal implements [parser.Codec].
 func (c codec) Unmarshal(raw []byte, into any) error {
 	switch into := into.(type) {
 	case *any:
@@ -271,7 +271,7 @@ func (c codec) Unmarshal(raw []byte, into any) error {
 			*into = b
 			return nil
 		}
-	case *socketio.Binary:
+	case *parser.Binary:
 		b, ok := c.Binary(raw)
 		if !ok {
 			return errors.New("msgpack: argument is not binary")
@@ -307,7 +307,7 @@ func untyped[T any](c codec, raw []byte, into *T) error {
 func marked(v any) any {
 	switch v := v.(type) {
 	case []byte:
-		return socketio.Binary(v)
+		return parser.Binary(v)
 	case []any:
 		for i := range v {
 			v[i] = marked(v[i])

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"podium/protocol/socketio"
+	"podium/protocol/socketio/parser"
 )
 
-func encode(t testing.TB, p *socketio.Packet) []byte {
+func encode(t testing.TB, p *parser.Packet) []byte {
 	t.Helper()
 	ms, err := Parser{}.Encode(p)
 	if err != nil {
@@ -25,7 +25,7 @@ func encode(t testing.TB, p *socketio.Packet) []byte {
 // TestPacketsAreWrittenAsTheOfficialParserWritesThem compares with what
 // socket.io-msgpack-parser 3.0.2 writes for the same packet.
 func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
-	p := &socketio.Packet{Type: socketio.EventPacket, Namespace: "/a", ID: 7, Event: "ev", Args: []any{
+	p := &parser.Packet{Type: parser.Event, Namespace: "/a", ID: 7, Event: "ev", Args: []any{
 		1, -1, 200, 70000, -200, 1.5, "text", true, nil, []byte{1, 2}, map[string]any{"a": []any{1, []byte{3}}},
 	}}
 	want := strings.ReplaceAll("84 a474797065 02 a464617461 9c a26576 01 ff ccc8 ce00011170 d1ff38 cb3ff8000000000000 a474657874 c3 c0 c4020102 81a16192 01 c40103 a26964 07 a36e7370 a22f61", " ", "")
@@ -36,10 +36,10 @@ func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
 
 func TestValuesDecodeIntoTheCallersTypes(t *testing.T) {
 	type inner struct {
-		Photo socketio.Binary `json:"photo"`
-		Plain []byte          `json:"plain"`
-		N     uint32          `json:"n"`
-		When  time.Time       `json:"when"`
+		Photo parser.Binary `json:"photo"`
+		Plain []byte        `json:"plain"`
+		N     uint32        `json:"n"`
+		When  time.Time     `json:"when"`
 	}
 	e := new(writer)
 	e.mapHead(4)
@@ -63,7 +63,7 @@ func TestValuesDecodeIntoTheCallersTypes(t *testing.T) {
 	e.out = append(e.out, 0xd7, 0, 0, 0, 1, 0x8b, 0xcf, 0xe5, 0x68, 0) // a Date
 	e.bin([]byte("xyz"))
 	e.float(2.5)
-	var p socketio.Packet
+	var p parser.Packet
 	if ok, err := (Parser{}).NewDecoder().Decode(e.out, true, &p); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -73,7 +73,7 @@ func TestValuesDecodeIntoTheCallersTypes(t *testing.T) {
 	if err := p.Values.Decode(&in, &b, &f); err != nil {
 		t.Fatal(err)
 	}
-	if p.ID != socketio.NoID || p.Event != "up" || string(in.Photo) != "abc" || string(in.Plain) != "def" || in.N != 4000000000 ||
+	if p.ID != parser.NoID || p.Event != "up" || string(in.Photo) != "abc" || string(in.Plain) != "def" || in.N != 4000000000 ||
 		in.When.UnixMilli() != 1_700_000_000_000 || string(b) != "xyz" || f != 2.5 {
 		t.Errorf("got %+v %+v %q %v", p, in, b, f)
 	}
@@ -81,12 +81,12 @@ func TestValuesDecodeIntoTheCallersTypes(t *testing.T) {
 	if err := p.Values.Get(0).Decode(&tree); err != nil || !reflect.DeepEqual(tree.(map[string]any)["photo"], []byte("abc")) {
 		t.Errorf("got %v, %v", tree, err)
 	}
-	again := socketio.Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
+	again := parser.Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
 	if !bytes.Contains(encode(t, &again), p.Values.Get(0).Raw()) {
 		t.Error("a value was not passed on as it came")
 	}
-	structs := socketio.Packet{Type: socketio.Ack, Namespace: "/", ID: 1, Args: []any{in, json.RawMessage(`{"a":[1,"x"]}`)}}
-	var back socketio.Packet
+	structs := parser.Packet{Type: parser.Ack, Namespace: "/", ID: 1, Args: []any{in, json.RawMessage(`{"a":[1,"x"]}`)}}
+	var back parser.Packet
 	if ok, err := (Parser{}).NewDecoder().Decode(encode(t, &structs), true, &back); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -113,7 +113,7 @@ func TestKeysThatAreIntegersBecomeText(t *testing.T) {
 		e.integer(key)
 	}
 	e.out = append(e.out, 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc0)
-	var p socketio.Packet
+	var p parser.Packet
 	if ok, err := (Parser{}).NewDecoder().Decode(e.out, true, &p); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -135,31 +135,31 @@ func TestInvalidPacketsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		var p socketio.Packet
-		if _, err := (Parser{}).NewDecoder().Decode(data, true, &p); !errors.Is(err, socketio.ErrParse) {
+		var p parser.Packet
+		if _, err := (Parser{}).NewDecoder().Decode(data, true, &p); !errors.Is(err, parser.ErrParse) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	var p socketio.Packet
-	if _, err := (Parser{}).NewDecoder().Decode([]byte("0"), false, &p); !errors.Is(err, socketio.ErrParse) {
+	var p parser.Packet
+	if _, err := (Parser{}).NewDecoder().Decode([]byte("0"), false, &p); !errors.Is(err, parser.ErrParse) {
 		t.Errorf("text: %v", err)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, p := range []socketio.Packet{
-		{Type: socketio.Connect, Namespace: "/", ID: socketio.NoID, Args: []any{map[string]any{"a": 1}}},
-		{Type: socketio.Disconnect, Namespace: "/x", ID: socketio.NoID},
-		{Type: socketio.EventPacket, Namespace: "/", ID: 3, Event: "e", Args: []any{[]byte("b"), 1.5, "s", []any{nil, true}}},
-		{Type: socketio.Ack, Namespace: "/", ID: 3, Args: []any{-70000}},
+	for _, p := range []parser.Packet{
+		{Type: parser.Connect, Namespace: "/", ID: parser.NoID, Args: []any{map[string]any{"a": 1}}},
+		{Type: parser.Disconnect, Namespace: "/x", ID: parser.NoID},
+		{Type: parser.Event, Namespace: "/", ID: 3, Event: "e", Args: []any{[]byte("b"), 1.5, "s", []any{nil, true}}},
+		{Type: parser.Ack, Namespace: "/", ID: 3, Args: []any{-70000}},
 	} {
 		f.Add(encode(f, &p))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var p socketio.Packet
+		var p parser.Packet
 		done, err := (Parser{}).NewDecoder().Decode(data, true, &p)
 		if err != nil {
-			if !errors.Is(err, socketio.ErrParse) {
+			if !errors.Is(err, parser.ErrParse) {
 				t.Fatalf("%v is no parse error", err)
 			}
 			return
@@ -172,8 +172,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("value %x as JSON: %s, %v", v.Raw(), text, err)
 			}
 		}
-		again := socketio.Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
-		var back socketio.Packet
+		again := parser.Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
+		var back parser.Packet
 		if _, err := (Parser{}).NewDecoder().Decode(encode(t, &again), true, &back); err != nil {
 			t.Fatalf("%+v was passed on: %v", p, err)
 		}

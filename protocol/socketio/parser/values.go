@@ -1,10 +1,8 @@
-package socketio
+package parser
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -35,16 +33,6 @@ func NewValue(raw []byte, c Codec) Value { return Value{raw, c} }
 
 // Codec returns what reads the value, nil for JSON without attachments.
 func (v Value) Codec() Codec { return v.codec }
-
-// ArgsOf turns Go values into arguments, encoded as Emit encodes them with the
-// JSON parser.
-func ArgsOf(values ...any) (Args, error) {
-	raw, attachments, err := marshalArgs(values)
-	if err != nil {
-		return nil, err
-	}
-	return wireArgs(raw, attachments), nil
-}
 
 // Raw returns the value as the parser has it: JSON, with the JSON parser.
 func (v Value) Raw() []byte { return v.raw }
@@ -122,11 +110,9 @@ func (v Value) String() string {
 // Clone returns a copy that stays valid after the handler returns.
 func (v Value) Clone() Value { return Value{bytes.Clone(v.raw), v.codec} }
 
-var errNotBinary = errors.New("socketio: argument is not binary")
-
 // Args are the arguments of an event or an acknowledgement. As a handler's
 // argument type it takes all of them undecoded; as its result type it answers
-// with all of them. In a handler registered with [Inline] the values are
+// with all of them. In a handler registered with Inline the values are
 // valid until the handler returns; everywhere else they may be kept.
 type Args []Value
 
@@ -169,98 +155,6 @@ func (a Args) Clone() Args {
 		out[i] = out[i].Clone()
 	}
 	return out
-}
-
-// Args2 is the argument type of handlers that take two arguments, and the
-// result type of those that acknowledge with two.
-type Args2[A, B any] struct {
-	A A
-	B B
-}
-
-// Args3 is Args2 for three.
-type Args3[A, B, C any] struct {
-	A A
-	B B
-	C C
-}
-
-// argList is implemented by pointers to types that stand for several
-// arguments.
-type argList interface {
-	decodeArgs(Args) error
-	listArgs() []any
-}
-
-func (a *Args2[A, B]) decodeArgs(in Args) error { return in.Decode(&a.A, &a.B) }
-func (a *Args2[A, B]) listArgs() []any          { return []any{a.A, a.B} }
-
-func (a *Args3[A, B, C]) decodeArgs(in Args) error { return in.Decode(&a.A, &a.B, &a.C) }
-func (a *Args3[A, B, C]) listArgs() []any          { return []any{a.A, a.B, a.C} }
-
-// decodeInto decodes args into a handler's argument type.
-func decodeInto[A any](args Args, a *A) error {
-	switch p := any(a).(type) {
-	case *Args:
-		*p = args
-		return nil
-	case *struct{}:
-		return nil
-	case argList:
-		return p.decodeArgs(args)
-	}
-	return args.Get(0).Decode(a)
-}
-
-// resultArgs lists what a handler's result puts into the acknowledgement.
-func resultArgs[R any](r *R) []any {
-	switch p := any(r).(type) {
-	case *Args:
-		return p.Any()
-	case *struct{}:
-		return nil
-	case argList:
-		return p.listArgs()
-	}
-	return []any{*r}
-}
-
-// Binary is bytes that travel as an attachment wherever they stand: as an
-// argument, or inside a struct, map or slice. A []byte that is an argument by
-// itself, or inside a map[string]any or []any, is an attachment too; elsewhere
-// a []byte is base64 text, as encoding/json has it.
-//
-// Marshalled by itself a Binary is base64 that any decoder takes.
-type Binary []byte
-
-// attachmentMark begins the JSON string of a Binary. It decodes to a line
-// feed, which base64 decoders skip, and encoding/json never writes it so for
-// an ordinary string: it writes \n.
-const attachmentMark = `"\u000a`
-
-// MarshalJSON returns base64 marked as an attachment.
-func (b Binary) MarshalJSON() ([]byte, error) {
-	out := make([]byte, 0, len(attachmentMark)+1+base64.StdEncoding.EncodedLen(len(b)))
-	out = append(out, attachmentMark...)
-	out = base64.StdEncoding.AppendEncode(out, b)
-	return append(out, '"'), nil
-}
-
-// UnmarshalJSON takes an attachment. Any other value but null is an error.
-func (b *Binary) UnmarshalJSON(raw []byte) error {
-	if string(raw) == "null" {
-		*b = nil
-		return nil
-	}
-	if !bytes.HasPrefix(raw, []byte(attachmentMark)) {
-		return errNotBinary
-	}
-	out, err := base64.StdEncoding.AppendDecode(nil, raw[len(attachmentMark):len(raw)-1])
-	if err != nil {
-		return fmt.Errorf("attachment: %w", err)
-	}
-	*b = out
-	return nil
 }
 
 func unmarshalJSON(raw []byte, into any) error { return json.Unmarshal(raw, into) }

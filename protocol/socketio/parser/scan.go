@@ -1,4 +1,4 @@
-package socketio
+package parser
 
 import "bytes"
 
@@ -48,6 +48,10 @@ func scanArray(data []byte, at, maxDepth int, elems []span) ([]span, bool) {
 		return elems, s.take(']') && s.atEnd()
 	}
 }
+
+// Valid reports whether raw is one JSON value that a packet may hold: well-formed,
+// and not nested deeper than a peer's may be.
+func Valid(raw []byte) bool { return scanValue(raw, 0, maxDepth) }
 
 // scanValue checks that data, from at on, is one JSON value and nothing else.
 func scanValue(data []byte, at, maxDepth int) bool {

@@ -1,10 +1,9 @@
-package socketio
+package parser
 
 import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"podium/protocol/engineio"
@@ -13,10 +12,10 @@ import (
 // maxDepth is how deep JSON from a peer may be nested.
 const maxDepth = 512
 
-// JSONParser is the official parser: a text message per packet, and one binary
+// JSON is the official parser: a text message per packet, and one binary
 // message per attachment. The zero value is ready to use.
 // (Socket.IO protocol v5, "Packet encoding")
-type JSONParser struct {
+type JSON struct {
 	// MaxAttachments is how many attachments a packet from a peer may
 	// announce. Zero means 256.
 	MaxAttachments int
@@ -25,10 +24,10 @@ type JSONParser struct {
 	MaxAttachmentBytes int
 }
 
-var _ Parser = JSONParser{}
+var _ Parser = JSON{}
 
 // Encode implements [Parser].
-func (j JSONParser) Encode(p *Packet) ([]*engineio.Message, error) {
+func (j JSON) Encode(p *Packet) ([]*engineio.Message, error) {
 	e := newEncoder()
 	defer e.free()
 	if err := e.packet(p); err != nil {
@@ -37,8 +36,39 @@ func (j JSONParser) Encode(p *Packet) ([]*engineio.Message, error) {
 	return e.messages(), nil
 }
 
+// Sink is where packets are sent that are encoded on the way. Its errors are
+// passed on.
+type Sink interface {
+	// Send sends messages next to each other, and may keep them.
+	Send(ms ...*engineio.Message) error
+	// SendText sends one text message whose payload is the parts together. It
+	// keeps none of them.
+	SendText(parts ...[]byte) error
+}
+
+// SendAck encodes an acknowledgement and sends it: where it has no attachments,
+// without allocating memory for it.
+func (j JSON) SendAck(to Sink, nsp string, id int64, args []any) error {
+	e := newEncoder()
+	defer e.free()
+	if err := e.list(args); err != nil {
+		return err
+	}
+	return e.sendAck(to, nsp, id)
+}
+
+// SendAckArgs is SendAck for arguments that are passed on as they came.
+func (j JSON) SendAckArgs(to Sink, nsp string, id int64, args Args) error {
+	e := newEncoder()
+	defer e.free()
+	if err := e.passOn(args); err != nil {
+		return err
+	}
+	return e.sendAck(to, nsp, id)
+}
+
 // NewDecoder implements [Parser].
-func (j JSONParser) NewDecoder() Decoder {
+func (j JSON) NewDecoder() Decoder {
 	if j.MaxAttachments == 0 {
 		j.MaxAttachments = 256
 	}
@@ -50,20 +80,13 @@ func (j JSONParser) NewDecoder() Decoder {
 
 // jsonDecoder holds a binary packet until its attachments are complete.
 type jsonDecoder struct {
-	limits  *JSONParser
-	names   *atomic.Pointer[map[string]string] // names that need no new string
+	limits  *JSON
+	names   *Names // those that need no new string; may be nil
 	pending *pendingPacket
 }
 
-// intern returns b as a string, without making one where the name is known.
-func (d *jsonDecoder) intern(b []byte) string {
-	if d.names != nil {
-		if s, ok := (*d.names.Load())[string(b)]; ok {
-			return s
-		}
-	}
-	return string(b)
-}
+// UseNames implements [NamesUser].
+func (d *jsonDecoder) UseNames(n *Names) { d.names = n }
 
 // pendingPacket is a binary packet whose attachments are still arriving.
 type pendingPacket struct {
@@ -138,7 +161,7 @@ func (h *jsonHead) read(data []byte) error {
 			return parseError("illegal attachments")
 		}
 		i = end + 1
-		h.kind -= BinaryEvent - EventPacket
+		h.kind -= BinaryEvent - Event
 		if h.kind == Ack+1 {
 			h.kind = Ack
 		}
@@ -174,10 +197,10 @@ func (h *jsonHead) fill(d *jsonDecoder, p *Packet, data []byte, attachments [][]
 	p.Type, p.ID, p.Namespace, p.Event = h.kind, h.id, "/", ""
 	p.Args, p.Values = nil, p.Values[:0]
 	if h.nsp.to > h.nsp.from {
-		p.Namespace = d.intern(data[h.nsp.from:h.nsp.to])
+		p.Namespace = d.names.intern(data[h.nsp.from:h.nsp.to])
 	}
 	switch h.kind {
-	case EventPacket, Ack:
+	case Event, Ack:
 		return h.fillArgs(d, p, data, attachments)
 	case Disconnect:
 		if h.body < len(data) {
@@ -205,7 +228,7 @@ func (h *jsonHead) fillArgs(d *jsonDecoder, p *Packet, data []byte, attachments 
 	if !ok {
 		return parseError("payload is no JSON array")
 	}
-	if h.kind == EventPacket {
+	if h.kind == Event {
 		if len(elems) == 0 {
 			return parseError("event without a name")
 		}
@@ -241,7 +264,7 @@ func (h *jsonHead) fillArgs(d *jsonDecoder, p *Packet, data []byte, attachments 
 func (d *jsonDecoder) eventName(raw []byte) (string, error) {
 	switch {
 	case raw[0] == '"':
-		name := d.intern(raw[1 : len(raw)-1])
+		name := d.names.intern(raw[1 : len(raw)-1])
 		if bytes.IndexByte(raw, '\\') >= 0 {
 			var unescaped string
 			if err := unmarshalJSON(raw, &unescaped); err != nil {

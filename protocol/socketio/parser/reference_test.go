@@ -1,4 +1,4 @@
-package socketio
+package parser
 
 import (
 	"bytes"
@@ -110,7 +110,7 @@ func (r *readable) read(body string, attachments int, attachment []byte) bool {
 	if r.kind == Ack && r.id == NoID {
 		return false
 	}
-	if r.kind == EventPacket {
+	if r.kind == Event {
 		if len(list) == 0 || !r.named(list[0]) {
 			return false
 		}

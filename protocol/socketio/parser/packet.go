@@ -1,4 +1,12 @@
-package socketio
+// Package parser turns Socket.IO packets into Engine.IO messages and back.
+//
+// What lives here is the format: packets, their arguments, the official JSON
+// parser with its attachments, and the interfaces that another parser
+// implements (package msgpack is one). Packets come in as messages and go out as
+// messages; there are no connections, namespaces or handlers here. What peers send
+// is checked and bounded before anything is built from it, and arguments stay
+// encoded until somebody knows what type they should have.
+package parser
 
 import (
 	"errors"
@@ -15,7 +23,7 @@ type PacketType uint8
 const (
 	Connect      PacketType = iota // 0[/ns,]{…}: asks for a namespace, and grants it
 	Disconnect                     // 1[/ns,]: leaves a namespace, both ways
-	EventPacket                    // 2[/ns,][id]["name",…]: both ways
+	Event                          // 2[/ns,][id]["name",…]: both ways
 	Ack                            // 3[/ns,]id[…]: answers an event, both ways
 	ConnectError                   // 4[/ns,]{…}: refuses a namespace, server to client
 	BinaryEvent                    // 5n-[/ns,][id]["name",…] followed by n binary messages
@@ -29,7 +37,7 @@ func (t PacketType) String() string {
 		return "CONNECT"
 	case Disconnect:
 		return "DISCONNECT"
-	case EventPacket:
+	case Event:
 		return "EVENT"
 	case Ack:
 		return "ACK"
@@ -54,18 +62,18 @@ const maxID = 1<<53 - 1
 //
 // A packet going out carries its arguments as Go values in Args; one that came
 // in carries them undecoded in Values. Binary packets keep the plain type
-// (EventPacket, Ack): whether attachments are needed is the parser's business.
+// (Event, Ack): whether attachments are needed is the parser's business.
 type Packet struct {
 	Type      PacketType
 	Namespace string // "/" or "/name"
 	ID        int64  // acknowledgement id, NoID for none
-	Event     string // the event's name; EventPacket only
+	Event     string // the event's name; Event only
 	Args      []any  // outgoing: arguments; for Connect and ConnectError at most one
 	Values    Args   // incoming: the same, undecoded
 }
 
-// Parser turns packets into Engine.IO messages and back. The zero
-// [Options.Parser] is the official JSON parser, [JSONParser].
+// Parser turns packets into Engine.IO messages and back. The official one is
+// [JSON].
 //
 // A Parser is used by many goroutines at once. Both ends of a connection must
 // use the same one.

@@ -1,4 +1,4 @@
-package socketio
+package parser
 
 import (
 	"bytes"
@@ -59,7 +59,7 @@ func (e *encoder) messages() []*engineio.Message {
 // packet encodes p.
 func (e *encoder) packet(p *Packet) error {
 	switch p.Type {
-	case EventPacket:
+	case Event:
 		e.body = appendString(append(e.body, '['), p.Event)
 		for _, a := range p.Args {
 			e.body = append(e.body, ',')
@@ -99,8 +99,8 @@ func (e *encoder) list(args []any) error {
 	return nil
 }
 
-// values encodes an acknowledgement whose arguments are passed on.
-func (e *encoder) values(args Args) error {
+// passOn encodes an acknowledgement whose arguments are passed on.
+func (e *encoder) passOn(args Args) error {
 	e.body = append(e.body, '[')
 	for i, v := range args {
 		if i > 0 {
@@ -117,7 +117,7 @@ func (e *encoder) values(args Args) error {
 // start writes the head; the body must be complete.
 func (e *encoder) start(t PacketType, nsp string, id int64) {
 	if n := len(e.attachments); n > 0 {
-		if t == EventPacket {
+		if t == Event {
 			t = BinaryEvent
 		} else if t == Ack {
 			t = BinaryAck
@@ -132,6 +132,17 @@ func (e *encoder) start(t PacketType, nsp string, id int64) {
 	if id != NoID {
 		e.head = strconv.AppendInt(e.head, id, 10)
 	}
+}
+
+// sendAck sends the acknowledgement whose arguments were encoded: straight from
+// e's buffers where there are no attachments.
+func (e *encoder) sendAck(to Sink, nsp string, id int64) error {
+	e.start(Ack, nsp, id)
+	if len(e.attachments) > 0 {
+		return to.Send(e.messages()...)
+	}
+	e.parts = append(e.parts[:0], e.head, e.body)
+	return to.SendText(e.parts...)
 }
 
 var errInvalidJSON = errors.New("not valid JSON")
@@ -265,60 +276,4 @@ func appendString(out []byte, s string) []byte {
 		from = i
 	}
 	return append(append(out, s[from:]...), '"')
-}
-
-// marshalArgs encodes arguments as JSON, each by itself, with their
-// attachments.
-func marshalArgs(args []any) (raw []json.RawMessage, attachments [][]byte, err error) {
-	e := newEncoder()
-	defer e.free()
-	ends := make([]int, 0, len(args))
-	for _, a := range args {
-		if err := e.value(a); err != nil {
-			return nil, nil, err
-		}
-		ends = append(ends, len(e.body))
-	}
-	text := bytes.Clone(e.body)
-	from := 0
-	for _, end := range ends {
-		raw = append(raw, json.RawMessage(text[from:end:end]))
-		from = end
-	}
-	return raw, e.attachments, nil
-}
-
-// wireArgs turns what marshalArgs returned into values that Emit passes on.
-func wireArgs(raw []json.RawMessage, attachments [][]byte) Args {
-	var codec Codec
-	if len(attachments) > 0 {
-		codec = &jsonAttachments{attachments}
-	}
-	args := make(Args, len(raw))
-	for i, r := range raw {
-		args[i] = Value{raw: r, codec: codec}
-	}
-	return args
-}
-
-// isStringValue reports whether v is encoded as a string.
-func isStringValue(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return true
-	case nil, bool, int, int64, float64, []byte, Binary:
-		return false
-	case Value:
-		if v.codec == nil {
-			return len(v.raw) > 0 && v.raw[0] == '"'
-		}
-		text, err := v.MarshalJSON()
-		_, isBinary := v.Bytes()
-		return err == nil && !isBinary && len(text) > 0 && text[0] == '"'
-	case json.RawMessage:
-		t := bytes.TrimLeft(v, " \t\r\n")
-		return len(t) > 0 && t[0] == '"'
-	}
-	text, attachments, err := marshalArgs([]any{v})
-	return err == nil && len(attachments) == 0 && text[0][0] == '"'
 }

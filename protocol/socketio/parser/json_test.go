@@ -1,4 +1,4 @@
-package socketio
+package parser
 
 import (
 	"encoding/json"
@@ -7,33 +7,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// decodeAll gives messages to a decoder and returns the packet they make.
-func decodeAll(t testing.TB, d Decoder, ms []wireMessage) (Packet, error) {
-	t.Helper()
-	var p Packet
-	for i, m := range ms {
-		done, err := d.Decode(m.data, m.binary, &p)
-		if err != nil {
-			return p, err
-		}
-		if done != (i == len(ms)-1) {
-			t.Fatalf("message %d of %d: done %v", i+1, len(ms), done)
-		}
-	}
-	return p, nil
-}
-
-func encodeAll(t testing.TB, parser Parser, p *Packet) []wireMessage {
-	t.Helper()
-	ms, err := parser.Encode(p)
-	mustBeNil(t, err)
-	var out []wireMessage
-	for _, m := range ms {
-		out = append(out, wireMessage{payload(m), isBinary(m)})
-	}
-	return out
-}
 
 func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
 	type inner struct {
@@ -47,18 +20,18 @@ func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
 		{Packet{Type: Connect, Namespace: "/", ID: NoID}, []string{`0`}},
 		{Packet{Type: Connect, Namespace: "/woot", ID: NoID, Args: []any{map[string]int{"a": 1}}}, []string{`0/woot,{"a":1}`}},
 		{Packet{Type: Disconnect, Namespace: "/woot", ID: NoID}, []string{`1/woot,`}},
-		{Packet{Type: EventPacket, Namespace: "/", ID: NoID, Event: "a", Args: []any{1, "<&>\u2028\x01\"", nil, true, 1.5}}, []string{"2[\"a\",1,\"<&>\u2028\\u0001\\\"\",null,true,1.5]"}},
-		{Packet{Type: EventPacket, Namespace: "/test", ID: 1, Event: "a"}, []string{`2/test,1["a"]`}},
+		{Packet{Type: Event, Namespace: "/", ID: NoID, Event: "a", Args: []any{1, "<&>\u2028\x01\"", nil, true, 1.5}}, []string{"2[\"a\",1,\"<&>\u2028\\u0001\\\"\",null,true,1.5]"}},
+		{Packet{Type: Event, Namespace: "/test", ID: 1, Event: "a"}, []string{`2/test,1["a"]`}},
 		{Packet{Type: Ack, Namespace: "/", ID: 123, Args: []any{"a", map[string]any{}}}, []string{`3123["a",{}]`}},
 		{Packet{Type: Ack, Namespace: "/", ID: 0}, []string{`30[]`}},
-		{Packet{Type: ConnectError, Namespace: "/x", ID: NoID, Args: []any{connectError{Message: "no"}}}, []string{`4/x,{"message":"no"}`}},
-		{Packet{Type: EventPacket, Namespace: "/cool", ID: 23, Event: "a", Args: []any{[]byte("abc")}}, []string{`51-/cool,23["a",{"_placeholder":true,"num":0}]`, "abc"}},
+		{Packet{Type: ConnectError, Namespace: "/x", ID: NoID, Args: []any{map[string]string{"message": "no"}}}, []string{`4/x,{"message":"no"}`}},
+		{Packet{Type: Event, Namespace: "/cool", ID: 23, Event: "a", Args: []any{[]byte("abc")}}, []string{`51-/cool,23["a",{"_placeholder":true,"num":0}]`, "abc"}},
 		{Packet{Type: Ack, Namespace: "/", ID: 7, Args: []any{"a", Binary("xxx"), map[string]any{}}}, []string{`61-7["a",{"_placeholder":true,"num":0},{}]`, "xxx"}},
-		{Packet{Type: EventPacket, Namespace: "/", ID: NoID, Event: "deep", Args: []any{inner{Binary("one"), "\nx"}, map[string]any{"l": []any{[]byte("two"), 1}}, Binary{}}},
+		{Packet{Type: Event, Namespace: "/", ID: NoID, Event: "deep", Args: []any{inner{Binary("one"), "\nx"}, map[string]any{"l": []any{[]byte("two"), 1}}, Binary{}}},
 			[]string{`53-["deep",{"photo":{"_placeholder":true,"num":0},"name":"\nx"},{"l":[{"_placeholder":true,"num":1},1]},{"_placeholder":true,"num":2}]`, "one", "two", ""}},
 	}
 	for _, tt := range tests {
-		got := encodeAll(t, JSONParser{}, &tt.p)
+		got := encodeAll(t, JSON{}, &tt.p)
 		if len(got) != len(tt.want) {
 			t.Fatalf("%d messages %q, want %q", len(got), got, tt.want)
 		}
@@ -67,12 +40,12 @@ func TestPacketsAreWrittenAsTheOfficialParserWritesThem(t *testing.T) {
 				t.Errorf("message %d is %q, want %q", i, m.data, tt.want[i])
 			}
 		}
-		p, err := decodeAll(t, JSONParser{}.NewDecoder(), got)
+		p, err := decodeAll(t, JSON{}.NewDecoder(), got)
 		if err != nil || p.Type != tt.p.Type || p.ID != tt.p.ID || p.Event != tt.p.Event || p.Namespace != tt.p.Namespace {
 			t.Errorf("%q decodes to %+v, %v", got, p, err)
 		}
 		again := Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, Event: p.Event, Args: p.Values.Any()}
-		for i, m := range encodeAll(t, JSONParser{}, &again) {
+		for i, m := range encodeAll(t, JSON{}, &again) {
 			if string(m.data) != tt.want[i] {
 				t.Errorf("passed on, message %d is %q, want %q", i, m.data, tt.want[i])
 			}
@@ -89,7 +62,7 @@ func TestInvalidPacketsAreRefused(t *testing.T) {
 		`2["a",` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `]`,
 	} {
 		var p Packet
-		if done, err := (JSONParser{}).NewDecoder().Decode([]byte(text), false, &p); !errors.Is(err, ErrParse) {
+		if done, err := (JSON{}).NewDecoder().Decode([]byte(text), false, &p); !errors.Is(err, ErrParse) {
 			t.Errorf("%q: %v, %v", text, done, err)
 		}
 	}
@@ -106,7 +79,7 @@ func TestAttachmentsAreRefusedOutOfPlace(t *testing.T) {
 		"too large":               {{[]byte(`52-["a"]`), false}, {[]byte("xxxxxx"), true}, {[]byte("xxxxxx"), true}},
 	}
 	for name, ms := range tests {
-		d := JSONParser{MaxAttachments: 2, MaxAttachmentBytes: 10}.NewDecoder()
+		d := JSON{MaxAttachments: 2, MaxAttachmentBytes: 10}.NewDecoder()
 		var err error
 		for _, m := range ms {
 			var p Packet
@@ -127,7 +100,7 @@ func TestArgumentsDecodeIntoTheCallersTypes(t *testing.T) {
 		Plain   []byte  `json:"plain"`
 		Score   float64 `json:"score"`
 	}
-	p, err := decodeAll(t, JSONParser{}.NewDecoder(), []wireMessage{
+	p, err := decodeAll(t, JSON{}.NewDecoder(), []wireMessage{
 		{[]byte(`52-["up",{"caption":"c","bytes":{"_placeholder":true,"num":0},"plain":{"num":1,"_placeholder":true},"score":2},{"_placeholder":true,"num":1},{"__proto__":1,"a":[{"_placeholder":true,"num":0}]},"s"]`), false},
 		{[]byte("first"), true}, {[]byte("second"), true},
 	})
@@ -165,7 +138,7 @@ func TestArgumentsDecodeIntoTheCallersTypes(t *testing.T) {
 }
 
 func TestEventNamesMayBeNumbers(t *testing.T) {
-	p, err := decodeAll(t, JSONParser{}.NewDecoder(), []wireMessage{{[]byte(`2[5,"x"]`), false}})
+	p, err := decodeAll(t, JSON{}.NewDecoder(), []wireMessage{{[]byte(`2[5,"x"]`), false}})
 	if err != nil || p.Event != "5" || len(p.Values) != 1 {
 		t.Errorf("got %+v, %v", p, err)
 	}
@@ -188,7 +161,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(s), []byte("abc"))
 	}
 	f.Fuzz(func(t *testing.T, text, attachment []byte) {
-		d := JSONParser{MaxAttachments: fuzzAttachments, MaxAttachmentBytes: 1 << 16}.NewDecoder()
+		d := JSON{MaxAttachments: fuzzAttachments, MaxAttachmentBytes: 1 << 16}.NewDecoder()
 		var p Packet
 		done, err := d.Decode(text, false, &p)
 		for i := 0; err == nil && !done && i < fuzzAttachments; i++ {
@@ -214,8 +187,8 @@ func FuzzDecode(f *testing.F) {
 		if p.Type == Disconnect {
 			out.Args = nil
 		}
-		ms := encodeAll(t, JSONParser{}, &out)
-		again, err := decodeAll(t, JSONParser{MaxAttachments: 1 << 10, MaxAttachmentBytes: 1 << 24}.NewDecoder(), ms)
+		ms := encodeAll(t, JSON{}, &out)
+		again, err := decodeAll(t, JSON{MaxAttachments: 1 << 10, MaxAttachmentBytes: 1 << 24}.NewDecoder(), ms)
 		if err != nil {
 			t.Fatalf("%q was passed on as %q: %v", text, ms, err)
 		}
