@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"podium/server/contest"
+	"podium/server/api"
 	"podium/server/limits"
 )
 
@@ -104,7 +104,7 @@ func (s *Server) limitTime(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	switch r.URL.Path {
 	case "/api/submit":
-		_ = control.SetWriteDeadline(time.Now().Add(contest.LongestUpload + s.settings.AnswerTimeout)) // best effort: tests have no connection
+		_ = control.SetWriteDeadline(time.Now().Add(api.LongestUpload + s.settings.AnswerTimeout)) // best effort: tests have no connection
 	case "/api/export.zip":
 		_ = control.SetWriteDeadline(time.Now().Add(exportTimeout))
 	}

@@ -37,7 +37,7 @@ func TestTheLogLevelChangesWhileTheServerRuns(t *testing.T) {
 // was told the id finds the line; the line holds nothing that the visitor sent.
 func TestARequestThatFailsIsFoundInTheLogByItsID(t *testing.T) {
 	s := newSite(t).signIn()
-	if err := s.server.Store().Close(); err != nil { // every route that reads fails now
+	if err := s.server.Contest().Close(); err != nil { // every route that reads fails now
 		t.Fatal(err)
 	}
 	g := s.do("GET", "/api/feed?category=Zaphod", nil, "X-Request-Id", "forged")

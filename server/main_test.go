@@ -20,8 +20,8 @@ import (
 	"github.com/alecthomas/kong"
 	"go.uber.org/goleak"
 
+	"podium/contest"
 	"podium/server"
-	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -238,7 +238,7 @@ func (s *site) enter(category, caption string) entry {
 func (s *site) events() []string {
 	s.t.Helper()
 	var names []string
-	err := s.server.Store().Events(0, func(e bolt.Event) bool {
+	err := contest.EachEvent(s.server.Contest(), 0, func(e contest.Event) bool {
 		names = append(names, e.Name)
 		return true
 	})

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // TestNamesAndPhonesStayWithAdmins looks for a name and a phone number in
@@ -43,7 +43,7 @@ func TestNamesAndPhonesStayWithAdmins(t *testing.T) {
 	for _, path := range []string{"/metrics", "/api/metrics", "/api/dashboard"} {
 		search("admin's "+path, s.do("GET", path, nil).is(200).body)
 	}
-	err := s.server.Store().Events(0, func(e bolt.Event) bool {
+	err := contest.EachEvent(s.server.Contest(), 0, func(e contest.Event) bool {
 		search("event "+e.Name, string(e.Payload))
 		return true
 	})

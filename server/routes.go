@@ -13,7 +13,7 @@ import (
 
 	"podium/server/admin"
 	"podium/server/answer"
-	"podium/server/contest"
+	"podium/server/api"
 	"podium/server/limits"
 )
 
@@ -29,13 +29,13 @@ func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
-	add := func(method, path string, h contest.Handler, middleware ...echo.MiddlewareFunc) {
+	add := func(method, path string, h api.Handler, middleware ...echo.MiddlewareFunc) {
 		e.Add(method, path, s.adapt(h), middleware...)
 		if method == http.MethodGet {
 			e.Add(http.MethodHead, path, s.adapt(h), middleware...)
 		}
 	}
-	for _, r := range s.contest.Routes() {
+	for _, r := range s.api.Routes() {
 		if r.Admin {
 			add(r.Method, r.Path, r.Handler, s.onlyAdmins)
 		} else {
@@ -43,7 +43,7 @@ func (s *Server) routes() http.Handler {
 		}
 	}
 	s.adminRoutes(add)
-	get := func(path string, h contest.Handler, m ...echo.MiddlewareFunc) { add(http.MethodGet, path, h, m...) }
+	get := func(path string, h api.Handler, m ...echo.MiddlewareFunc) { add(http.MethodGet, path, h, m...) }
 	get("/api/realtime-health", s.realtime.Health)
 	get("/api/realtime-metrics", s.realtime.Metrics)
 	get("/api/realtime-fallback", s.realtime.Fallback)
@@ -85,7 +85,7 @@ func (s *Server) noSuchRoute(e *echo.Echo) echo.HandlerFunc {
 	}
 }
 
-func (s *Server) profileRoutes(get func(string, contest.Handler, ...echo.MiddlewareFunc)) {
+func (s *Server) profileRoutes(get func(string, api.Handler, ...echo.MiddlewareFunc)) {
 	get("/debug/pprof/", plain(http.HandlerFunc(pprof.Index)), s.onlyAdmins)
 	get("/debug/pprof/profile", plain(http.HandlerFunc(pprof.Profile)), s.onlyAdmins)
 	get("/debug/pprof/trace", plain(http.HandlerFunc(pprof.Trace)), s.onlyAdmins)
@@ -96,7 +96,7 @@ func (s *Server) profileRoutes(get func(string, contest.Handler, ...echo.Middlew
 }
 
 // plain makes a handler of one that writes its errors itself.
-func plain(h http.Handler) contest.Handler {
+func plain(h http.Handler) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		h.ServeHTTP(w, r)
 		return nil
@@ -104,7 +104,7 @@ func plain(h http.Handler) contest.Handler {
 }
 
 // adapt makes an Echo handler of a room's handler.
-func (s *Server) adapt(h contest.Handler) echo.HandlerFunc {
+func (s *Server) adapt(h api.Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		for _, name := range c.ParamNames() {

@@ -20,8 +20,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"podium/contest"
 	"podium/server/admin"
-	"podium/server/contest"
+	"podium/server/api"
 	"podium/server/limits"
 	"podium/server/observe"
 	"podium/server/pages"
@@ -43,9 +44,10 @@ type Server struct {
 	settings    Settings
 	log         *slog.Logger
 	level       *slog.LevelVar
-	store       *bolt.Store
-	admin       *admin.Admin
 	contest     *contest.Contest
+	file        contest.File // nil where the contest is not kept in one
+	admin       *admin.Admin
+	api         *api.API
 	realtime    *realtime.Realtime
 	pictures    *pictures.Pictures
 	pages       *pages.Pages
@@ -71,12 +73,12 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	settings.onFly()
 	instruments := observe.NewInstruments()
 	db, err := bolt.Open(filepath.Join(settings.Data, DatabaseName), bolt.Options{
-		Logger: log, OnCommit: func(c bolt.Commit) { instruments.Committed(c.Took) },
+		Logger: log, OnCommit: func(c contest.Commit) { instruments.Committed(c.Took) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, level: level, store: db, instruments: instruments}
+	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), file: db, instruments: instruments}
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
@@ -113,7 +115,7 @@ func (s *Server) build() error {
 	}
 	s.limits = s.settings.limits()
 	s.codes = limits.NewTurns(1)
-	s.admin, s.Password, err = admin.New(s.store, admin.Options{
+	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
 		FailuresPerMinute: s.settings.LimitSignIns, Logger: s.log,
 	})
@@ -126,13 +128,13 @@ func (s *Server) build() error {
 	if err := s.buildPictures(); err != nil {
 		return err
 	}
-	s.contest.Pictures = s.pictures
+	s.api.Pictures = s.pictures
 	s.buildPages()
 	if err := s.buildBackups(); err != nil {
 		return err
 	}
 	s.observe = observe.New(observe.Options{
-		Store: s.store, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
+		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
 		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: memoryLimit(),
 	})
 	s.handler = s.routes()
@@ -145,8 +147,8 @@ func (s *Server) buildRealtime() error {
 		return err
 	}
 	set := &s.settings
-	s.contest = contest.New(contest.Options{
-		Store: s.store, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
+	s.api = api.New(api.Options{
+		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
 		MaxPhoto: int64(set.MaxPhoto), SpoolMemory: pictureBudget(memoryLimit()) / 16, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		HasRoom:   func() bool { return hasReserve(set.Data) && hasReserve(set.UploadsDir()) },
@@ -157,12 +159,13 @@ func (s *Server) buildRealtime() error {
 			"recovery":          map[string]int64{"maxMessages": int64(set.RecoveryMessages), "maxAge": set.RecoveryAge.Milliseconds()},
 			"reconnect":         []int{1000, 2000, 4000, 8000, 16000, 30000},
 		},
+		CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
 		Now: time.Now, Logger: s.log,
 	})
 	s.realtime = realtime.New(realtime.Options{
-		Store: s.store, Payload: s.contest.EventPayload, Key: key,
+		Contest: s.contest, Payload: s.api.EventPayload, Key: key,
 		HeartbeatInterval: set.HeartbeatInterval, HeartbeatTimeout: set.HeartbeatTimeout,
-		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
+		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
@@ -177,13 +180,9 @@ func (s *Server) buildRealtime() error {
 // realtimeKey returns the key that signs session ids, made at the first start:
 // sessions outlive the process because it does.
 func (s *Server) realtimeKey() ([]byte, error) {
-	key, err := s.store.Setting(settingRealtimeKey)
-	if err != nil || len(key) > 0 {
-		return key, err
-	}
-	key = make([]byte, 32)
+	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
-	return key, s.store.SaveSetting(settingRealtimeKey, key)
+	return s.contest.EnsureSetting(settingRealtimeKey, key)
 }
 
 func (s *Server) buildPictures() error {
@@ -200,7 +199,7 @@ func (s *Server) buildPictures() error {
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
 		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 1<<30, KeepOriginals: set.KeepOriginals,
-		Cloud: cloud, Store: s.store, Published: func() { s.realtime.Publish() }, Logger: s.log,
+		Cloud: cloud, Contest: s.contest, Published: func() { s.realtime.Publish() }, Logger: s.log,
 	})
 	return err
 }
@@ -210,7 +209,7 @@ func (s *Server) buildBackups() error {
 	set := &s.settings
 	var err error
 	s.backups, err = backup.New(context.Background(), backup.Options{
-		Store: s.store, Dest: set.BackupsDest(), Uploads: set.UploadsDir(), Every: set.BackupInterval,
+		Store: s.file, Dest: set.BackupsDest(), Uploads: set.UploadsDir(), Every: set.BackupInterval,
 		Keep: set.BackupKeep, Days: set.BackupKeepDays, Now: time.Now, Logger: s.log,
 	})
 	return err
@@ -233,8 +232,11 @@ func (s *Server) buildPages() {
 // Handler is the server's HTTP handler.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Store is the server's store.
-func (s *Server) Store() *bolt.Store { return s.store }
+// Contest is the contest that the server serves.
+func (s *Server) Contest() *contest.Contest { return s.contest }
+
+// File is the file that keeps the contest, nil where another kind of store does.
+func (s *Server) File() contest.File { return s.file }
 
 // Listen takes the listening socket; see Settings.Listen. Who has slow storage
 // listens before New.
@@ -285,8 +287,9 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 // Close ends what New started besides the real-time service and lets go of the
 // store. Run calls it.
 func (s *Server) Close() error {
+	s.api.Close()
 	s.pictures.Close()
 	s.observe.Close()
 	s.admin.Close()
-	return errors.Join(s.backups.Close(), s.store.Close())
+	return errors.Join(s.backups.Close(), s.contest.Close())
 }

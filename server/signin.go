@@ -10,14 +10,14 @@ import (
 
 	"podium/server/admin"
 	"podium/server/answer"
-	"podium/server/contest"
+	"podium/server/api"
 )
 
 // maxSignIn bounds the body of a sign-in, in bytes.
 const maxSignIn = 4 << 10
 
 // adminRoutes mounts what admins do with their sign-in.
-func (s *Server) adminRoutes(add func(method, path string, h contest.Handler, m ...echo.MiddlewareFunc)) {
+func (s *Server) adminRoutes(add func(method, path string, h api.Handler, m ...echo.MiddlewareFunc)) {
 	add(http.MethodPost, "/api/login", s.login)
 	add(http.MethodPost, "/api/logout", s.logout)
 	add(http.MethodGet, "/api/session", s.session)

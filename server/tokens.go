@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"podium/contest"
 	"podium/store/archive"
-	"podium/store/bolt"
 )
 
 // MakeToken makes a token for scripts that lasts for age (0: for ever).
@@ -27,16 +27,16 @@ func (s *Server) Backup(ctx context.Context) (string, error) { return s.backups.
 
 // Check looks at the data and at the pictures of this machine, and returns what
 // is not in order as sentences.
-func (s *Server) Check() ([]string, error) { return Check(s.store, s.settings.UploadsDir()) }
+func (s *Server) Check() ([]string, error) { return Check(s.file, s.settings.UploadsDir()) }
 
 // Check looks at a store and at the folder of its pictures, and returns what is
 // not in order as sentences.
-func Check(s *bolt.Store, uploads string) ([]string, error) {
+func Check(s contest.File, uploads string) ([]string, error) {
 	found, err := s.Check()
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	missing, err := s.MissingPictures(uploads)
+	missing, err := contest.New(s).MissingPictures(uploads)
 	for _, one := range missing {
 		found = append(found, one.String())
 	}
@@ -45,5 +45,5 @@ func Check(s *bolt.Store, uploads string) ([]string, error) {
 
 // Export is what leaves the server when its data is exported.
 func (s *Server) Export(anonymous bool) archive.Export {
-	return archive.Export{Store: s.store, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}
+	return archive.Export{Contest: s.contest, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}
 }

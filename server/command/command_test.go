@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/bolt"
 )
@@ -35,8 +36,8 @@ func filled(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub := bolt.Submission{ID: "1700000000000-abcdef", SubmissionID: "sub-1", Category: "best", Caption: "c", Name: "Zaphod", Status: bolt.Approved, StorageMethod: "none", CreatedAt: 1700000000000}
-	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
+	sub := contest.Submission{ID: "1700000000000-abcdef", SubmissionID: "sub-1", Category: "best", Caption: "c", Name: "Zaphod", Status: contest.Approved, StorageMethod: "none", CreatedAt: 1700000000000}
+	if _, _, err := contest.New(s).Submit(context.Background(), sub, contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -203,7 +204,7 @@ func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 		t.Fatal(err)
 	}
 	epoch := s.Epoch()
-	if _, err := s.Delete(context.Background(), "1700000000000-abcdef"); err != nil {
+	if _, err := contest.New(s).Delete(context.Background(), "1700000000000-abcdef"); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

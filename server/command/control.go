@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/server/answer"
 )
@@ -74,7 +75,7 @@ func socketAddress(data string) (name string, release func(), err error) {
 func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.Store().WriteTo(w); err != nil {
+		if err := sendCopy(w, s.File()); err != nil {
 			panic(http.ErrAbortHandler) // the copy breaks off, and the reader sees that
 		}
 	})
@@ -95,14 +96,14 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 		answer.JSON(w, http.StatusOK, found)
 	})
 	mux.HandleFunc("GET /inspect", func(w http.ResponseWriter, r *http.Request) {
-		in, err := inspect(s.Store())
+		in, err := inspect(s.Contest())
 		if err != nil {
 			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
 			return
 		}
 		answer.JSON(w, http.StatusOK, in)
 	})
-	mux.HandleFunc("GET /tail", func(w http.ResponseWriter, r *http.Request) { serveTail(ctx, s.Store(), w, r) })
+	mux.HandleFunc("GET /tail", func(w http.ResponseWriter, r *http.Request) { serveTail(ctx, s.Contest(), w, r) })
 	mux.HandleFunc("GET /export", func(w http.ResponseWriter, r *http.Request) {
 		e := s.Export(r.URL.Query().Has("anonymous"))
 		if err := e.WriteZip(w); err != nil {
@@ -123,6 +124,27 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 		answer.JSON(w, http.StatusOK, map[string]string{"token": token})
 	})
 	return mux
+}
+
+// sendCopy sends a copy of a contest's file. It is made beside the file first,
+// so that a reader that takes its time holds nothing.
+func sendCopy(w io.Writer, file contest.File) (err error) {
+	kept, err := os.CreateTemp(filepath.Dir(file.Path()), ".copy-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	if err := os.Remove(kept.Name()); err != nil { // it goes with the last who has it open
+		return err
+	}
+	if _, err := file.WriteTo(kept); err != nil {
+		return err
+	}
+	if _, err := kept.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, kept)
+	return err
 }
 
 // ask sends a request to the server that serves the data folder. It returns

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/archive"
 	"podium/store/bolt"
@@ -115,7 +116,7 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) {
-		e := archive.Export{Store: s, Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
+		e := archive.Export{Contest: contest.New(s), Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
 		return struct{}{}, e.WriteZip(w)
 	})
 	return err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/archive"
 	"podium/store/bolt"
@@ -53,7 +54,7 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 	}
 	var report *archive.Report
 	if err == nil {
-		report, err = archive.Import(ctx, s, c.Path, server.UploadsFolder(c.Data, c.Uploads), false)
+		report, err = archive.Import(ctx, contest.New(s), c.Path, server.UploadsFolder(c.Data, c.Uploads), false)
 	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
@@ -72,7 +73,7 @@ func (c *importCommand) preview(ctx context.Context, file string) (*archive.Repo
 	case err != nil:
 		return nil, err
 	}
-	report, err := archive.Import(ctx, s, c.Path, "", true)
+	report, err := archive.Import(ctx, contest.New(s), c.Path, "", true)
 	return report, errors.Join(err, s.Close())
 }
 

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/bolt"
 )
@@ -60,7 +61,7 @@ type inspectionEntry struct {
 const newestShown = 3
 
 // inspect reads the figures of a store.
-func inspect(s *bolt.Store) (*inspection, error) {
+func inspect(s *contest.Contest) (*inspection, error) {
 	stats, err := s.Stats()
 	if err != nil {
 		return nil, err
@@ -85,20 +86,23 @@ func inspect(s *bolt.Store) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	backups, err := filepath.Glob(filepath.Join(filepath.Dir(s.Path()), "backups", "podium-*.db"))
-	if err != nil {
-		return nil, err
+	in := &inspection{FileBytes: stats.Bytes, UsedBytes: stats.UsedBytes, FreePages: stats.FreePages,
+		Epoch: s.Epoch(), FirstEvent: first, LastEvent: last, Sessions: sessions, Categories: []inspectionCategory{}, Newest: []inspectionEntry{}}
+	if file, ok := s.Store.(contest.File); ok {
+		backups, err := filepath.Glob(filepath.Join(filepath.Dir(file.Path()), "backups", "podium-*.db"))
+		if err != nil {
+			return nil, err
+		}
+		in.File, in.Backups = file.Path(), len(backups)
 	}
-	in := &inspection{File: s.Path(), FileBytes: stats.FileBytes, UsedBytes: stats.UsedBytes, FreePages: stats.FreePages,
-		Epoch: s.Epoch(), FirstEvent: first, LastEvent: last, Sessions: sessions, Backups: len(backups), Categories: []inspectionCategory{}, Newest: []inspectionEntry{}}
 	add := func(id string, removed bool) {
 		n := counts[id]
-		in.Categories = append(in.Categories, inspectionCategory{id, n[bolt.Approved], n[bolt.Waiting], n[bolt.Hidden], len(picks[id]), removed})
+		in.Categories = append(in.Categories, inspectionCategory{id, n[contest.Approved], n[contest.Waiting], n[contest.Hidden], len(picks[id]), removed})
 	}
 	for _, c := range categories {
 		add(c.ID, false)
 		delete(counts, c.ID)
-		list, _, err := s.Submissions(c.ID, bolt.Query{All: true, Limit: newestShown})
+		list, _, err := s.Submissions(c.ID, contest.Query{All: true, Limit: newestShown})
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +138,7 @@ func (c *inspectCommand) read(ctx context.Context) (*inspection, error) {
 	if !errors.Is(err, errNoServer) {
 		return nil, err
 	}
-	return reading(c.Data, inspect)
+	return reading(c.Data, func(s *bolt.Store) (*inspection, error) { return inspect(contest.New(s)) })
 }
 
 // reading runs f on the data of a folder that no server serves.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/backup"
 	"podium/store/bolt"
@@ -154,7 +155,7 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 // fetchPictures brings back the pictures of the restored data that are not
 // here, where the backups have them.
 func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
-	wanted, err := reading(c.Data, (*bolt.Store).Pictures)
+	wanted, err := reading(c.Data, func(s *bolt.Store) ([]string, error) { return contest.New(s).Pictures() })
 	if err != nil {
 		return 0, err
 	}

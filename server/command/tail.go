@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
@@ -97,7 +98,7 @@ func (c *tailCommand) print(w io.Writer, e tailed) error {
 }
 
 // tailOnce gives every event after since, and returns the offset of the last.
-func tailOnce(s *bolt.Store, since string, give func(tailed) error) (after uint64, err error) {
+func tailOnce(s contest.Store, since string, give func(tailed) error) (after uint64, err error) {
 	_, last, err := s.EventRange()
 	if err != nil {
 		return 0, err
@@ -116,7 +117,7 @@ func tailOnce(s *bolt.Store, since string, give func(tailed) error) (after uint6
 		}
 	}
 	var failed error
-	err = s.Events(after, func(e bolt.Event) bool {
+	err = contest.EachEvent(s, after, func(e contest.Event) bool {
 		after = e.Offset
 		if e.At >= from {
 			failed = give(tailed{e.Offset, e.At, e.Name, e.Payload})
@@ -130,7 +131,7 @@ func tailOnce(s *bolt.Store, since string, give func(tailed) error) (after uint6
 const tailStep = 200 * time.Millisecond
 
 // serveTail streams the log to a command until it or the server goes away.
-func serveTail(ctx context.Context, s *bolt.Store, w http.ResponseWriter, r *http.Request) {
+func serveTail(ctx context.Context, s contest.Store, w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	encoder := json.NewEncoder(w)
 	give := func(e tailed) error { return encoder.Encode(e) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/server/admin"
 	"podium/store/bolt"
@@ -59,7 +60,7 @@ func (c *tokenCommand) make(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, _, err := admin.New(s, admin.Options{KeepPassword: true})
+	a, _, err := admin.New(contest.New(s), admin.Options{KeepPassword: true})
 	if err != nil {
 		return "", errors.Join(err, s.Close())
 	}

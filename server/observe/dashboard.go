@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"podium/contest"
 	"podium/server/answer"
 	"podium/server/realtime"
-	"podium/store/bolt"
 )
 
 const (
@@ -58,7 +58,7 @@ type totals struct {
 
 func (ob *Observer) note(before totals) totals {
 	f := ob.o.Realtime.Figures()
-	counts, err := ob.o.Store.Counts()
+	counts, err := ob.o.Contest.Counts()
 	if err != nil {
 		return before
 	}
@@ -133,15 +133,15 @@ func (h *history) peak() int {
 // Dashboard answers GET /api/dashboard.
 func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	f := ob.o.Realtime.Figures()
-	counts, err := ob.o.Store.Counts()
+	counts, err := ob.o.Contest.Counts()
 	if err != nil {
 		return err
 	}
-	stats, err := ob.o.Store.Stats()
+	stats, err := ob.o.Contest.Stats()
 	if err != nil {
 		return err
 	}
-	byCategory, byStatus := map[string]int{}, map[bolt.Status]int{}
+	byCategory, byStatus := map[string]int{}, map[contest.Status]int{}
 	for category, statuses := range counts {
 		for status, n := range statuses {
 			byCategory[category] += n
@@ -169,14 +169,14 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"latency":    f.Latency,
 		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},
 		"submissions": map[string]any{
-			"total": counts.Total(), "approved": byStatus[bolt.Approved], "waiting": byStatus[bolt.Waiting],
-			"hidden": byStatus[bolt.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
+			"total": counts.Total(), "approved": byStatus[contest.Approved], "waiting": byStatus[contest.Waiting],
+			"hidden": byStatus[contest.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
 		},
 		"errors": map[string]any{
 			"http5xx": ob.failed[1].Load(), "http4xx": ob.failed[0].Load(), "rateLimited": limited, "pingTimeouts": f.PingTimeouts,
 		},
 		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"], "limit": ob.o.MemoryLimit},
-		"disk":       map[string]any{"free": free, "total": total, "database": stats.FileBytes, "uploads": ob.uploadsBytes()},
+		"disk":       map[string]any{"free": free, "total": total, "database": stats.Bytes, "uploads": ob.uploadsBytes()},
 		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
 		"cloudinary": ob.o.Pictures.CloudState(),
 		"series":     ob.history.series(),

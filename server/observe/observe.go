@@ -21,18 +21,18 @@ import (
 	"syscall"
 	"time"
 
+	"podium/contest"
 	"podium/server/admin"
 	"podium/server/answer"
 	"podium/server/limits"
 	"podium/server/pictures"
 	"podium/server/realtime"
 	"podium/store/backup"
-	"podium/store/bolt"
 )
 
 // Options are the rooms that are observed. Every field must be set.
 type Options struct {
-	Store    *bolt.Store
+	Contest  *contest.Contest
 	Realtime *realtime.Realtime
 	Admin    *admin.Admin
 	Pictures *pictures.Pictures
@@ -119,9 +119,9 @@ func NotReady(reason string) map[string]any {
 func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
 	body := Alive(ob.o.Now(), ob.started)
 	// A store that cannot be read is /ready's to tell: the process lives.
-	if categories, err := ob.o.Store.Categories(); err == nil {
+	if categories, err := ob.o.Contest.Categories(); err == nil {
 		body["categories"] = len(categories)
-		if picks, err := ob.o.Store.Winners(); err == nil {
+		if picks, err := ob.o.Contest.Winners(); err == nil {
 			rows := make([]categoryCount, 0, len(categories))
 			for _, c := range categories {
 				rows = append(rows, categoryCount{c.ID, len(picks[c.ID])})
@@ -129,7 +129,7 @@ func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
 			body["winners"] = rows
 		}
 	}
-	if counts, err := ob.o.Store.Counts(); err == nil {
+	if counts, err := ob.o.Contest.Counts(); err == nil {
 		body["submissions"] = counts.Total()
 	}
 	answer.JSON(w, http.StatusOK, body)
@@ -156,7 +156,7 @@ func (ob *Observer) unready() string {
 	case stopping:
 		return "The server is shutting down."
 	}
-	if _, err := ob.o.Store.Categories(); err != nil {
+	if _, err := ob.o.Contest.Categories(); err != nil {
 		return "The contest's data cannot be read."
 	}
 	if f := ob.o.Realtime.Figures(); f.Status == realtime.Unavailable {
@@ -170,7 +170,7 @@ const fullBelow = 64 << 20
 
 // warning says what an operator should do something about, or "".
 func (ob *Observer) warning() string {
-	if stats, err := ob.o.Store.Stats(); err == nil && errors.Is(stats.LastError, bolt.ErrFull) || err == nil && isFull(stats.LastError) {
+	if stats, err := ob.o.Contest.Stats(); err == nil && errors.Is(stats.LastError, contest.ErrFull) || err == nil && isFull(stats.LastError) {
 		return "The disk is full: nothing new can be stored. Readers are served."
 	}
 	if free, _ := diskSpace(ob.o.DataDir); free < fullBelow {
@@ -185,19 +185,19 @@ func isFull(err error) bool {
 
 // Metrics answers GET /api/metrics.
 func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
-	counts, err := ob.o.Store.Counts()
+	counts, err := ob.o.Contest.Counts()
 	if err != nil {
 		return err
 	}
-	spans, err := ob.o.Store.Spans()
+	spans, err := ob.o.Contest.Spans()
 	if err != nil {
 		return err
 	}
-	picks, err := ob.o.Store.Winners()
+	picks, err := ob.o.Contest.Winners()
 	if err != nil {
 		return err
 	}
-	stats, err := ob.o.Store.Stats()
+	stats, err := ob.o.Contest.Stats()
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
 		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(), "memory": memory(),
 		"submissions": map[string]any{"total": counts.Total(), "byCategory": byCategory},
 		"winners":     map[string]any{"total": winners, "byCategory": picks},
-		"dataFile":    map[string]any{"size": stats.FileBytes, "used": stats.UsedBytes},
+		"dataFile":    map[string]any{"size": stats.Bytes, "used": stats.UsedBytes},
 		"persistence": map[string]any{
 			"commits": stats.Commits, "changes": stats.Changes, "failures": stats.Failures,
 			"backups": backups.Count, "lastBackup": moment(backups.Last), "backupFailures": backups.Failures,

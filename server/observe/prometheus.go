@@ -125,7 +125,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 
 // collectStore adds the store's figures, where it can be read.
 func (c collector) collectStore(gauge, counter func(*prometheus.Desc, float64, ...string)) {
-	if counts, err := c.ob.o.Store.Counts(); err == nil {
+	if counts, err := c.ob.o.Contest.Counts(); err == nil {
 		byStatus := map[string]int{"approved": 0, "waiting": 0, "hidden": 0}
 		for _, statuses := range counts {
 			for status, n := range statuses {
@@ -136,13 +136,13 @@ func (c collector) collectStore(gauge, counter func(*prometheus.Desc, float64, .
 			gauge(submissions, float64(n), status)
 		}
 	}
-	stats, err := c.ob.o.Store.Stats()
+	stats, err := c.ob.o.Contest.Stats()
 	if err != nil {
 		return
 	}
 	counter(commits, float64(stats.Commits))
 	counter(changes, float64(stats.Changes))
 	counter(commitErrors, float64(stats.Failures))
-	gauge(fileBytes, float64(stats.FileBytes))
+	gauge(fileBytes, float64(stats.Bytes))
 	gauge(usedBytes, float64(stats.UsedBytes))
 }

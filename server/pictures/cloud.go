@@ -21,7 +21,7 @@ import (
 	"github.com/cloudinary/cloudinary-go/v2/api/uploader"
 	"github.com/sony/gobreaker/v2"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 const (
@@ -179,12 +179,12 @@ func (p *Pictures) removeAtCloud(ctx context.Context, id string) error {
 	if err := p.o.Cloud.remove(ctx, id); err != nil {
 		return err
 	}
-	return p.o.Store.RemovalDone(id)
+	return p.o.Contest.RemovalDone(id)
 }
 
 // removeLater notes a deletion, which is tried until it succeeds.
 func (p *Pictures) removeLater(id string) error {
-	if err := p.o.Store.AddRemoval(id); err != nil {
+	if err := p.o.Contest.AddRemoval(id); err != nil {
 		return fmt.Errorf("the picture %s stays at Cloudinary: %w", id, err)
 	}
 	p.wakeTransfers()
@@ -196,7 +196,7 @@ func (p *Pictures) removeLater(id string) error {
 // can take Patience; in no order, so that a few that always fail hold up nobody. It
 // returns the last error.
 func (p *Pictures) removeWaiting(ctx context.Context) error {
-	ids, err := p.o.Store.Removals(transferBatch)
+	ids, err := p.o.Contest.Removals(transferBatch)
 	if err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (p *Pictures) transfer(ctx context.Context) {
 // transferWaiting sends all that wait. One that fails does not hold up the
 // others, unless Cloudinary itself does not answer. It returns the last error.
 func (p *Pictures) transferWaiting(ctx context.Context) error {
-	ids, _, err := p.o.Store.Transfers(transferBatch)
+	ids, _, err := p.o.Contest.Transfers(transferBatch)
 	if err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (p *Pictures) transferWaiting(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil, errors.Is(err, bolt.ErrNotFound): // gone since
+		case err == nil, errors.Is(err, contest.ErrNotFound): // gone since
 		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 			return err
 		default:
@@ -281,7 +281,7 @@ func (p *Pictures) transferWaiting(ctx context.Context) error {
 
 // transferOne sends the picture of one submission and says where it is now.
 func (p *Pictures) transferOne(ctx context.Context, id string) error {
-	sub, err := p.o.Store.Submission(id)
+	sub, err := p.o.Contest.Submission(id)
 	if err != nil {
 		return err
 	}
@@ -302,11 +302,11 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		return err
 	}
 	// The files stay: pages that are open show them by their old address.
-	_, err = p.o.Store.SetPicture(context.WithoutCancel(ctx), id, func(s *bolt.Submission) {
+	_, err = p.o.Contest.SetPicture(context.WithoutCancel(ctx), id, func(s *contest.Submission) {
 		s.ImageURL, s.StorageMethod, s.CloudID = &up.URL, MethodCloud, up.ID
 		s.Images = nil
 	})
-	if errors.Is(err, bolt.ErrNotFound) { // deleted while it was sent
+	if errors.Is(err, contest.ErrNotFound) { // deleted while it was sent
 		return p.removeLater(up.ID)
 	}
 	if err != nil {
@@ -318,7 +318,7 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 
 // stays takes a submission off the list of those that wait.
 func (p *Pictures) stays(ctx context.Context, id string) error {
-	_, err := p.o.Store.SetPicture(ctx, id, func(*bolt.Submission) {})
+	_, err := p.o.Contest.SetPicture(ctx, id, func(*contest.Submission) {})
 	return err
 }
 
@@ -338,7 +338,7 @@ func (p *Pictures) CloudState() CloudState {
 	}
 	state := CloudState{Configured: true, State: p.o.Cloud.State()}
 	state.Uploads, state.Failures = p.o.Cloud.Counts()
-	if _, all, err := p.o.Store.Transfers(0); err == nil {
+	if _, all, err := p.o.Contest.Transfers(0); err == nil {
 		state.Waiting = all
 	}
 	return state

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"podium/server/contest"
-	"podium/store/bolt"
+	"podium/contest"
+	"podium/server/api"
 )
 
 // fakeCloud stands in for Cloudinary's upload API.
@@ -122,7 +122,7 @@ func newCloudPictures(t *testing.T, f *fakeCloud, change ...func(*Options)) *Pic
 }
 
 // submit keeps a photo and stores a submission of it, as the contest does.
-func (p *Pictures) submit(t *testing.T, id string) contest.Picture {
+func (p *Pictures) submit(t *testing.T, id string) api.Picture {
 	t.Helper()
 	kept := p.commit(t, id)
 	p.Committed(t.Context(), id, kept)
@@ -130,15 +130,15 @@ func (p *Pictures) submit(t *testing.T, id string) contest.Picture {
 }
 
 // commit is submit without what comes after the commit.
-func (p *Pictures) commit(t *testing.T, id string) contest.Picture {
+func (p *Pictures) commit(t *testing.T, id string) api.Picture {
 	t.Helper()
 	kept, err := p.keep(t, jpegOf(t, gradient(64, 48)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub := bolt.Submission{ID: id, Category: "best", Status: bolt.Approved, ImageURL: &kept.URL, StorageMethod: kept.Method,
+	sub := contest.Submission{ID: id, Category: "best", Status: contest.Approved, ImageURL: &kept.URL, StorageMethod: kept.Method,
 		Images: kept.Images, Files: kept.Files, CloudID: kept.CloudID, Awaits: kept.Awaits}
-	if _, _, err := p.o.Store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
+	if _, _, err := p.o.Contest.Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return kept
@@ -211,7 +211,7 @@ func TestPicturesStayHereWhileCloudinaryFailsAndMoveWhenItIsBack(t *testing.T) {
 			f.set("ok")
 			eventually(t, "all transfers", func() bool { return p.CloudState().Waiting == 0 })
 			for _, id := range ids {
-				sub, err := p.o.Store.Submission(id)
+				sub, err := p.o.Contest.Submission(id)
 				if err != nil || sub.StorageMethod != MethodCloud || !strings.HasPrefix(*sub.ImageURL, "https://") || sub.CloudID != cloudID(names[id]) {
 					t.Errorf("%+v (%v)", sub, err)
 				}
@@ -221,10 +221,10 @@ func TestPicturesStayHereWhileCloudinaryFailsAndMoveWhenItIsBack(t *testing.T) {
 				t.Errorf("%d pictures there", pictures)
 			}
 			var updates []string
-			if err := p.o.Store.Events(0, func(e bolt.Event) bool { updates = append(updates, e.Name); return true }); err != nil {
+			if err := contest.EachEvent(p.o.Contest, 0, func(e contest.Event) bool { updates = append(updates, e.Name); return true }); err != nil {
 				t.Fatal(err)
 			}
-			if n := len(slices.DeleteFunc(updates, func(n string) bool { return n != bolt.EventSubmissionUpdated })); n != len(ids) {
+			if n := len(slices.DeleteFunc(updates, func(n string) bool { return n != contest.EventSubmissionUpdated })); n != len(ids) {
 				t.Errorf("%d submissionUpdated events", n)
 			}
 		})
@@ -245,11 +245,11 @@ func TestWaitingPicturesMoveAfterARestart(t *testing.T) {
 	f.set("ok")
 	second := restarted(t, first, f)
 	eventually(t, "the transfer", func() bool { return second.CloudState().Waiting == 0 })
-	sub, err := second.o.Store.Submission("1-aaaaaa")
+	sub, err := second.o.Contest.Submission("1-aaaaaa")
 	if err != nil || sub.CloudID != cloudID(kept.Files[0]) {
 		t.Errorf("%+v (%v)", sub, err)
 	}
-	if last, err := second.o.Store.Submission("3-aaaaaa"); err != nil || last.CloudID == "" {
+	if last, err := second.o.Contest.Submission("3-aaaaaa"); err != nil || last.CloudID == "" {
 		t.Errorf("the last one before the crash: %+v (%v)", last, err)
 	}
 	f.mu.Lock()
@@ -277,7 +277,7 @@ func TestDeletionsAtCloudinaryAreTriedAgain(t *testing.T) {
 // nothingToRemove reports whether no deletion is noted.
 func (p *Pictures) nothingToRemove(t *testing.T) func() bool {
 	return func() bool {
-		ids, err := p.o.Store.Removals(10)
+		ids, err := p.o.Contest.Removals(10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +292,7 @@ func TestDeletionsAtCloudinaryOutliveARestart(t *testing.T) {
 	for i := range 2 * cloudFailures { // these are deleted before Cloudinary hears of it, as in a crash
 		id := fmt.Sprintf("%d-bbbbbb", i)
 		first.submit(t, id)
-		if _, err := first.o.Store.Delete(t.Context(), id); err != nil {
+		if _, err := first.o.Contest.Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"podium/contest"
 	"podium/server/answer"
 	"podium/store/bolt"
 )
@@ -175,7 +176,7 @@ func (p *Pictures) used() (map[string]bool, error) {
 			used[m[1]] = true
 		}
 	}
-	err := p.o.Store.Each(func(sub bolt.Submission) bool {
+	err := p.o.Contest.Each(func(sub contest.Submission) bool {
 		for _, name := range sub.Files {
 			see(name)
 		}

@@ -12,8 +12,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/server/contest"
+	"podium/server/api"
 	"podium/store/bolt"
 )
 
@@ -33,7 +34,7 @@ func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: 256 << 20, Store: s,
+	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: 256 << 20, Contest: contest.New(s),
 		Published: func() {}, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&o)
@@ -51,7 +52,7 @@ func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
 	return p
 }
 
-func (p *Pictures) keep(t testing.TB, data []byte) (contest.Picture, error) {
+func (p *Pictures) keep(t testing.TB, data []byte) (api.Picture, error) {
 	t.Helper()
 	return p.Keep(t.Context(), bytes.NewReader(data), int64(len(data)))
 }

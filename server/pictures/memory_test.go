@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
@@ -40,7 +41,7 @@ func measureMemory() {
 		if err != nil {
 			return err
 		}
-		p, err := New(Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: budget, HEIC: true, Store: s})
+		p, err := New(Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: budget, HEIC: true, Contest: contest.New(s)})
 		if err != nil {
 			return err
 		}

@@ -60,10 +60,10 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/server/contest"
+	"podium/server/api"
 	"podium/server/limits"
-	"podium/store/bolt"
 )
 
 // The sides that pictures are fitted into, in pixels.
@@ -90,7 +90,7 @@ type Options struct {
 	// full, upright and without metadata.
 	KeepOriginals bool
 	Cloud         *Cloud // nil: pictures stay here
-	Store         *bolt.Store
+	Contest       *contest.Contest
 	Published     func() // called when a picture moved
 	Logger        *slog.Logger
 }
@@ -114,7 +114,7 @@ type Pictures struct {
 	work   sync.WaitGroup // of everything in the background
 }
 
-var _ contest.Pictures = (*Pictures)(nil)
+var _ api.Pictures = (*Pictures)(nil)
 
 // New makes the folder, and starts the transfers to Cloudinary and the search for
 // files that a crash left over, which Close ends.
@@ -156,18 +156,18 @@ func (p *Pictures) Close() {
 }
 
 // Keep implements contest.Pictures.
-func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (contest.Picture, error) {
+func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (api.Picture, error) {
 	made, err := p.render(ctx, photo, size)
 	if err != nil {
-		return contest.Picture{}, err
+		return api.Picture{}, err
 	}
 	files, err := p.write(made)
 	if err != nil {
-		return contest.Picture{}, fullOr(err)
+		return api.Picture{}, fullOr(err)
 	}
-	kept := contest.Picture{
+	kept := api.Picture{
 		URL: "/uploads/" + files[0], Method: MethodLocal, Files: files,
-		Images: []bolt.Image{
+		Images: []contest.Image{
 			{URL: "/uploads/" + files[1], Width: made.thumb.width, Height: made.thumb.height},
 			{URL: "/uploads/" + files[0], Width: made.display.width, Height: made.display.height},
 		},
@@ -186,12 +186,12 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (c
 	if err := p.removeFiles(files); err != nil {
 		p.o.Logger.Warn("remove the local copy of a picture", "error", err)
 	}
-	return contest.Picture{URL: uploaded.URL, Method: MethodCloud, CloudID: uploaded.ID}, nil
+	return api.Picture{URL: uploaded.URL, Method: MethodCloud, CloudID: uploaded.ID}, nil
 }
 
 // Committed implements contest.Pictures: a picture that could not be sent to
 // Cloudinary is noted down with its submission, and tried again from now on.
-func (p *Pictures) Committed(_ context.Context, _ string, kept contest.Picture) {
+func (p *Pictures) Committed(_ context.Context, _ string, kept api.Picture) {
 	if kept.Awaits {
 		p.wakeTransfers()
 	}
@@ -199,7 +199,7 @@ func (p *Pictures) Committed(_ context.Context, _ string, kept contest.Picture) 
 
 // Remove implements contest.Pictures. Where Cloudinary does not answer, the
 // deletion there is noted down and tried again in the background.
-func (p *Pictures) Remove(ctx context.Context, kept contest.Picture) error {
+func (p *Pictures) Remove(ctx context.Context, kept api.Picture) error {
 	var err error
 	if kept.CloudID != "" && p.o.Cloud != nil {
 		if failed := p.removeAtCloud(ctx, kept.CloudID); failed != nil {

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 func TestEachFormatIsKeptAsJPEG(t *testing.T) {
@@ -357,9 +357,9 @@ func TestFilesThatACrashLeftOverAreRemoved(t *testing.T) {
 		}
 	}
 	url := "/uploads/" + imported
-	for i, sub := range []bolt.Submission{{Files: used.Files}, {ImageURL: &url}} {
-		sub.ID, sub.Category, sub.Status = fmt.Sprintf("%d-aaaaaa", i), "best", bolt.Approved
-		if _, _, err := p.o.Store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
+	for i, sub := range []contest.Submission{{Files: used.Files}, {ImageURL: &url}} {
+		sub.ID, sub.Category, sub.Status = fmt.Sprintf("%d-aaaaaa", i), "best", contest.Approved
+		if _, _, err := p.o.Contest.Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

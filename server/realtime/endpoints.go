@@ -82,7 +82,7 @@ func (rt *Realtime) Figures() Figures {
 	f.Unhealthy = min(rt.unhealthy(), f.Active) // the two were counted at different moments
 	f.Parked = engine.Parked
 	f.Polling = max(0, f.Active-f.WebSocket)
-	first, last, err := rt.o.Store.EventRange()
+	first, last, err := rt.o.Contest.EventRange()
 	f.LogLength, f.LogLast = last+1-first, last
 	switch {
 	case rt.state.Load() != running:

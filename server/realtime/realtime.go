@@ -22,17 +22,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"podium/contest"
 	"podium/protocol/engineio"
 	"podium/protocol/socketio"
 	"podium/protocol/websocket"
 	"podium/server/limits"
-	"podium/store/bolt"
 )
 
 // Options say how the service runs. Every field but those said to be optional
 // must be set.
 type Options struct {
-	Store *bolt.Store
+	Contest *contest.Contest
 	// Payload makes the payload of a logged event as it leaves.
 	Payload func(event string, payload []byte) ([]byte, error)
 	// Key signs session ids; it stays the same across restarts.
@@ -43,7 +43,6 @@ type Options struct {
 	MaxMissed         int           // events that a returning client is sent at most
 	MaxAge            time.Duration // age at which an event is not sent any more
 	CleanupInterval   time.Duration
-	AnswerAge         time.Duration // how long answers to an Idempotency-Key are kept
 	MaxQueuedBytes    int
 	MaxPayload        int64
 	Transports        []string // nil: polling and WebSocket
@@ -168,7 +167,7 @@ func New(o Options) *Realtime {
 		MaxAuthBytes:        maxAuth,
 		Recovery: &socketio.Recovery{
 			Log:       eventLog{rt},
-			Sessions:  sessionStore{o.Store},
+			Sessions:  sessionStore{o.Contest},
 			Key:       o.Key,
 			MaxMissed: o.MaxMissed,
 			MaxAge:    o.MaxAge,
@@ -277,11 +276,8 @@ func (rt *Realtime) clean(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		n, err := rt.o.Store.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
+		n, err := rt.o.Contest.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
 		rt.trimmed.Add(uint64(n))
-		if err == nil {
-			err = rt.o.Store.TrimAnswers(ctx, rt.o.Now().Add(-rt.o.AnswerAge))
-		}
 		if err != nil && ctx.Err() == nil {
 			rt.o.Logger.Warn("clean the event log", "error", err)
 		}
@@ -326,13 +322,13 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 // eventLog is the store's log as Socket.IO's recovery reads it.
 type eventLog struct{ rt *Realtime }
 
-func (l eventLog) Epoch() string { return l.rt.o.Store.Epoch() }
+func (l eventLog) Epoch() string { return l.rt.o.Contest.Epoch() }
 
-func (l eventLog) Range() (first, last uint64, err error) { return l.rt.o.Store.EventRange() }
+func (l eventLog) Range() (first, last uint64, err error) { return l.rt.o.Contest.EventRange() }
 
 func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
 	var failed error
-	err := l.rt.o.Store.Events(after, func(e bolt.Event) bool {
+	err := contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
 		if len(e.Payload) == 0 {
 			return true // what it told of was deleted
 		}
@@ -349,7 +345,7 @@ func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
 }
 
 // sessionStore keeps recovery's session records in the store.
-type sessionStore struct{ store *bolt.Store }
+type sessionStore struct{ contest *contest.Contest }
 
 // sessionData is the part of a record that the store does not look at.
 type sessionData struct {
@@ -360,20 +356,20 @@ type sessionData struct {
 }
 
 func (s sessionStore) SaveSessions(ctx context.Context, records []socketio.SessionRecord) error {
-	list := make([]bolt.SessionRecord, 0, len(records))
+	list := make([]contest.SessionRecord, 0, len(records))
 	for _, r := range records {
 		data, err := json.Marshal(sessionData{r.Namespace, r.Rooms, r.Data, r.Denied})
 		if err != nil {
 			return fmt.Errorf("encode a session: %w", err)
 		}
-		list = append(list, bolt.SessionRecord{ID: r.ID, At: r.At, Data: data})
+		list = append(list, contest.SessionRecord{ID: r.ID, At: r.At, Data: data})
 	}
-	return s.store.SaveSessions(ctx, list)
+	return s.contest.SaveSessions(ctx, list)
 }
 
 func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.SessionRecord, bool, error) {
-	r, err := s.store.Session(id)
-	if errors.Is(err, bolt.ErrNotFound) {
+	r, err := s.contest.Session(id)
+	if errors.Is(err, contest.ErrNotFound) {
 		return socketio.SessionRecord{}, false, nil
 	}
 	if err != nil {
@@ -387,5 +383,5 @@ func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.Sessio
 }
 
 func (s sessionStore) TrimSessions(ctx context.Context, before time.Time, keep int) error {
-	return s.store.TrimSessions(ctx, before, keep)
+	return s.contest.TrimSessions(ctx, before, keep)
 }

@@ -22,6 +22,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"podium/contest"
 	"podium/server/limits"
 	"podium/server/realtime"
 	"podium/store/bolt"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bubble struct {
 	*testing.T
 	rt    *realtime.Realtime
-	store *bolt.Store
+	store *contest.Contest
 	conns chan net.Conn
 }
 
@@ -61,11 +62,11 @@ func inBubble(t *testing.T, f func(*bubble)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bubble{T: t, store: db, conns: make(chan net.Conn)}
+		b := &bubble{T: t, store: contest.New(db), conns: make(chan net.Conn)}
 		b.rt = realtime.New(realtime.Options{
-			Store: db, Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
+			Contest: contest.New(db), Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
 			Key: make([]byte, 32), HeartbeatInterval: 30 * time.Second, HeartbeatTimeout: 15 * time.Second,
-			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute, AnswerAge: 24 * time.Hour,
+			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute,
 			Loops:     -1, // a loop waits in the kernel, which the bubble does not see
 			Addresses: &limits.Addresses{}, Handshakes: limits.NewRate("handshakes", limits.PerSecond{}),
 			Gate: limits.NewGate("connections", 0, 0), Streams: limits.NewGate("streams", 0, 0), Unjoined: limits.NewGate("unjoined", 0, 0),
@@ -352,8 +353,8 @@ func TestAQuietEventStreamIsSentComments(t *testing.T) {
 func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		p := b.connect()
-		sub := bolt.Submission{ID: "1-aaaaaa", Category: "best", Status: bolt.Approved}
-		if _, _, err := b.store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
+		sub := contest.Submission{ID: "1-aaaaaa", Category: "best", Status: contest.Approved}
+		if _, _, err := b.store.Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -385,8 +386,8 @@ func TestAnEventStreamThatFellBehindTheLogIsReset(t *testing.T) {
 			continue
 		}
 		for _, id := range []string{"1-aaaaaa", "2-aaaaaa", "3-aaaaaa"} {
-			sub := bolt.Submission{ID: id, Category: "best", Status: bolt.Approved}
-			if _, _, err := b.store.Submit(t.Context(), sub, bolt.Once{}, nil); err != nil {
+			sub := contest.Submission{ID: id, Category: "best", Status: contest.Approved}
+			if _, _, err := b.store.Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			b.rt.Publish()

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/store/bolt"
 )
 
 const (
@@ -54,7 +54,7 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	s := &stream{rt: rt, w: w, control: http.NewResponseController(w)}
 	w.WriteHeader(http.StatusOK)
 	// The id holds also for a reader that sees no event before the stream breaks.
-	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Store.Epoch(), position))
+	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Contest.Epoch(), position))
 	if reset {
 		s.reset()
 	}
@@ -82,7 +82,7 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 
 // resume finds where a stream begins.
 func (rt *Realtime) resume(r *http.Request) (position uint64, reset bool, err error) {
-	first, last, err := rt.o.Store.EventRange()
+	first, last, err := rt.o.Contest.EventRange()
 	if err != nil {
 		return 0, false, err
 	}
@@ -95,7 +95,7 @@ func (rt *Realtime) resume(r *http.Request) (position uint64, reset bool, err er
 	}
 	epoch, number, _ := strings.Cut(id, ".")
 	offset, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || epoch != rt.o.Store.Epoch() || offset > last {
+	if err != nil || epoch != rt.o.Contest.Epoch() || offset > last {
 		return last, true, nil
 	}
 	oldest := first - 1
@@ -135,12 +135,9 @@ func (s *stream) flush() {
 // send writes the events after a position and returns the position then.
 func (s *stream) send(position uint64) uint64 {
 	for {
-		var batch []bolt.Event
+		var batch []contest.Event
 		if s.err == nil {
-			s.err = s.rt.o.Store.Events(position, func(e bolt.Event) bool {
-				batch = append(batch, e)
-				return len(batch) < streamBatch
-			})
+			batch, s.err = s.rt.o.Contest.Events(position, streamBatch)
 		}
 		for _, e := range batch {
 			if e.Offset > position+1 { // what is between was taken off the log
@@ -155,7 +152,7 @@ func (s *stream) send(position uint64) uint64 {
 	}
 }
 
-func (s *stream) event(e bolt.Event) {
+func (s *stream) event(e contest.Event) {
 	if len(e.Payload) == 0 {
 		return
 	}
@@ -164,5 +161,5 @@ func (s *stream) event(e bolt.Event) {
 		s.err = err
 		return
 	}
-	s.text(fmt.Sprintf("id: %s.%d\nevent: %s\ndata: %s\n\n", s.rt.o.Store.Epoch(), e.Offset, e.Name, payload))
+	s.text(fmt.Sprintf("id: %s.%d\nevent: %s\ndata: %s\n\n", s.rt.o.Contest.Epoch(), e.Offset, e.Name, payload))
 }

@@ -20,23 +20,23 @@ import (
 	"strings"
 	"time"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // Entry is a submission in the old format. Status and images are there only
 // for what the old format does not know.
 type Entry struct {
-	ID            string       `json:"id"`
-	Category      string       `json:"category"`
-	Caption       string       `json:"caption"`
-	Name          string       `json:"name"`
-	Phone         string       `json:"phone"`
-	ImageURL      *string      `json:"imageUrl"`
-	StorageMethod string       `json:"storageMethod"`
-	CreatedAt     int64        `json:"createdAt"`
-	SubmissionID  string       `json:"submissionId"`
-	Status        bolt.Status  `json:"status,omitempty"`
-	Images        []bolt.Image `json:"images,omitempty"`
+	ID            string          `json:"id"`
+	Category      string          `json:"category"`
+	Caption       string          `json:"caption"`
+	Name          string          `json:"name"`
+	Phone         string          `json:"phone"`
+	ImageURL      *string         `json:"imageUrl"`
+	StorageMethod string          `json:"storageMethod"`
+	CreatedAt     int64           `json:"createdAt"`
+	SubmissionID  string          `json:"submissionId"`
+	Status        contest.Status  `json:"status,omitempty"`
+	Images        []contest.Image `json:"images,omitempty"`
 }
 
 var (
@@ -121,7 +121,7 @@ var known = map[string]bool{"id": true, "category": true, "caption": true, "name
 
 // parseEntry reads one entry of a category. Fields that are missing or of
 // another type get what can be derived, each with a remark.
-func parseEntry(category string, raw json.RawMessage) (sub bolt.Submission, remarks []string, err error) {
+func parseEntry(category string, raw json.RawMessage) (sub contest.Submission, remarks []string, err error) {
 	var f fields
 	if err := json.Unmarshal(raw, &f.raw); err != nil || f.raw == nil {
 		return sub, nil, fmt.Errorf("it is no object")
@@ -130,7 +130,7 @@ func parseEntry(category string, raw json.RawMessage) (sub bolt.Submission, rema
 	if !entryID.MatchString(sub.ID) {
 		return sub, nil, fmt.Errorf("its id %q cannot be an id", clip(sub.ID))
 	}
-	sub.Category, sub.Status = category, bolt.Approved
+	sub.Category, sub.Status = category, contest.Approved
 	sub.Caption, sub.Name, sub.Phone = f.text("caption"), f.text("name"), f.text("phone")
 	if url := f.text("imageUrl"); url != "" {
 		sub.ImageURL = &url
@@ -154,7 +154,7 @@ func parseEntry(category string, raw json.RawMessage) (sub bolt.Submission, rema
 }
 
 // readCreated reads createdAt; failing that, the time that the id begins with.
-func (f *fields) readCreated(sub *bolt.Submission) {
+func (f *fields) readCreated(sub *contest.Submission) {
 	value := f.raw["createdAt"]
 	var derived bool
 	sub.CreatedAt, derived = created(value, sub.ID)
@@ -167,11 +167,11 @@ func (f *fields) readCreated(sub *bolt.Submission) {
 }
 
 // readExtra reads the fields that the old server's entries did not have.
-func (f *fields) readExtra(raw json.RawMessage, sub *bolt.Submission) {
-	switch status, _ := f.raw["status"].(string); bolt.Status(status) {
-	case bolt.Waiting, bolt.Hidden:
-		sub.Status = bolt.Status(status)
-	case bolt.Approved:
+func (f *fields) readExtra(raw json.RawMessage, sub *contest.Submission) {
+	switch status, _ := f.raw["status"].(string); contest.Status(status) {
+	case contest.Waiting, contest.Hidden:
+		sub.Status = contest.Status(status)
+	case contest.Approved:
 	default:
 		if f.raw["status"] != nil {
 			f.remark("its status is not known; everybody sees it")
@@ -179,7 +179,7 @@ func (f *fields) readExtra(raw json.RawMessage, sub *bolt.Submission) {
 	}
 	if f.raw["images"] != nil {
 		var extra struct {
-			Images []bolt.Image `json:"images"`
+			Images []contest.Image `json:"images"`
 		}
 		if err := json.Unmarshal(raw, &extra); err != nil {
 			f.remark("its list of images could not be read")

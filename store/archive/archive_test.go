@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"podium/contest"
 	"podium/store/archive"
 	"podium/store/bolt"
 )
 
 const jpegHead = "\xff\xd8\xff\xe0\x00\x10JFIF\x00"
 
-func open(t *testing.T) *bolt.Store {
+func open(t *testing.T) *contest.Contest {
 	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "podium.db"), bolt.Options{NoSync: true})
 	if err != nil {
@@ -31,7 +32,7 @@ func open(t *testing.T) *bolt.Store {
 		}
 		s.Close()
 	})
-	return s
+	return contest.New(s)
 }
 
 // write makes an old deployment of these files.
@@ -88,7 +89,7 @@ func TestImportThenExportGivesTheSameDataBack(t *testing.T) {
 		t.Fatalf("the second import: %+v %v", again, err)
 	}
 	var z bytes.Buffer
-	if err := (archive.Export{Store: s, Uploads: uploads}).WriteZip(&z); err != nil {
+	if err := (archive.Export{Contest: s, Uploads: uploads}).WriteZip(&z); err != nil {
 		t.Fatal(err)
 	}
 	got := unzip(t, z.Bytes())
@@ -157,13 +158,13 @@ func TestADamagedFileFallsBackToTheNewestBackup(t *testing.T) {
 
 func TestPersonalDataCanBeLeftOut(t *testing.T) {
 	s := open(t)
-	sub := bolt.Submission{ID: "1-aaaaaa", Category: "best", Name: "=Zaphod", Phone: "0451", Status: bolt.Hidden, StorageMethod: "none"}
-	if _, err := s.Import(context.Background(), bolt.Bulk{Submissions: []bolt.Submission{sub}}); err != nil {
+	sub := contest.Submission{ID: "1-aaaaaa", Category: "best", Name: "=Zaphod", Phone: "0451", Status: contest.Hidden, StorageMethod: "none"}
+	if _, err := s.Import(context.Background(), contest.Bulk{Submissions: []contest.Submission{sub}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, anonymous := range []bool{false, true} {
 		var z bytes.Buffer
-		if err := (archive.Export{Store: s, Anonymous: anonymous}).WriteZip(&z); err != nil {
+		if err := (archive.Export{Contest: s, Anonymous: anonymous}).WriteZip(&z); err != nil {
 			t.Fatal(err)
 		}
 		for name, text := range unzip(t, z.Bytes()) {

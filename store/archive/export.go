@@ -17,12 +17,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // Export is what goes out.
 type Export struct {
-	Store   *bolt.Store
+	Contest *contest.Contest
 	Uploads string // folder of the pictures; "" for none
 	// Anonymous leaves out names and phone numbers.
 	Anonymous bool
@@ -47,7 +47,7 @@ func (e Export) WriteZip(w io.Writer) error {
 
 // write writes each file to what create returns for its name.
 func (e Export) write(create func(name string, picture bool) (io.Writer, error)) error {
-	categories, err := e.Store.Categories()
+	categories, err := e.Contest.Categories()
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (e Export) write(create func(name string, picture bool) (io.Writer, error))
 	if err != nil {
 		return err
 	}
-	picks, err := e.Store.AllWinners()
+	picks, err := e.Contest.AllWinners()
 	if err != nil {
 		return err
 	}
@@ -90,11 +90,11 @@ func (e Export) write(create func(name string, picture bool) (io.Writer, error))
 // entries are all submissions by category, the newest first, those of removed
 // categories too.
 func (e Export) entries() (map[string][]Entry, error) {
-	counts, err := e.Store.Counts()
+	counts, err := e.Contest.Counts()
 	if err != nil {
 		return nil, err
 	}
-	categories, err := e.Store.Categories()
+	categories, err := e.Contest.Categories()
 	if err != nil {
 		return nil, err
 	}
@@ -106,24 +106,24 @@ func (e Export) entries() (map[string][]Entry, error) {
 		all[id] = []Entry{}
 	}
 	for id := range all {
-		list, _, err := e.Store.Submissions(id, bolt.Query{All: true})
+		list, _, err := e.Contest.Submissions(id, contest.Query{All: true})
 		if err != nil {
 			return nil, err
 		}
 		for i := range list {
 			all[id] = append(all[id], e.entry(&list[i]))
 		}
-		if len(list) == 0 && !slices.ContainsFunc(categories, func(c bolt.Category) bool { return c.ID == id }) {
+		if len(list) == 0 && !slices.ContainsFunc(categories, func(c contest.Category) bool { return c.ID == id }) {
 			delete(all, id) // all of it was deleted
 		}
 	}
 	return all, nil
 }
 
-func (e Export) entry(s *bolt.Submission) Entry {
+func (e Export) entry(s *contest.Submission) Entry {
 	entry := Entry{ID: s.ID, Category: s.Category, Caption: s.Caption, Name: s.Name, Phone: s.Phone, ImageURL: s.ImageURL,
 		StorageMethod: s.StorageMethod, CreatedAt: s.CreatedAt, SubmissionID: s.SubmissionID, Images: s.Images}
-	if s.Status != bolt.Approved {
+	if s.Status != contest.Approved {
 		entry.Status = s.Status
 	}
 	if e.Anonymous {
@@ -134,7 +134,7 @@ func (e Export) entry(s *bolt.Submission) Entry {
 
 // WriteCSV writes every submission as a row for a spreadsheet.
 func (e Export) WriteCSV(w io.Writer) error {
-	picks, err := e.Store.AllWinners()
+	picks, err := e.Contest.AllWinners()
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 		head = append(head, "name", "phone")
 	}
 	_ = out.Write(head) // Error tells below
-	err = e.Store.Each(func(s bolt.Submission) bool {
+	err = e.Contest.Each(func(s contest.Submission) bool {
 		place, image := "", ""
 		if i := slices.Index(picks[s.Category], s.ID); i >= 0 {
 			place = strconv.Itoa(i + 1)

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // Report says what an import found and did.
@@ -42,11 +42,11 @@ func (r *Report) refuse(format string, args ...any) {
 	r.Refused = append(r.Refused, fmt.Sprintf(format, args...))
 }
 
-// Import reads the old deployment in dir into s, in one transaction, and
-// copies its pictures into uploads. With dryRun it only reports; s may be nil
+// Import reads the old deployment in dir into c, in one transaction, and
+// copies its pictures into uploads. With dryRun it only reports; c may be nil
 // then. The same data imported again changes nothing, whatever became of it
 // here since; other data adds to what is there.
-func Import(ctx context.Context, s *bolt.Store, dir, uploads string, dryRun bool) (*Report, error) {
+func Import(ctx context.Context, c *contest.Contest, dir, uploads string, dryRun bool) (*Report, error) {
 	r := &Report{Notes: []string{}, Changed: []string{}, Refused: []string{}, DryRun: dryRun}
 	old := os.DirFS(dir)
 	doc, sum, err := findDocument(old, r)
@@ -56,7 +56,7 @@ func Import(ctx context.Context, s *bolt.Store, dir, uploads string, dryRun bool
 	for _, remark := range doc.remarks {
 		r.refuse("%s", remark)
 	}
-	bulk := bolt.Bulk{Picks: bolt.Picks{}}
+	bulk := contest.Bulk{Picks: contest.Picks{}}
 	bulk.Categories = readCategories(old, sum, r)
 	bulk.Source = hex.EncodeToString(sum.Sum(nil))
 	readSubmissions(doc, &bulk, r)
@@ -64,9 +64,9 @@ func Import(ctx context.Context, s *bolt.Store, dir, uploads string, dryRun bool
 	readWinners(doc, &bulk, r)
 	pictures := checkPictures(old, &bulk, r)
 	if dryRun {
-		return r, preview(s, &bulk, r)
+		return r, preview(c, &bulk, r)
 	}
-	added, err := s.Import(ctx, bulk)
+	added, err := c.Import(ctx, bulk)
 	if err != nil {
 		return nil, err
 	}
@@ -80,25 +80,25 @@ func Import(ctx context.Context, s *bolt.Store, dir, uploads string, dryRun bool
 	r.Winners -= len(added.Ignored)
 	// Pictures come last, because only those of entries that are here are
 	// wanted. Where this breaks off, importing again copies the rest.
-	return r, copyPictures(old, s, uploads, &bulk, pictures, r)
+	return r, copyPictures(old, c, uploads, &bulk, pictures, r)
 }
 
-// preview says what an import into s would do; s may be nil.
-func preview(s *bolt.Store, bulk *bolt.Bulk, r *Report) error {
+// preview says what an import into c would do; c may be nil.
+func preview(c *contest.Contest, bulk *contest.Bulk, r *Report) error {
 	r.Submissions = len(bulk.Submissions)
 	places := map[string]string{}
 	for i := range bulk.Submissions {
 		sub := &bulk.Submissions[i]
 		places[sub.ID] = sub.Category
-		if s == nil {
+		if c == nil {
 			continue
 		}
-		switch there, err := s.Submission(sub.ID); {
+		switch there, err := c.Submission(sub.ID); {
 		case err == nil:
 			r.Present++
 			r.Submissions--
 			places[sub.ID] = there.Category
-		case !errors.Is(err, bolt.ErrNotFound):
+		case !errors.Is(err, contest.ErrNotFound):
 			return err
 		}
 	}
@@ -268,14 +268,14 @@ func covers(a, b *document) bool {
 	return len(more) > len(fewer)
 }
 
-func readCategories(old fs.FS, sum hash.Hash, r *Report) []bolt.Category {
+func readCategories(old fs.FS, sum hash.Hash, r *Report) []contest.Category {
 	data, err := fs.ReadFile(old, "categories.json")
 	_, _ = sum.Write(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.note("There is no categories.json; the categories stay as they are.")
 		return nil
 	}
-	var listed []bolt.Category
+	var listed []contest.Category
 	if err == nil {
 		err = json.Unmarshal(data, &listed)
 	}
@@ -283,7 +283,7 @@ func readCategories(old fs.FS, sum hash.Hash, r *Report) []bolt.Category {
 		r.refuse("categories.json cannot be read (%v).", err)
 		return nil
 	}
-	var list []bolt.Category
+	var list []contest.Category
 	seen := map[string]bool{}
 	for _, c := range listed {
 		switch err := c.Validate(); {
@@ -301,7 +301,7 @@ func readCategories(old fs.FS, sum hash.Hash, r *Report) []bolt.Category {
 }
 
 // readSubmissions takes the entries, the oldest first.
-func readSubmissions(doc *document, bulk *bolt.Bulk, r *Report) {
+func readSubmissions(doc *document, bulk *contest.Bulk, r *Report) {
 	seen := map[string]bool{}
 	for _, category := range sorted(doc.submissions) {
 		list := doc.submissions[category]
@@ -311,7 +311,7 @@ func readSubmissions(doc *document, bulk *bolt.Bulk, r *Report) {
 				r.refuse("Entry %d of %q: %v.", i, clip(category), err)
 				continue
 			}
-			if (bolt.Category{ID: category, Name: "x"}).Validate() != nil {
+			if (contest.Category{ID: category, Name: "x"}).Validate() != nil {
 				r.refuse("Entry %s: %q cannot be a category.", sub.ID, clip(category))
 				continue
 			}
@@ -328,7 +328,7 @@ func readSubmissions(doc *document, bulk *bolt.Bulk, r *Report) {
 	}
 }
 
-func readWinners(doc *document, bulk *bolt.Bulk, r *Report) {
+func readWinners(doc *document, bulk *contest.Bulk, r *Report) {
 	for _, category := range sorted(doc.winners) {
 		var ids []string
 		if err := json.Unmarshal(doc.winners[category], &ids); err != nil {
@@ -342,7 +342,7 @@ func readWinners(doc *document, bulk *bolt.Bulk, r *Report) {
 
 // noteUnlisted tells of submissions that nobody sees because their category
 // is not in the list.
-func noteUnlisted(bulk *bolt.Bulk, r *Report) {
+func noteUnlisted(bulk *contest.Bulk, r *Report) {
 	if bulk.Categories == nil {
 		return
 	}

@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
 // checkPictures looks for each picture that should be here, and notes whose it
 // is. It returns the names that they have in the old folder by those that they
 // have here, which differ where a name cannot be served.
-func checkPictures(old fs.FS, bulk *bolt.Bulk, r *Report) map[string]string {
+func checkPictures(old fs.FS, bulk *contest.Bulk, r *Report) map[string]string {
 	pictures := map[string]string{}
 	for i := range bulk.Submissions {
 		sub := &bulk.Submissions[i]
@@ -48,7 +49,7 @@ func checkPictures(old fs.FS, bulk *bolt.Bulk, r *Report) map[string]string {
 
 // addSizes adds the other sizes of a picture that this server exported. One
 // that is not there is made when somebody asks for it.
-func addSizes(old fs.FS, sub *bolt.Submission, pictures map[string]string) {
+func addSizes(old fs.FS, sub *contest.Submission, pictures map[string]string) {
 	for _, image := range sub.Images {
 		name, ok := upload(&image.URL)
 		if !ok || !uploadName.MatchString(name) || slices.Contains(sub.Files, name) {
@@ -81,9 +82,9 @@ func kindOf(old fs.FS, name string) (string, error) {
 	return "", nil
 }
 
-// copyPictures copies the pictures of the entries that are in s and that are
+// copyPictures copies the pictures of the entries that are in c and that are
 // not there yet, each whole or not at all.
-func copyPictures(old fs.FS, s *bolt.Store, uploads string, bulk *bolt.Bulk, pictures map[string]string, r *Report) error {
+func copyPictures(old fs.FS, c *contest.Contest, uploads string, bulk *contest.Bulk, pictures map[string]string, r *Report) error {
 	if err := os.MkdirAll(uploads, 0o700); err != nil {
 		return fmt.Errorf("make the folder of pictures: %w", err)
 	}
@@ -96,7 +97,7 @@ func copyPictures(old fs.FS, s *bolt.Store, uploads string, bulk *bolt.Bulk, pic
 			if _, err := os.Stat(to); err == nil {
 				continue
 			}
-			if _, err := s.Submission(bulk.Submissions[i].ID); errors.Is(err, bolt.ErrNotFound) {
+			if _, err := c.Submission(bulk.Submissions[i].ID); errors.Is(err, contest.ErrNotFound) {
 				continue // deleted here since an import before
 			}
 			if err := copyFile(old, "uploads/"+pictures[name], to); err != nil {

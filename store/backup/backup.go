@@ -34,6 +34,7 @@ import (
 	"gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/s3blob" // opens s3:// addresses
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
@@ -44,7 +45,7 @@ var named = regexp.MustCompile(`^podium-(\d{8}T\d{6}Z)\.db$`)
 
 // Options say what is backed up, where to, and for how long.
 type Options struct {
-	Store *bolt.Store
+	Store contest.File
 	// Dest is a folder or a bucket's URL.
 	Dest string
 	// Uploads is the folder of pictures to send along, once each; "" for none. In

@@ -13,13 +13,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// contest opens a store with n submissions.
-func contest(t *testing.T, n int) *bolt.Store {
+// filled opens a store with n submissions.
+func filled(t *testing.T, n int) *bolt.Store {
 	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "podium.db"), bolt.Options{NoSync: true})
 	if err != nil {
@@ -34,8 +35,8 @@ func contest(t *testing.T, n int) *bolt.Store {
 
 func submit(t *testing.T, s *bolt.Store, i int) {
 	t.Helper()
-	sub := bolt.Submission{ID: fmt.Sprintf("%d-aaaaaa", i+1), Category: "best", Status: bolt.Approved, StorageMethod: "none"}
-	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
+	sub := contest.Submission{ID: fmt.Sprintf("%d-aaaaaa", i+1), Category: "best", Status: contest.Approved, StorageMethod: "none"}
+	if _, _, err := contest.New(s).Submit(context.Background(), sub, contest.Once{}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -61,7 +62,7 @@ func keeper(t *testing.T, o Options) *Keeper {
 func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 	for _, kind := range []string{"folder", "bucket"} {
 		t.Run(kind, func(t *testing.T) {
-			s, dest, uploads := contest(t, 5), t.TempDir(), t.TempDir()
+			s, dest, uploads := filled(t, 5), t.TempDir(), t.TempDir()
 			if err := os.WriteFile(filepath.Join(uploads, "a.jpg"), []byte("picture"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +103,7 @@ func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 }
 
 func TestADeletedPictureIsKeptAsLongAsABackupNeedsIt(t *testing.T) {
-	s, dest, uploads := contest(t, 1), t.TempDir(), t.TempDir()
+	s, dest, uploads := filled(t, 1), t.TempDir(), t.TempDir()
 	now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
 	k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 2, Now: func() time.Time { return now }})
 	here, there := filepath.Join(uploads, "a.jpg"), filepath.Join(dest, "uploads", "a.jpg")
@@ -127,7 +128,7 @@ func TestADeletedPictureIsKeptAsLongAsABackupNeedsIt(t *testing.T) {
 }
 
 func TestADamagedBackupIsNotRestored(t *testing.T) {
-	s, dest := contest(t, 1), t.TempDir()
+	s, dest := filled(t, 1), t.TempDir()
 	k := keeper(t, Options{Store: s, Dest: dest, Keep: 3})
 	name, err := k.Take(context.Background())
 	if err != nil {
@@ -155,7 +156,7 @@ func TestADamagedBackupIsNotRestored(t *testing.T) {
 }
 
 func TestNothingNewMakesNoBackupAndFailuresAreCounted(t *testing.T) {
-	s, dest := contest(t, 1), t.TempDir()
+	s, dest := filled(t, 1), t.TempDir()
 	now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
 	k := keeper(t, Options{Store: s, Dest: dest, Keep: 10, Now: func() time.Time { now = now.Add(time.Minute); return now }})
 	for range 3 {
@@ -170,7 +171,7 @@ func TestNothingNewMakesNoBackupAndFailuresAreCounted(t *testing.T) {
 	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 2 {
 		t.Fatal(k.Figures(), err)
 	}
-	if err := s.SaveSetting("password", []byte("another")); err != nil {
+	if err := contest.New(s).SaveSetting("password", []byte("another")); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 3 {
@@ -201,7 +202,7 @@ func TestTheNewestAreKeptAndOneOfEachDayForLonger(t *testing.T) {
 }
 
 func TestABackupIsWholeWhileSubmissionsGoOn(t *testing.T) {
-	s := contest(t, 100)
+	s := filled(t, 100)
 	k := keeper(t, Options{Store: s, Dest: t.TempDir(), Keep: 10})
 	var writers sync.WaitGroup
 	stop := make(chan struct{})

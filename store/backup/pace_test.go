@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
@@ -23,11 +24,11 @@ func TestWritesStayWithinTwiceTheirP99DuringBackups(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	var bulk bolt.Bulk
+	var bulk contest.Bulk
 	for i := range stocked {
 		bulk.Submissions = append(bulk.Submissions, paced(i))
 	}
-	if _, err := s.Import(t.Context(), bulk); err != nil {
+	if _, err := contest.New(s).Import(t.Context(), bulk); err != nil {
 		t.Fatal(err)
 	}
 	w := &writer{t: t, store: s, next: stocked}
@@ -109,7 +110,7 @@ func (w *writer) round() (took []time.Duration) {
 		sub := paced(w.next)
 		w.next++
 		writers.Go(func() {
-			if _, _, err := w.store.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
+			if _, _, err := contest.New(w.store).Submit(context.Background(), sub, contest.Once{}, nil); err != nil {
 				w.t.Error(err)
 			}
 			mu.Lock()
@@ -121,8 +122,8 @@ func (w *writer) round() (took []time.Duration) {
 	return took
 }
 
-func paced(i int) bolt.Submission {
-	return bolt.Submission{ID: fmt.Sprintf("%d-aaaaaa", 1700000000000+i), SubmissionID: fmt.Sprintf("sub-%d", i), Category: "best",
+func paced(i int) contest.Submission {
+	return contest.Submission{ID: fmt.Sprintf("%d-aaaaaa", 1700000000000+i), SubmissionID: fmt.Sprintf("sub-%d", i), Category: "best",
 		Caption: "A caption of the usual length, with a few words", Name: "A guest", Phone: "+49 170 1234567",
-		StorageMethod: "none", CreatedAt: int64(1700000000000 + i), Status: bolt.Approved}
+		StorageMethod: "none", CreatedAt: int64(1700000000000 + i), Status: contest.Approved}
 }

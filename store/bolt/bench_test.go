@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"podium/contest"
 )
 
 // stocked opens a store with n submissions in one category.
@@ -17,13 +19,13 @@ func stocked(b testing.TB, n int) *Store {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close() })
-	bulk := Bulk{}
+	bulk := contest.Bulk{}
 	for i := range n {
 		sub := sample(i + 1)
 		sub.Caption = "A caption of the usual length, with a few words"
 		bulk.Submissions = append(bulk.Submissions, sub)
 	}
-	if _, err := s.Import(context.Background(), bulk); err != nil {
+	if _, err := contest.New(s).Import(context.Background(), bulk); err != nil {
 		b.Fatal(err)
 	}
 	return s
@@ -48,7 +50,7 @@ func BenchmarkSubmitSixteenAtATime(b *testing.B) {
 						}
 						sub := sample(i)
 						sub.Caption = "A caption of the usual length, with a few words"
-						if _, _, err := s.Submit(context.Background(), sub, Once{}, nil); err != nil {
+						if _, _, err := contest.New(s).Submit(context.Background(), sub, contest.Once{}, nil); err != nil {
 							b.Error(err)
 							return
 						}
@@ -73,7 +75,7 @@ func BenchmarkFeedPageOf50(b *testing.B) {
 			s := stocked(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
-				if list, _, err := s.Submissions("best", Query{Limit: 50}); err != nil || len(list) != 50 {
+				if list, _, err := s.Submissions("best", contest.Query{Limit: 50}); err != nil || len(list) != 50 {
 					b.Fatal(len(list), err)
 				}
 			}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // maxFaults bounds the sentences of one check.
@@ -58,7 +56,7 @@ func (s *Store) quiet(fn func(*bolt.Tx)) error {
 	s.life.RLock()
 	defer s.life.RUnlock()
 	if s.db == nil {
-		return ErrClosed
+		return contest.ErrClosed
 	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
@@ -84,7 +82,7 @@ type checker struct {
 // place is what the indexes must say of a submission.
 type place struct {
 	category string
-	status   Status
+	status   contest.Status
 	sequence uint64
 }
 
@@ -136,10 +134,10 @@ func (c *checker) submissions() {
 		if sub.ID != string(id) {
 			c.fault("Submission %s is stored under the id %s.", sub.ID, id)
 		}
-		if sub.Status != Approved && sub.Status != Waiting && sub.Status != Hidden {
+		if sub.Status != contest.Approved && sub.Status != contest.Waiting && sub.Status != contest.Hidden {
 			c.fault("Submission %s has the unknown status %q.", id, sub.Status)
 		}
-		c.entries[string(id)] = place{sub.Category, sub.Status, sub.sequence}
+		c.entries[string(id)] = place{sub.Category, sub.Status, sub.Sequence}
 		counts[sub.Category+"\x00"+string(sub.Status)]++
 		return nil
 	})
@@ -163,7 +161,7 @@ func (c *checker) indexes() {
 		wants  func(place) bool
 	}{
 		{bucketOrder, func(place) bool { return true }},
-		{bucketFeed, func(p place) bool { return p.status == Approved }},
+		{bucketFeed, func(p place) bool { return p.status == contest.Approved }},
 	} {
 		seen := 0
 		_ = c.tx.Bucket(index.bucket).ForEach(func(key, id []byte) error {
@@ -198,7 +196,7 @@ func (c *checker) winners() {
 			c.fault("The winners of %s cannot be read.", category)
 		}
 		for _, id := range ids {
-			if sub, ok := c.entries[id]; !ok || sub.category != string(category) || sub.status != Approved {
+			if sub, ok := c.entries[id]; !ok || sub.category != string(category) || sub.status != contest.Approved {
 				c.fault("The winner %s of %s is no submission of it that everybody sees.", id, category)
 			}
 		}
@@ -241,8 +239,8 @@ func (c *checker) events() {
 
 // stray reports whether an event tells everybody of a submission that they do
 // not see: whatever takes one away empties the events that told of it.
-func (c *checker) stray(e Event) (id string, stray bool) {
-	if len(e.Payload) == 0 || e.Name != EventNewSubmission && e.Name != EventSubmissionUpdated {
+func (c *checker) stray(e contest.Event) (id string, stray bool) {
+	if len(e.Payload) == 0 || e.Name != contest.EventNewSubmission && e.Name != contest.EventSubmissionUpdated {
 		return "", false
 	}
 	var told struct {
@@ -251,7 +249,7 @@ func (c *checker) stray(e Event) (id string, stray bool) {
 	if err := json.Unmarshal(e.Payload, &told); err != nil {
 		return "whose name cannot be read", true
 	}
-	return told.ID, c.entries[told.ID].status != Approved
+	return told.ID, c.entries[told.ID].status != contest.Approved
 }
 
 // caches looks at what may be lost without harm: records of real-time sessions
@@ -285,71 +283,4 @@ func (c *checker) transfers() {
 		}
 		return nil
 	})
-}
-
-// Missing is a picture that a submission has and that is not here.
-type Missing struct {
-	Submission string // its id
-	File       string // its name in the folder of uploads
-}
-
-// String is what a check says of it.
-func (m Missing) String() string {
-	return fmt.Sprintf("The picture %s of submission %s is not in the folder of uploads.", m.File, m.Submission)
-}
-
-// MissingPictures returns the pictures that are not in the folder of uploads
-// where they should be.
-func (s *Store) MissingPictures(uploads string) ([]Missing, error) {
-	var missing []Missing
-	err := s.Each(func(sub Submission) bool {
-		for _, name := range sub.localFiles() {
-			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err != nil && len(missing) < maxFaults {
-				missing = append(missing, Missing{sub.ID, name})
-			}
-		}
-		return true
-	})
-	return missing, err
-}
-
-// Pictures returns the names of all files that submissions have in the folder
-// of uploads.
-func (s *Store) Pictures() (names []string, err error) {
-	err = s.Each(func(sub Submission) bool {
-		names = append(names, sub.Files...)
-		for _, name := range sub.localFiles() {
-			if !slices.Contains(sub.Files, name) {
-				names = append(names, name)
-			}
-		}
-		return true
-	})
-	return names, err
-}
-
-// smallSize ends the names of pictures' small sizes, which are made again when
-// somebody asks for one that is not there.
-const smallSize = "-480.jpg"
-
-// localFiles are the names of the files that a submission needs in the folder
-// of uploads: those that belong to it, but for its small size, and the one that
-// its address points to. Of a picture in Cloudinary none is needed.
-func (sub *Submission) localFiles() []string {
-	if sub.CloudID != "" {
-		return nil
-	}
-	var names []string
-	for _, name := range sub.Files {
-		if !strings.HasSuffix(name, smallSize) {
-			names = append(names, name)
-		}
-	}
-	if sub.ImageURL == nil {
-		return names
-	}
-	if name, ok := strings.CutPrefix(*sub.ImageURL, "/uploads/"); ok && !slices.Contains(names, name) {
-		names = append(names, name)
-	}
-	return names
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // maxShared is how many changes share one transaction at most.
@@ -63,6 +65,9 @@ func (t *writeTx) delete(bucket, key []byte) error {
 	return t.Bucket(bucket).Delete(key)
 }
 
+// Now is when the transaction began.
+func (t *writeTx) Now() time.Time { return t.now }
+
 func (t *writeTx) get(bucket, key []byte) []byte { return t.Bucket(bucket).Get(key) }
 
 func (c *committer) start(s *Store) {
@@ -91,7 +96,7 @@ func (c *committer) do(ctx context.Context, fn func(*writeTx) error) error {
 	c.mu.Lock()
 	if c.stopped {
 		c.mu.Unlock()
-		return ErrClosed
+		return contest.ErrClosed
 	}
 	c.waiting = append(c.waiting, one)
 	select {
@@ -199,7 +204,7 @@ func (c *committer) try(batch []*change) (failed int, err error) {
 	case c.store.durableAfterAll(id):
 		err = nil
 	case c.suspect:
-		err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+		err = fmt.Errorf("%w: %w", contest.ErrInDoubt, err)
 	}
 	return failed, err
 }
@@ -243,7 +248,7 @@ func (c *committer) finish(tx *bolt.Tx, changes int) error {
 		return err
 	}
 	s.synced.Store(done)
-	commit := Commit{Changes: changes, Took: time.Since(began)}
+	commit := contest.Commit{Changes: changes, Took: time.Since(began)}
 	s.figures.committed(commit)
 	if s.options.OnCommit != nil {
 		s.options.OnCommit(commit)

@@ -1,15 +1,14 @@
-// Package bolt keeps everything of a contest that must survive: categories,
-// submissions, winners, the event log, sessions, tokens and settings, in one
-// bbolt file.
+// Package bolt keeps a contest in one bbolt file: categories, submissions,
+// winners, the event log, sessions, tokens and settings, and all that is about
+// that file lives here too: shared syncs, mending after a failed write,
+// checking, repairing, compacting and copying.
 //
-// What comes in are plain values (a [Submission], a map of picks); what goes
+// What comes in are changes by the contest's rules and plain values; what goes
 // out are plain values again, copied out of the file, so nothing returned is
-// tied to a transaction. The package knows neither HTTP nor Socket.IO.
+// tied to a transaction.
 //
 // # Transactions
 //
-// A change and the event that announces it are one transaction: whoever reads
-// the log after a crash finds exactly the events of the data that is there.
 // A method that changes something returns after its transaction is synced to
 // the disk. Changes asked for at the same time share a transaction and with it
 // a sync (see committer): the first one starts at once, and what arrives
@@ -18,22 +17,20 @@
 // # Concurrency
 //
 // All methods of [Store] are safe for concurrent use. Reads see a consistent
-// snapshot and never wait for writes. A context given to a changing method
-// only bounds the time until the change is taken up; once it is, the method
-// waits for the outcome, because a commit cannot be called back.
+// snapshot and do not wait for writes. They are short, which matters in one
+// case: a file that must be opened anew after a failed write (heal.go) waits
+// for running reads, and new ones wait for it. Only copying and checking the
+// whole file take long.
 //
 // Lock order: Store.life → committer.mu. Neither is held while a caller's
-// code runs, and bbolt's own locks come after both.
+// code runs, but for changes and the functions of WalkFeed, and bbolt's own
+// locks come after both.
 //
 // # Errors
 //
-// errors.go lists them. [ErrFull] means that the disk is full: nothing of the
-// change is in the file, reading goes on, and the next change after there is
-// room again succeeds. A commit whose last write or sync failed has an unknown
-// outcome until the file was sealed again; heal.go explains.
-//
-// # Times
-//
-// Times named *At of type int64 are milliseconds since the Unix epoch, as in
-// the contest's data format.
+// errors.go lists those at opening, and package contest the others.
+// [contest.ErrFull] means that the disk is full: nothing of the change is in
+// the file, reading goes on, and the next change after there is room again
+// succeeds. A commit whose last write or sync failed has an unknown outcome
+// until the file was sealed again; heal.go explains.
 package bolt

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // writeAt is the one function through which bbolt writes to its file.
@@ -33,10 +35,10 @@ func hookWrites(t *testing.T, db *bolt.DB, wrap func(writeAt) writeAt) {
 
 func isMeta(offset int64) bool { return offset < 2*int64(os.Getpagesize()) }
 
-func sample(n int) Submission {
-	return Submission{
+func sample(n int) contest.Submission {
+	return contest.Submission{
 		ID: fmt.Sprintf("%d-aaaaaa", n), SubmissionID: fmt.Sprintf("sub-%d-aaaaaa", n), Category: "best",
-		Caption: string(bytes.Repeat([]byte("c"), n%1500)), StorageMethod: "none", CreatedAt: int64(n), Status: Approved,
+		Caption: string(bytes.Repeat([]byte("c"), n%1500)), StorageMethod: "none", CreatedAt: int64(n), Status: contest.Approved,
 	}
 }
 
@@ -57,7 +59,7 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 		err   error
 		want  error // nil: the commit counts after all
 	}{
-		"full disk":               {err: enospc, want: ErrFull},
+		"full disk":               {err: enospc, want: contest.ErrFull},
 		"data page torn":          {torn: true, err: eio, want: eio},
 		"meta page fails":         {meta: true, err: eio, want: eio},
 		"meta page torn":          {meta: true, torn: true, err: eio, want: eio},
@@ -70,7 +72,7 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { s.Close() }()
-			if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err != nil {
+			if _, _, err := contest.New(s).Submit(t.Context(), sample(1), contest.Once{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			armed := true
@@ -89,17 +91,17 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 					return 0, &os.PathError{Op: "write", Path: path, Err: c.err}
 				}
 			})
-			if _, _, err := s.Submit(t.Context(), sample(2), Once{}, nil); !errors.Is(err, c.want) {
+			if _, _, err := contest.New(s).Submit(t.Context(), sample(2), contest.Once{}, nil); !errors.Is(err, c.want) {
 				t.Errorf("the failed submission got %v, want %v", err, c.want)
 			}
 			wanted := 2
 			if c.want == nil {
 				wanted = 3
 			}
-			if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != wanted-1 {
+			if list, _, err := s.Submissions("best", contest.Query{}); err != nil || len(list) != wanted-1 {
 				t.Errorf("%d submissions afterwards, %v", len(list), err)
 			}
-			if _, _, err := s.Submit(t.Context(), sample(3), Once{}, nil); err != nil {
+			if _, _, err := contest.New(s).Submit(t.Context(), sample(3), contest.Once{}, nil); err != nil {
 				t.Errorf("the next submission: %v", err)
 			}
 			mustBeSound(t, s)
@@ -110,7 +112,7 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustBeSound(t, s)
-			if list, _, _ := s.Submissions("best", Query{}); len(list) != wanted {
+			if list, _, _ := s.Submissions("best", contest.Query{}); len(list) != wanted {
 				t.Errorf("%d submissions after opening again, want %d", len(list), wanted)
 			}
 		})
@@ -133,12 +135,12 @@ func TestACommitThatPanicsLeavesAStoreThatGoesOn(t *testing.T) {
 			return real(data, offset)
 		}
 	})
-	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err == nil {
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(1), contest.Once{}, nil); err == nil {
 		t.Error("the submission whose commit panicked counts as stored")
 	}
 	next := make(chan error, 1)
 	go func() {
-		_, _, err := s.Submit(t.Context(), sample(2), Once{}, nil)
+		_, _, err := contest.New(s).Submit(t.Context(), sample(2), contest.Once{}, nil)
 		next <- err
 	}()
 	select {
@@ -150,7 +152,7 @@ func TestACommitThatPanicsLeavesAStoreThatGoesOn(t *testing.T) {
 		t.Fatal("the next submission waits for ever")
 	}
 	mustBeSound(t, s)
-	if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 1 {
+	if list, _, err := s.Submissions("best", contest.Query{}); err != nil || len(list) != 1 {
 		t.Errorf("%d submissions, %v", len(list), err)
 	}
 	if err := s.Close(); err != nil {
@@ -174,7 +176,7 @@ func TestACommitInDoubtIsToldToNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err != nil {
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(1), contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	hookWrites(t, s.db, func(real writeAt) writeAt {
@@ -186,28 +188,28 @@ func TestACommitInDoubtIsToldToNobody(t *testing.T) {
 			return n, err
 		}
 	})
-	once := Once{Key: "k", Content: []byte("c")}
+	once := contest.Once{Key: "k", Content: []byte("c")}
 	told := func() (offsets []uint64, last uint64, answered bool) {
 		t.Helper()
-		e := s.Events(0, func(e Event) bool {
+		e := contest.EachEvent(s, 0, func(e contest.Event) bool {
 			offsets = append(offsets, e.Offset)
 			return true
 		})
 		_, last, err := s.EventRange()
-		_, answered, err2 := s.Answer(once)
+		_, answered, err2 := contest.New(s).Answered(once)
 		if err := errors.Join(e, err, err2); err != nil {
 			t.Fatal(err)
 		}
 		return offsets, last, answered
 	}
-	if _, _, err := s.Submit(t.Context(), sample(2), once, []byte("first")); !errors.Is(err, ErrInDoubt) {
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(2), once, []byte("first")); !errors.Is(err, contest.ErrInDoubt) {
 		t.Errorf("the submission got %v, want ErrInDoubt", err)
 	}
 	if offsets, last, answered := told(); len(offsets) != 1 || last != 1 || answered {
 		t.Errorf("while it is in doubt: events %v, the last is %d, answered %v", offsets, last, answered)
 	}
 	broken = false
-	if answer, replayed, err := s.Submit(t.Context(), sample(3), once, []byte("second")); err != nil || !replayed || string(answer) != "first" {
+	if answer, replayed, err := contest.New(s).Submit(t.Context(), sample(3), once, []byte("second")); err != nil || !replayed || string(answer) != "first" {
 		t.Errorf("sent again: %q, replayed %v (%v)", answer, replayed, err)
 	}
 	if offsets, last, answered := told(); len(offsets) != 2 || last != 2 || !answered {

@@ -5,24 +5,13 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
-)
 
-// Query says which submissions of a category are wanted.
-type Query struct {
-	// All includes those that only admins see.
-	All bool
-	// Limit bounds their number; 0 is no bound.
-	Limit int
-	// Before, when not empty, is the id of a submission: only older ones are wanted.
-	Before string
-	// Since, when not 0, leaves out what was not created after it (milliseconds
-	// since the Unix epoch).
-	Since int64
-}
+	"podium/contest"
+)
 
 // Submissions returns the submissions of a category, newest first, and whether
 // there are older ones beyond the limit.
-func (s *Store) Submissions(category string, q Query) (list []Submission, more bool, err error) {
+func (s *Store) Submissions(category string, q contest.Query) (list []contest.Submission, more bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		list, more, err = readPage(tx, category, q)
 		return err
@@ -32,7 +21,7 @@ func (s *Store) Submissions(category string, q Query) (list []Submission, more b
 
 // Feed returns the submissions of every category that there is, in its order,
 // all of one moment, with the version of that moment.
-func (s *Store) Feed(q Query) (feed []CategoryFeed, version uint64, err error) {
+func (s *Store) Feed(q contest.Query) (feed []contest.CategoryFeed, version uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		categories, err := readCategories(tx)
 		if err != nil {
@@ -44,17 +33,11 @@ func (s *Store) Feed(q Query) (feed []CategoryFeed, version uint64, err error) {
 			if err != nil {
 				return err
 			}
-			feed = append(feed, CategoryFeed{c, list})
+			feed = append(feed, contest.CategoryFeed{Category: c, Submissions: list})
 		}
 		return nil
 	})
 	return feed, version, err
-}
-
-// CategoryFeed is a category with its submissions, newest first.
-type CategoryFeed struct {
-	Category    Category
-	Submissions []Submission
 }
 
 // Version grows whenever anything that everybody sees changes. Together with
@@ -69,7 +52,7 @@ func (s *Store) Version() (uint64, error) {
 }
 
 // readPage walks the category's part of the index backwards.
-func readPage(tx *bolt.Tx, category string, q Query) (list []Submission, more bool, err error) {
+func readPage(tx *bolt.Tx, category string, q contest.Query) (list []contest.Submission, more bool, err error) {
 	index := bucketFeed
 	if q.All {
 		index = bucketOrder
@@ -81,7 +64,7 @@ func readPage(tx *bolt.Tx, category string, q Query) (list []Submission, more bo
 		if err != nil {
 			return nil, false, err
 		}
-		end = orderKey(category, before.sequence)
+		end = orderKey(category, before.Sequence)
 	}
 	err = eachBefore(tx, index, prefix, end, func(id []byte) (bool, error) {
 		if q.Limit > 0 && len(list) == q.Limit {
@@ -123,20 +106,10 @@ func eachBefore(tx *bolt.Tx, index, prefix, end []byte, f func(id []byte) (bool,
 	return nil
 }
 
-// Record is a submission as it is stored.
-type Record struct{ data []byte }
-
-// Bytes are the record's, valid until the function that was given it returns.
-// Two records of the same bytes are the same submission.
-func (r Record) Bytes() []byte { return r.data }
-
-// Decode returns the submission.
-func (r Record) Decode() (Submission, error) { return decodeSubmission(r.data) }
-
 // WalkFeed calls category for every category that there is, in its order, and
 // after each of these calls submission for what Feed lists in it, all of one
 // moment, and returns the version of that moment. Neither may use the store.
-func (s *Store) WalkFeed(category func(Category) error, submission func(Record) error) (version uint64, err error) {
+func (s *Store) WalkFeed(category func(contest.Category) error, submission func(contest.Record) error) (version uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		categories, err := readCategories(tx)
 		if err != nil {
@@ -152,9 +125,9 @@ func (s *Store) WalkFeed(category func(Category) error, submission func(Record) 
 			if err := eachBefore(tx, bucketFeed, prefix, end, func(id []byte) (bool, error) {
 				data := records.Get(id)
 				if data == nil {
-					return false, fmt.Errorf("submission %q of the index: %w", id, ErrNotFound)
+					return false, fmt.Errorf("submission %q of the index: %w", id, contest.ErrNotFound)
 				}
-				return true, submission(Record{data})
+				return true, submission(contest.Record{Data: data, Read: decodeSubmission})
 			}); err != nil {
 				return err
 			}
@@ -164,21 +137,17 @@ func (s *Store) WalkFeed(category func(Category) error, submission func(Record) 
 	return version, err
 }
 
-// Span is when the oldest and the newest submission of a category were
-// created, or zeros where there is none.
-type Span struct{ Oldest, Newest int64 }
-
 // Spans returns the spans of all categories that have submissions, by two
 // reads each.
-func (s *Store) Spans() (map[string]Span, error) {
+func (s *Store) Spans() (map[string]contest.Span, error) {
 	counts, err := s.Counts()
 	if err != nil {
 		return nil, err
 	}
-	spans := make(map[string]Span)
+	spans := make(map[string]contest.Span)
 	err = s.view(func(tx *bolt.Tx) error {
 		for category := range counts {
-			newest, _, err := readPage(tx, category, Query{All: true, Limit: 1})
+			newest, _, err := readPage(tx, category, contest.Query{All: true, Limit: 1})
 			if err != nil {
 				return err
 			}
@@ -191,7 +160,7 @@ func (s *Store) Spans() (map[string]Span, error) {
 			if err != nil {
 				return err
 			}
-			spans[category] = Span{oldest.CreatedAt, newest[0].CreatedAt}
+			spans[category] = contest.Span{Oldest: oldest.CreatedAt, Newest: newest[0].CreatedAt}
 		}
 		return nil
 	})

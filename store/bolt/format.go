@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // formatVersion is the version of the file's layout that this program writes.
@@ -42,9 +44,6 @@ var (
 	metaTrimmed    = []byte("trimmed")    // n8: the last offset that was taken off the log
 	metaVersion    = []byte("version")    // n8: grows whenever what everybody sees changes
 )
-
-// defaultCategories are those of a new contest.
-var defaultCategories = []Category{{"worst", "Worst Tattoo"}, {"best", "Best Tattoo"}}
 
 // prepareFormat makes a new file's buckets, and judges an existing file's
 // version.
@@ -90,7 +89,7 @@ func (s *Store) readFormat() (version uint64, err error) {
 func (s *Store) create() error {
 	categories := s.options.DefaultCategories
 	if categories == nil {
-		categories = defaultCategories
+		categories = contest.DefaultCategories()
 	}
 	list, err := json.Marshal(categories)
 	if err != nil {

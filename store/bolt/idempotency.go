@@ -2,53 +2,31 @@ package bolt
 
 import (
 	"bytes"
-	"context"
-	"strconv"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
-// Once names a request that counts once however often it is sent. The zero
-// value is a request that says nothing about that.
-type Once struct {
-	Key string
-	// Content stands for what the request asked for, such as a hash of it.
-	Content []byte
-}
-
-// answered looks for the answer to an earlier request with the same key.
-func (t *writeTx) answered(once Once) (answer []byte, found bool, err error) {
-	return findAnswer(t.Tx, once)
-}
-
-func findAnswer(tx *bolt.Tx, once Once) (answer []byte, found bool, err error) {
-	if once.Key == "" {
-		return nil, false, nil
-	}
-	data := tx.Bucket(bucketAnswers).Get([]byte(once.Key))
+func readAnswer(tx *bolt.Tx, key string) (answer contest.KeptAnswer, found bool, err error) {
+	data := tx.Bucket(bucketAnswers).Get([]byte(key))
 	if data == nil {
-		return nil, false, nil
+		return answer, false, nil
 	}
-	_, content, answer, err := decodeAnswer(data)
-	if err != nil {
-		return nil, false, err
-	}
-	if !bytes.Equal(content, once.Content) {
-		return nil, false, ErrIdempotencyMismatch
-	}
-	return answer, true, nil
+	_, answer.Content, answer.Body, err = decodeAnswer(data)
+	return answer, err == nil, err
 }
 
-// keepAnswer stores the answer to a request that names a key.
-func (t *writeTx) keepAnswer(once Once, answer []byte) error {
-	if once.Key == "" {
-		return nil
-	}
+// Answer returns the answer that is kept under a key.
+func (t *writeTx) Answer(key string) (contest.KeptAnswer, bool, error) { return readAnswer(t.Tx, key) }
+
+// KeepAnswer stores an answer.
+func (t *writeTx) KeepAnswer(key string, answer contest.KeptAnswer) error {
 	b := append([]byte{1}, uint64Key(uint64(t.now.UnixMilli()))...)
-	b = appendBytes(b, once.Content)
-	b = appendBytes(b, answer)
-	return t.put(bucketAnswers, []byte(once.Key), b)
+	b = appendBytes(b, answer.Content)
+	b = appendBytes(b, answer.Body)
+	return t.put(bucketAnswers, []byte(key), b)
 }
 
 func decodeAnswer(data []byte) (at int64, content, answer []byte, err error) {
@@ -61,46 +39,55 @@ func decodeAnswer(data []byte) (at int64, content, answer []byte, err error) {
 	return int64(n), content, answer, r.finish()
 }
 
-// Answer returns the answer that a request with that key was given before.
-// The error is ErrIdempotencyMismatch where it asked for something else. An
-// answer is found only when it is synced: it says that something is stored.
-func (s *Store) Answer(once Once) (answer []byte, found bool, err error) {
+// Answer returns the answer that is kept under a key. It is found only when it
+// is synced: it says that something is stored.
+func (s *Store) Answer(key string) (answer contest.KeptAnswer, found bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		if answer, found, err = findAnswer(tx, once); tx.ID() > s.synced.Load().transaction {
-			answer, found, err = nil, false, nil
+		if tx.ID() > s.synced.Load().transaction {
+			return nil
 		}
+		answer, found, err = readAnswer(tx, key)
 		return err
 	})
 	return answer, found, err
 }
 
-// TrimAnswers forgets the answers given before a time.
-func (s *Store) TrimAnswers(ctx context.Context, before time.Time) error {
-	return s.update(ctx, "trim the kept answers", func(tx *writeTx) error {
-		var doomed [][]byte
-		c := tx.Bucket(bucketAnswers).Cursor()
-		for key, data := c.First(); key != nil; key, data = c.Next() {
-			if at, _, _, err := decodeAnswer(data); err != nil || at < before.UnixMilli() {
-				doomed = append(doomed, bytes.Clone(key))
-			}
-		}
-		for _, key := range doomed {
-			if err := tx.delete(bucketAnswers, key); err != nil {
-				return err
-			}
-		}
-		return nil
+// TrimAnswers forgets the answers kept before a time.
+func (t *writeTx) TrimAnswers(before time.Time) error {
+	return t.deleteAnswers(func(data []byte) bool {
+		at, _, _, err := decodeAnswer(data)
+		return err != nil || at < before.UnixMilli()
 	})
 }
 
-// forgetAnswers drops the kept answers that name a submission: they hold its
+// ForgetAnswers drops the kept answers that name a submission: they hold its
 // name and phone number. They are those of one day, so all are looked at.
-func (t *writeTx) forgetAnswers(id string) error {
-	mark := strconv.AppendQuote(nil, id)
+func (t *writeTx) ForgetAnswers(ids ...string) error {
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	return t.deleteAnswers(func(data []byte) bool { return holdsQuoted(data, wanted) })
+}
+
+// holdsQuoted reports whether data holds one of these texts, which have no
+// quotes of their own, in quotes.
+func holdsQuoted(data []byte, wanted map[string]bool) bool {
+	_, rest, ok := bytes.Cut(data, []byte{'"'})
+	for ok {
+		var text []byte
+		if text, rest, ok = bytes.Cut(rest, []byte{'"'}); ok && wanted[string(text)] {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *writeTx) deleteAnswers(doom func(data []byte) bool) error {
 	var doomed [][]byte
 	c := t.Bucket(bucketAnswers).Cursor()
 	for key, data := c.First(); key != nil; key, data = c.Next() {
-		if bytes.Contains(data, mark) {
+		if doom(data) {
 			doomed = append(doomed, bytes.Clone(key))
 		}
 	}

@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"podium/contest"
+
 	bolt "go.etcd.io/bbolt"
 )
 
 // A later format is made up here: its step moves a setting.
 func TestAnOlderFormatIsBroughtUpInOneStepWithACopyBefore(t *testing.T) {
 	s := filled(t, 3)
-	if err := s.SaveSetting("old", []byte("value")); err != nil {
+	if err := contest.New(s).SaveSetting("old", []byte("value")); err != nil {
 		t.Fatal(err)
 	}
 	move := func(tx *bolt.Tx) error {

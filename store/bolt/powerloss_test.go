@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"podium/contest"
 )
 
 var (
@@ -39,14 +41,14 @@ type recording struct {
 func digest(t *testing.T, s *Store) string {
 	t.Helper()
 	var b strings.Builder
-	err := s.Each(func(sub Submission) bool {
-		fmt.Fprintln(&b, sub.ID, sub.Status, sub.sequence, len(sub.Caption))
+	err := contest.New(s).Each(func(sub contest.Submission) bool {
+		fmt.Fprintln(&b, sub.ID, sub.Status, sub.Sequence, len(sub.Caption))
 		return true
 	})
-	picks, e := s.AllWinners()
+	picks, e := contest.New(s).AllWinners()
 	err = errors.Join(err, e)
 	fmt.Fprintln(&b, picks)
-	e = s.Events(0, func(e Event) bool {
+	e = contest.EachEvent(s, 0, func(e contest.Event) bool {
 		fmt.Fprintln(&b, e.Offset, e.Name, string(e.Payload))
 		return true
 	})
@@ -65,30 +67,30 @@ func work(t *testing.T, s *Store, random *rand.Rand, step int) {
 	id := fmt.Sprintf("%d-aaaaaa", random.IntN(step+1))
 	switch random.IntN(12) {
 	default:
-		_, _, err = s.Submit(t.Context(), sample(step), Once{Key: fmt.Sprint(step)}, []byte("answer"))
+		_, _, err = contest.New(s).Submit(t.Context(), sample(step), contest.Once{Key: fmt.Sprint(step)}, []byte("answer"))
 	case 5:
-		_, err = s.SetStatus(t.Context(), id, Hidden)
+		_, err = contest.New(s).SetStatus(t.Context(), id, contest.Hidden)
 	case 6:
-		_, err = s.TrimEvents(t.Context(), s.now(), 20)
+		_, err = contest.New(s).TrimEvents(t.Context(), s.now(), 20)
 	case 7:
-		records := []SessionRecord{{ID: fmt.Sprint(random.IntN(20)), At: s.now(), Data: make([]byte, random.IntN(4000))}}
-		err = s.SaveSessions(t.Context(), records)
+		records := []contest.SessionRecord{{ID: fmt.Sprint(random.IntN(20)), At: s.now(), Data: make([]byte, random.IntN(4000))}}
+		err = contest.New(s).SaveSessions(t.Context(), records)
 	case 8:
-		_, err = s.Delete(t.Context(), id)
+		_, err = contest.New(s).Delete(t.Context(), id)
 	case 9:
-		_, _, err = s.SaveWinners(t.Context(), Picks{"best": {id}}, 2, Once{}, func([]string) ([]byte, error) { return nil, nil })
+		_, _, err = contest.New(s).SaveWinners(t.Context(), contest.Picks{"best": {id}}, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
 	case 10:
-		err = s.SaveSetting("x", make([]byte, random.IntN(20_000)))
+		err = contest.New(s).SaveSetting("x", make([]byte, random.IntN(20_000)))
 	case 11:
-		var bulk Bulk // one commit of many pages
+		var bulk contest.Bulk // one commit of many pages
 		for i := range random.IntN(100) {
 			sub := sample(1000 + i)
 			sub.ID = fmt.Sprintf("%d-%d", step, i)
 			bulk.Submissions = append(bulk.Submissions, sub)
 		}
-		_, err = s.Import(t.Context(), bulk)
+		_, err = contest.New(s).Import(t.Context(), bulk)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, contest.ErrNotFound) {
 		t.Fatal(err)
 	}
 }

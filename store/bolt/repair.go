@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // ErrBeyondRepair: the file's pages are damaged. A backup has to be restored.
@@ -43,8 +46,7 @@ func (s *Store) Repair(ctx context.Context) ([]string, error) {
 			return err
 		}
 		// Browsers hold answers from before the repair by the version.
-		version, _ := readUint64(tx.get(bucketMeta, metaVersion))
-		return tx.put(bucketMeta, metaVersion, uint64Key(version+1))
+		return tx.Touch()
 	})
 	return did, err
 }
@@ -52,7 +54,7 @@ func (s *Store) Repair(ctx context.Context) ([]string, error) {
 // repairer carries what one repair knows and did.
 type repairer struct {
 	tx      *writeTx
-	entries map[string]Submission
+	entries map[string]contest.Submission
 	did     []string
 }
 
@@ -75,7 +77,7 @@ func (r *repairer) buckets() error {
 }
 
 func (r *repairer) read() error {
-	r.entries = make(map[string]Submission)
+	r.entries = make(map[string]contest.Submission)
 	return r.tx.Bucket(bucketSubmissions).ForEach(func(id, data []byte) error {
 		if sub, err := decodeSubmission(data); err == nil && sub.ID == string(id) {
 			r.entries[sub.ID] = sub
@@ -88,17 +90,17 @@ func (r *repairer) read() error {
 func (r *repairer) indexes() error {
 	for _, index := range []struct {
 		bucket []byte
-		wants  func(Submission) bool
+		wants  func(contest.Submission) bool
 	}{
-		{bucketOrder, func(Submission) bool { return true }},
-		{bucketFeed, func(s Submission) bool { return s.Status == Approved }},
+		{bucketOrder, func(contest.Submission) bool { return true }},
+		{bucketFeed, func(s contest.Submission) bool { return s.Status == contest.Approved }},
 	} {
 		wanted := make(map[string][]byte)
 		var highest uint64
 		for id, sub := range r.entries {
-			highest = max(highest, sub.sequence)
+			highest = max(highest, sub.Sequence)
 			if index.wants(sub) {
-				wanted[string(orderKey(sub.Category, sub.sequence))] = []byte(id)
+				wanted[string(orderKey(sub.Category, sub.Sequence))] = []byte(id)
 			}
 		}
 		if err := r.replace(index.bucket, wanted, "The index %q was put right in %d places."); err != nil {
@@ -178,7 +180,7 @@ func (r *repairer) replace(bucket []byte, wanted map[string][]byte, sentence str
 
 // winners drops picks that name nothing.
 func (r *repairer) winners() error {
-	picks := make(Picks)
+	picks := make(contest.Picks)
 	err := r.tx.Bucket(bucketWinners).ForEach(func(category, _ []byte) error {
 		ids, err := readPicks(r.tx.Tx, string(category))
 		if err != nil {
@@ -190,17 +192,17 @@ func (r *repairer) winners() error {
 	if err != nil {
 		return err
 	}
-	for _, category := range sortedKeys(picks) {
+	for _, category := range slices.Sorted(maps.Keys(picks)) {
 		before := len(picks[category])
 		kept := slices.DeleteFunc(picks[category], func(id string) bool {
 			sub, ok := r.entries[id]
-			return !ok || sub.Category != category || sub.Status != Approved
+			return !ok || sub.Category != category || sub.Status != contest.Approved
 		})
 		if len(kept) == before {
 			continue
 		}
 		r.say("%d picks of %s that name nothing were dropped.", before-len(kept), category)
-		if err := r.tx.savePicks(category, kept); err != nil {
+		if err := r.tx.SetPicks(category, kept); err != nil {
 			return err
 		}
 	}
@@ -229,7 +231,7 @@ func (r *repairer) events() error {
 	trimmed, _ := readUint64(r.tx.get(bucketMeta, metaTrimmed))
 	c := checker{entries: make(map[string]place, len(r.entries))}
 	for id, sub := range r.entries {
-		c.entries[id] = place{sub.Category, sub.Status, sub.sequence}
+		c.entries[id] = place{sub.Category, sub.Status, sub.Sequence}
 	}
 	var empty []uint64
 	var doomed [][]byte
@@ -240,7 +242,7 @@ func (r *repairer) events() error {
 			doomed = append(doomed, bytes.Clone(key))
 			return nil
 		}
-		if offset-last <= maxTrim {
+		if offset-last <= contest.MaxTrim {
 			for missing := last + 1; missing < offset; missing++ {
 				empty = append(empty, missing)
 			}
@@ -265,7 +267,7 @@ func (r *repairer) events() error {
 	}
 	for _, offset := range empty {
 		r.say("The event at offset %d was missing, could not be read or told of what is not there, and is empty now.", offset)
-		if err := r.tx.put(bucketEvents, uint64Key(offset), encodeEvent(Event{Offset: offset, At: r.tx.now.UnixMilli()})); err != nil {
+		if err := r.tx.put(bucketEvents, uint64Key(offset), encodeEvent(contest.Event{Offset: offset, At: r.tx.now.UnixMilli()})); err != nil {
 			return err
 		}
 	}

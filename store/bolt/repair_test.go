@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
 
 // filled opens a store with n submissions, and checks it at the end.
@@ -25,7 +27,7 @@ func filled(t *testing.T, n int) *Store {
 		}
 	})
 	for i := range n {
-		if _, _, err := s.Submit(t.Context(), sample(i+1), Once{}, nil); err != nil {
+		if _, _, err := contest.New(s).Submit(t.Context(), sample(i+1), contest.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,20 +36,20 @@ func filled(t *testing.T, n int) *Store {
 
 func TestCheckFindsAndRepairMends(t *testing.T) {
 	for name, damage := range map[string]func(*writeTx) error{
-		"a count is wrong": func(tx *writeTx) error { return tx.count("best", Approved, 5) },
+		"a count is wrong": func(tx *writeTx) error { return tx.Count("best", contest.Approved, 5) },
 		"a feed entry is missing": func(tx *writeTx) error {
 			return tx.delete(bucketFeed, orderKey("best", 2))
 		},
 		"an entry is in the feed that is not there": func(tx *writeTx) error {
 			return tx.put(bucketFeed, orderKey("best", 99), []byte("nobody"))
 		},
-		"a winner is nobody": func(tx *writeTx) error { return tx.savePicks("best", []string{"nobody", "1-aaaaaa"}) },
+		"a winner is nobody": func(tx *writeTx) error { return tx.SetPicks("best", []string{"nobody", "1-aaaaaa"}) },
 		"an event is damaged": func(tx *writeTx) error {
 			return tx.put(bucketEvents, uint64Key(2), []byte("x"))
 		},
 		"an event is missing": func(tx *writeTx) error { return tx.delete(bucketEvents, uint64Key(2)) },
 		"an event tells of a submission that is not there": func(tx *writeTx) error {
-			return tx.announce(EventNewSubmission, Public{ID: "nobody"})
+			return tx.Append(contest.EventNewSubmission, "nobody", []byte(`{"id":"nobody"}`))
 		},
 		"an event is kept that is said to be gone": func(tx *writeTx) error { return tx.put(bucketMeta, metaTrimmed, uint64Key(2)) },
 		"the counter of the log is behind":         func(tx *writeTx) error { tx.touched = true; return tx.Bucket(bucketEvents).SetSequence(1) },
@@ -77,10 +79,10 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 			if did, err = s.Repair(t.Context()); err != nil || len(did) != 0 {
 				t.Errorf("the second repair did %v %v", did, err)
 			}
-			if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 3 {
+			if list, _, err := s.Submissions("best", contest.Query{}); err != nil || len(list) != 3 {
 				t.Errorf("%d submissions, %v", len(list), err)
 			}
-			if _, _, err := s.Submit(t.Context(), sample(4), Once{}, nil); err != nil {
+			if _, _, err := contest.New(s).Submit(t.Context(), sample(4), contest.Once{}, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -97,20 +99,20 @@ func TestCompactingKeepsTheDataAndGivesRoomBack(t *testing.T) {
 	for i := range 2000 {
 		sub := sample(i + 1)
 		sub.Caption = string(bytes.Repeat([]byte("x"), 1500))
-		if _, _, err := s.Submit(t.Context(), sub, Once{}, nil); err != nil {
+		if _, _, err := contest.New(s).Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if i >= 10 {
 			doomed = append(doomed, sub.ID)
 		}
 	}
-	if _, err := s.TrimEvents(t.Context(), s.now(), 10); err != nil {
+	if _, err := contest.New(s).TrimEvents(t.Context(), s.now(), 10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(t.Context(), doomed...); err != nil {
+	if _, err := contest.New(s).Delete(t.Context(), doomed...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.TrimEvents(t.Context(), s.now(), 10); err != nil {
+	if _, err := contest.New(s).TrimEvents(t.Context(), s.now(), 10); err != nil {
 		t.Fatal(err)
 	}
 	first, last, _ := s.EventRange()
@@ -135,24 +137,24 @@ func TestCompactingKeepsTheDataAndGivesRoomBack(t *testing.T) {
 	if f, l, _ := s.EventRange(); f != first || l != last || s.Epoch() != epoch {
 		t.Errorf("the log was %d to %d of %s and is %d to %d of %s", first, last, epoch, f, l, s.Epoch())
 	}
-	if _, _, err := s.Submit(t.Context(), sample(5000), Once{}, nil); err != nil {
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(5000), contest.Once{}, nil); err != nil {
 		t.Error(err)
 	}
-	if list, _, _ := s.Submissions("best", Query{}); len(list) != 11 || list[0].ID != "5000-aaaaaa" {
+	if list, _, _ := s.Submissions("best", contest.Query{}); len(list) != 11 || list[0].ID != "5000-aaaaaa" {
 		t.Errorf("%d submissions", len(list))
 	}
 }
 
 func TestADeletedSubmissionLeavesNoKeptAnswer(t *testing.T) {
 	s := filled(t, 1)
-	once := Once{Key: "key", Content: []byte("c")}
-	if _, _, err := s.Submit(t.Context(), sample(7), once, []byte(`{"entry":{"id":"7-aaaaaa","phone":"555"}}`)); err != nil {
+	once := contest.Once{Key: "key", Content: []byte("c")}
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(7), once, []byte(`{"entry":{"id":"7-aaaaaa","phone":"555"}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(t.Context(), "7-aaaaaa"); err != nil {
+	if _, err := contest.New(s).Delete(t.Context(), "7-aaaaaa"); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, err := s.Answer(once); found || err != nil {
+	if _, found, err := contest.New(s).Answered(once); found || err != nil {
 		t.Errorf("the answer is still there (%v)", err)
 	}
 }
@@ -169,10 +171,10 @@ func TestAFileThatWasCompactedIsTheOneInUse(t *testing.T) {
 	real := syncFolder
 	defer func() { syncFolder = real }()
 	syncFolder = func(string) error { return syscall.EINVAL }
-	if err := s.SaveSetting("x", make([]byte, 15<<20)); err != nil {
+	if err := contest.New(s).SaveSetting("x", make([]byte, 15<<20)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveSetting("x", nil); err != nil {
+	if err := contest.New(s).SaveSetting("x", nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -181,7 +183,7 @@ func TestAFileThatWasCompactedIsTheOneInUse(t *testing.T) {
 	if s, err = Open(path, Options{CompactFree: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Submit(t.Context(), sample(1), Once{}, nil); err != nil {
+	if _, _, err := contest.New(s).Submit(t.Context(), sample(1), contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -190,7 +192,7 @@ func TestAFileThatWasCompactedIsTheOneInUse(t *testing.T) {
 	if s, err = Open(path, Options{CompactFree: -1}); err != nil {
 		t.Fatal(err)
 	}
-	if list, _, err := s.Submissions("best", Query{}); err != nil || len(list) != 1 {
+	if list, _, err := s.Submissions("best", contest.Query{}); err != nil || len(list) != 1 {
 		t.Errorf("%d submissions after opening again, want 1 (%v)", len(list), err)
 	}
 }
@@ -227,12 +229,12 @@ func TestForeignAndCutOffFilesAreRefused(t *testing.T) {
 }
 
 func FuzzRecords(f *testing.F) {
-	sub, err := encodeSubmission(&Submission{ID: "1-a", Category: "best", Status: Waiting})
+	sub, err := encodeSubmission(&contest.Submission{ID: "1-a", Category: "best", Status: contest.Waiting})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(sub)
-	f.Add(encodeEvent(Event{At: 5, Name: EventNewSubmission, Payload: []byte(`{"id":"1-a"}`)}))
+	f.Add(encodeEvent(contest.Event{At: 5, Name: contest.EventNewSubmission, Payload: []byte(`{"id":"1-a"}`)}))
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if e, err := decodeEvent(uint64Key(1), data); err == nil {

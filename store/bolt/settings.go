@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 
@@ -19,18 +18,33 @@ func (s *Store) Setting(name string) ([]byte, error) {
 	return value, err
 }
 
-// SaveSetting keeps a value under a name; nil forgets it, and writes nothing where
-// nothing is kept.
-func (s *Store) SaveSetting(name string, value []byte) error {
-	return s.update(context.Background(), "store setting "+name, func(tx *writeTx) error {
-		if value == nil && tx.get(bucketSettings, []byte(name)) == nil {
-			return nil
+// Setting returns what is kept under a name, or nil.
+func (t *writeTx) Setting(name string) ([]byte, error) {
+	return bytes.Clone(t.get(bucketSettings, []byte(name))), nil
+}
+
+// SetSetting keeps a value under a name; nil forgets it, and writes nothing
+// where nothing is kept.
+func (t *writeTx) SetSetting(name string, value []byte) error {
+	if value != nil {
+		return t.put(bucketSettings, []byte(name), value)
+	}
+	if t.get(bucketSettings, []byte(name)) == nil {
+		return nil
+	}
+	return t.delete(bucketSettings, []byte(name))
+}
+
+// SettingNames returns at most limit names that begin with prefix.
+func (s *Store) SettingNames(prefix string, limit int) (names []string, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketSettings).Cursor()
+		for name, _ := c.Seek([]byte(prefix)); bytes.HasPrefix(name, []byte(prefix)) && len(names) < limit; name, _ = c.Next() {
+			names = append(names, string(name))
 		}
-		if value == nil {
-			return tx.delete(bucketSettings, []byte(name))
-		}
-		return tx.put(bucketSettings, []byte(name), value)
+		return nil
 	})
+	return names, err
 }
 
 // SettingsSum is a checksum of all settings: it changes when one of them does.

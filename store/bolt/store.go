@@ -13,6 +13,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"podium/contest"
 )
 
 // Options says how a store is opened. The zero value is right for a server.
@@ -36,12 +38,12 @@ type Options struct {
 
 	// DefaultCategories are put into a new file. Nil means the two categories
 	// "worst" and "best".
-	DefaultCategories []Category
+	DefaultCategories []contest.Category
 
 	// OnCommit, when set, is called after each commit with its size and how
 	// long writing and syncing took. It is called on the committing goroutine
 	// and must not block.
-	OnCommit func(Commit)
+	OnCommit func(contest.Commit)
 
 	// CompactFree is how many bytes of free pages, if they are half of the file
 	// or more, make opening it compact it first. Zero means 16 MiB, negative
@@ -243,16 +245,27 @@ func (s *Store) view(fn func(*bolt.Tx) error) error {
 	s.life.RLock()
 	defer s.life.RUnlock()
 	if s.db == nil {
-		return ErrClosed
+		return contest.ErrClosed
 	}
 	return s.db.View(fn)
 }
+
+// Update runs change in a transaction that it may share with others, and
+// returns after the sync.
+func (s *Store) Update(ctx context.Context, doing string, change func(contest.Tx) error) error {
+	return s.update(ctx, doing, func(tx *writeTx) error { return change(tx) })
+}
+
+var (
+	_ contest.File = (*Store)(nil)
+	_ contest.Tx   = (*writeTx)(nil)
+)
 
 // update runs fn in a transaction that it may share with others, and returns
 // after the sync.
 func (s *Store) update(ctx context.Context, doing string, fn func(*writeTx) error) error {
 	if s.options.ReadOnly {
-		return fmt.Errorf("%s: %w", doing, ErrReadOnly)
+		return fmt.Errorf("%s: %w", doing, contest.ErrReadOnly)
 	}
 	if err := s.committer.do(ctx, fn); err != nil {
 		return writeError(doing, err)

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"podium/contest"
 	"podium/store/bolt"
 )
 
@@ -37,24 +38,24 @@ func open(t testing.TB, path string) *bolt.Store {
 
 func fresh(t testing.TB) *bolt.Store { return open(t, filepath.Join(t.TempDir(), "podium.db")) }
 
-func entry(n int, category string) bolt.Submission {
-	return bolt.Submission{
+func entry(n int, category string) contest.Submission {
+	return contest.Submission{
 		ID: fmt.Sprintf("%d-aaaaaa", n), SubmissionID: fmt.Sprintf("sub-%d-aaaaaa", n), Category: category,
 		Caption: fmt.Sprint("caption ", n), Name: "Ann", Phone: "+49 170 " + fmt.Sprint(n),
-		StorageMethod: "none", CreatedAt: int64(n), Status: bolt.Approved,
+		StorageMethod: "none", CreatedAt: int64(n), Status: contest.Approved,
 	}
 }
 
-func submit(t testing.TB, s *bolt.Store, sub bolt.Submission) {
+func submit(t testing.TB, s *bolt.Store, sub contest.Submission) {
 	t.Helper()
-	if _, _, err := s.Submit(context.Background(), sub, bolt.Once{}, nil); err != nil {
+	if _, _, err := contest.New(s).Submit(context.Background(), sub, contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func events(t testing.TB, s *bolt.Store) (names []string, payloads []string) {
 	t.Helper()
-	err := s.Events(0, func(e bolt.Event) bool {
+	err := contest.EachEvent(s, 0, func(e contest.Event) bool {
 		names = append(names, e.Name)
 		payloads = append(payloads, string(e.Payload))
 		return true
@@ -65,7 +66,7 @@ func events(t testing.TB, s *bolt.Store) (names []string, payloads []string) {
 	return names, payloads
 }
 
-func ids(list []bolt.Submission) []string {
+func ids(list []contest.Submission) []string {
 	out := []string{}
 	for _, sub := range list {
 		out = append(out, sub.ID)
@@ -80,10 +81,10 @@ func TestASubmissionAndItsEventAreOneCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	submit(t, s, entry(1, "best"))
-	if _, _, err := s.Submit(t.Context(), entry(2, "nope"), bolt.Once{}, nil); !errors.Is(err, bolt.ErrUnknownCategory) {
+	if _, _, err := contest.New(s).Submit(t.Context(), entry(2, "nope"), contest.Once{}, nil); !errors.Is(err, contest.ErrUnknownCategory) {
 		t.Errorf("unknown category: %v", err)
 	}
-	if _, _, err := s.Submit(t.Context(), entry(1, "best"), bolt.Once{}, nil); !errors.Is(err, bolt.ErrDuplicate) {
+	if _, _, err := contest.New(s).Submit(t.Context(), entry(1, "best"), contest.Once{}, nil); !errors.Is(err, contest.ErrDuplicate) {
 		t.Errorf("duplicate: %v", err)
 	}
 	epoch := s.Epoch()
@@ -93,7 +94,7 @@ func TestASubmissionAndItsEventAreOneCommit(t *testing.T) {
 	s = open(t, path)
 	names, payloads := events(t, s)
 	want := `{"id":"1-aaaaaa","category":"best","caption":"caption 1","imageUrl":null,"createdAt":1,"artist":"Anonymous Artist"}`
-	if !slices.Equal(names, []string{bolt.EventNewSubmission}) || payloads[0] != want {
+	if !slices.Equal(names, []string{contest.EventNewSubmission}) || payloads[0] != want {
 		t.Errorf("log after reopening: %v %v", names, payloads)
 	}
 	if s.Epoch() != epoch || epoch == "" {
@@ -114,15 +115,15 @@ func TestAFeedIsNewestFirstInPages(t *testing.T) {
 		submit(t, s, entry(n, "best"))
 		submit(t, s, entry(n+10, "worst"))
 	}
-	list, more, err := s.Submissions("best", bolt.Query{Limit: 2})
+	list, more, err := s.Submissions("best", contest.Query{Limit: 2})
 	if err != nil || !more || !slices.Equal(ids(list), []string{"5-aaaaaa", "4-aaaaaa"}) {
 		t.Errorf("first page %v %v %v", ids(list), more, err)
 	}
-	list, more, err = s.Submissions("best", bolt.Query{Before: "4-aaaaaa"})
+	list, more, err = s.Submissions("best", contest.Query{Before: "4-aaaaaa"})
 	if err != nil || more || !slices.Equal(ids(list), []string{"3-aaaaaa", "2-aaaaaa", "1-aaaaaa"}) {
 		t.Errorf("second page %v %v %v", ids(list), more, err)
 	}
-	list, _, _ = s.Submissions("best", bolt.Query{Since: 4})
+	list, _, _ = s.Submissions("best", contest.Query{Since: 4})
 	if !slices.Equal(ids(list), []string{"5-aaaaaa"}) {
 		t.Errorf("since: %v", ids(list))
 	}
@@ -131,23 +132,23 @@ func TestAFeedIsNewestFirstInPages(t *testing.T) {
 func TestCategoriesKeepTheirSubmissions(t *testing.T) {
 	s := fresh(t)
 	submit(t, s, entry(1, "best"))
-	worst := bolt.Category{ID: "worst", Name: "Worst"}
-	if err := s.ReplaceCategories(t.Context(), []bolt.Category{worst}); err != nil {
+	worst := contest.Category{ID: "worst", Name: "Worst"}
+	if err := contest.New(s).ReplaceCategories(t.Context(), []contest.Category{worst}); err != nil {
 		t.Fatal(err)
 	}
-	if feed, _, _ := s.Feed(bolt.Query{}); len(feed) != 1 {
+	if feed, _, _ := s.Feed(contest.Query{}); len(feed) != 1 {
 		t.Errorf("feed has %d categories", len(feed))
 	}
-	if err := s.ReplaceCategories(t.Context(), []bolt.Category{worst, {ID: "best", Name: "Best"}}); err != nil {
+	if err := contest.New(s).ReplaceCategories(t.Context(), []contest.Category{worst, {ID: "best", Name: "Best"}}); err != nil {
 		t.Fatal(err)
 	}
-	if feed, _, _ := s.Feed(bolt.Query{}); len(feed) != 2 || len(feed[1].Submissions) != 1 {
+	if feed, _, _ := s.Feed(contest.Query{}); len(feed) != 2 || len(feed[1].Submissions) != 1 {
 		t.Errorf("the submissions did not come back: %v", feed)
 	}
-	for _, bad := range [][]bolt.Category{
+	for _, bad := range [][]contest.Category{
 		{{ID: "a b", Name: "x"}}, {{Name: "x"}}, {{ID: "a"}}, {worst, worst}, {{ID: "../etc", Name: "x"}},
 	} {
-		if err := s.ReplaceCategories(t.Context(), bad); !errors.Is(err, bolt.ErrInvalid) {
+		if err := contest.New(s).ReplaceCategories(t.Context(), bad); !errors.Is(err, contest.ErrInvalid) {
 			t.Errorf("%v: %v, want ErrInvalid", bad, err)
 		}
 	}
@@ -159,8 +160,8 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 		submit(t, s, entry(n, "best"))
 	}
 	submit(t, s, entry(9, "worst"))
-	save := func(picks bolt.Picks) (ignored []string) {
-		_, _, err := s.SaveWinners(t.Context(), picks, 2, bolt.Once{}, func(i []string) ([]byte, error) {
+	save := func(picks contest.Picks) (ignored []string) {
+		_, _, err := contest.New(s).SaveWinners(t.Context(), picks, 2, contest.Once{}, func(i []string) ([]byte, error) {
 			ignored = i
 			return nil, nil
 		})
@@ -169,43 +170,43 @@ func TestWinnersKeepOrderAndLimitAndSayWhatTheyIgnored(t *testing.T) {
 		}
 		return ignored
 	}
-	save(bolt.Picks{"worst": {"9-aaaaaa"}})
-	ignored := save(bolt.Picks{"best": {"nope", "3-aaaaaa", "9-aaaaaa", "1-aaaaaa", "2-aaaaaa"}})
+	save(contest.Picks{"worst": {"9-aaaaaa"}})
+	ignored := save(contest.Picks{"best": {"nope", "3-aaaaaa", "9-aaaaaa", "1-aaaaaa", "2-aaaaaa"}})
 	if !slices.Equal(ignored, []string{"nope", "9-aaaaaa"}) {
 		t.Errorf("ignored %v", ignored)
 	}
-	picks, _ := s.Winners()
+	picks, _ := contest.New(s).Winners()
 	if !slices.Equal(picks["best"], []string{"3-aaaaaa", "1-aaaaaa"}) || !slices.Equal(picks["worst"], []string{"9-aaaaaa"}) {
 		t.Errorf("winners %v", picks)
 	}
-	if _, err := s.SetStatus(t.Context(), "3-aaaaaa", bolt.Hidden); err != nil {
+	if _, err := contest.New(s).SetStatus(t.Context(), "3-aaaaaa", contest.Hidden); err != nil {
 		t.Fatal(err)
 	}
-	if picks, _ = s.Winners(); !slices.Equal(picks["best"], []string{"1-aaaaaa"}) {
+	if picks, _ = contest.New(s).Winners(); !slices.Equal(picks["best"], []string{"1-aaaaaa"}) {
 		t.Errorf("winners after hiding one: %v", picks)
 	}
 }
 
 func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 	s := fresh(t)
-	once := bolt.Once{Key: "k", Content: []byte("c")}
-	if _, replayed, err := s.Submit(t.Context(), entry(1, "best"), once, []byte("first")); err != nil || replayed {
+	once := contest.Once{Key: "k", Content: []byte("c")}
+	if _, replayed, err := contest.New(s).Submit(t.Context(), entry(1, "best"), once, []byte("first")); err != nil || replayed {
 		t.Fatal(replayed, err)
 	}
-	answer, replayed, err := s.Submit(t.Context(), entry(2, "best"), once, []byte("second"))
+	answer, replayed, err := contest.New(s).Submit(t.Context(), entry(2, "best"), once, []byte("second"))
 	if err != nil || !replayed || string(answer) != "first" {
 		t.Errorf("got %q %v %v", answer, replayed, err)
 	}
-	if _, _, err := s.Submit(t.Context(), entry(3, "best"), bolt.Once{Key: "k", Content: []byte("other")}, nil); !errors.Is(err, bolt.ErrIdempotencyMismatch) {
+	if _, _, err := contest.New(s).Submit(t.Context(), entry(3, "best"), contest.Once{Key: "k", Content: []byte("other")}, nil); !errors.Is(err, contest.ErrIdempotencyMismatch) {
 		t.Errorf("other content: %v", err)
 	}
 	if counts, _ := s.Counts(); counts.Total() != 1 {
 		t.Errorf("%d submissions", counts.Total())
 	}
-	if err := s.TrimAnswers(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	if err := contest.New(s).TrimAnswers(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, _ := s.Answer(once); found {
+	if _, found, _ := contest.New(s).Answered(once); found {
 		t.Error("the answer outlived its time")
 	}
 }
@@ -213,19 +214,19 @@ func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 func TestADeletedSubmissionIsGoneFromTheLogToo(t *testing.T) {
 	s := fresh(t)
 	submit(t, s, entry(1, "best"))
-	found, err := s.ByPhone("0049/170-1")
+	found, err := contest.New(s).ByPhone("0049/170-1")
 	if err != nil || len(found) != 0 {
 		t.Errorf("other digits found %v %v", found, err)
 	}
-	if found, _ = s.ByPhone("+49(170)1"); !slices.Equal(found, []string{"1-aaaaaa"}) {
+	if found, _ = contest.New(s).ByPhone("+49(170)1"); !slices.Equal(found, []string{"1-aaaaaa"}) {
 		t.Errorf("by phone: %v", found)
 	}
-	gone, err := s.Delete(t.Context(), "1-aaaaaa", "nope")
+	gone, err := contest.New(s).Delete(t.Context(), "1-aaaaaa", "nope")
 	if err != nil || len(gone) != 1 {
 		t.Fatal(gone, err)
 	}
 	names, payloads := events(t, s)
-	if payloads[0] != "" || names[1] != bolt.EventSubmissionRemoved {
+	if payloads[0] != "" || names[1] != contest.EventSubmissionRemoved {
 		t.Errorf("log: %v %v", names, payloads)
 	}
 	if counts, _ := s.Counts(); counts.Total() != 0 {
@@ -236,18 +237,18 @@ func TestADeletedSubmissionIsGoneFromTheLogToo(t *testing.T) {
 func TestModeration(t *testing.T) {
 	s := fresh(t)
 	sub := entry(1, "best")
-	sub.Status = bolt.Waiting
+	sub.Status = contest.Waiting
 	submit(t, s, sub)
-	if list, _, _ := s.Submissions("best", bolt.Query{}); len(list) != 0 {
+	if list, _, _ := s.Submissions("best", contest.Query{}); len(list) != 0 {
 		t.Error("a waiting submission is in the feed")
 	}
-	for _, status := range []bolt.Status{bolt.Approved, bolt.Hidden, bolt.Approved} {
-		if _, err := s.SetStatus(t.Context(), sub.ID, status); err != nil {
+	for _, status := range []contest.Status{contest.Approved, contest.Hidden, contest.Approved} {
+		if _, err := contest.New(s).SetStatus(t.Context(), sub.ID, status); err != nil {
 			t.Fatal(err)
 		}
 	}
 	names, _ := events(t, s)
-	if !slices.Equal(names, []string{bolt.EventNewSubmission, bolt.EventSubmissionRemoved, bolt.EventSubmissionUpdated}) {
+	if !slices.Equal(names, []string{contest.EventNewSubmission, contest.EventSubmissionRemoved, contest.EventSubmissionUpdated}) {
 		t.Errorf("announced %v", names)
 	}
 }
@@ -263,13 +264,13 @@ func TestTheLogIsTrimmedByAgeAndNumber(t *testing.T) {
 		now = now.Add(time.Second)
 		submit(t, s, entry(n, "best"))
 	}
-	if n, err := s.TrimEvents(t.Context(), now.Add(-6*time.Second), 5); err != nil || n != 5 {
+	if n, err := contest.New(s).TrimEvents(t.Context(), now.Add(-6*time.Second), 5); err != nil || n != 5 {
 		t.Errorf("trimmed %d %v", n, err)
 	}
 	if first, last, _ := s.EventRange(); first != 6 || last != 10 {
 		t.Errorf("range %d to %d", first, last)
 	}
-	if n, _ := s.TrimEvents(t.Context(), now.Add(time.Hour), 0); n != 5 {
+	if n, _ := contest.New(s).TrimEvents(t.Context(), now.Add(time.Hour), 0); n != 5 {
 		t.Errorf("trimmed %d", n)
 	}
 	if first, last, _ := s.EventRange(); first != 11 || last != 10 {
@@ -286,23 +287,23 @@ func TestSettingsAndSessionsAreKept(t *testing.T) {
 	if v, err := s.Setting("x"); v != nil || err != nil {
 		t.Error(v, err)
 	}
-	if err := s.SaveSetting("x", []byte("1")); err != nil {
+	if err := contest.New(s).SaveSetting("x", []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	if v, _ := s.Setting("x"); string(v) != "1" {
 		t.Errorf("setting %q", v)
 	}
-	var records []bolt.SessionRecord
+	var records []contest.SessionRecord
 	for n := range 10 {
-		records = append(records, bolt.SessionRecord{ID: fmt.Sprint(n), At: time.UnixMilli(int64(n)), Data: []byte{byte(n)}})
+		records = append(records, contest.SessionRecord{ID: fmt.Sprint(n), At: time.UnixMilli(int64(n)), Data: []byte{byte(n)}})
 	}
-	if err := s.SaveSessions(t.Context(), records); err != nil {
+	if err := contest.New(s).SaveSessions(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.TrimSessions(t.Context(), time.UnixMilli(3), 5); err != nil {
+	if err := contest.New(s).TrimSessions(t.Context(), time.UnixMilli(3), 5); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Session("4"); !errors.Is(err, bolt.ErrNotFound) {
+	if _, err := s.Session("4"); !errors.Is(err, contest.ErrNotFound) {
 		t.Errorf("an old session is kept: %v", err)
 	}
 	if r, err := s.Session("5"); err != nil || r.Data[0] != 5 {
@@ -339,12 +340,12 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 				continue
 			}
 			id := all[random.IntN(len(all))]
-			if _, err := s.Delete(t.Context(), id); err != nil {
+			if _, err := contest.New(s).Delete(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 			model[category[id]] = slices.DeleteFunc(model[category[id]], func(x string) bool { return x == id })
 		case 7:
-			if _, err := s.TrimEvents(t.Context(), time.Time{}, 20); err != nil {
+			if _, err := contest.New(s).TrimEvents(t.Context(), time.Time{}, 20); err != nil {
 				t.Fatal(err)
 			}
 		case 8:
@@ -359,7 +360,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 			t.Fatalf("step %d: %v %v", step, found, err)
 		}
 		for c, want := range model {
-			list, _, err := s.Submissions(c, bolt.Query{})
+			list, _, err := s.Submissions(c, contest.Query{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -385,7 +386,7 @@ func TestConcurrentSubmissionsShareSyncs(t *testing.T) {
 		t.Errorf("%d changes in %d commits", stats.Changes, stats.Commits)
 	}
 	offset := uint64(0)
-	_ = s.Events(0, func(e bolt.Event) bool {
+	_ = contest.EachEvent(s, 0, func(e contest.Event) bool {
 		if offset++; e.Offset != offset {
 			t.Errorf("offset %d after %d", e.Offset, offset-1)
 		}

@@ -2,88 +2,47 @@ package bolt
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
+
+	"podium/contest"
 )
-
-// Status says who sees a submission.
-type Status string
-
-// The statuses.
-const (
-	Approved Status = "approved" // everybody
-	Waiting  Status = "waiting"  // admins, until one approves it
-	Hidden   Status = "hidden"   // admins
-)
-
-// Image is one size of a submission's picture.
-type Image struct {
-	URL    string `json:"url"`
-	Width  int    `json:"width"`
-	Height int    `json:"height"`
-}
-
-// Submission is an entry of the contest. Its text is plain: nothing in it is
-// escaped for any use.
-type Submission struct {
-	ID            string  `json:"id"`
-	SubmissionID  string  `json:"submissionId"`
-	Category      string  `json:"category"`
-	Caption       string  `json:"caption"`
-	Name          string  `json:"name"`
-	Phone         string  `json:"phone"`
-	ImageURL      *string `json:"imageUrl"` // nil for none
-	StorageMethod string  `json:"storageMethod"`
-	CreatedAt     int64   `json:"createdAt"` // milliseconds since the Unix epoch
-	Status        Status  `json:"status"`
-	Images        []Image `json:"images,omitempty"` // the picture's sizes, smallest first
-	// Files are the names of the picture's files in the folder of uploads.
-	Files []string `json:"files,omitempty"`
-	// CloudID is the picture's id in Cloudinary.
-	CloudID string `json:"cloudId,omitempty"`
-	// Announced: it was sent to everybody as a new one.
-	Announced bool `json:"announced,omitempty"`
-	// Awaits: its picture is to be sent to Cloudinary. Only Submit looks at it,
-	// and notes it in Transfers.
-	Awaits bool `json:"-"`
-
-	sequence uint64 // its place in the order of arrival
-}
 
 // submissionRecord is a submission as it is stored.
 type submissionRecord struct {
-	Submission
+	contest.Submission
 	Sequence uint64 `json:"sequence"`
 }
 
-func encodeSubmission(sub *Submission) ([]byte, error) {
-	data, err := json.Marshal(submissionRecord{*sub, sub.sequence})
+func encodeSubmission(sub *contest.Submission) ([]byte, error) {
+	data, err := json.Marshal(submissionRecord{*sub, sub.Sequence})
 	if err != nil {
 		return nil, fmt.Errorf("encode submission: %w", err)
 	}
 	return append([]byte{1}, data...), nil
 }
 
-func decodeSubmission(data []byte) (Submission, error) {
+func decodeSubmission(data []byte) (contest.Submission, error) {
 	if len(data) < 2 || data[0] != 1 {
-		return Submission{}, errRecord
+		return contest.Submission{}, errRecord
 	}
 	var r submissionRecord
 	if err := json.Unmarshal(data[1:], &r); err != nil {
-		return Submission{}, fmt.Errorf("%w: %w", errRecord, err)
+		return contest.Submission{}, fmt.Errorf("%w: %w", errRecord, err)
 	}
-	r.Submission.sequence = r.Sequence
+	r.Submission.Sequence = r.Sequence
 	return r.Submission, nil
 }
 
 // readSubmission returns the submission of that id.
-func readSubmission(tx *bolt.Tx, id string) (Submission, error) {
+func readSubmission(tx *bolt.Tx, id string) (contest.Submission, error) {
 	data := tx.Bucket(bucketSubmissions).Get([]byte(id))
 	if data == nil {
-		return Submission{}, fmt.Errorf("submission: %w", ErrNotFound)
+		return contest.Submission{}, fmt.Errorf("submission: %w", contest.ErrNotFound)
 	}
 	return decodeSubmission(data)
 }
@@ -96,57 +55,75 @@ func orderKey(category string, sequence uint64) []byte {
 	return append(key, uint64Key(sequence)...)
 }
 
-// Submit stores a new submission, with its event where it is approved, and the
-// answer to the request where once names a key. Where that key was used
-// before with the same content, nothing is stored and the first answer comes
-// back with replayed true; with other content the error is
-// ErrIdempotencyMismatch. Errors besides: ErrUnknownCategory, ErrDuplicate.
-func (s *Store) Submit(ctx context.Context, sub Submission, once Once, answer []byte) (first []byte, replayed bool, err error) {
-	err = s.update(ctx, "store the submission", func(tx *writeTx) error {
-		var err error
-		if first, replayed, err = tx.answered(once); err != nil || replayed {
-			return err
+// Taken returns those of the ids that name submissions.
+func (t *writeTx) Taken(ids ...string) (map[string]bool, error) {
+	taken := make(map[string]bool)
+	for _, id := range ids {
+		if id != "" && t.get(bucketSubmissions, []byte(id)) != nil {
+			taken[id] = true
 		}
-		known, err := hasCategory(tx.Tx, sub.Category)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("category %q: %w", sub.Category, ErrUnknownCategory)
-		}
-		if err := tx.insert(sub); err != nil {
-			return err
-		}
-		first = answer
-		return tx.keepAnswer(once, answer)
-	})
-	return first, replayed, err
+	}
+	return taken, nil
 }
 
-// insert adds a submission and announces it where everybody may see it.
-func (t *writeTx) insert(sub Submission) error {
-	if sub.ID == "" || t.get(bucketSubmissions, []byte(sub.ID)) != nil {
-		return fmt.Errorf("submission id %q: %w", sub.ID, ErrDuplicate)
+// Submissions returns the submissions of those ids that name one.
+func (t *writeTx) Submissions(ids ...string) (map[string]contest.Submission, error) {
+	found := make(map[string]contest.Submission, len(ids))
+	for _, id := range ids {
+		data := t.get(bucketSubmissions, []byte(id))
+		if data == nil {
+			continue
+		}
+		sub, err := decodeSubmission(data)
+		if err != nil {
+			return nil, fmt.Errorf("submission %q: %w", id, err)
+		}
+		found[id] = sub
 	}
-	sub.Announced = sub.Status == Approved
-	if err := t.enter(&sub); err != nil {
+	return found, nil
+}
+
+// Insert adds submissions in this order.
+func (t *writeTx) Insert(list ...*contest.Submission) error {
+	for _, sub := range list {
+		if err := t.enter(sub); err != nil {
+			return err
+		}
+	}
+	if len(list) == 1 {
+		return t.save(list[0])
+	}
+	// A transaction keeps the keys of a page that it changes in one sorted
+	// list, however long: in their order they go to its end.
+	list = slices.SortedFunc(slices.Values(list), func(a, b *contest.Submission) int { return strings.Compare(a.ID, b.ID) })
+	for _, sub := range list {
+		if err := t.save(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter gives a submission its place in the indexes.
+func (t *writeTx) enter(sub *contest.Submission) error {
+	t.touched = true
+	sequence, err := t.Bucket(bucketOrder).NextSequence()
+	if err != nil {
 		return err
 	}
-	if sub.Awaits {
-		if err := t.put(bucketTransfers, []byte(sub.ID), []byte{}); err != nil {
-			return err
-		}
+	sub.Sequence = sequence
+	key := orderKey(sub.Category, sequence)
+	if err := t.put(bucketOrder, key, []byte(sub.ID)); err != nil {
+		return err
 	}
-	if sub.Status == Approved {
-		if err := t.announce(EventNewSubmission, sub.public()); err != nil {
-			return err
-		}
+	if sub.Status != contest.Approved {
+		return nil
 	}
-	return t.save(&sub)
+	return t.put(bucketFeed, key, []byte(sub.ID))
 }
 
 // save writes the record of a submission.
-func (t *writeTx) save(sub *Submission) error {
+func (t *writeTx) save(sub *contest.Submission) error {
 	data, err := encodeSubmission(sub)
 	if err != nil {
 		return err
@@ -154,30 +131,51 @@ func (t *writeTx) save(sub *Submission) error {
 	return t.put(bucketSubmissions, []byte(sub.ID), data)
 }
 
-// count adds delta to the number of submissions of a category and status.
-func (t *writeTx) count(category string, status Status, delta int) error {
+// Replace stores a submission anew, and moves it into the feed or out of it.
+func (t *writeTx) Replace(sub *contest.Submission, before contest.Status) error {
+	key := orderKey(sub.Category, sub.Sequence)
+	switch was, is := before == contest.Approved, sub.Status == contest.Approved; {
+	case is && !was:
+		if err := t.put(bucketFeed, key, []byte(sub.ID)); err != nil {
+			return err
+		}
+	case was && !is:
+		if err := t.delete(bucketFeed, key); err != nil {
+			return err
+		}
+	}
+	return t.save(sub)
+}
+
+// Delete removes a submission from everywhere that its id is a key or a value.
+func (t *writeTx) Delete(sub *contest.Submission) error {
+	key := orderKey(sub.Category, sub.Sequence)
+	for _, entry := range []struct{ bucket, key []byte }{
+		{bucketSubmissions, []byte(sub.ID)}, {bucketOrder, key}, {bucketFeed, key}, {bucketTransfers, []byte(sub.ID)},
+	} {
+		if err := t.delete(entry.bucket, entry.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Count adds delta to the number of submissions of a category and status.
+func (t *writeTx) Count(category string, status contest.Status, delta int) error {
 	key := append(append([]byte(category), 0), status...)
 	n, _ := readUint64(t.get(bucketCounts, key))
 	return t.put(bucketCounts, key, uint64Key(uint64(int64(n)+int64(delta))))
 }
 
-// Counts are numbers of submissions by category and status.
-type Counts map[string]map[Status]int
+// AddTransfer notes that a picture is to be sent to Cloudinary.
+func (t *writeTx) AddTransfer(id string) error { return t.put(bucketTransfers, []byte(id), []byte{}) }
 
-// Total is the number of all submissions.
-func (c Counts) Total() int {
-	n := 0
-	for category := range c {
-		for _, k := range c[category] {
-			n += k
-		}
-	}
-	return n
-}
+// EndTransfer notes that it is not any more.
+func (t *writeTx) EndTransfer(id string) error { return t.delete(bucketTransfers, []byte(id)) }
 
 // Counts returns how many submissions there are, without looking at them.
-func (s *Store) Counts() (Counts, error) {
-	counts := make(Counts)
+func (s *Store) Counts() (contest.Counts, error) {
+	counts := make(contest.Counts)
 	err := s.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketCounts).ForEach(func(key, value []byte) error {
 			category, status, ok := bytes.Cut(key, []byte{0})
@@ -186,9 +184,9 @@ func (s *Store) Counts() (Counts, error) {
 				return errRecord
 			}
 			if counts[string(category)] == nil {
-				counts[string(category)] = make(map[Status]int)
+				counts[string(category)] = make(map[contest.Status]int)
 			}
-			counts[string(category)][Status(status)] = int(n)
+			counts[string(category)][contest.Status(status)] = int(n)
 			return nil
 		})
 	})
@@ -196,8 +194,8 @@ func (s *Store) Counts() (Counts, error) {
 }
 
 // Submission returns the submission of that id, or ErrNotFound.
-func (s *Store) Submission(id string) (Submission, error) {
-	var sub Submission
+func (s *Store) Submission(id string) (contest.Submission, error) {
+	var sub contest.Submission
 	err := s.view(func(tx *bolt.Tx) error {
 		var err error
 		sub, err = readSubmission(tx, id)
@@ -206,184 +204,24 @@ func (s *Store) Submission(id string) (Submission, error) {
 	return sub, err
 }
 
-// SetStatus changes who sees a submission, announces that, and returns the
-// submission as it is now. One that everybody sees for the first time is
-// announced as new. A hidden one loses its picks.
-func (s *Store) SetStatus(ctx context.Context, id string, status Status) (Submission, error) {
-	var sub Submission
-	err := s.update(ctx, "change the submission's status", func(tx *writeTx) error {
-		var err error
-		sub, err = readSubmission(tx.Tx, id)
-		if err != nil || sub.Status == status {
-			return err
-		}
-		before := sub.Status
-		if err := tx.count(sub.Category, before, -1); err != nil {
-			return err
-		}
-		if err := tx.count(sub.Category, status, 1); err != nil {
-			return err
-		}
-		sub.Status = status
-		key := orderKey(sub.Category, sub.sequence)
-		switch {
-		case status == Approved:
-			event := EventSubmissionUpdated
-			if !sub.Announced {
-				event, sub.Announced = EventNewSubmission, true
-			}
-			if err := tx.put(bucketFeed, key, []byte(id)); err != nil {
-				return err
-			}
-			if err := tx.announce(event, sub.public()); err != nil {
-				return err
-			}
-		case before == Approved:
-			if err := tx.delete(bucketFeed, key); err != nil {
-				return err
-			}
-			if err := tx.retract(&sub); err != nil {
-				return err
-			}
-		}
-		return tx.save(&sub)
-	})
-	return sub, err
-}
-
-// retract takes a submission off everybody's pages: its picks, and what the
-// log says of it.
-func (t *writeTx) retract(sub *Submission) error {
-	if err := t.scrub(sub.ID); err != nil {
-		return err
-	}
-	if err := t.unpick(sub.Category, sub.ID); err != nil {
-		return err
-	}
-	return t.announce(EventSubmissionRemoved, struct {
-		ID       string `json:"id"`
-		Category string `json:"category"`
-	}{sub.ID, sub.Category})
-}
-
-// SetPicture changes where a submission's picture is, ends its wait for
-// Cloudinary, and announces it where everybody sees the submission.
-func (s *Store) SetPicture(ctx context.Context, id string, change func(*Submission)) (Submission, error) {
-	var sub Submission
-	err := s.update(ctx, "change the submission's picture", func(tx *writeTx) error {
-		var err error
-		if sub, err = readSubmission(tx.Tx, id); err != nil {
-			return err
-		}
-		change(&sub)
-		if err := tx.delete(bucketTransfers, []byte(id)); err != nil {
-			return err
-		}
-		if sub.Status == Approved {
-			if err := tx.announce(EventSubmissionUpdated, sub.public()); err != nil {
-				return err
-			}
-		}
-		return tx.save(&sub)
-	})
-	return sub, err
-}
-
-// Delete removes submissions for good: records, picks, and what the log says
-// of them. It returns those that were there; their pictures are the caller's
-// to remove, and those at Cloudinary are in Removals until they are. Ids that name
-// none are passed over.
-func (s *Store) Delete(ctx context.Context, ids ...string) ([]Submission, error) {
-	var gone []Submission
-	err := s.update(ctx, "delete submissions", func(tx *writeTx) error {
-		gone = gone[:0]
-		for _, id := range ids {
-			data := tx.get(bucketSubmissions, []byte(id))
-			if data == nil {
-				continue
-			}
-			sub, err := decodeSubmission(data)
-			if err != nil {
-				return err
-			}
-			if err := tx.remove(&sub); err != nil {
-				return err
-			}
-			gone = append(gone, sub)
-		}
-		return nil
-	})
-	return gone, err
-}
-
-// remove deletes one submission.
-func (t *writeTx) remove(sub *Submission) error {
-	key := orderKey(sub.Category, sub.sequence)
-	for _, entry := range []struct{ bucket, key []byte }{
-		{bucketSubmissions, []byte(sub.ID)}, {bucketOrder, key}, {bucketFeed, key}, {bucketTransfers, []byte(sub.ID)},
-	} {
-		if err := t.delete(entry.bucket, entry.key); err != nil {
-			return err
-		}
-	}
-	if sub.CloudID != "" {
-		if err := t.put(bucketSettings, []byte(settingRemoval+sub.CloudID), []byte{}); err != nil {
-			return err
-		}
-	}
-	if err := t.count(sub.Category, sub.Status, -1); err != nil {
-		return err
-	}
-	if err := t.forgetAnswers(sub.ID); err != nil {
-		return err
-	}
-	return t.retract(sub)
-}
-
-// ByPhone returns the ids of the submissions whose phone number has the same
-// digits. It looks at every submission.
-func (s *Store) ByPhone(phone string) ([]string, error) {
-	want := digits(phone)
-	if want == "" {
-		return nil, fmt.Errorf("%w: the phone number has no digits", ErrInvalid)
-	}
-	var ids []string
-	err := s.Each(func(sub Submission) bool {
-		if digits(sub.Phone) == want {
-			ids = append(ids, sub.ID)
-		}
-		return true
-	})
-	return ids, err
-}
-
-// Each calls f for every submission, in no particular order, until f returns
-// false. All are of one moment.
-func (s *Store) Each(f func(Submission) bool) error {
-	return s.view(func(tx *bolt.Tx) error {
+// Page returns at most limit submissions whose ids come after the given one.
+func (s *Store) Page(after string, limit int) (list []contest.Submission, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketSubmissions).Cursor()
-		for id, data := c.First(); id != nil; id, data = c.Next() {
+		id, data := c.Seek([]byte(after))
+		if id != nil && string(id) == after {
+			id, data = c.Next()
+		}
+		for ; id != nil && len(list) < limit; id, data = c.Next() {
 			sub, err := decodeSubmission(data)
 			if err != nil {
 				return fmt.Errorf("submission %q: %w", id, err)
 			}
-			if !f(sub) {
-				return nil
-			}
+			list = append(list, sub)
 		}
 		return nil
 	})
-}
-
-// digits are the digits of a phone number.
-func digits(phone string) string {
-	kept := make([]byte, 0, len(phone))
-	for i := range len(phone) {
-		if phone[i] >= '0' && phone[i] <= '9' {
-			kept = append(kept, phone[i])
-		}
-	}
-	return string(kept)
+	return list, err
 }
 
 // Transfers returns the ids of at most limit submissions whose pictures are to

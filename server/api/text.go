@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"html"
 	"strings"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // text is how people's words leave the server.
@@ -48,19 +48,19 @@ func (t text) url(s *string) *string {
 
 // EventPayload is the payload of a logged event as it leaves: its text escaped
 // where that is set. The log holds it plain.
-func (c *Contest) EventPayload(name string, payload []byte) ([]byte, error) {
+func (c *API) EventPayload(name string, payload []byte) ([]byte, error) {
 	if !c.text.escape {
 		return payload, nil
 	}
 	switch name {
-	case bolt.EventNewSubmission, bolt.EventSubmissionUpdated:
-		var p bolt.Public
+	case contest.EventNewSubmission, contest.EventSubmissionUpdated:
+		var p contest.Public
 		if err := json.Unmarshal(payload, &p); err != nil {
 			return nil, fmt.Errorf("read event %s: %w", name, err)
 		}
 		p.Caption, p.ImageURL = c.text.out(p.Caption), c.text.url(p.ImageURL)
 		return json.Marshal(p)
-	case bolt.EventCategoriesUpdated:
+	case contest.EventCategoriesUpdated:
 		var p struct {
 			Categories []category `json:"categories"`
 		}

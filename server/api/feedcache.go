@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"sync"
 
-	"podium/store/bolt"
+	"podium/contest"
 )
 
 // feedCache keeps the whole feed as it was last encoded. All readers share it,
@@ -50,7 +50,7 @@ const storedPage = 200
 
 // currentFeed returns the feed whose tag is etag, or a newer one. The one who
 // finds the cache out of date encodes it for all who wait.
-func (c *Contest) currentFeed(etag string) (*encodedFeed, error) {
+func (c *API) currentFeed(etag string) (*encodedFeed, error) {
 	c.feed.mu.Lock()
 	defer c.feed.mu.Unlock()
 	if c.feed.current != nil && c.feed.current.etag == etag {
@@ -64,7 +64,7 @@ func (c *Contest) currentFeed(etag string) (*encodedFeed, error) {
 
 // renewFeed encodes the feed, with what the last one has of it. c.feed.mu must
 // be held.
-func (c *Contest) renewFeed() error {
+func (c *API) renewFeed() error {
 	old := c.feed.current
 	if old == nil {
 		old = &encodedFeed{}
@@ -73,16 +73,16 @@ func (c *Contest) renewFeed() error {
 	feed := &encodedFeed{body: append(make([]byte, 0, len(old.body)+len(old.body)/16+1024), `{"feed":{`...)}
 	rows := make(map[uint64]feedRow, len(c.feed.rows)+1)
 	between, comma := "", ""
-	version, err := c.Store.WalkFeed(func(one bolt.Category) error {
+	version, err := c.Contest.WalkFeed(func(one contest.Category) error {
 		key, err := json.Marshal(one.ID)
 		feed.body = append(append(append(feed.body, between...), key...), `:[`...)
 		feed.categories = append(feed.categories, encodedCategory{id: one.ID})
 		between, comma = "],", ""
 		return err
-	}, func(r bolt.Record) (err error) {
+	}, func(r contest.Record) (err error) {
 		feed.body = append(feed.body, comma...)
 		comma = ","
-		hash := maphash.Bytes(c.feed.seed, r.Bytes())
+		hash := maphash.Bytes(c.feed.seed, r.Data)
 		row := feedRow{from: len(feed.body)}
 		if at, ok := c.feed.rows[hash]; ok {
 			row.createdAt = at.createdAt
@@ -107,7 +107,7 @@ func (c *Contest) renewFeed() error {
 		feed.body = append(feed.body, ']')
 	}
 	feed.body = append(append(feed.body, '}'), feed.end()...)
-	feed.etag = fmt.Sprintf(`"%s-%d"`, c.Store.Epoch(), version)
+	feed.etag = fmt.Sprintf(`"%s-%d"`, c.Contest.Epoch(), version)
 	c.feed.current, c.feed.rows = feed, rows
 	return nil
 }
@@ -118,7 +118,7 @@ func (f *encodedFeed) end() []byte {
 }
 
 // appendItem appends the item of a record.
-func (c *Contest) appendItem(b []byte, r bolt.Record) (createdAt int64, out []byte, err error) {
+func (c *API) appendItem(b []byte, r contest.Record) (createdAt int64, out []byte, err error) {
 	sub, err := r.Decode()
 	if err != nil {
 		return 0, b, err
@@ -132,7 +132,7 @@ func (c *Contest) appendItem(b []byte, r bolt.Record) (createdAt int64, out []by
 
 // part is the answer with what q wants of every category, in pieces of the
 // body: nothing is copied, however many read slowly.
-func (f *encodedFeed) part(q bolt.Query) [][]byte {
+func (f *encodedFeed) part(q contest.Query) [][]byte {
 	pieces := [][]byte{[]byte(`{"feed":{`)}
 	for i, one := range f.categories {
 		open := `"` + one.id + `":[` // an id has no characters to escape
@@ -150,7 +150,7 @@ func (f *encodedFeed) part(q bolt.Query) [][]byte {
 
 // page is the answer with what q wants of one category. ok is false where the
 // page shall begin after something that is not in the feed.
-func (f *encodedFeed) page(category string, q bolt.Query) (pieces [][]byte, ok bool) {
+func (f *encodedFeed) page(category string, q contest.Query) (pieces [][]byte, ok bool) {
 	i := slices.IndexFunc(f.categories, func(one encodedCategory) bool { return one.id == category })
 	if i < 0 {
 		return nil, false
@@ -175,7 +175,7 @@ func pageEnd(available, more bool) []byte {
 
 // pick appends what q wants of rows to pieces. Neighbours are one piece, with
 // the comma between them. more says that the limit left something out.
-func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q bolt.Query) (out [][]byte, more bool) {
+func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q contest.Query) (out [][]byte, more bool) {
 	from, to, count := -1, -1, 0
 	for _, r := range rows {
 		if q.Limit > 0 && count == q.Limit {
@@ -202,13 +202,13 @@ func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q bolt.Query) (out [
 }
 
 // readPage is page as the store has it, of storedPage items at most.
-func (c *Contest) readPage(feed *encodedFeed, category string, q bolt.Query) ([][]byte, error) {
+func (c *API) readPage(feed *encodedFeed, category string, q contest.Query) ([][]byte, error) {
 	if q.Limit == 0 || q.Limit > storedPage {
 		q.Limit = storedPage
 	}
 	c.feed.reading.Lock()
 	defer c.feed.reading.Unlock()
-	list, more, err := c.Store.Submissions(category, q)
+	list, more, err := c.Contest.Submissions(category, q)
 	if err != nil {
 		return nil, storeError(err)
 	}
@@ -224,8 +224,8 @@ func (c *Contest) readPage(feed *encodedFeed, category string, q bolt.Query) ([]
 }
 
 // anyWinners reports whether anything was picked.
-func (c *Contest) anyWinners() (bool, error) {
-	picks, err := c.Store.Winners()
+func (c *API) anyWinners() (bool, error) {
+	picks, err := c.Contest.Winners()
 	if err != nil {
 		return false, storeError(err)
 	}

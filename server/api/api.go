@@ -1,4 +1,4 @@
-// Package contest is the contest's REST API: categories, submissions, the
+// Package api is the contest's REST API: categories, submissions, the
 // feed, winners, moderation, deletion and export.
 //
 // HTTP requests come in; JSON goes out, and changes go to the store, each in
@@ -28,7 +28,7 @@
 // The store and the log hold text as people wrote it. With Options.EscapeText
 // it is escaped for HTML on the way out, and category names are unescaped on
 // the way back in. Names and phones leave on admin routes only.
-package contest
+package api
 
 import (
 	"context"
@@ -36,12 +36,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"podium/contest"
 	"podium/server/limits"
-	"podium/store/bolt"
 )
 
 // Limits of text fields, in characters.
@@ -56,12 +57,12 @@ const maxJSON = 1 << 20
 
 // Picture is where a photo was put.
 type Picture struct {
-	URL     string       // absolute, or /uploads/…
-	Method  string       // cloudinary, local-primary or local-fallback
-	Images  []bolt.Image // its sizes, smallest first; nil when there is one only
-	Files   []string     // the names of its files in the folder of uploads
-	CloudID string       // its id in Cloudinary
-	Awaits  bool         // it is to be sent to Cloudinary
+	URL     string          // absolute, or /uploads/…
+	Method  string          // cloudinary, local-primary or local-fallback
+	Images  []contest.Image // its sizes, smallest first; nil when there is one only
+	Files   []string        // the names of its files in the folder of uploads
+	CloudID string          // its id in Cloudinary
+	Awaits  bool            // it is to be sent to Cloudinary
 }
 
 // Pictures judges photos and keeps them.
@@ -78,7 +79,7 @@ type Pictures interface {
 
 // Options say how the contest runs.
 type Options struct {
-	Store    *bolt.Store
+	Contest  *contest.Contest
 	Pictures Pictures
 	// Published is called after each commit that put an event into the log.
 	Published func()
@@ -112,24 +113,57 @@ type Options struct {
 	HasRoom func() bool
 	// UploadsDir is the folder of pictures, for the export.
 	UploadsDir string
+	// CleanupInterval is how often answers to an Idempotency-Key are forgotten
+	// that are older than AnswerAge.
+	CleanupInterval, AnswerAge time.Duration
 	// Facts are further fields of GET /api/contest.
 	Facts  map[string]any
 	Now    func() time.Time
 	Logger *slog.Logger
 }
 
-// Contest answers the contest's requests. It is safe for concurrent use.
-type Contest struct {
+// API answers the contest's requests. It is safe for concurrent use.
+type API struct {
 	Options
 	text  text
 	feed  feedCache
 	once  keyed
 	spool *semaphore.Weighted // bytes of SpoolMemory
+
+	cancel context.CancelFunc // ends work
+	work   sync.WaitGroup
 }
 
-// New returns a contest. Every field of Options but Facts must be set.
-func New(o Options) *Contest {
-	return &Contest{Options: o, text: text{escape: o.EscapeText}, spool: semaphore.NewWeighted(o.SpoolMemory)}
+// New returns the API, which cleans up until Close. Every field of Options but
+// Facts must be set.
+func New(o Options) *API {
+	c := &API{Options: o, text: text{escape: o.EscapeText}, spool: semaphore.NewWeighted(o.SpoolMemory)}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	c.work.Go(func() { c.clean(ctx) })
+	return c
+}
+
+// Close ends the cleaning up.
+func (c *API) Close() {
+	c.cancel()
+	c.work.Wait()
+}
+
+// clean forgets answers that nobody will ask for again.
+func (c *API) clean(ctx context.Context) {
+	ticker := time.NewTicker(c.CleanupInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := c.Contest.TrimAnswers(ctx, c.Now().Add(-c.AnswerAge)); err != nil && ctx.Err() == nil {
+			c.Logger.Warn("forget old answers", "error", err)
+		}
+	}
 }
 
 // Handler is an HTTP handler that returns what went wrong instead of writing
@@ -144,7 +178,7 @@ type Route struct {
 }
 
 // Routes lists the API.
-func (c *Contest) Routes() []Route {
+func (c *API) Routes() []Route {
 	return []Route{
 		{http.MethodGet, "/categories.json", false, c.categories},
 		{http.MethodPost, "/api/categories", true, c.saveCategories},

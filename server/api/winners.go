@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"bytes"
@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"slices"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/store/bolt"
 )
 
 // winners answers GET /api/winners.
-func (c *Contest) winners(w http.ResponseWriter, _ *http.Request) error {
-	picks, err := c.Store.Winners()
+func (c *API) winners(w http.ResponseWriter, _ *http.Request) error {
+	picks, err := c.Contest.Winners()
 	if err != nil {
 		return storeError(err)
 	}
@@ -21,7 +21,7 @@ func (c *Contest) winners(w http.ResponseWriter, _ *http.Request) error {
 	for category, ids := range picks {
 		out[category] = []winner{}
 		for _, id := range ids {
-			sub, err := c.Store.Submission(id)
+			sub, err := c.Contest.Submission(id)
 			if err != nil {
 				continue // deleted since the picks were read
 			}
@@ -41,7 +41,7 @@ type savedWinners struct {
 }
 
 // saveWinners answers POST /api/save-winners.
-func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
+func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Winners json.RawMessage `json:"winners"`
 	}
@@ -56,7 +56,7 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var once bolt.Once
+	var once contest.Once
 	if key != "" {
 		leave, err := c.once.enter(r.Context(), "winners "+key)
 		if err != nil {
@@ -64,9 +64,9 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer leave()
 		sum := sha256.Sum256(body.Winners)
-		once = bolt.Once{Key: "winners " + key, Content: sum[:]}
+		once = contest.Once{Key: "winners " + key, Content: sum[:]}
 	}
-	first, replayed, err := c.Store.SaveWinners(r.Context(), picks, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
+	first, replayed, err := c.Contest.SaveWinners(r.Context(), picks, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
 		return json.Marshal(savedWinners{true, "txn-" + newID(c.Now().UnixMilli()), ignored})
 	})
 	if err != nil {
@@ -82,12 +82,12 @@ func (c *Contest) saveWinners(w http.ResponseWriter, r *http.Request) error {
 
 // readPicks reads an object of arrays of ids. A null is none of these, though
 // encoding/json would take it for an empty value of any type.
-func readPicks(raw json.RawMessage) (bolt.Picks, error) {
+func readPicks(raw json.RawMessage) (contest.Picks, error) {
 	var lists map[string][]*string
 	if !bytes.HasPrefix(raw, []byte("{")) || json.Unmarshal(raw, &lists) != nil {
 		return nil, answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
 	}
-	picks := make(bolt.Picks, len(lists))
+	picks := make(contest.Picks, len(lists))
 	for category, list := range lists {
 		if list == nil || slices.Contains(list, nil) {
 			return nil, answer.New(http.StatusBadRequest, "The winners of each category must be an array of ids.")

@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"podium/contest"
 	"podium/server/limits"
 	"podium/store/bolt"
 )
@@ -66,11 +67,12 @@ func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told
 		}
 	})
 	c := New(Options{
-		Store: s, Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
+		Contest: contest.New(s), Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
 		SpoolMemory: memory, SpoolDir: dir, Uploads: limits.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
 		Allow: func(*http.Request) time.Duration { return 0 }, UploadWindow: time.Minute, AddressOf: anyone,
-		HasRoom: func() bool { return true }, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		HasRoom: func() bool { return true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
+	t.Cleanup(c.Close)
 	return func(size int, told bool) {
 		t.Helper()
 		photo := bytes.Repeat([]byte("photo"), size/5)
@@ -136,7 +138,7 @@ func TestAPictureIsKeptWhileItsSubmissionIsInDoubt(t *testing.T) {
 	for _, row := range []struct {
 		because error
 		removed int
-	}{{bolt.ErrFull, 1}, {fmt.Errorf("store: %w: %w", bolt.ErrInDoubt, syscall.EIO), 0}, {nil, 1}} {
+	}{{contest.ErrFull, 1}, {fmt.Errorf("store: %w: %w", contest.ErrInDoubt, syscall.EIO), 0}, {nil, 1}} {
 		g.gone = nil
 		if err := c.discard(t.Context(), Picture{Files: []string{"a.jpg"}}, row.because); (err == nil) != (row.because == nil) {
 			t.Errorf("%v: %v", row.because, err)

@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"bytes"
@@ -6,13 +6,13 @@ import (
 	"maps"
 	"net/http"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/store/bolt"
 )
 
 // listed are the categories as they leave.
-func (c *Contest) listed() ([]category, error) {
-	list, err := c.Store.Categories()
+func (c *API) listed() ([]category, error) {
+	list, err := c.Contest.Categories()
 	if err != nil {
 		return nil, storeError(err)
 	}
@@ -24,7 +24,7 @@ func (c *Contest) listed() ([]category, error) {
 }
 
 // categories answers GET /categories.json.
-func (c *Contest) categories(w http.ResponseWriter, _ *http.Request) error {
+func (c *API) categories(w http.ResponseWriter, _ *http.Request) error {
 	list, err := c.listed()
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (c *Contest) categories(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // saveCategories answers POST /api/categories.
-func (c *Contest) saveCategories(w http.ResponseWriter, r *http.Request) error {
+func (c *API) saveCategories(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Categories json.RawMessage `json:"categories"`
 	}
@@ -46,11 +46,11 @@ func (c *Contest) saveCategories(w http.ResponseWriter, r *http.Request) error {
 	if !bytes.HasPrefix(body.Categories, []byte("[")) || json.Unmarshal(body.Categories, &sent) != nil {
 		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
 	}
-	list := make([]bolt.Category, 0, len(sent))
+	list := make([]contest.Category, 0, len(sent))
 	for _, one := range sent {
-		list = append(list, bolt.Category{ID: one.ID, Name: c.text.in(one.Name)})
+		list = append(list, contest.Category{ID: one.ID, Name: c.text.in(one.Name)})
 	}
-	if err := c.Store.ReplaceCategories(r.Context(), list); err != nil {
+	if err := c.Contest.ReplaceCategories(r.Context(), list); err != nil {
 		return storeError(err)
 	}
 	c.Published()
@@ -59,7 +59,7 @@ func (c *Contest) saveCategories(w http.ResponseWriter, r *http.Request) error {
 }
 
 // about answers GET /api/contest.
-func (c *Contest) about(w http.ResponseWriter, _ *http.Request) error {
+func (c *API) about(w http.ResponseWriter, _ *http.Request) error {
 	list, err := c.listed()
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync"
 
+	"podium/contest"
 	"podium/server/answer"
 	"podium/server/limits"
-	"podium/store/bolt"
 )
 
 // maxKey is the longest Idempotency-Key, in bytes.
@@ -29,7 +29,7 @@ type submitted struct {
 }
 
 // submit answers POST /api/submit.
-func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
+func (c *API) submit(w http.ResponseWriter, r *http.Request) error {
 	if wait := c.Allow(r); wait > 0 {
 		return answer.Later(wait, "Too many submissions at once; please wait a moment.")
 	}
@@ -49,10 +49,10 @@ func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer f.close()
-	once := bolt.Once{}
+	once := contest.Once{}
 	if key != "" {
-		once = bolt.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
-		first, found, err := c.Store.Answer(once)
+		once = contest.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
+		first, found, err := c.Contest.Answered(once)
 		if err != nil {
 			return storeError(err)
 		}
@@ -64,7 +64,7 @@ func (c *Contest) submit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // accept keeps the photo and stores the submission.
-func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once bolt.Once) error {
+func (c *API) accept(w http.ResponseWriter, r *http.Request, f *form, once contest.Once) error {
 	if err := c.knownCategory(f.fields["category"]); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once b
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	first, replayed, err := c.Store.Submit(ctx, sub, once, body)
+	first, replayed, err := c.Contest.Submit(ctx, sub, once, body)
 	if err != nil || replayed {
 		if err = c.discard(ctx, picture, err); err != nil {
 			return err
@@ -110,8 +110,8 @@ func (c *Contest) accept(w http.ResponseWriter, r *http.Request, f *form, once b
 
 // discard removes a picture that nothing will show. One whose submission may be
 // stored after all is kept.
-func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
-	if (len(p.Files) > 0 || p.CloudID != "") && !errors.Is(because, bolt.ErrInDoubt) {
+func (c *API) discard(ctx context.Context, p Picture, because error) error {
+	if (len(p.Files) > 0 || p.CloudID != "") && !errors.Is(because, contest.ErrInDoubt) {
 		if err := c.Pictures.Remove(ctx, p); err != nil {
 			c.Logger.Warn("remove a picture without submission", "error", err)
 		}
@@ -120,17 +120,17 @@ func (c *Contest) discard(ctx context.Context, p Picture, because error) error {
 }
 
 // newSubmission makes the entry of a form.
-func (c *Contest) newSubmission(f *form, p Picture) (bolt.Submission, error) {
-	status := bolt.Approved
+func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
+	status := contest.Approved
 	waits, err := c.moderated()
 	if err != nil {
-		return bolt.Submission{}, err
+		return contest.Submission{}, err
 	}
 	if waits {
-		status = bolt.Waiting
+		status = contest.Waiting
 	}
 	now := c.Now().UnixMilli()
-	sub := bolt.Submission{
+	sub := contest.Submission{
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
 		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"],
 		StorageMethod: p.Method, CreatedAt: now, Status: status,
@@ -142,11 +142,11 @@ func (c *Contest) newSubmission(f *form, p Picture) (bolt.Submission, error) {
 	return sub, nil
 }
 
-func (c *Contest) knownCategory(id string) error {
+func (c *API) knownCategory(id string) error {
 	if id == "" {
 		return answer.New(http.StatusBadRequest, "The category is missing.")
 	}
-	list, err := c.Store.Categories()
+	list, err := c.Contest.Categories()
 	if err != nil {
 		return storeError(err)
 	}
@@ -183,20 +183,20 @@ func storeError(err error) error {
 		return nil
 	case errors.As(err, &own):
 		return own
-	case errors.Is(err, bolt.ErrInDoubt):
+	case errors.Is(err, contest.ErrInDoubt):
 		return err
-	case errors.Is(err, bolt.ErrFull):
+	case errors.Is(err, contest.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
-	case errors.Is(err, bolt.ErrUnknownCategory):
+	case errors.Is(err, contest.ErrUnknownCategory):
 		return answer.Because(err, http.StatusBadRequest, "There is no such category.")
-	case errors.Is(err, bolt.ErrIdempotencyMismatch):
+	case errors.Is(err, contest.ErrIdempotencyMismatch):
 		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.")
-	case errors.Is(err, bolt.ErrNotFound):
+	case errors.Is(err, contest.ErrNotFound):
 		return answer.Because(err, http.StatusNotFound, "There is no such submission.")
-	case errors.Is(err, bolt.ErrInvalid):
-		sentence := strings.TrimPrefix(err.Error(), bolt.ErrInvalid.Error()+": ")
+	case errors.Is(err, contest.ErrInvalid):
+		sentence := strings.TrimPrefix(err.Error(), contest.ErrInvalid.Error()+": ")
 		return answer.Because(err, http.StatusBadRequest, strings.ToUpper(sentence[:1])+sentence[1:]+".")
-	case errors.Is(err, bolt.ErrClosed):
+	case errors.Is(err, contest.ErrClosed):
 		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.")
 	}
 	return err

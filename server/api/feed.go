@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"fmt"
@@ -6,17 +6,17 @@ import (
 	"strconv"
 	"strings"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/store/bolt"
 )
 
 // getFeed answers GET /api/feed.
-func (c *Contest) getFeed(w http.ResponseWriter, r *http.Request) error {
-	version, err := c.Store.Version()
+func (c *API) getFeed(w http.ResponseWriter, r *http.Request) error {
+	version, err := c.Contest.Version()
 	if err != nil {
 		return storeError(err)
 	}
-	etag := fmt.Sprintf(`"%s-%d"`, c.Store.Epoch(), version)
+	etag := fmt.Sprintf(`"%s-%d"`, c.Contest.Epoch(), version)
 	h := w.Header()
 	h.Set("ETag", etag)
 	h.Set("Cache-Control", "no-cache")
@@ -36,7 +36,7 @@ func (c *Contest) getFeed(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case category != "":
 		return c.feedPage(w, feed, category, q)
-	case q != (bolt.Query{}):
+	case q != (contest.Query{}):
 		answer.Pieces(w, http.StatusOK, feed.part(q))
 	default:
 		answer.Bytes(w, http.StatusOK, feed.body)
@@ -57,7 +57,7 @@ func matches(header, etag string) bool {
 }
 
 // feedQuery reads ?category, ?before, ?limit and ?since.
-func feedQuery(r *http.Request) (q bolt.Query, category string, err error) {
+func feedQuery(r *http.Request) (q contest.Query, category string, err error) {
 	values := r.URL.Query()
 	category, q.Before = values.Get("category"), values.Get("before")
 	if q.Before != "" && category == "" {
@@ -77,7 +77,7 @@ func feedQuery(r *http.Request) (q bolt.Query, category string, err error) {
 }
 
 // feedPage answers with a page of one category.
-func (c *Contest) feedPage(w http.ResponseWriter, feed *encodedFeed, category string, q bolt.Query) error {
+func (c *API) feedPage(w http.ResponseWriter, feed *encodedFeed, category string, q contest.Query) error {
 	if err := c.knownCategory(category); err != nil {
 		return err
 	}

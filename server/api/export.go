@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"net/http"
@@ -7,9 +7,9 @@ import (
 )
 
 // exportCSV answers GET /api/export.csv.
-func (c *Contest) exportCSV(w http.ResponseWriter, r *http.Request) error {
+func (c *API) exportCSV(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "text/csv; charset=utf-8", "submissions.csv")
-	if err := (archive.Export{Store: c.Store}).WriteCSV(w); err != nil {
+	if err := (archive.Export{Contest: c.Contest}).WriteCSV(w); err != nil {
 		c.brokeOff(r, err)
 	}
 	return nil
@@ -17,9 +17,9 @@ func (c *Contest) exportCSV(w http.ResponseWriter, r *http.Request) error {
 
 // exportZip answers GET /api/export.zip: the data in its old format, the
 // spreadsheet and the pictures, as a stream.
-func (c *Contest) exportZip(w http.ResponseWriter, r *http.Request) error {
+func (c *API) exportZip(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "application/zip", "contest.zip")
-	if err := (archive.Export{Store: c.Store, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
+	if err := (archive.Export{Contest: c.Contest, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
 		c.brokeOff(r, err)
 	}
 	return nil
@@ -33,7 +33,7 @@ func attachment(w http.ResponseWriter, kind, name string) {
 
 // brokeOff ends an export whose status has left already, so that the client
 // sees an answer that was cut short and takes it for nothing else.
-func (c *Contest) brokeOff(r *http.Request, err error) {
+func (c *API) brokeOff(r *http.Request, err error) {
 	if r.Context().Err() == nil { // else who asked for it went away
 		c.Logger.Error("an export broke off", "error", err)
 	}

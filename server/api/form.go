@@ -1,4 +1,4 @@
-package contest
+package api
 
 import (
 	"bytes"
@@ -62,7 +62,7 @@ func (f *form) close() {
 }
 
 // readForm reads a multipart body as a stream.
-func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
+func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		return nil, answer.New(http.StatusBadRequest, "A submission is sent as multipart/form-data.")
@@ -95,7 +95,7 @@ func (c *Contest) readForm(w http.ResponseWriter, r *http.Request) (*form, error
 }
 
 // readParts reads each part into f.
-func (c *Contest) readParts(parts *multipart.Reader, f *form) error {
+func (c *API) readParts(parts *multipart.Reader, f *form) error {
 	for n := 0; ; n++ {
 		part, err := parts.NextPart()
 		if err == io.EOF {
@@ -143,7 +143,7 @@ func readField(part *multipart.Part, name string, f *form) error {
 
 // readPhoto spools the photo. An empty file field, as a form without a chosen
 // file sends it, is no photo.
-func (c *Contest) readPhoto(part *multipart.Part, f *form) error {
+func (c *API) readPhoto(part *multipart.Part, f *form) error {
 	if f.photo != nil {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (c *Contest) readPhoto(part *multipart.Part, f *form) error {
 
 // holds reports whether the photo may be held in memory, and keeps the room until
 // f is closed.
-func (c *Contest) holds(f *form) bool {
+func (c *API) holds(f *form) bool {
 	if f.length < 0 || f.length > spoolInMemory || !c.spool.TryAcquire(f.length) {
 		return false
 	}
@@ -180,7 +180,7 @@ func (c *Contest) holds(f *form) bool {
 }
 
 // spoolToMemory holds the photo in memory, for which holds has kept room.
-func (c *Contest) spoolToMemory(f *form, photo io.Reader) error {
+func (c *API) spoolToMemory(f *form, photo io.Reader) error {
 	whole := bytes.NewBuffer(make([]byte, 0, f.length+bytes.MinRead))
 	if _, err := whole.ReadFrom(photo); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (c *Contest) spoolToMemory(f *form, photo io.Reader) error {
 }
 
 // spoolToFile holds the photo in a file.
-func (c *Contest) spoolToFile(f *form, photo io.Reader) error {
+func (c *API) spoolToFile(f *form, photo io.Reader) error {
 	file, err := os.CreateTemp(c.SpoolDir, "upload-")
 	if err != nil {
 		return fmt.Errorf("make a file for the upload: %w", err)
@@ -207,19 +207,19 @@ func (c *Contest) spoolToFile(f *form, photo io.Reader) error {
 	return nil
 }
 
-func (c *Contest) photoFits(size int64) error {
+func (c *API) photoFits(size int64) error {
 	if size > c.MaxPhoto {
 		return c.tooLarge()
 	}
 	return nil
 }
 
-func (c *Contest) tooLarge() error {
+func (c *API) tooLarge() error {
 	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20)
 }
 
 // formError makes what went wrong while reading a submission into an answer.
-func (c *Contest) formError(err error) error {
+func (c *API) formError(err error) error {
 	var own *answer.Error
 	var large *http.MaxBytesError
 	switch {

@@ -1,20 +1,20 @@
-package contest
+package api
 
 import (
 	"fmt"
 	"net/http"
 	"regexp"
 
+	"podium/contest"
 	"podium/server/answer"
-	"podium/store/bolt"
 )
 
 // settingModeration is where an admin's choice is kept: "on" or "off".
 const settingModeration = "contest.moderation"
 
 // moderated reports whether submissions wait for approval.
-func (c *Contest) moderated() (bool, error) {
-	choice, err := c.Store.Setting(settingModeration)
+func (c *API) moderated() (bool, error) {
+	choice, err := c.Contest.Setting(settingModeration)
 	if err != nil {
 		return false, storeError(err)
 	}
@@ -25,8 +25,8 @@ func (c *Contest) moderated() (bool, error) {
 }
 
 // submissions answers GET /api/submissions.
-func (c *Contest) submissions(w http.ResponseWriter, _ *http.Request) error {
-	feed, _, err := c.Store.Feed(bolt.Query{All: true})
+func (c *API) submissions(w http.ResponseWriter, _ *http.Request) error {
+	feed, _, err := c.Contest.Feed(contest.Query{All: true})
 	if err != nil {
 		return storeError(err)
 	}
@@ -53,21 +53,21 @@ func idOf(r *http.Request) (string, error) {
 	return id, nil
 }
 
-func (c *Contest) approve(w http.ResponseWriter, r *http.Request) error {
-	return c.setStatus(w, r, bolt.Approved)
+func (c *API) approve(w http.ResponseWriter, r *http.Request) error {
+	return c.setStatus(w, r, contest.Approved)
 }
 
-func (c *Contest) hide(w http.ResponseWriter, r *http.Request) error {
-	return c.setStatus(w, r, bolt.Hidden)
+func (c *API) hide(w http.ResponseWriter, r *http.Request) error {
+	return c.setStatus(w, r, contest.Hidden)
 }
 
 // setStatus answers POST /api/submissions/ID/approve and …/hide.
-func (c *Contest) setStatus(w http.ResponseWriter, r *http.Request, status bolt.Status) error {
+func (c *API) setStatus(w http.ResponseWriter, r *http.Request, status contest.Status) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
 	}
-	sub, err := c.Store.SetStatus(r.Context(), id, status)
+	sub, err := c.Contest.SetStatus(r.Context(), id, status)
 	if err != nil {
 		return storeError(err)
 	}
@@ -77,7 +77,7 @@ func (c *Contest) setStatus(w http.ResponseWriter, r *http.Request, status bolt.
 }
 
 // remove answers DELETE /api/submissions/ID.
-func (c *Contest) remove(w http.ResponseWriter, r *http.Request) error {
+func (c *API) remove(w http.ResponseWriter, r *http.Request) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
@@ -87,21 +87,21 @@ func (c *Contest) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if n == 0 {
-		return storeError(fmt.Errorf("delete: %w", bolt.ErrNotFound))
+		return storeError(fmt.Errorf("delete: %w", contest.ErrNotFound))
 	}
 	answer.JSON(w, http.StatusOK, answer.OK)
 	return nil
 }
 
 // deleteByPhone answers POST /api/submissions/delete-by-phone.
-func (c *Contest) deleteByPhone(w http.ResponseWriter, r *http.Request) error {
+func (c *API) deleteByPhone(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Phone string `json:"phone"`
 	}
 	if err := answer.Read(w, r, maxJSON, &body); err != nil {
 		return err
 	}
-	ids, err := c.Store.ByPhone(body.Phone)
+	ids, err := c.Contest.ByPhone(body.Phone)
 	if err != nil {
 		return storeError(err)
 	}
@@ -114,8 +114,8 @@ func (c *Contest) deleteByPhone(w http.ResponseWriter, r *http.Request) error {
 }
 
 // delete removes submissions and their pictures, and returns how many.
-func (c *Contest) delete(r *http.Request, ids ...string) (int, error) {
-	gone, err := c.Store.Delete(r.Context(), ids...)
+func (c *API) delete(r *http.Request, ids ...string) (int, error) {
+	gone, err := c.Contest.Delete(r.Context(), ids...)
 	if err != nil {
 		return 0, storeError(err)
 	}
@@ -130,7 +130,7 @@ func (c *Contest) delete(r *http.Request, ids ...string) (int, error) {
 }
 
 // settings answers GET /api/settings.
-func (c *Contest) settings(w http.ResponseWriter, _ *http.Request) error {
+func (c *API) settings(w http.ResponseWriter, _ *http.Request) error {
 	waits, err := c.moderated()
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (c *Contest) settings(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // saveSettings answers POST /api/settings.
-func (c *Contest) saveSettings(w http.ResponseWriter, r *http.Request) error {
+func (c *API) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Moderation *bool `json:"moderation"`
 	}
@@ -154,7 +154,7 @@ func (c *Contest) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	if *body.Moderation {
 		choice = "on"
 	}
-	if err := c.Store.SaveSetting(settingModeration, []byte(choice)); err != nil {
+	if err := c.Contest.SaveSetting(settingModeration, []byte(choice)); err != nil {
 		return storeError(err)
 	}
 	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "settings": map[string]bool{"moderation": *body.Moderation}})

@@ -1,0 +1,10 @@
+package contest
+
+// Contest is a contest by its rules, over a store that keeps it. Reads that
+// follow no rule are the store's own.
+type Contest struct {
+	Store
+}
+
+// New returns the contest that a store keeps.
+func New(s Store) *Contest { return &Contest{s} }

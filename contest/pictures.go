@@ -1,0 +1,79 @@
+package contest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxMissing bounds what MissingPictures returns.
+const maxMissing = 100
+
+// Missing is a picture that a submission has and that is not here.
+type Missing struct {
+	Submission string // its id
+	File       string // its name in the folder of uploads
+}
+
+// String is what a check says of it.
+func (m Missing) String() string {
+	return fmt.Sprintf("The picture %s of submission %s is not in the folder of uploads.", m.File, m.Submission)
+}
+
+// MissingPictures returns the pictures that are not in the folder of uploads
+// where they should be.
+func (c *Contest) MissingPictures(uploads string) ([]Missing, error) {
+	var missing []Missing
+	err := c.Each(func(sub Submission) bool {
+		for _, name := range sub.localFiles() {
+			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err != nil && len(missing) < maxMissing {
+				missing = append(missing, Missing{sub.ID, name})
+			}
+		}
+		return true
+	})
+	return missing, err
+}
+
+// Pictures returns the names of all files that submissions have in the folder
+// of uploads.
+func (c *Contest) Pictures() (names []string, err error) {
+	err = c.Each(func(sub Submission) bool {
+		names = append(names, sub.Files...)
+		for _, name := range sub.localFiles() {
+			if !slices.Contains(sub.Files, name) {
+				names = append(names, name)
+			}
+		}
+		return true
+	})
+	return names, err
+}
+
+// smallSize ends the names of pictures' small sizes, which are made again when
+// somebody asks for one that is not there.
+const smallSize = "-480.jpg"
+
+// localFiles are the names of the files that a submission needs in the folder
+// of uploads: those that belong to it, but for its small size, and the one that
+// its address points to. Of a picture in Cloudinary none is needed.
+func (sub *Submission) localFiles() []string {
+	if sub.CloudID != "" {
+		return nil
+	}
+	var names []string
+	for _, name := range sub.Files {
+		if !strings.HasSuffix(name, smallSize) {
+			names = append(names, name)
+		}
+	}
+	if sub.ImageURL == nil {
+		return names
+	}
+	if name, ok := strings.CutPrefix(*sub.ImageURL, "/uploads/"); ok && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
+}

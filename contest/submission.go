@@ -1,0 +1,362 @@
+package contest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Status says who sees a submission.
+type Status string
+
+// The statuses.
+const (
+	Approved Status = "approved" // everybody
+	Waiting  Status = "waiting"  // admins, until one approves it
+	Hidden   Status = "hidden"   // admins
+)
+
+// Image is one size of a submission's picture.
+type Image struct {
+	URL    string `json:"url"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
+// Submission is an entry of the contest. Its text is plain: nothing in it is
+// escaped for any use.
+type Submission struct {
+	ID            string  `json:"id"`
+	SubmissionID  string  `json:"submissionId"`
+	Category      string  `json:"category"`
+	Caption       string  `json:"caption"`
+	Name          string  `json:"name"`
+	Phone         string  `json:"phone"`
+	ImageURL      *string `json:"imageUrl"` // nil for none
+	StorageMethod string  `json:"storageMethod"`
+	CreatedAt     int64   `json:"createdAt"` // milliseconds since the Unix epoch
+	Status        Status  `json:"status"`
+	Images        []Image `json:"images,omitempty"` // the picture's sizes, smallest first
+	// Files are the names of the picture's files in the folder of uploads.
+	Files []string `json:"files,omitempty"`
+	// CloudID is the picture's id in Cloudinary.
+	CloudID string `json:"cloudId,omitempty"`
+	// Announced: it was sent to everybody as a new one.
+	Announced bool `json:"announced,omitempty"`
+	// Awaits: its picture is to be sent to Cloudinary. Only Submit looks at it,
+	// and notes it in Transfers.
+	Awaits bool `json:"-"`
+	// Sequence is its place in the order of arrival. The store gives it.
+	Sequence uint64 `json:"-"`
+}
+
+// Public is what everybody may know of a submission.
+type Public struct {
+	ID        string  `json:"id"`
+	Category  string  `json:"category"`
+	Caption   string  `json:"caption"`
+	ImageURL  *string `json:"imageUrl"`
+	CreatedAt int64   `json:"createdAt"`
+	Artist    string  `json:"artist"`
+	Images    []Image `json:"images,omitempty"`
+}
+
+// Artist is what everybody who submitted something is called in public.
+const Artist = "Anonymous Artist"
+
+// Public is the part of the submission for everybody.
+func (sub *Submission) Public() Public {
+	return Public{
+		ID: sub.ID, Category: sub.Category, Caption: sub.Caption, ImageURL: sub.ImageURL,
+		CreatedAt: sub.CreatedAt, Artist: Artist, Images: sub.Images,
+	}
+}
+
+// Counts are numbers of submissions by category and status.
+type Counts map[string]map[Status]int
+
+// Total is the number of all submissions.
+func (c Counts) Total() int {
+	n := 0
+	for category := range c {
+		for _, k := range c[category] {
+			n += k
+		}
+	}
+	return n
+}
+
+// Submit stores a new submission, with its event where it is approved, and the
+// answer to the request where once names a key. Where that key was used
+// before with the same content, nothing is stored and the first answer comes
+// back with replayed true; with other content the error is
+// ErrIdempotencyMismatch. Errors besides: ErrUnknownCategory, ErrDuplicate.
+func (c *Contest) Submit(ctx context.Context, sub Submission, once Once, answer []byte) (first []byte, replayed bool, err error) {
+	err = c.Update(ctx, "store the submission", func(tx Tx) error {
+		var err error
+		if first, replayed, err = answered(tx, once); err != nil || replayed {
+			return err
+		}
+		if err := admissible(tx, &sub); err != nil {
+			return err
+		}
+		if err := insert(tx, sub); err != nil {
+			return err
+		}
+		first = answer
+		return keepAnswer(tx, once, answer)
+	})
+	return first, replayed, err
+}
+
+// admissible reports why a submission cannot be stored.
+func admissible(tx Tx, sub *Submission) error {
+	categories, err := tx.Categories()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(categories, func(c Category) bool { return c.ID == sub.Category }) {
+		return fmt.Errorf("category %q: %w", sub.Category, ErrUnknownCategory)
+	}
+	taken, err := tx.Taken(sub.ID)
+	if err == nil && (sub.ID == "" || taken[sub.ID]) {
+		err = fmt.Errorf("submission id %q: %w", sub.ID, ErrDuplicate)
+	}
+	return err
+}
+
+// insert adds a submission and announces it where everybody may see it.
+func insert(tx Tx, sub Submission) error {
+	sub.Announced = sub.Status == Approved
+	if err := tx.Insert(&sub); err != nil {
+		return err
+	}
+	if err := tx.Count(sub.Category, sub.Status, 1); err != nil {
+		return err
+	}
+	if sub.Awaits {
+		if err := tx.AddTransfer(sub.ID); err != nil {
+			return err
+		}
+	}
+	if sub.Status != Approved {
+		return nil
+	}
+	return announce(tx, EventNewSubmission, sub.ID, sub.Public())
+}
+
+// find returns one submission, or ErrNotFound.
+func find(tx Tx, id string) (Submission, error) {
+	found, err := tx.Submissions(id)
+	if err != nil {
+		return Submission{}, err
+	}
+	sub, ok := found[id]
+	if !ok {
+		return Submission{}, fmt.Errorf("submission: %w", ErrNotFound)
+	}
+	return sub, nil
+}
+
+// SetStatus changes who sees a submission, announces that, and returns the
+// submission as it is now. One that everybody sees for the first time is
+// announced as new. A hidden one loses its picks.
+func (c *Contest) SetStatus(ctx context.Context, id string, status Status) (Submission, error) {
+	var sub Submission
+	err := c.Update(ctx, "change the submission's status", func(tx Tx) error {
+		var err error
+		sub, err = find(tx, id)
+		if err != nil || sub.Status == status {
+			return err
+		}
+		return setStatus(tx, &sub, status)
+	})
+	return sub, err
+}
+
+func setStatus(tx Tx, sub *Submission, status Status) error {
+	before := sub.Status
+	if err := tx.Count(sub.Category, before, -1); err != nil {
+		return err
+	}
+	if err := tx.Count(sub.Category, status, 1); err != nil {
+		return err
+	}
+	sub.Status = status
+	event := EventSubmissionUpdated
+	if status == Approved && !sub.Announced {
+		event, sub.Announced = EventNewSubmission, true
+	}
+	if err := tx.Replace(sub, before); err != nil {
+		return err
+	}
+	switch {
+	case status == Approved:
+		return announce(tx, event, sub.ID, sub.Public())
+	case before == Approved:
+		return retract(tx, sub)
+	}
+	return nil
+}
+
+// retract takes submissions off everybody's pages: their picks, and what the
+// log says of them.
+func retract(tx Tx, list ...*Submission) error {
+	if len(list) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(list))
+	for _, sub := range list {
+		ids = append(ids, sub.ID)
+	}
+	if err := tx.Scrub(ids...); err != nil {
+		return err
+	}
+	picks, err := tx.Picks()
+	if err != nil {
+		return err
+	}
+	for _, sub := range list {
+		if err := unpick(tx, picks, sub); err != nil {
+			return err
+		}
+		if err := announce(tx, EventSubmissionRemoved, sub.ID, struct {
+			ID       string `json:"id"`
+			Category string `json:"category"`
+		}{sub.ID, sub.Category}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetPicture changes where a submission's picture is, ends its wait for
+// Cloudinary, and announces it where everybody sees the submission.
+func (c *Contest) SetPicture(ctx context.Context, id string, change func(*Submission)) (Submission, error) {
+	var sub Submission
+	err := c.Update(ctx, "change the submission's picture", func(tx Tx) error {
+		var err error
+		if sub, err = find(tx, id); err != nil {
+			return err
+		}
+		change(&sub)
+		if err := tx.EndTransfer(id); err != nil {
+			return err
+		}
+		if err := tx.Replace(&sub, sub.Status); err != nil {
+			return err
+		}
+		if sub.Status != Approved {
+			return nil
+		}
+		return announce(tx, EventSubmissionUpdated, id, sub.Public())
+	})
+	return sub, err
+}
+
+// Delete removes submissions for good: records, picks, and what the log says
+// of them. It returns those that were there; their pictures are the caller's
+// to remove, and those at Cloudinary are in Removals until they are. Ids that name
+// none are passed over.
+func (c *Contest) Delete(ctx context.Context, ids ...string) ([]Submission, error) {
+	var gone []Submission
+	err := c.Update(ctx, "delete submissions", func(tx Tx) error {
+		var err error
+		gone, err = remove(tx, ids)
+		return err
+	})
+	return gone, err
+}
+
+func remove(tx Tx, ids []string) ([]Submission, error) {
+	found, err := tx.Submissions(ids...)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	var gone []Submission
+	var named []string
+	for _, id := range ids {
+		sub, ok := found[id]
+		if !ok {
+			continue
+		}
+		delete(found, id)
+		gone, named = append(gone, sub), append(named, id)
+	}
+	list := make([]*Submission, 0, len(gone))
+	for i := range gone {
+		sub := &gone[i]
+		list = append(list, sub)
+		if err := tx.Delete(sub); err != nil {
+			return nil, err
+		}
+		if err := tx.Count(sub.Category, sub.Status, -1); err != nil {
+			return nil, err
+		}
+		if sub.CloudID != "" {
+			if err := tx.SetSetting(settingRemoval+sub.CloudID, []byte{}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := tx.ForgetAnswers(named...); err != nil {
+		return nil, err
+	}
+	return gone, retract(tx, list...)
+}
+
+// page is how many submissions Each reads at a time.
+const page = 256
+
+// Each calls f for every submission, in the order of their ids, until f returns
+// false. It reads page by page, holds nothing meanwhile and f may take its
+// time: one that is there from beginning to end is seen once, and what is
+// added or deleted meanwhile may be seen or not.
+func (c *Contest) Each(f func(Submission) bool) error { return Each(c.Store, f) }
+
+// Each is [Contest.Each] for a store.
+func Each(s Store, f func(Submission) bool) error {
+	for after := ""; ; {
+		list, err := s.Page(after, page)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if !f(list[i]) {
+				return nil
+			}
+		}
+		if len(list) < page {
+			return nil
+		}
+		after = list[len(list)-1].ID
+	}
+}
+
+// ByPhone returns the ids of the submissions whose phone number has the same
+// digits. It looks at every submission.
+func (c *Contest) ByPhone(phone string) ([]string, error) {
+	want := digits(phone)
+	if want == "" {
+		return nil, fmt.Errorf("%w: the phone number has no digits", ErrInvalid)
+	}
+	var ids []string
+	err := c.Each(func(sub Submission) bool {
+		if digits(sub.Phone) == want {
+			ids = append(ids, sub.ID)
+		}
+		return true
+	})
+	return ids, err
+}
+
+// digits are the digits of a phone number.
+func digits(phone string) string {
+	kept := make([]byte, 0, len(phone))
+	for i := range len(phone) {
+		if phone[i] >= '0' && phone[i] <= '9' {
+			kept = append(kept, phone[i])
+		}
+	}
+	return string(kept)
+}
