@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -101,22 +102,58 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	return b.nsp.emit(b.target, b.flags, event, args)
 }
 
-// SocketsJoin puts those addressed into rooms, on all servers.
+// SocketsJoin puts those addressed into rooms, on all servers. Where these share a
+// log, those that are away are too when they come back, and what is emitted next on
+// any server reaches those that joined.
 func (b Broadcast) SocketsJoin(rooms ...string) error {
+	if b.inOrder() {
+		return b.commit(Entry{Kind: KindJoin, Names: rooms})
+	}
 	b.each(func(s *Socket) { s.Join(rooms...) })
-	return b.remote(clusterMessage{Kind: kindJoin, Names: rooms})
+	return b.remote(Message{Kind: MessageJoin, Names: rooms})
 }
 
-// SocketsLeave takes those addressed out of rooms, on all servers.
+// SocketsLeave takes those addressed out of rooms, on all servers: see SocketsJoin.
 func (b Broadcast) SocketsLeave(rooms ...string) error {
+	if b.inOrder() {
+		return b.commit(Entry{Kind: KindLeave, Names: rooms})
+	}
 	b.each(func(s *Socket) { s.Leave(rooms...) })
-	return b.remote(clusterMessage{Kind: kindLeave, Names: rooms})
+	return b.remote(Message{Kind: MessageLeave, Names: rooms})
 }
 
-// DisconnectSockets disconnects those addressed: see [Socket.Disconnect].
+// DisconnectSockets disconnects those addressed: see [Socket.Disconnect] and
+// SocketsJoin.
 func (b Broadcast) DisconnectSockets(closeConn bool) error {
+	if b.inOrder() {
+		var here []*Socket
+		b.each(func(s *Socket) { here = append(here, s) })
+		err := b.commit(Entry{Kind: KindDisconnect, Close: closeConn})
+		for _, s := range here {
+			if s.barred.Load() {
+				s.Disconnect(closeConn) // which is being done, or is done
+			}
+		}
+		return err
+	}
 	b.each(func(s *Socket) { s.Disconnect(closeConn) })
-	return b.remote(clusterMessage{Kind: kindDisconnect, Close: closeConn})
+	return b.remote(Message{Kind: MessageDisconnect, Close: closeConn})
+}
+
+// inOrder reports whether what concerns the sockets of all servers goes through a log
+// that they share.
+func (b Broadcast) inOrder() bool { return !b.flags.local && b.nsp.server.publisher.ordered() }
+
+// commit logs an order for those addressed.
+func (b Broadcast) commit(e Entry) error {
+	p := b.nsp.server.publisher
+	for _, n := range b.nsp.family() {
+		e.Namespace, e.Rooms, e.Except = n.name, b.target.rooms, b.target.except
+		if err := p.commits.commit(e); err != nil {
+			return fmt.Errorf("socketio: tell all servers: %w", err)
+		}
+	}
+	return nil
 }
 
 // each calls f for those addressed on this server.
@@ -127,14 +164,14 @@ func (b Broadcast) each(f func(*Socket)) {
 }
 
 // remote passes a request on to the other servers.
-func (b Broadcast) remote(m clusterMessage) error {
+func (b Broadcast) remote(m Message) error {
 	c := b.nsp.server.cluster
 	if c == nil || b.flags.local {
 		return nil
 	}
 	for _, n := range b.nsp.family() {
 		m.Namespace, m.Rooms, m.Except = n.name, b.target.rooms, b.target.except
-		if err := c.send(m); err != nil {
+		if err := c.send(&m); err != nil {
 			return err
 		}
 	}

@@ -50,31 +50,33 @@ func (b *bringIn) round() bool {
 
 // fromLog sends events that the ring no longer holds.
 func (b *bringIn) fromLog() bool {
+	p := b.pub
+	ctx, cancel := p.patience()
+	defer cancel()
+	entries, at, err := p.log.Read(ctx, b.after, publishBatch)
+	if err != nil {
+		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		return false
+	}
+	if h, ok := p.observe(at); !ok || h.generation != b.history.generation {
+		return false // what the client has had is of another history: it comes again and is told
+	}
+	if at.First > b.after+1 && (len(entries) == 0 || entries[0].Offset > b.after+1) {
+		return false // some are gone since they were counted: the client comes again and is told
+	}
 	var recs []*logged
 	size := 0
-	err := b.pub.log.Read(b.after, func(e Entry) bool {
-		if e.Offset > b.until {
-			return false
+	for i := range entries {
+		e := &entries[i]
+		if e.Offset > b.until || size >= replayChunk {
+			break
 		}
 		rec := &logged{offset: e.Offset}
-		if t := (target{e.Rooms, e.Except}); namespaceOf(&e) == b.socket.nsp.name && addresses(t, e.Offset, b.socket.id, b.rooms) {
-			rec = b.pub.encode(e, flags{})
+		if t := (target{e.Rooms, e.Except}); e.Kind == KindEvent && namespaceOf(e) == b.socket.nsp.name && b.view.addresses(t, e.Offset) {
+			rec = p.encode(*e)
 		}
 		recs = append(recs, rec)
 		size += rec.size
-		return len(recs) < publishBatch && size < replayChunk
-	})
-	if err != nil {
-		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
-		return false
-	}
-	first, _, err := b.pub.log.Range()
-	if err != nil {
-		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
-		return false
-	}
-	if b.after+1 < first && (len(recs) == 0 || recs[0].offset > b.after+1) {
-		return false // some are gone since they were counted: the client comes again and is told
 	}
 	if len(recs) == 0 {
 		b.after = b.until
@@ -93,7 +95,7 @@ func (b *bringIn) pick(recs []*logged) bool {
 		if rec.offset <= b.after || rec.offset > b.until || len(rec.messages) == 0 || rec.nsp != b.socket.nsp.name {
 			continue
 		}
-		if !addresses(rec.target, rec.offset, b.socket.id, b.rooms) {
+		if !b.view.addresses(rec.target, rec.offset) {
 			continue
 		}
 		b.replayed++
@@ -186,55 +188,90 @@ func (p *publisher) ringAfterLocked(after uint64) ([]*logged, bool) {
 	return p.ring[i:len(p.ring):len(p.ring)], true
 }
 
-// fillStep is how many events the ring is extended by at least.
+// fillStep is how many events the ring is extended by at least, where offsets have no
+// gaps.
 const fillStep = 256
 
 // fill extends the ring by events from before the server's start, down to an
 // offset where its bounds allow, and returns whether it is any longer now. What
-// nobody asks for is not read: publishing waits meanwhile.
+// nobody asks for is not read.
 func (p *publisher) fill(after uint64) bool {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	p.mu.RLock()
+	h, until, room := p.history.Load(), p.ringFrom, p.options.RingBytes-p.ringBytes
+	from := max(p.ringFloor, min(after, until-min(until, fillStep)))
+	p.mu.RUnlock()
+	if from >= until {
+		return false
+	}
+	older, from, floor, err := p.readOlder(from, until, room)
+	if err != nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	from := max(p.ringFloor, min(after, p.ringFrom-min(p.ringFrom, fillStep)))
-	if from >= p.ringFrom {
+	if p.history.Load().generation != h.generation || p.ringFrom != until {
+		return false // what was read does not join what the ring holds now
+	}
+	p.ringFloor = max(p.ringFloor, floor)
+	if from >= until {
 		return false
 	}
-	var older []*logged
-	size := p.ringBytes
-	err := p.log.Read(from, func(e Entry) bool {
-		if e.Offset > p.ringFrom {
-			return false
-		}
-		rec := p.encode(e, flags{})
-		older = append(older, rec)
-		size += rec.size
-		return true
-	})
-	if err != nil {
-		return false
+	for _, rec := range older {
+		p.ringBytes += rec.size
 	}
-	// After the reading, so that nothing was trimmed before it and is missing.
-	first, _, err := p.log.Range()
-	if err != nil {
-		return false
-	}
-	if first > 0 && from < first-1 {
-		from, p.ringFloor = min(first-1, p.ringFrom), first-1
-	}
-	for len(older) > 0 && older[0].offset <= from {
-		size -= older[0].size
-		older = older[1:]
-	}
-	for len(older) > 0 && size > p.options.RingBytes {
-		size -= older[0].size
-		from = older[0].offset
-		p.ringFloor = from
-		older = older[1:]
-	}
-	longer := from < p.ringFrom
 	p.ring = slices.Concat(older, p.ring)
-	p.ringBytes, p.ringFrom = size, from
-	return longer
+	p.ringFrom = from
+	return true
+}
+
+// readOlder reads the events after one offset up to another, the newest of them that
+// have room in the ring. It returns the offset that they really begin behind, and
+// the one below which asking again is in vain.
+func (p *publisher) readOlder(from, until uint64, room int) (older []*logged, begin, floor uint64, err error) {
+	ctx, cancel := p.patience()
+	defer cancel()
+	begin = from
+	for after := from; ; {
+		entries, at, err := p.log.Read(ctx, after, fillStep)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if at.First > after+1 && (len(entries) == 0 || entries[0].Offset > after+1) {
+			// The entries before are trimmed, those read before perhaps.
+			older, begin, floor = nil, min(at.First-1, until), at.First-1
+		}
+		for i := range entries {
+			if entries[i].Offset > until {
+				entries = entries[:i]
+				break
+			}
+			older = append(older, p.encode(entries[i]))
+		}
+		if len(older) > 2*p.options.MaxMissed {
+			// Clients that missed so many do not recover, and the ring is for those who do.
+			drop := len(older) - 2*p.options.MaxMissed
+			begin = older[drop-1].offset
+			floor = begin
+			older = older[drop:]
+		}
+		if len(entries) < fillStep {
+			break
+		}
+		after = entries[len(entries)-1].Offset
+	}
+	size := 0
+	for _, rec := range older {
+		size += rec.size
+	}
+	for len(older) > 0 && size > room {
+		size -= older[0].size
+		begin = older[0].offset
+		floor = begin
+		older = older[1:]
+	}
+	return older, begin, floor, nil
 }
 
 // missedEvents is what a client missed.
@@ -244,13 +281,13 @@ type missedEvents struct {
 	dropped int     // events for the client that are not, as far as known
 }
 
-// missed counts the events after an offset for a socket of that id and rooms.
-func (p *publisher) missed(nsp string, after uint64, id string, rooms []RoomRecord) (missedEvents, error) {
+// missed counts the events after an offset for a session.
+func (p *publisher) missed(after uint64, v *view) (missedEvents, error) {
 	m := missedEvents{newest: after}
-	oldest := p.options.Now().Add(-p.options.MaxAge)
+	oldest := p.now().Add(-p.options.MaxAge)
 	var offsets []uint64
 	look := func(offset uint64, at time.Time, t target, in string) {
-		if in != nsp || !addresses(t, offset, id, rooms) {
+		if in != v.nsp || !v.addresses(t, offset) {
 			return
 		}
 		if at.Before(oldest) {
@@ -282,30 +319,46 @@ func (p *publisher) scan(after uint64, m *missedEvents, look func(uint64, time.T
 	}
 	if covered {
 		for _, rec := range recs {
-			look(rec.offset, rec.at, rec.target, rec.nsp)
+			if rec.kind == KindEvent {
+				look(rec.offset, rec.at, rec.target, rec.nsp)
+			}
 		}
 		return nil
 	}
-	err := p.log.Read(after, func(e Entry) bool {
-		if e.Offset > last {
-			return false
+	return p.scanLog(after, last, m, look)
+}
+
+// scanLog is scan where the ring does not reach.
+func (p *publisher) scanLog(after, last uint64, m *missedEvents, look func(uint64, time.Time, target, string)) error {
+	ctx, cancel := p.patience()
+	defer cancel()
+	for after < last {
+		entries, at, err := p.log.Read(ctx, after, publishBatch)
+		if err != nil {
+			return err
 		}
-		look(e.Offset, e.At, target{e.Rooms, e.Except}, namespaceOf(&e))
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	// After the reading, so that nothing was trimmed before it and is missing.
-	first, _, err := p.log.Range()
-	if err != nil {
-		return err
-	}
-	if after+1 < first && after < last {
-		if m.tooMuch == "" {
-			m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
+		if _, ok := p.observe(at); !ok {
+			return ErrEpoch
 		}
-		m.newest = max(m.newest, first-1)
+		if at.First > after+1 && (len(entries) == 0 || entries[0].Offset > after+1) {
+			if m.tooMuch == "" {
+				m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
+			}
+			m.newest = max(m.newest, at.First-1)
+		}
+		for i := range entries {
+			e := &entries[i]
+			if e.Offset > last {
+				return nil
+			}
+			if e.Kind == KindEvent {
+				look(e.Offset, e.At, target{e.Rooms, e.Except}, namespaceOf(e))
+			}
+			after = e.Offset
+		}
+		if len(entries) < publishBatch {
+			return nil
+		}
 	}
 	return nil
 }

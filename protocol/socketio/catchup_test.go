@@ -52,8 +52,10 @@ func replaying(t *testing.T, srv *Server, log *diskLog) *browser {
 // pidOf returns what a client holds that was there when the log was empty.
 func pidOf(srv *Server) string {
 	t := ticket{id: newID(), issued: time.Now()}
-	return t.seal(srv.publisher.options.Key, "/", srv.publisher.tag)
+	return t.seal(srv.publisher.options.Key, "/", tagIn(srv))
 }
+
+func tagIn(srv *Server) epochTag { return srv.publisher.history.Load().tag }
 
 // takeAll reads until nothing comes any more, and returns how the messages begin.
 func (b *browser) takeAll() (order []string) {
@@ -92,7 +94,7 @@ func TestEventsThatAreEmittedDuringAReplayComeAfterItInOrder(t *testing.T) {
 		if len(order) < 4 || fmt.Sprint(order[len(order)-4:]) != `[2["note",1,"ends 2["logged",3,"~3 2["note",2] 2["logged",4,"~3]` {
 			t.Errorf("received %q", order)
 		}
-		if want := formatOffset(n.Server().publisher.tag, 5); fmt.Sprint(b.got) != "[0 1 2 3 4]" || b.recovered != 1 || b.offset != want {
+		if want := formatOffset(tagIn(n.Server()), mark{offset: 5}); fmt.Sprint(b.got) != "[0 1 2 3 4]" || b.recovered != 1 || b.offset != want {
 			t.Errorf("got %v up to %s, want all up to %s", b.got, b.offset, want)
 		}
 		b.offline()

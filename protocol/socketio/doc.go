@@ -101,7 +101,7 @@
 //	remoteSocket.emit, join ...          the same on RemoteSocket
 //	Buffer in arguments                  []byte and Binary
 //	options.parser                       Options.Parser; packages parser and msgpack
-//	options.adapter                      Options.Adapter
+//	options.adapter                      Options.Cluster, and Recovery.Log shared by servers
 //	options.connectTimeout               Options.ConnectTimeout
 //	options.cleanupEmptyChildNamespaces  Options.CleanupEmptyChildNamespaces
 //	options.connectionStateRecovery      Options.Recovery

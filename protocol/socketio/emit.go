@@ -68,7 +68,7 @@ func argsOf(args []any) Args {
 // socket is open.
 func (o *outgoing) sendTo(s *Socket) error {
 	st := s.state.Load()
-	if st != stateConnected && st != stateJoined {
+	if st != stateConnected && st != stateJoined || s.barred.Load() {
 		return ErrDisconnected
 	}
 	if o.volatile && (st == stateJoined && s.replaying || !s.client.conn.Writable()) {

@@ -1,20 +1,40 @@
 package socketio
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 )
 
-// Entry is one event in a [Log].
+// Kind says what an [Entry] asks of the servers that read it. A server passes over a
+// kind that it does not know; the entry's offset counts all the same.
+type Kind uint8
+
+// The kinds of entries. Those that change who is in which room stand in the log
+// with the events, so that every server sees both in one order.
+const (
+	KindEvent      Kind = iota // send Event to those addressed
+	KindJoin                   // put those addressed into the rooms Names
+	KindLeave                  // take those addressed out of the rooms Names
+	KindDisconnect             // put those addressed out; with Close, end their connections
+	KindClaim                  // the sessions Names are at the server From now: others close theirs
+)
+
+// Entry is one event in a [Log], or an order about sockets.
 type Entry struct {
-	// Offset is the event's place in the log: 1 or more, rising.
+	// Offset is the entry's place in the log: 1 or more, rising. There may be
+	// gaps between the offsets of neighbours.
 	Offset uint64
-	// At is when the event was emitted. Its age counts from here.
+	// At is when the event was emitted. Its age counts from here. A log with a
+	// clock of its own sets it when the entry is appended.
 	At time.Time
+	// Kind says what the entry asks for.
+	Kind Kind
 	// Namespace is where it was emitted; "" means the main namespace.
 	Namespace string
 	// Rooms and Except say whom it is for: everybody where Rooms is empty. A
@@ -26,21 +46,49 @@ type Entry struct {
 	Args []json.RawMessage
 	// Attachments are the bytes that placeholders in Args stand for.
 	Attachments [][]byte
+	// Uncompressed says that the event is not worth compressing.
+	Uncompressed bool
+	// Names are the rooms of KindJoin and KindLeave, and the sessions of
+	// KindClaim by their socket ids.
+	Names []string
+	// Close belongs to KindDisconnect.
+	Close bool
+	// From is the id of the server that appended the entry, or "".
+	From string
+	// Check tells the entry from another that has the same offset in the same epoch:
+	// see Position.Incarnation. A log that keeps arguments byte for byte, At to the
+	// millisecond, and the rest as it was need not set it.
+	Check uint32
 }
 
-// Log is a sequence of events that outlives connections, and where it is kept
+// Position is where a [Log] stands.
+type Position struct {
+	// Epoch names the log's history. A log that was rewound, as by restoring a
+	// backup, or started anew, has another epoch than before, so that offsets of
+	// the old history are not mistaken for its own.
+	Epoch string
+	// Incarnation is not empty where entries at the end of the log can get lost
+	// while its epoch stays, as in the failover of a database whose replica was
+	// behind. It changes wherever that may have happened. The server then looks
+	// whether what it and its clients have had is still there.
+	Incarnation string
+	// First is the offset from which on all entries are kept: nothing at it or
+	// behind it was trimmed. Last is the offset of the entry that was appended
+	// last, or 0. Where none is kept, First is Last+1.
+	First, Last uint64
+	// Now is the log's clock where At of its entries is set by that; zero where it
+	// is the server's.
+	Now time.Time
+}
+
+// Log is a sequence of entries that outlives connections, and where it is kept
 // on disk, processes. All methods are safe for concurrent use.
 type Log interface {
-	// Epoch names this log's history. A log that was rewound, as by restoring
-	// a backup, or started anew, has another epoch than before, so that
-	// offsets of the old history are not mistaken for its own.
-	Epoch() string
-	// Range returns the offsets of the first entry that is kept and of the
-	// last that was ever appended. Where none is kept, first is last+1.
-	Range() (first, last uint64, err error)
-	// Read calls f with the entries after an offset, in order, until f returns
-	// false. The log may be appended to meanwhile; f must not call the log.
-	Read(after uint64, f func(Entry) bool) error
+	// Read returns the entries after an offset in order, at most limit of them,
+	// and the position that they are of, as of one moment. Fewer than limit are
+	// all there are. With a limit of 0 it returns the position alone. The entries
+	// may be shared: nobody changes them.
+	Read(ctx context.Context, after uint64, limit int) ([]Entry, Position, error)
 }
 
 // Appender is a Log that the server appends to: every event that is neither
@@ -49,9 +97,39 @@ type Log interface {
 // only followed: see [Server.Publish].
 type Appender interface {
 	Log
-	// Append adds an entry and returns its offset.
-	Append(e Entry) (offset uint64, err error)
+	// Append adds entries in their order and sets Offset of each, and At and Check
+	// where the log has its own. A server calls it for one batch at a time. All
+	// of them are appended or none. The error wraps [ErrEpoch] where nothing was
+	// appended since the log's history is another than that of the last Read, and
+	// [ErrOutcome] where it is unknown whether they were appended.
+	Append(ctx context.Context, entries []Entry) error
 }
+
+// Follower is a Log that others append to as well: other servers, or whoever emits
+// without being one. The server reads it as it grows.
+//
+// Where it is an [Appender] too, servers that share it are one: joins, leaves and
+// disconnects that are meant for all servers go through it as events do, and a
+// session that is taken up at one server ends at the others.
+type Follower interface {
+	Log
+	// Follow is Read that waits until there is an entry after the offset, or the
+	// epoch or the incarnation is another than at the last call. It may return
+	// none before that. Of the Position, First, Last and Now may be zero; but where
+	// something after the offset was trimmed First says so.
+	Follow(ctx context.Context, after uint64, limit int) ([]Entry, Position, error)
+}
+
+// Errors of logs.
+var (
+	// ErrEpoch is wrapped by what [Appender.Append] returns where the log has
+	// another history than it had when it was read last.
+	ErrEpoch = errors.New("socketio: the log's history is another")
+	// ErrOutcome is wrapped by what [Appender.Append] returns, and so by the error
+	// of an emit, where the event may have been logged or not: the connection to
+	// the log broke in between and the log could not be asked again.
+	ErrOutcome = errors.New("socketio: it is unknown whether the event was logged")
+)
 
 // MemoryLog is an Appender that lives as long as the process: clients recover
 // from a drop of their connection, and not from a restart. The zero value is
@@ -73,53 +151,49 @@ type MemoryLog struct {
 
 var _ Appender = (*MemoryLog)(nil)
 
-// Epoch implements [Log]: it is random.
-func (l *MemoryLog) Epoch() string {
+// Read implements [Log]. The epoch is random.
+func (l *MemoryLog) Read(_ context.Context, after uint64, limit int) ([]Entry, Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.readLocked(after, limit)
+}
+
+func (l *MemoryLog) readLocked(after uint64, limit int) ([]Entry, Position, error) {
 	if l.epoch == "" {
-		var b [8]byte
-		rand.Read(b[:])
-		l.epoch = hex.EncodeToString(b[:])
+		l.epoch = randomHex()
 	}
-	return l.epoch
-}
-
-// Range implements [Log].
-func (l *MemoryLog) Range() (first, last uint64, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last + 1 - uint64(len(l.entries)), l.last, nil
-}
-
-// Read implements [Log].
-func (l *MemoryLog) Read(after uint64, f func(Entry) bool) error {
-	l.mu.Lock()
 	first := l.last + 1 - uint64(len(l.entries))
-	skip := 0
+	at := Position{Epoch: l.epoch, First: first, Last: l.last}
+	skip := uint64(0)
 	if after >= first {
-		skip = int(min(after-first+1, uint64(len(l.entries))))
+		skip = min(after-first+1, uint64(len(l.entries)))
 	}
-	entries := l.entries[skip:len(l.entries):len(l.entries)]
-	l.mu.Unlock()
-	for _, e := range entries {
-		if !f(e) {
-			break
-		}
-	}
-	return nil
+	end := min(skip+uint64(limit), uint64(len(l.entries)))
+	return l.entries[skip:end:end], at, nil
+}
+
+// randomHex returns 16 random hexadecimal digits.
+func randomHex() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
 }
 
 // Append implements [Appender].
-func (l *MemoryLog) Append(e Entry) (uint64, error) {
+func (l *MemoryLog) Append(_ context.Context, entries []Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last++
-	e.Offset = l.last
-	l.entries = append(l.entries, e)
-	l.bytes += e.size()
-	l.trimLocked(e.At)
-	return l.last, nil
+	for i := range entries {
+		l.last++
+		e := &entries[i]
+		e.Offset = l.last
+		l.entries = append(l.entries, *e)
+		l.bytes += e.size()
+	}
+	if len(entries) > 0 {
+		l.trimLocked(entries[len(entries)-1].At)
+	}
+	return nil
 }
 
 // trimLocked drops entries beyond the bounds. Readers may still hold the old

@@ -25,24 +25,12 @@ type diskLog struct {
 	trimmed int // entries dropped from the front
 }
 
-func (l *diskLog) Epoch() string { return l.epoch }
-
-func (l *diskLog) Range() (first, last uint64, err error) {
+func (l *diskLog) Read(_ context.Context, after uint64, limit int) ([]Entry, Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(l.trimmed) + 1, uint64(len(l.entries)), nil
-}
-
-func (l *diskLog) Read(after uint64, f func(Entry) bool) error {
-	l.mu.Lock()
+	at := Position{Epoch: l.epoch, First: uint64(l.trimmed) + 1, Last: uint64(len(l.entries))}
 	rest := l.entries[min(max(int(after), l.trimmed), len(l.entries)):]
-	l.mu.Unlock()
-	for _, e := range rest {
-		if !f(e) {
-			return nil
-		}
-	}
-	return nil
+	return rest[:min(limit, len(rest))], at, nil
 }
 
 func (l *diskLog) commit(e Entry) uint64 {
@@ -62,7 +50,12 @@ func (l *diskLog) trim(n int) {
 // appendingLog is a diskLog as an Appender.
 type appendingLog struct{ *diskLog }
 
-func (l appendingLog) Append(e Entry) (uint64, error) { return l.commit(e), nil }
+func (l appendingLog) Append(_ context.Context, entries []Entry) error {
+	for i := range entries {
+		entries[i].Offset = l.commit(entries[i])
+	}
+	return nil
+}
 
 // diskSessions is a session store that outlives servers.
 type diskSessions struct {

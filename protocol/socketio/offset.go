@@ -18,35 +18,59 @@ func tagOf(epoch string) (t epochTag) {
 }
 
 // Offsets on the wire are "~", the epoch's tag in hexadecimal, ".", and the
-// log offset in base 36. The official client takes any last argument that is
-// a string for the offset of the event it came with, so ours must be told from
+// log offset in base 36; then, where the end of the log can get lost, "." and the
+// check of the entry in base 36. The official client takes any last argument that
+// is a string for the offset of the event it came with, so ours must be told from
 // others.
-func appendOffset(out []byte, t epochTag, offset uint64) []byte {
+func appendOffset(out []byte, t epochTag, m mark) []byte {
 	out = append(out, '~')
 	out = hex.AppendEncode(out, t[:])
 	out = append(out, '.')
-	return strconv.AppendUint(out, offset, 36)
+	out = strconv.AppendUint(out, m.offset, 36)
+	if m.check == 0 {
+		return out
+	}
+	out = append(out, '.')
+	return strconv.AppendUint(out, uint64(m.check), 36)
 }
 
-func formatOffset(t epochTag, offset uint64) string {
-	return string(appendOffset(make([]byte, 0, 24), t, offset))
+func formatOffset(t epochTag, m mark) string {
+	return string(appendOffset(make([]byte, 0, 29), t, m))
+}
+
+// format writes an offset of this history; of no log, where nothing is known of it.
+func (h *history) format(m mark) string {
+	if h == nil {
+		return formatOffset(epochTag{}, mark{})
+	}
+	return formatOffset(h.tag, m)
 }
 
 // parseOffset reads what formatOffset wrote for the same epoch. Whatever else
 // it is given it refuses.
-func parseOffset(s string, t epochTag) (uint64, bool) {
+func parseOffset(s string, t epochTag) (m mark, ok bool) {
 	prefix := len("~") + 2*len(t) + len(".")
-	if len(s) <= prefix || s[0] != '~' || s[prefix-1] != '.' || len(s) > prefix+13 {
-		return 0, false
+	if len(s) <= prefix || s[0] != '~' || s[prefix-1] != '.' || len(s) > prefix+18 || strings.ToLower(s) != s {
+		return m, false
 	}
 	var got epochTag
 	if _, err := hex.Decode(got[:], []byte(s[1:prefix-1])); err != nil || got != t {
+		return m, false
+	}
+	offset, check, checked := strings.Cut(s[prefix:], ".")
+	if m.offset, ok = parseBase36(offset, 64); !ok || !checked {
+		return m, ok
+	}
+	c, ok := parseBase36(check, 32)
+	m.check = uint32(c)
+	return m, ok && c > 0 && c < checks
+}
+
+// parseBase36 reads what strconv.FormatUint writes.
+func parseBase36(digits string, bits int) (uint64, bool) {
+	if digits == "" || digits[0] == '0' && len(digits) > 1 || digits[0] == '+' || digits[0] == '-' {
 		return 0, false
 	}
-	digits := s[prefix:]
-	if strings.ToLower(s) != s || digits[0] == '0' && len(digits) > 1 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(digits, 36, 64)
+	n, err := strconv.ParseUint(digits, 36, bits)
 	return n, err == nil
 }

@@ -1,8 +1,9 @@
 package socketio
 
 import (
-	"podium/protocol/engineio"
+	"slices"
 
+	"podium/protocol/engineio"
 	"podium/protocol/socketio/parser"
 )
 
@@ -21,7 +22,6 @@ type bringIn struct {
 	position
 	mayWait bool // for a turn and for the client: never on a goroutine that reads for many connections
 
-	rooms    []RoomRecord        // when it joined
 	until    uint64              // the offset at which it joined
 	out      []*engineio.Message // to be sent next
 	size     int                 // of out, in bytes
@@ -44,14 +44,59 @@ func (b *bringIn) join() bool {
 	}
 	b.pub.mu.RLock()
 	defer b.pub.mu.RUnlock()
-	b.rooms, _ = s.nsp.roster.memberships(s)
-	b.until = b.pub.last.Load()
-	s.replaying = b.after < b.until
-	if s.nsp.roster.add(s) {
-		return true
+	if b.pub.history.Load().generation == b.history.generation {
+		b.settleRooms()
+		b.until = b.pub.last.Load()
+		s.replaying = b.after < b.until
+		if s.nsp.roster.add(s) {
+			return true
+		}
+	} else {
+		s.nsp.server.workers.start(func() { s.client.close(ReasonTransportClose) }) // it comes again and is told
 	}
 	b.endTurn()
 	return false
+}
+
+// settleRooms follows the orders that came since the session was judged, and notes
+// in which rooms it was while it was away. publisher.mu must be held.
+func (b *bringIn) settleRooms() {
+	s, r := b.socket, &b.socket.nsp.roster
+	if b.view == nil {
+		rooms, _ := r.memberships(s)
+		b.view = &view{id: s.id, nsp: s.nsp.name, rooms: rooms}
+		return
+	}
+	if late := b.pub.orders.after(b.judged); len(late) > 0 {
+		rooms, _ := r.memberships(s)
+		now := &view{id: s.id, nsp: s.nsp.name, rooms: slices.Clone(rooms), pending: late}
+		now.advance(b.pub.last.Load())
+		r.leave(s, namesBut(rooms, now.rooms))
+		r.rejoin(s, now.rooms)
+		s.tracked.Store(true)
+		if now.out {
+			s.barred.Store(true)
+			s.nsp.server.workers.start(func() { s.Disconnect(false) })
+		}
+	}
+	rooms, _ := r.memberships(s)
+	for _, rm := range rooms {
+		if !slices.ContainsFunc(b.view.rooms, rm.sameRoom) { // middleware put it there
+			b.view.rooms = append(b.view.rooms, rm)
+		}
+	}
+}
+
+func (r RoomRecord) sameRoom(o RoomRecord) bool { return r.Name == o.Name }
+
+// namesBut returns the names of rooms that are not among others.
+func namesBut(rooms, others []RoomRecord) (names []string) {
+	for _, rm := range rooms {
+		if !slices.ContainsFunc(others, rm.sameRoom) {
+			names = append(names, rm.Name)
+		}
+	}
+	return names
 }
 
 // endTurn gives the turn back, where it has it.

@@ -41,8 +41,13 @@ type Options struct {
 	// Recovery lets clients that fell off take up where they were. Nil turns
 	// it off.
 	Recovery *Recovery
-	// Adapter joins this server with others. Nil means that it is alone.
-	Adapter func(deliver func(message []byte)) (Adapter, error)
+	// Cluster joins this server with others: it is given what they shall know of
+	// this one, and hands messages and the leaving of others to node. Nil means that
+	// the server is alone.
+	Cluster func(self Member, node Node) (Cluster, error)
+	// Address is the URL at which the other servers of the cluster reach this one,
+	// such as "http://10.0.0.5:3000/socket.io/".
+	Address string
 	// OnError is told of errors that concern one socket and that no caller
 	// waits for: arguments that do not fit, handlers that fail. Nil means
 	// that they are logged at level debug. It must not block.

@@ -14,20 +14,29 @@ import (
 // client takes a recovery for one only if the same pid comes back.
 type ticket struct {
 	id     string    // the socket's id
-	begin  uint64    // log offset at which the session began
+	begin  mark      // where in the log the session began
 	issued time.Time // to the second
 }
 
+// The first byte of a pid says what follows: offset and time, or in a history
+// whose end can get lost the check of the entry at the offset between them.
 const (
-	ticketVersion = 1
+	ticketPlain   = 1
+	ticketChecked = 2
 	ticketMAC     = 16
 )
 
 // seal turns t into a pid for one namespace and epoch.
 func (t ticket) seal(key []byte, nsp string, tag epochTag) string {
 	b := make([]byte, 0, 64)
-	b = append(b, ticketVersion)
-	b = binary.AppendUvarint(b, t.begin)
+	if t.begin.check == 0 {
+		b = append(b, ticketPlain)
+		b = binary.AppendUvarint(b, t.begin.offset)
+	} else {
+		b = append(b, ticketChecked)
+		b = binary.AppendUvarint(b, t.begin.offset)
+		b = binary.AppendUvarint(b, uint64(t.begin.check))
+	}
 	b = binary.AppendUvarint(b, uint64(t.issued.Unix()))
 	b = append(b, t.id...)
 	b = append(b, ticketSum(key, nsp, tag, b)...)
@@ -53,7 +62,7 @@ func openTicket(pid string, key []byte, nsp string, tag epochTag) (t ticket, ok 
 		return t, false
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(pid)
-	if err != nil || len(b) < 1+ticketMAC || b[0] != ticketVersion {
+	if err != nil || len(b) < 1+ticketMAC || b[0] != ticketPlain && b[0] != ticketChecked {
 		return t, false
 	}
 	if base64.RawURLEncoding.EncodedLen(len(b)) != len(pid) {
@@ -64,11 +73,19 @@ func openTicket(pid string, key []byte, nsp string, tag epochTag) (t ticket, ok 
 		return t, false
 	}
 	rest := said[1:]
-	begin, n := binary.Uvarint(rest)
+	offset, n := binary.Uvarint(rest)
 	if n <= 0 {
 		return t, false
 	}
 	rest = rest[n:]
+	begin := mark{offset: offset}
+	if b[0] == ticketChecked {
+		check, n := binary.Uvarint(rest)
+		if n <= 0 || check == 0 || check >= checks {
+			return t, false
+		}
+		begin.check, rest = uint32(check), rest[n:]
+	}
 	issued, n := binary.Uvarint(rest)
 	if n <= 0 || issued > 1<<40 {
 		return t, false

@@ -1,8 +1,10 @@
 package socketio
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,43 +15,67 @@ import (
 
 // publisher delivers what is in the log, in the log's order, and brings
 // recovering sockets up to date.
+//
+// It never passes over an entry: what it delivered last is an offset, and it goes
+// on from there. Where that is impossible, because the log lost or trimmed what
+// comes next, it closes the connections that rely on it: see turnOver.
 type publisher struct {
 	server   *Server
 	options  Recovery
 	log      Log
 	appender Appender // nil where the log is only followed
+	follower Follower // nil where nobody else appends
+	commits  committer
+	orders   orders
 
 	// mu is held for writing while logged events are delivered, so that those
 	// who hold it for reading see neither last nor the deliveries move: sockets
-	// that join the live events, and events that carry the current offset.
-	// It guards ring, ringBytes, ringFrom and ringFloor.
+	// that join the live events, and events that carry the current offset. The
+	// log is never read under it.
+	// It guards ring, ringBytes, ringFrom, ringFloor and lastCheck.
 	//
-	// Lock order: publisher.mu → roster.mu → Socket.mu. Nothing that an
-	// application registered is called under it but listeners for outgoing
-	// events.
+	// Lock order: reading → publisher.mu → roster.mu → Socket.mu, and
+	// publisher.mu → saver.mu, → committer.mu. Nothing that an application
+	// registered is called under it but listeners for outgoing events.
 	mu        sync.RWMutex
-	last      atomic.Uint64 // offset of the last event delivered; written under mu
-	ring      []*logged     // the newest events, encoded; readers may keep slices of it
+	last      atomic.Uint64 // offset of the last entry delivered; written under mu
+	lastCheck uint32        // what it was
+	ring      []*logged     // the newest entries, encoded; readers may keep slices of it
 	ringBytes int
-	ringFrom  uint64 // ring holds every event after this offset
+	ringFrom  uint64 // ring holds every entry after this offset
 	ringFloor uint64 // it is not extended below this offset
 
-	startMu sync.Mutex // guards started, and tag until started
-	started atomic.Bool
-	tag     epochTag
+	startMu sync.Mutex              // held while the log is opened
+	history atomic.Pointer[history] // what is delivered is of this; nil until the log was read once. Written under mu
+	clock   atomic.Pointer[clock]
 
-	turns  turns
-	wanted atomic.Bool // somebody is about to read the log
-	retry  atomic.Pointer[time.Timer]
-	closed atomic.Bool
+	// reading is held by who reads the log to deliver what is in it, so that no two
+	// read the same. Only such readers take it.
+	reading sync.Mutex
+	turns   turns
+	wanted  atomic.Bool // somebody is about to read the log
+	retry   atomic.Pointer[time.Timer]
+	closed  atomic.Bool
+	link    link
 }
 
-// logged is an event of the log, encoded once for everybody.
+// history is one past of the log that clients can have seen.
+type history struct {
+	epoch       string
+	tag         epochTag
+	incarnation string // see Position
+	generation  int    // rises where clients cannot be served on from the one before
+}
+
+// logged is an entry of the log, an event encoded once for everybody.
 type logged struct {
 	offset   uint64
+	check    uint32
 	at       time.Time
 	nsp      string
 	target   target
+	kind     Kind
+	names    []string // of KindJoin and KindLeave
 	messages []*engineio.Message
 	size     int
 }
@@ -60,6 +86,8 @@ const loggedOverhead = 400
 func newPublisher(srv *Server, r Recovery) *publisher {
 	p := &publisher{server: srv, options: r.withDefaults(), log: r.Log, turns: newTurns()}
 	p.appender, _ = r.Log.(Appender)
+	p.follower, _ = r.Log.(Follower)
+	p.commits.publisher = p
 	if len(p.options.Key) == 0 {
 		p.options.Key = make([]byte, 32)
 		rand.Read(p.options.Key)
@@ -67,30 +95,75 @@ func newPublisher(srv *Server, r Recovery) *publisher {
 	if err := p.start(); err != nil {
 		srv.opts.Logger.Error("socket.io recovery: open the log", "error", err)
 	}
+	if p.follower != nil {
+		p.link.start(p.follow)
+	}
 	return p
 }
+
+// ordered reports whether the log is shared with other servers that append to it,
+// so that what concerns the sockets of all goes through it.
+func (p *publisher) ordered() bool { return p != nil && p.appender != nil && p.follower != nil }
 
 // start reads where the log stands. Until it succeeds sessions cannot be
 // recovered.
 func (p *publisher) start() error {
-	if p.started.Load() {
+	if p.history.Load() != nil {
 		return nil
 	}
 	p.startMu.Lock()
 	defer p.startMu.Unlock()
-	if p.started.Load() {
+	if p.history.Load() != nil {
 		return nil
 	}
-	_, last, err := p.log.Range()
+	ctx, cancel := p.patience()
+	defer cancel()
+	_, at, err := p.log.Read(ctx, 0, 0)
 	if err != nil {
 		return err
 	}
-	p.tag = tagOf(p.log.Epoch())
-	p.last.Store(last)
-	p.ringFrom = last
-	p.ringFloor = last - min(last, uint64(2*p.options.MaxMissed))
-	p.started.Store(true)
+	last, err := p.lastOf(ctx, at)
+	if err != nil {
+		return err
+	}
+	p.setClock(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.restartLocked(at, last)
 	return nil
+}
+
+// lastOf returns the last entry of a log that stands at a position, as far as it is
+// needed: what it was, where the end of the log can get lost.
+func (p *publisher) lastOf(ctx context.Context, at Position) (mark, error) {
+	if at.Incarnation == "" || at.Last == 0 {
+		return mark{offset: at.Last}, nil
+	}
+	entries, _, err := p.log.Read(ctx, at.Last-1, 1)
+	if err != nil {
+		return mark{}, err
+	}
+	if len(entries) == 0 || entries[0].Offset != at.Last {
+		return mark{offset: at.Last}, nil // lost or trimmed since: the next look will tell
+	}
+	return mark{at.Last, checkOf(&entries[0])}, nil
+}
+
+// restartLocked begins to deliver what comes after a position. mu must be held.
+func (p *publisher) restartLocked(at Position, last mark) {
+	h := &history{epoch: at.Epoch, tag: tagOf(at.Epoch), incarnation: at.Incarnation}
+	if old := p.history.Load(); old != nil {
+		h.generation = old.generation + 1
+	}
+	p.last.Store(last.offset)
+	p.lastCheck = last.check
+	p.ring, p.ringBytes, p.ringFrom, p.ringFloor = nil, 0, last.offset, 0
+	p.history.Store(h)
+}
+
+// patience bounds one reading or writing of the log.
+func (p *publisher) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), p.options.LogTimeout)
 }
 
 // offset is the log offset up to which events were delivered, or 0.
@@ -101,19 +174,31 @@ func (srv *Server) offset() uint64 {
 	return srv.publisher.last.Load()
 }
 
+// mark returns the offset up to which events were delivered, and what was there.
+func (p *publisher) mark() mark {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.markLocked()
+}
+
+func (p *publisher) markLocked() mark { return mark{p.last.Load(), p.lastCheck} }
+
 func (p *publisher) stop() {
 	p.closed.Store(true)
 	if t := p.retry.Swap(nil); t != nil {
 		t.Stop()
 	}
+	p.link.stop()
+	p.commits.release(^uint64(0))
 }
 
 // Publish delivers everything that was appended to the log since the last
-// event delivered, in order. Whoever appends to a log that is no [Appender]
-// calls it after each commit, from any goroutine: calls coalesce, and where
-// another call is about to read the log this one returns at once. Events are
-// neither forgotten nor delivered in another order than the log's. Where the
-// log cannot be read Publish returns the error, and tries again by itself.
+// event delivered, in order. Whoever appends to a log that is neither an
+// [Appender] nor a [Follower] calls it after each commit, from any goroutine:
+// calls coalesce, and where another call is about to read the log this one
+// returns at once. Events are neither forgotten nor delivered in another order
+// than the log's. Where the log cannot be read Publish returns the error, and
+// tries again by itself.
 func (srv *Server) Publish() error {
 	if srv.publisher == nil {
 		return nil
@@ -128,11 +213,11 @@ func (p *publisher) publish() error {
 	if p.wanted.Swap(true) {
 		return nil // whoever set it has not read the log yet
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.reading.Lock()
+	defer p.reading.Unlock()
 	var err error
 	for p.wanted.Swap(false) {
-		err = p.publishLocked()
+		err = p.catchUp()
 	}
 	if err != nil {
 		p.retryLater()
@@ -158,51 +243,127 @@ func (p *publisher) retryLater() {
 	}
 }
 
-// publishBatch is how many events are read and sent together.
+// publishBatch is how many entries are read and sent together.
 const publishBatch = 256
 
-func (p *publisher) publishLocked() error {
+// catchUp reads the log to its end and delivers that. reading must be held.
+func (p *publisher) catchUp() error {
+	ctx, cancel := p.patience()
+	defer cancel()
 	for {
-		var entries []Entry
-		err := p.log.Read(p.last.Load(), func(e Entry) bool {
-			entries = append(entries, e)
-			return len(entries) < publishBatch
-		})
-		if err != nil || len(entries) == 0 {
+		after := p.last.Load()
+		entries, at, err := p.log.Read(ctx, after, publishBatch)
+		if err != nil {
 			return err
 		}
-		p.deliverLocked(entries, flags{})
+		if !p.take(after, entries, at) {
+			return nil // it was turned over, and stands at the end
+		}
+		if len(entries) < publishBatch {
+			return nil
+		}
 	}
+}
+
+// take delivers entries that were read after an offset. It returns false where the
+// log has another past than what was delivered, and what was read is of no use.
+func (p *publisher) take(after uint64, entries []Entry, at Position) bool {
+	h, ok := p.observe(at)
+	if !ok {
+		return false
+	}
+	if gone := at.First > after+1 && (len(entries) == 0 || entries[0].Offset > after+1); gone && after < p.last.Load()+1 {
+		if at.First > p.last.Load()+1 {
+			p.server.opts.Logger.Error("socket.io recovery: the log was trimmed before this server had read it", "after", after, "first", at.First)
+			p.turnOver(h, Position{Epoch: at.Epoch, Incarnation: at.Incarnation, Last: at.First - 1}, mark{offset: at.First - 1})
+			return false
+		}
+	}
+	p.deliver(h, entries)
+	return true
+}
+
+// deliver delivers entries that follow each other in the log, but those that were
+// delivered before.
+func (p *publisher) deliver(h *history, entries []Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.history.Load().generation != h.generation {
+		return
+	}
+	p.deliverLocked(newer(entries, p.last.Load()))
+}
+
+// deliverAppended delivers entries that this server has just appended, where
+// nothing stands between them and what was delivered. Else it returns false, and
+// the log has to be read.
+func (p *publisher) deliverAppended(h *history, entries []Entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.history.Load().generation != h.generation {
+		return false
+	}
+	entries = newer(entries, p.last.Load())
+	for i := range entries {
+		if entries[i].Offset != p.last.Load()+1+uint64(i) {
+			return false
+		}
+	}
+	p.deliverLocked(entries)
+	return true
+}
+
+// newer returns those of entries that come after an offset.
+func newer(entries []Entry, after uint64) []Entry {
+	for len(entries) > 0 && entries[0].Offset <= after {
+		entries = entries[1:]
+	}
+	return entries
 }
 
 // deliverLocked delivers entries in order. Neighbours that are for everybody
 // in the same namespace leave in one write.
-func (p *publisher) deliverLocked(entries []Entry, f flags) {
+func (p *publisher) deliverLocked(entries []Entry) {
 	for len(entries) > 0 {
 		n := 1
 		for n < len(entries) && sameAudience(&entries[0], &entries[n]) {
 			n++
 		}
-		p.deliverGroupLocked(entries[:n], f)
+		p.deliverGroupLocked(entries[:n])
 		entries = entries[n:]
 	}
+	p.commits.release(p.last.Load())
 }
 
 func sameAudience(a, b *Entry) bool {
-	return len(a.Rooms)+len(a.Except)+len(b.Rooms)+len(b.Except) == 0 && a.Namespace == b.Namespace
+	return len(a.Rooms)+len(a.Except)+len(b.Rooms)+len(b.Except) == 0 && a.Namespace == b.Namespace &&
+		a.Kind == KindEvent && b.Kind == KindEvent
 }
 
-func (p *publisher) deliverGroupLocked(entries []Entry, f flags) {
+func (p *publisher) deliverGroupLocked(entries []Entry) {
+	last := &entries[len(entries)-1]
+	defer func() {
+		// An entry that makes a listener or a parser panic is passed over: else it
+		// would be read again for ever.
+		if r := recover(); r != nil {
+			p.deadLetter(last, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+		p.last.Store(last.Offset)
+		p.lastCheck = p.history.Load().check(last)
+	}()
+	if last.Kind != KindEvent {
+		p.obeyLocked(last)
+		return
+	}
 	o := &outgoing{event: entries[0].Event, entries: entries, nsp: p.server.existing(namespaceOf(&entries[0]))}
 	for i := range entries {
-		rec := p.encode(entries[i], f)
+		rec := p.encode(entries[i])
 		o.messages = append(o.messages, rec.messages...)
 		p.keepLocked(rec)
 	}
 	if o.nsp != nil && len(o.messages) > 0 {
 		o.nsp.deliver(target{entries[0].Rooms, entries[0].Except}, o)
 	}
-	p.last.Store(entries[len(entries)-1].Offset)
 }
 
 func namespaceOf(e *Entry) string {
@@ -212,24 +373,31 @@ func namespaceOf(e *Entry) string {
 	return e.Namespace
 }
 
-// encode makes the packet of an entry. One that cannot be encoded is logged
+// encode makes the packet of an entry. One that cannot be encoded is a dead letter,
 // and stands in the ring without messages.
-func (p *publisher) encode(e Entry, f flags) *logged {
-	rec := &logged{offset: e.Offset, at: e.At, nsp: namespaceOf(&e), target: target{e.Rooms, e.Except}, size: loggedOverhead}
-	args := append(parser.UnmarshalArgs(e.Args, e.Attachments).Any(), formatOffset(p.tag, e.Offset))
+func (p *publisher) encode(e Entry) *logged {
+	h := p.history.Load()
+	rec := &logged{
+		offset: e.Offset, check: h.check(&e), at: e.At, nsp: namespaceOf(&e), target: target{e.Rooms, e.Except},
+		kind: e.Kind, names: e.Names, size: loggedOverhead,
+	}
+	if e.Kind != KindEvent {
+		return rec
+	}
+	args := append(parser.UnmarshalArgs(e.Args, e.Attachments).Any(), h.format(mark{e.Offset, rec.check}))
 	for _, raw := range e.Args {
 		if !parser.Valid(raw) {
-			p.server.opts.Logger.Error("socket.io recovery: entry is no JSON", "offset", e.Offset, "event", e.Event)
+			p.deadLetter(&e, errNoJSON)
 			return rec
 		}
 	}
 	pkt := parser.Packet{Type: parser.Event, Namespace: rec.nsp, ID: parser.NoID, Event: e.Event, Args: args}
 	ms, err := p.server.opts.Parser.Encode(&pkt)
 	if err != nil {
-		p.server.opts.Logger.Error("socket.io recovery: encode", "offset", e.Offset, "event", e.Event, "error", err)
+		p.deadLetter(&e, err)
 		return rec
 	}
-	rec.messages = f.compressible(ms)
+	rec.messages = flags{uncompress: e.Uncompressed}.compressible(ms)
 	rec.size += e.size()
 	return rec
 }
@@ -238,7 +406,7 @@ func (p *publisher) encode(e Entry, f flags) *logged {
 func (p *publisher) keepLocked(rec *logged) {
 	p.ring = append(p.ring, rec)
 	p.ringBytes += rec.size
-	oldest := p.options.Now().Add(-p.options.MaxAge)
+	oldest := p.now().Add(-p.options.MaxAge)
 	drop := 0
 	for drop < len(p.ring)-1 && (p.ringBytes > p.options.RingBytes || p.ring[drop].at.Before(oldest)) {
 		p.ringBytes -= p.ring[drop].size
@@ -258,8 +426,8 @@ func (p *publisher) append(n *Namespace, t target, f flags, event string, args [
 		return fmt.Errorf("socketio: encode %q: %w", event, err)
 	}
 	e := Entry{
-		At: p.options.Now(), Namespace: n.name, Rooms: t.rooms, Except: t.except,
-		Event: event, Args: raw, Attachments: attachments,
+		Namespace: n.name, Rooms: t.rooms, Except: t.except,
+		Event: event, Args: raw, Attachments: attachments, Uncompressed: f.uncompress,
 	}
 	if n.roster.namesRoom(t) {
 		// A membership that an event relies on must outlive a crash that
@@ -268,34 +436,12 @@ func (p *publisher) append(n *Namespace, t target, f flags, event string, args [
 			return fmt.Errorf("socketio: save sessions before logging %q: %w", event, err)
 		}
 	}
-	if err := p.appendAndDeliver(e, f); err != nil {
-		return err
+	if err := p.commits.commit(e); err != nil {
+		return fmt.Errorf("socketio: log %q: %w", event, err)
 	}
-	if c := p.server.cluster; c != nil && !f.relayed {
+	if c := p.server.cluster; c != nil && !f.relayed && !p.ordered() {
 		return c.broadcast(n, t, f, event, args)
 	}
-	return nil
-}
-
-func (p *publisher) appendAndDeliver(e Entry, f flags) error {
-	if err := p.start(); err != nil {
-		return fmt.Errorf("socketio: open the log: %w", err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	offset, err := p.appender.Append(e)
-	if err != nil {
-		return fmt.Errorf("socketio: log %q: %w", e.Event, err)
-	}
-	if offset != p.last.Load()+1 {
-		if err := p.publishLocked(); err != nil { // others append too
-			p.retryLater()
-			return fmt.Errorf("socketio: publish: %w", err)
-		}
-		return nil
-	}
-	e.Offset = offset
-	p.deliverGroupLocked([]Entry{e}, f)
 	return nil
 }
 
@@ -320,10 +466,6 @@ func (p *publisher) unloggedTo(s *Socket, f flags, event string, args []any) err
 }
 
 func (p *publisher) withOffset(args []any) []any {
-	var tag epochTag // of no log, until it is known
-	if p.started.Load() {
-		tag = p.tag
-	}
 	sent := make([]any, 0, len(args)+1)
-	return append(append(sent, args...), formatOffset(tag, p.last.Load()))
+	return append(append(sent, args...), p.history.Load().format(p.markLocked()))
 }

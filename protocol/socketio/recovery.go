@@ -60,7 +60,8 @@ type Recovery struct {
 	// Sessions keeps session records beyond the process. Nil means that they
 	// are kept in memory.
 	Sessions SessionStore
-	// SaveEvery is how stale a record may be. Zero means 1 s.
+	// SaveEvery is how stale a record may be. Zero means 1 s, or 20 ms where the log
+	// is shared with other servers.
 	SaveEvery time.Duration
 	// MaxSessions bounds the session records. Zero means 100,000.
 	MaxSessions int
@@ -71,9 +72,9 @@ type Recovery struct {
 	// RingBytes bounds the memory for encoded events that recovering clients
 	// share. Older events are read from the log. Zero means 8 MiB.
 	RingBytes int
-	// Shared says that all servers of an adapter append to the same Log: they
-	// are told to look there rather than sent the event.
-	Shared bool
+	// LogTimeout is how long an emit waits for the log, and how long one reading of
+	// it may take. Zero means 5 s.
+	LogTimeout time.Duration
 	// RunMiddleware runs namespace middleware for recovered sockets too.
 	RunMiddleware bool
 	// Now is the clock. Nil means time.Now.
@@ -87,6 +88,12 @@ const maxTicketAge = 24 * time.Hour
 func (r Recovery) withDefaults() Recovery {
 	if r.SaveEvery == 0 {
 		r.SaveEvery = time.Second
+		if _, shared := r.Log.(Follower); shared {
+			r.SaveEvery = 20 * time.Millisecond
+		}
+	}
+	if r.LogTimeout == 0 {
+		r.LogTimeout = 5 * time.Second
 	}
 	if r.MaxSessions == 0 {
 		r.MaxSessions = 100_000
@@ -134,9 +141,12 @@ func offerOf(p *publisher, s *Socket, auth Value) (o sessionOffer) {
 
 // position is where a session stands in the log when its socket connects.
 type position struct {
-	pid     string  // answered with CONNECT; "" where the log cannot be read
-	after   uint64  // events after this offset are to be sent
-	refused Refusal // why the session that was offered is not this one; "" where none was
+	pid     string   // answered with CONNECT; "" where the log cannot be read
+	after   uint64   // events after this offset are to be sent
+	history *history // what the offset is of
+	view    *view    // who the session was then; nil for a new one
+	judged  uint64   // the offset up to which its rooms are known
+	refused Refusal  // why the session that was offered is not this one; "" where none was
 }
 
 // resume decides whether s takes up the session it offers. If so it gives s
@@ -152,7 +162,8 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		p.refused(s, RefusedLog, ticket{}, 0)
 		return p.fresh(s).because(RefusedLog)
 	}
-	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, p.tag)
+	h := p.history.Load()
+	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, h.tag)
 	if !ok || o.malformed {
 		p.refused(s, RefusedTicket, t, 0)
 		return p.fresh(s).because(RefusedTicket)
@@ -167,21 +178,22 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		}
 		old.awaitEnding()
 	}
-	pos, rec, why := p.judge(s, t, o)
+	c, why := p.judge(s, h, t, o)
 	if why != "" {
 		s.nsp.roster.release(t.id, s)
-		p.refused(s, why, t, pos)
+		p.refused(s, why, t, c.after)
 		if why.tooMuch() {
-			return p.freshAfter(s, pos).because(why)
+			return p.freshAfter(s, h, c.after).because(why)
 		}
 		return p.fresh(s).because(why)
 	}
 	s.nsp.roster.rename(s, t.id)
 	s.recovered = true
-	if len(rec.Rooms) > 0 {
-		s.nsp.roster.rejoin(s, rec.Rooms)
+	if len(c.rooms) > 0 {
+		s.nsp.roster.rejoin(s, c.rooms)
 	}
-	if known := len(rec.Rooms) > 0 || rec.Data != nil; known {
+	rec := c.record
+	if known := len(c.rooms) > 0 || rec.Data != nil; known {
 		s.tracked.Store(true)
 	}
 	if rec.Data != nil || rec.live != nil {
@@ -193,7 +205,8 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		s.mu.Unlock()
 	}
 	p.server.stats.recovered.Add(1)
-	return position{pid: o.pid, after: pos}
+	v := p.viewOf(t.id, s.nsp.name, rec.Rooms, c.upTo)
+	return position{pid: o.pid, after: c.after, history: h, view: v, judged: c.judged}
 }
 
 // because notes why the position is that of a new session.
@@ -202,33 +215,138 @@ func (pos position) because(why Refusal) position {
 	return pos
 }
 
-// judge returns from where on t's session continues, and why it may not.
-func (p *publisher) judge(s *Socket, t ticket, o sessionOffer) (uint64, SessionRecord, Refusal) {
+// candidate is a session that a client offers to take up.
+type candidate struct {
+	after  uint64        // from where on it continues
+	record SessionRecord // as it was kept
+	upTo   uint64        // what the record knows of
+	rooms  []RoomRecord  // as they were at the offset judged
+	judged uint64
+}
+
+// judge returns t's session, and why it may not be taken up.
+func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer) (c candidate, why Refusal) {
 	pos := t.begin
 	// A stale offset outlives a refused recovery, so the later one counts.
-	if off, ok := parseOffset(o.offset, p.tag); ok {
-		pos = max(pos, off)
+	if m, ok := parseOffset(o.offset, h.tag); ok && m.offset >= pos.offset {
+		pos = m
 	}
-	rec, known, err := p.server.sessions.load(t.id, s.nsp.name)
+	c.after, c.upTo = pos.offset, t.begin.offset
+	rec, known, err := p.recordOf(s, t)
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read a session", "error", err)
-		return pos, rec, RefusedRecord
+		return c, RefusedRecord
+	}
+	if c.record = rec; known {
+		c.upTo = rec.Offset
 	}
 	if rec.Denied {
-		return pos, rec, RefusedDenied
+		return c, RefusedDenied
 	}
-	if pos > p.delivered(pos) {
-		return pos, rec, RefusedAhead
+	if pos.offset > p.delivered(pos.offset) {
+		return c, RefusedAhead
 	}
-	if !known && p.options.Now().Sub(t.issued) > maxTicketAge {
-		return pos, rec, RefusedExpired
+	if why := p.verify(h, pos); why != "" {
+		return c, why
 	}
-	m, err := p.missed(s.nsp.name, pos, t.id, rec.Rooms)
+	if !known && p.now().Sub(t.issued) > maxTicketAge {
+		return c, RefusedExpired
+	}
+	if err := p.loadOrders(); err != nil {
+		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		return c, RefusedLog
+	}
+	if p.ordered() {
+		if why := p.claim(s, t.id); why != "" {
+			return c, why
+		}
+	}
+	v := p.viewOf(t.id, s.nsp.name, rec.Rooms, c.upTo)
+	m, err := p.missed(c.after, v)
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
-		return pos, rec, RefusedLog
+		return c, RefusedLog
 	}
-	return pos, rec, m.tooMuch
+	c.judged = p.last.Load()
+	v.advance(c.judged)
+	if c.rooms = v.rooms; v.out {
+		return c, RefusedDenied
+	}
+	return c, m.tooMuch
+}
+
+// recordOf returns what is kept of a session, here or at the server that has it.
+func (p *publisher) recordOf(s *Socket, t ticket) (SessionRecord, bool, error) {
+	rec, known, err := p.server.sessions.load(t.id, s.nsp.name)
+	if err != nil || !known || rec.Denied || rec.live != nil {
+		return rec, known, err
+	}
+	if c := p.server.cluster; c != nil && p.ordered() {
+		if later, ok := c.askRecord(s.nsp.name, t.id); ok && later.Offset >= rec.Offset {
+			return later, true, nil
+		}
+	}
+	return rec, known, nil
+}
+
+// claim tells the other servers that share the log that a session is at this one
+// now. Who comes later in the log has it.
+func (p *publisher) claim(s *Socket, id string) Refusal {
+	err := p.commits.commit(Entry{Kind: KindClaim, Namespace: s.nsp.name, Names: []string{id}})
+	if err != nil {
+		p.server.opts.Logger.Error("socket.io recovery: claim a session", "error", err)
+		return RefusedLog
+	}
+	return ""
+}
+
+// claimedLocked obeys KindClaim: the connections here whose sessions another server
+// has claimed are closed. Their records are that one's to keep. publisher.mu must be
+// held.
+func (p *publisher) claimedLocked(n *Namespace, e *Entry) {
+	for _, id := range e.Names {
+		for _, s := range n.roster.holders(id) {
+			at := s.claimedAt.Load()
+			switch {
+			case e.From == p.server.self:
+				s.claimedAt.Store(e.Offset)
+			case at == 0 && !s.Connected():
+				// Its claim is not in the log yet, and so comes later than this one.
+			case at < e.Offset && s.superseded.CompareAndSwap(false, true):
+				p.server.stats.superseded.Add(1)
+				p.server.workers.start(func() { s.client.close(ReasonTransportClose) })
+			}
+		}
+	}
+}
+
+// verify reports whether what a client has had is in the log, where the end of that
+// can get lost.
+func (p *publisher) verify(h *history, pos mark) Refusal {
+	if h.incarnation == "" || pos.check == 0 {
+		return ""
+	}
+	p.mu.RLock()
+	recs, covered := p.ringAfterLocked(pos.offset - 1)
+	p.mu.RUnlock()
+	if covered {
+		if len(recs) > 0 && recs[0].offset == pos.offset && recs[0].check == pos.check {
+			return ""
+		}
+		return RefusedLost
+	}
+	ctx, cancel := p.patience()
+	defer cancel()
+	entries, at, err := p.log.Read(ctx, pos.offset-1, 1)
+	switch {
+	case err != nil:
+		return RefusedLog
+	case at.First > pos.offset:
+		return RefusedTrimmed
+	case len(entries) == 0 || entries[0].Offset != pos.offset || checkOf(&entries[0]) != pos.check:
+		return RefusedLost
+	}
+	return ""
 }
 
 // delivered returns the offset up to which events were delivered. Where that
@@ -239,10 +357,10 @@ func (p *publisher) delivered(pos uint64) uint64 {
 	if last := p.last.Load(); last >= pos {
 		return last
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.last.Load() < pos {
-		if err := p.publishLocked(); err != nil {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	if p.mark().offset < pos {
+		if err := p.catchUp(); err != nil {
 			p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 			p.retryLater()
 		}
@@ -256,21 +374,39 @@ func (p *publisher) fresh(s *Socket) position {
 		p.server.opts.Logger.Error("socket.io recovery: open the log", "error", err)
 		return position{}
 	}
-	return p.freshAt(s, p.last.Load())
+	p.mu.RLock()
+	h, m := p.history.Load(), p.markLocked()
+	p.mu.RUnlock()
+	return p.freshAt(s, h, m)
 }
 
 // freshAfter begins a new session that gets the newest events after an offset
 // which are within the limits.
-func (p *publisher) freshAfter(s *Socket, after uint64) position {
-	m, err := p.missed(s.nsp.name, after, s.id, nil)
+func (p *publisher) freshAfter(s *Socket, h *history, after uint64) position {
+	m, err := p.missed(after, &view{id: s.id, nsp: s.nsp.name})
 	if err != nil {
-		return p.freshAt(s, p.last.Load())
+		return p.fresh(s)
+	}
+	begin := mark{offset: m.newest}
+	if h.incarnation != "" && m.newest > 0 {
+		begin = p.markAt(m.newest)
 	}
 	p.server.stats.dropped.Add(uint64(m.dropped))
-	return p.freshAt(s, m.newest)
+	return p.freshAt(s, h, begin)
 }
 
-func (p *publisher) freshAt(s *Socket, begin uint64) position {
-	t := ticket{id: s.id, begin: begin, issued: p.options.Now()}
-	return position{pid: t.seal(p.options.Key, s.nsp.name, p.tag), after: begin}
+// markAt returns what is at an offset, as far as the log has it.
+func (p *publisher) markAt(offset uint64) mark {
+	ctx, cancel := p.patience()
+	defer cancel()
+	entries, _, err := p.log.Read(ctx, offset-1, 1)
+	if err != nil || len(entries) == 0 || entries[0].Offset != offset {
+		return mark{offset: offset}
+	}
+	return mark{offset, checkOf(&entries[0])}
+}
+
+func (p *publisher) freshAt(s *Socket, h *history, begin mark) position {
+	t := ticket{id: s.id, begin: begin, issued: p.now()}
+	return position{pid: t.seal(p.options.Key, s.nsp.name, h.tag), after: begin.offset, history: h}
 }

@@ -256,7 +256,7 @@ func TestEventsThatEndInAStringDoNotMoveTheOffset(t *testing.T) {
 		mustBeNil(t, srv.Of("/").Socket(b.sid).Emit("note", json.RawMessage(` "raw"`)))
 		mustBeNil(t, srv.Emit("nothing"))
 		b.read()
-		if b.offset != formatOffset(tagOf("e"), 1) {
+		if b.offset != formatOffset(tagOf("e"), mark{offset: 1}) {
 			t.Errorf("offset %q", b.offset)
 		}
 		mustBeNil(t, srv.Emit("number", 5))
@@ -311,11 +311,11 @@ type flakyLog struct {
 
 var errFlaky = errors.New("disk is away")
 
-func (l *flakyLog) Read(after uint64, f func(Entry) bool) error {
+func (l *flakyLog) Read(ctx context.Context, after uint64, limit int) ([]Entry, Position, error) {
 	if err := l.read(); err != nil {
-		return err
+		return nil, Position{}, err
 	}
-	return l.diskLog.Read(after, f)
+	return l.diskLog.Read(ctx, after, limit)
 }
 
 func TestAnAppendingLogRecoversWhatWasSentToOneSocket(t *testing.T) {
@@ -326,8 +326,8 @@ func TestAnAppendingLogRecoversWhatWasSentToOneSocket(t *testing.T) {
 		c.online(srv)
 		s := srv.Of("/").Socket(b.sid)
 		mustBeNil(t, s.Emit("logged", 1, []byte("x")))
-		b.w.expect(t, `51-["logged",1,{"_placeholder":true,"num":0},"`+formatOffset(srv.publisher.tag, 1)+`"]`, "binary 78")
-		b.offset = formatOffset(srv.publisher.tag, 1)
+		b.w.expect(t, `51-["logged",1,{"_placeholder":true,"num":0},"`+formatOffset(tagIn(srv), mark{offset: 1})+`"]`, "binary 78")
+		b.offset = formatOffset(tagIn(srv), mark{offset: 1})
 		b.offline()
 		mustBeNil(t, srv.To(b.sid).Emit("logged", 2))
 		mustBeNil(t, srv.Of("/").Volatile().Emit("logged", 3))

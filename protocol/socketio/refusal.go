@@ -27,6 +27,9 @@ const (
 	RefusedExpired Refusal = "expired"
 	// RefusedAhead: the client has had events that the log does not hold.
 	RefusedAhead Refusal = "ahead_of_log"
+	// RefusedLost: the client has had events that the log lost since, as in the
+	// failover of a database.
+	RefusedLost Refusal = "history_lost"
 	// RefusedLog: the log could not be read.
 	RefusedLog Refusal = "log_unreadable"
 	// RefusedTrimmed: events that the client missed are no longer in the log.
@@ -39,7 +42,7 @@ const (
 
 // refusals are all of them; counters.refused counts in this order.
 var refusals = [...]Refusal{
-	RefusedTicket, RefusedDenied, RefusedRecord, RefusedExpired, RefusedAhead, RefusedLog,
+	RefusedTicket, RefusedDenied, RefusedRecord, RefusedExpired, RefusedAhead, RefusedLost, RefusedLog,
 	RefusedTrimmed, RefusedTooOld, RefusedTooMany,
 }
 
@@ -77,7 +80,7 @@ func (p *publisher) refused(s *Socket, why Refusal, t ticket, after uint64) {
 	p.server.stats.refused.add(why)
 	attrs := []any{"namespace", s.nsp.name, "reason", string(why)}
 	if !t.issued.IsZero() {
-		attrs = append(attrs, "session_age", p.options.Now().Sub(t.issued).Round(time.Second), "began_at", t.begin)
+		attrs = append(attrs, "session_age", p.now().Sub(t.issued).Round(time.Second), "began_at", t.begin.offset)
 	}
 	if last := p.last.Load(); after > 0 {
 		attrs = append(attrs, "offset", after, "log_end", last, slog.Int64("behind", int64(last)-int64(after)))

@@ -28,7 +28,7 @@ func TestARefusedClientIsToldWhyAndCounted(t *testing.T) {
 		RefusedRecord:  {func(r *Recovery) { r.Sessions = brokenSessions{newDiskSessions()} }, nil},
 		RefusedExpired: {nil, func(*testing.T, *Server, *diskLog, *browser) { time.Sleep(maxTicketAge + time.Minute) }},
 		RefusedAhead: {nil, func(_ *testing.T, srv *Server, _ *diskLog, b *browser) {
-			b.offset = formatOffset(srv.publisher.tag, 1000)
+			b.offset = formatOffset(tagIn(srv), mark{offset: 1000})
 		}},
 		RefusedTrimmed: {func(r *Recovery) { r.RingBytes = 1 }, func(t *testing.T, srv *Server, log *diskLog, _ *browser) {
 			publish(t, srv, log, 2, 3, 4)
@@ -73,11 +73,10 @@ type countingLog struct {
 	read int
 }
 
-func (l *countingLog) Read(after uint64, f func(Entry) bool) error {
-	return l.diskLog.Read(after, func(e Entry) bool {
-		l.read++
-		return f(e)
-	})
+func (l *countingLog) Read(ctx context.Context, after uint64, limit int) ([]Entry, Position, error) {
+	entries, at, err := l.diskLog.Read(ctx, after, limit)
+	l.read += len(entries)
+	return entries, at, err
 }
 
 // After a restart every client comes back at once, and most have missed little:

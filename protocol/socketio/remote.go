@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"podium/protocol/socketio/parser"
 	"sync/atomic"
-	"time"
+
+	"podium/protocol/socketio/parser"
 )
 
 // RemoteSocket is a socket of any server, as it was when it was fetched.
@@ -17,14 +17,6 @@ type RemoteSocket struct {
 	Data      json.RawMessage // nil where there is none
 
 	nsp *Namespace
-}
-
-// remoteRecord is a RemoteSocket on its way between servers.
-type remoteRecord struct {
-	ID        string          `json:"id"`
-	Rooms     []string        `json:"rooms"`
-	Handshake json.RawMessage `json:"handshake"`
-	Data      json.RawMessage `json:"data,omitempty"`
 }
 
 // room addresses the socket on whichever server it is.
@@ -55,10 +47,10 @@ func (r RemoteSocket) Leave(rooms ...string) error { return r.room().SocketsLeav
 func (r RemoteSocket) Disconnect(closeConn bool) error { return r.room().DisconnectSockets(closeConn) }
 
 // records lists those addressed on this server.
-func (b Broadcast) records() []remoteRecord {
-	var out []remoteRecord
+func (b Broadcast) records() []RemoteRecord {
+	var out []RemoteRecord
 	b.each(func(s *Socket) {
-		r := remoteRecord{ID: s.id, Rooms: s.Rooms()}
+		r := RemoteRecord{ID: s.id, Rooms: s.Rooms()}
 		var err error
 		if r.Handshake, err = json.Marshal(s.Handshake()); err != nil {
 			s.report(fmt.Errorf("socketio: handshake: %w", err))
@@ -73,23 +65,24 @@ func (b Broadcast) records() []remoteRecord {
 	return out
 }
 
-// FetchSockets lists those addressed on all servers. Where not every server
-// answered before ctx ended it returns those it knows of and ctx's error.
-// Without a deadline it waits 5 seconds.
+// FetchSockets lists those addressed on all servers. A server that leaves meanwhile
+// is not waited for. Where not every other answered before ctx ended it returns those
+// it knows of, and an error that wraps ctx's and names who is missing. Without a
+// deadline it waits 5 seconds.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 	var out []RemoteSocket
-	add := func(n *Namespace, list []remoteRecord) {
+	add := func(n *Namespace, list []RemoteRecord) {
 		for _, r := range list {
 			out = append(out, RemoteSocket{r.ID, r.Rooms, r.Handshake, r.Data, n})
 		}
 	}
-	var asked []clusterMessage
+	var asked []*Message
 	family := make(map[string]*Namespace)
 	for _, n := range b.nsp.family() {
 		add(n, Broadcast{nsp: n, target: b.target}.records())
 		family[n.name] = n
-		asked = append(asked, clusterMessage{
-			Kind: kindFetch, Namespace: n.name, Rooms: b.target.rooms, Except: b.target.except,
+		asked = append(asked, &Message{
+			Kind: MessageFetch, Namespace: n.name, Rooms: b.target.rooms, Except: b.target.except,
 		})
 	}
 	c := b.nsp.server.cluster
@@ -101,48 +94,6 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 		add(family[a.Namespace], a.Sockets)
 	}
 	return out, err
-}
-
-// collectTimeout is how long other servers have to answer where the caller
-// sets no deadline.
-const collectTimeout = 5 * time.Second
-
-// collect sends messages and returns an answer of each other server to each, with
-// the namespace that it is about.
-func (c *cluster) collect(ctx context.Context, messages []clusterMessage) ([]clusterMessage, error) {
-	servers, err := c.adapter.Servers()
-	if err != nil {
-		return nil, fmt.Errorf("socketio: count the servers: %w", err)
-	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, collectTimeout)
-		defer cancel()
-	}
-	got := make(chan clusterMessage, max(servers, 16)*len(messages))
-	for _, m := range messages {
-		stop, err := c.request(m, func(r clusterMessage) {
-			r.Namespace = m.Namespace
-			select {
-			case got <- r:
-			default: // more servers than there were: nobody waits for those
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		defer stop()
-	}
-	var out []clusterMessage
-	for len(out) < (servers-1)*len(messages) {
-		select {
-		case r := <-got:
-			out = append(out, r)
-		case <-ctx.Done():
-			return out, fmt.Errorf("socketio: waiting for other servers: %w", ctx.Err())
-		}
-	}
-	return out, nil
 }
 
 // ServerEvent is an event from another server: see [Namespace.ServerSideEmit].
@@ -194,7 +145,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 		if err != nil {
 			return err
 		}
-		m.Kind = kindServer
+		m.Kind = MessageServer
 		if err := c.send(m); err != nil {
 			return err
 		}
@@ -203,8 +154,9 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 }
 
 // ServerSideEmitWithAck sends an event to the other servers and returns their
-// answers. Where not all answered before ctx ended it returns those that came
-// and an error. Without a deadline it waits 5 seconds.
+// answers. A server that leaves meanwhile is not waited for. Where not every other
+// answered before ctx ended it returns the answers that came, and an error that wraps
+// ctx's and names who is missing. Without a deadline it waits 5 seconds.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	if reservedBetweenServers(event) {
 		return nil, ErrReservedEvent
@@ -213,19 +165,19 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	if c == nil {
 		return nil, nil
 	}
-	var asked []clusterMessage
+	var asked []*Message
 	for _, one := range n.family() {
 		m, err := eventMessage(one, target{}, flags{}, event, args)
 		if err != nil {
 			return nil, err
 		}
-		m.Kind, m.Close = kindServer, true // wants an answer
+		m.Kind = MessageServer
 		asked = append(asked, m)
 	}
 	answers, err := c.collect(ctx, asked)
 	var out []Args
 	for _, a := range answers {
-		if !a.Close {
+		if !a.None {
 			out = append(out, parser.UnmarshalArgs(a.Args, a.Attachments))
 		}
 	}
@@ -237,15 +189,16 @@ func reservedBetweenServers(event string) bool {
 }
 
 // serverEvent handles an event from another server.
-func (c *cluster) serverEvent(n *Namespace, m clusterMessage) error {
+func (c *cluster) serverEvent(n *Namespace, m *Message) error {
 	e := &ServerEvent{Name: m.Event, Args: parser.UnmarshalArgs(m.Args, m.Attachments)}
-	if m.Close {
-		e.answer = func(args []any) error {
-			raw, attachments, err := parser.MarshalArgs(args)
-			if err != nil {
+	wanted := m.Request != ""
+	reply := &Message{Kind: MessageReply, To: m.From, Request: m.Request, Namespace: n.name}
+	if wanted {
+		e.answer = func(args []any) (err error) {
+			if reply.Args, reply.Attachments, err = parser.MarshalArgs(args); err != nil {
 				return err
 			}
-			return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Args: raw, Attachments: attachments})
+			return c.send(reply)
 		}
 	}
 	heard := false
@@ -255,8 +208,9 @@ func (c *cluster) serverEvent(n *Namespace, m clusterMessage) error {
 			h.f(e)
 		}
 	}
-	if !heard && m.Close {
-		return c.send(clusterMessage{Kind: kindReply, To: m.From, Request: m.Request, Close: true})
+	if !heard && wanted {
+		reply.None = true
+		return c.send(reply)
 	}
 	return nil
 }

@@ -147,6 +147,18 @@ func (r *roster) namesRoom(t target) bool {
 	return false
 }
 
+// holders returns the sockets here that have an id, or claim it.
+func (r *roster) holders(id string) (list []*Socket) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range []*Socket{r.ids[id], r.claims[id]} {
+		if s != nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // release undoes a claim that came to nothing.
 func (r *roster) release(id string, s *Socket) {
 	r.mu.Lock()

@@ -18,12 +18,13 @@ import (
 // by default /socket.io/. All methods are safe for concurrent use.
 type Server struct {
 	opts      Options
+	self      string // names this process among the servers of a cluster
 	engine    *engineio.Server
 	handler   atomic.Pointer[http.Handler] // engine behind its middleware
 	names     parser.Names
 	publisher *publisher // nil without recovery
 	sessions  *saver     // nil without recovery
-	cluster   *cluster   // nil without an adapter
+	cluster   *cluster   // nil where the server is alone
 	workers   workers
 	stats     counters
 	ending    sync.Once
@@ -40,11 +41,12 @@ type Server struct {
 	closed     bool
 }
 
-// NewServer makes a server. It logs an error and goes on without the adapter
-// where that cannot be made.
+// NewServer makes a server. It logs an error and goes on alone where its cluster
+// cannot be joined.
 func NewServer(o Options) *Server {
 	srv := &Server{
 		opts:    o.withDefaults(),
+		self:    randomHex(),
 		nsps:    make(map[string]*Namespace),
 		clients: make(map[*client]struct{}),
 	}
@@ -54,9 +56,9 @@ func NewServer(o Options) *Server {
 		srv.sessions = newSaver(srv, *o.Recovery)
 		srv.publisher = newPublisher(srv, *o.Recovery)
 	}
-	if o.Adapter != nil {
-		if err := openCluster(srv, o.Adapter); err != nil {
-			srv.opts.Logger.Error("socket.io adapter", "error", err)
+	if o.Cluster != nil {
+		if err := openCluster(srv, o.Cluster); err != nil {
+			srv.opts.Logger.Error("socket.io cluster", "error", err)
 		}
 	}
 	srv.engine = engineio.NewServer(srv.opts.Engine, srv.accept)
@@ -153,7 +155,7 @@ func (srv *Server) To(rooms ...string) Broadcast { return srv.Of("/").To(rooms..
 //  2. sockets close, which remembers their sessions
 //  3. connections close, after what was queued for them
 //  4. handlers finish
-//  5. session records are saved, and the adapter ends
+//  5. session records are saved, and the server leaves its cluster
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.ending.Do(func() { srv.endErr = srv.shutdown(ctx) })
 	return srv.endErr
@@ -170,15 +172,15 @@ func (srv *Server) shutdown(ctx context.Context) error {
 	for _, c := range clients {
 		c.end(ReasonServerShutdown)
 	}
-	if srv.publisher != nil {
-		srv.publisher.stop()
-	}
 	errs := []error{srv.engine.Shutdown(ctx)}
 	for _, c := range clients {
 		c.conn.Close()
 	}
 	if !srv.workers.wait(ctx.Done()) {
 		errs = append(errs, fmt.Errorf("socketio: waiting for handlers: %w", ctx.Err()))
+	}
+	if srv.publisher != nil {
+		srv.publisher.stop()
 	}
 	if srv.sessions != nil {
 		errs = append(errs, srv.sessions.stop(ctx))

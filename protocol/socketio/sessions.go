@@ -18,6 +18,7 @@ type SessionRecord struct {
 	Data      json.RawMessage `json:"data,omitempty"`   // nil for none
 	Denied    bool            `json:"denied,omitempty"` // the client may not come back
 	At        time.Time       `json:"at"`               // when the record was made
+	Offset    uint64          `json:"offset,omitempty"` // the log's, up to which it knows of joins and leaves by the log
 
 	live any // Data before it was marshalled, where the process still has it
 }
@@ -124,6 +125,10 @@ func (srv *Server) rememberSession(s *Socket, reason Reason) {
 	if v == nil || s.Protocol() == 3 {
 		return
 	}
+	if s.superseded.Load() {
+		v.forget(s)
+		return // its record is another server's to keep
+	}
 	denied := !reason.recoverable()
 	if !denied && !s.tracked.Load() {
 		return
@@ -143,6 +148,25 @@ func (srv *Server) rememberSession(s *Socket, reason Reason) {
 		v.left++
 	}
 	v.keepLocked(rec)
+}
+
+// unsaved returns the record of a session that is not here any more, where the store
+// has not got it yet.
+func (v *saver) unsaved(id, nsp string) *SessionRecord {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	rec, ok := v.recent[id]
+	if !ok || rec.Namespace != nsp {
+		return nil
+	}
+	return &rec
+}
+
+// forget gives up the changes of a socket.
+func (v *saver) forget(s *Socket) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.changed, s)
 }
 
 // keepLocked puts a record in front of the store.
@@ -169,7 +193,8 @@ func (v *saver) keepLocked(rec SessionRecord) {
 // record makes the record of s as it is now. It returns false where s is no
 // longer in its namespace's roster.
 func (v *saver) record(s *Socket) (SessionRecord, bool) {
-	rec := SessionRecord{ID: s.id, Namespace: s.nsp.name, At: v.options.Now()}
+	// The offset first: the rooms are at least as new.
+	rec := SessionRecord{ID: s.id, Namespace: s.nsp.name, At: v.now(), Offset: v.server.offset()}
 	rooms, ok := s.nsp.roster.memberships(s)
 	rec.Rooms = rooms
 	if rec.live = s.Data(); rec.live != nil {
@@ -180,6 +205,14 @@ func (v *saver) record(s *Socket) (SessionRecord, bool) {
 		rec.Data = raw
 	}
 	return rec, ok
+}
+
+// now is the time by the log's clock.
+func (v *saver) now() time.Time {
+	if p := v.server.publisher; p != nil {
+		return p.now()
+	}
+	return v.options.Now()
 }
 
 // load returns the record of a socket id.
@@ -265,7 +298,7 @@ func (v *saver) save(batch []SessionRecord) error {
 			return fmt.Errorf("save sessions: %w", err)
 		}
 	}
-	now := v.options.Now()
+	now := v.now()
 	if now.Sub(v.trimmed) >= trimEvery {
 		v.trimmed = now
 		if err := v.store.TrimSessions(ctx, now.Add(-maxTicketAge), v.options.MaxSessions); err != nil {

@@ -32,16 +32,19 @@ type Socket struct {
 	box  *mailbox
 	more atomic.Pointer[socketMore] // made when something of it is needed
 
-	inPlace   bool        // something of it runs on the goroutine that reads
-	opening   bool        // what is sent is held back, see opening.go; guarded by mu
-	opened    bool        // it was connected: handlers may be called; set under mu, read by what runs behind that
-	replaying bool        // it joins with events to catch up on; set before it does
-	ending    sync.Mutex  // held while it closes, until its session is remembered, and while it is sent what it missed
-	silent    bool        // its client knows that it left: nothing is sent any more; guarded by ending
-	recovered bool        // set before the socket joins
-	tracked   atomic.Bool // there is, or was, something to keep a session record of
-	reason    Reason      // why it ended; set before the state is
-	expelled  atomic.Bool // the server put it out: events that came from it and wait are dropped
+	inPlace    bool          // something of it runs on the goroutine that reads
+	opening    bool          // what is sent is held back, see opening.go; guarded by mu
+	opened     bool          // it was connected: handlers may be called; set under mu, read by what runs behind that
+	replaying  bool          // it joins with events to catch up on; set before it does
+	ending     sync.Mutex    // held while it closes, until its session is remembered, and while it is sent what it missed
+	silent     bool          // its client knows that it left: nothing is sent any more; guarded by ending
+	recovered  bool          // set before the socket joins
+	tracked    atomic.Bool   // there is, or was, something to keep a session record of
+	reason     Reason        // why it ended; set before the state is
+	barred     atomic.Bool   // the log says that it is put out, which is being done: no event goes to it any more
+	claimedAt  atomic.Uint64 // log offset at which this server claimed its session; 0 where it began here
+	superseded atomic.Bool   // another server has its session
+	expelled   atomic.Bool   // the server put it out: events that came from it and wait are dropped
 }
 
 // socketMore is what most sockets do without.
@@ -155,12 +158,17 @@ func DataOf[T any](s *Socket) (T, bool) {
 // Join puts the socket into rooms, [Options.MaxRooms] at most. With recovery and a session store, the
 // store knows of it after [Recovery.SaveEvery] at the latest.
 func (s *Socket) Join(rooms ...string) {
-	srv := s.nsp.server
-	if n := s.nsp.roster.join(s, rooms, srv.offset(), srv.opts.MaxRooms); n > 0 {
-		srv.stats.tooManyRooms.Add(uint64(n))
+	s.nsp.joinAt(s, rooms, s.nsp.server.offset())
+}
+
+// joinAt puts a socket into rooms at a log offset.
+func (n *Namespace) joinAt(s *Socket, rooms []string, offset uint64) {
+	srv := n.server
+	if left := n.roster.join(s, rooms, offset, srv.opts.MaxRooms); left > 0 {
+		srv.stats.tooManyRooms.Add(uint64(left))
 		s.report(ErrTooManyRooms)
 	}
-	s.nsp.server.sessionChanged(s)
+	srv.sessionChanged(s)
 }
 
 // Leave takes the socket out of rooms. Its own room cannot be left.

@@ -6,6 +6,7 @@ import "sync/atomic"
 type counters struct {
 	attempts, recovered, replayed, superseded, dropped atomic.Uint64
 	refused                                            refusalCounts
+	deadLetters                                        atomic.Uint64
 	tooFast, tooManyRooms, tooLargeAuth                atomic.Uint64
 }
 
@@ -19,6 +20,8 @@ type Stats struct {
 	Dropped    uint64             // events that clients missed and did not get, being beyond the limits
 	Refused    map[Refusal]uint64 // sessions offered and not taken up, by why; every reason is in it
 
+	DeadLetters uint64 // entries of the log that could not be delivered and were passed over
+
 	TooFast      uint64 // connections closed for Options.MaxPacketsPerSecond
 	TooManyRooms uint64 // rooms not joined for Options.MaxRooms
 	TooLargeAuth uint64 // requests to join refused for Options.MaxAuthBytes
@@ -30,7 +33,7 @@ func (srv *Server) Stats() Stats {
 	return Stats{
 		Attempts: c.attempts.Load(), Recovered: c.recovered.Load(), Superseded: c.superseded.Load(),
 		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(),
-		Refused: c.refused.load(),
+		Refused: c.refused.load(), DeadLetters: c.deadLetters.Load(),
 		TooFast: c.tooFast.Load(), TooManyRooms: c.tooManyRooms.Load(), TooLargeAuth: c.tooLargeAuth.Load(),
 	}
 }

@@ -9,25 +9,25 @@ import (
 func TestOffsetsAreToldFromOtherStrings(t *testing.T) {
 	tag := tagOf("epoch one")
 	for _, n := range []uint64{0, 1, 35, 36, 1 << 40, 1<<64 - 1} {
-		s := formatOffset(tag, n)
-		if got, ok := parseOffset(s, tag); !ok || got != n {
+		s := formatOffset(tag, mark{offset: n})
+		if got, ok := parseOffset(s, tag); !ok || got.offset != n || got.check != 0 {
 			t.Errorf("%d was written %q and read %d, %v", n, s, got, ok)
 		}
 		if _, ok := parseOffset(s, tagOf("epoch two")); ok {
 			t.Errorf("%q was taken for another epoch", s)
 		}
 	}
-	good := formatOffset(tag, 36)
+	good := formatOffset(tag, mark{offset: 36})
 	for _, s := range []string{"", "~", "hello", good + "!", good[1:], strings.ToUpper(good), strings.Replace(good, ".", ".0", 1), good[:len(good)-2], good + "zzzzzzzzzzzzz", " " + good} {
 		if n, ok := parseOffset(s, tag); ok {
-			t.Errorf("%q was taken for offset %d", s, n)
+			t.Errorf("%q was taken for %+v", s, n)
 		}
 	}
 }
 
 func TestSessionIDsCannotBeForged(t *testing.T) {
 	key, tag := []byte("key"), tagOf("e")
-	in := ticket{id: newID(), begin: 1 << 33, issued: time.Unix(1_700_000_000, 0)}
+	in := ticket{id: newID(), begin: mark{offset: 1 << 33}, issued: time.Unix(1_700_000_000, 0)}
 	pid := in.seal(key, "/", tag)
 	if out, ok := openTicket(pid, key, "/", tag); !ok || out.id != in.id || out.begin != in.begin || !out.issued.Equal(in.issued) {
 		t.Errorf("%+v came back as %+v, %v", in, out, ok)
@@ -64,7 +64,7 @@ func isTicket(pid string, key []byte, nsp string, tag epochTag) bool {
 // taken, in its one spelling, and all that is given out is taken.
 func FuzzTokens(f *testing.F) {
 	key, tag := []byte("key"), tagOf("e")
-	f.Add(ticket{id: "abc", begin: 5, issued: time.Unix(1, 0)}.seal(key, "/", tag), formatOffset(tag, 1), uint64(1<<40), uint32(1<<31), uint(7), byte(1))
+	f.Add(ticket{id: "abc", begin: mark{offset: 5}, issued: time.Unix(1, 0)}.seal(key, "/", tag), formatOffset(tag, mark{offset: 1}), uint64(1<<40), uint32(1<<31), uint(7), byte(1))
 	f.Add("AAAA", "~00000000.zz", uint64(0), uint32(0), uint(0), byte(255))
 	f.Add("", "hello", uint64(1<<64-1), uint32(1), uint(40), byte(32))
 	f.Fuzz(func(t *testing.T, pid, offset string, begin uint64, issued uint32, at uint, change byte) {
@@ -72,12 +72,14 @@ func FuzzTokens(f *testing.F) {
 			t.Fatalf("%q opens as %+v, which is sealed otherwise", pid, got)
 		}
 		if n, ok := parseOffset(offset, tag); ok && formatOffset(tag, n) != offset {
-			t.Fatalf("%q was read as %d, which is written %q", offset, n, formatOffset(tag, n))
+			t.Fatalf("%q was read as %+v, which is written %q", offset, n, formatOffset(tag, n))
 		}
-		if n, ok := parseOffset(formatOffset(tag, begin), tag); !ok || n != begin {
-			t.Fatalf("offset %d came back as %d, %v", begin, n, ok)
+		for _, m := range []mark{{begin, 0}, {begin, 1 + issued%(checks-1)}} {
+			if n, ok := parseOffset(formatOffset(tag, m), tag); !ok || n != m {
+				t.Fatalf("%+v came back as %+v, %v", m, n, ok)
+			}
 		}
-		given := ticket{id: "i" + offset[:min(len(offset), 50)], begin: begin, issued: time.Unix(int64(issued), 0)}
+		given := ticket{id: "i" + offset[:min(len(offset), 50)], begin: mark{begin, issued % checks}, issued: time.Unix(int64(issued), 0)}
 		sealed := []byte(given.seal(key, "/", tag))
 		if got, ok := openTicket(string(sealed), key, "/", tag); !ok || got != given {
 			t.Fatalf("%+v came back as %+v, %v", given, got, ok)

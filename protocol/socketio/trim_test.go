@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -12,11 +13,11 @@ type trimmingLog struct {
 	before, reads, entries int
 }
 
-func (l *trimmingLog) Read(after uint64, f func(Entry) bool) error {
+func (l *trimmingLog) Read(ctx context.Context, after uint64, limit int) ([]Entry, Position, error) {
 	if l.reads++; l.reads == l.before {
 		l.trim(l.entries)
 	}
-	return l.diskLog.Read(after, f)
+	return l.diskLog.Read(ctx, after, limit)
 }
 
 // The log is trimmed between the looks that a recovery takes at it.

@@ -164,7 +164,6 @@ func BenchmarkConnect(b *testing.B) {
 func BenchmarkRecoverHundred(b *testing.B) {
 	log := &diskLog{epoch: "e"}
 	srv := newTestServer(b, Options{Recovery: &Recovery{Log: log, Key: testKey}})
-	p := srv.publisher
 	for n := range 100 {
 		log.commit(numbered(n))
 	}
@@ -172,7 +171,7 @@ func BenchmarkRecoverHundred(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		t := ticket{id: newID(), issued: time.Now()}
-		connect := fmt.Appendf(nil, `0{"pid":%q}`, t.seal(testKey, "/", p.tag))
+		connect := fmt.Appendf(nil, `0{"pid":%q}`, t.seal(testKey, "/", tagIn(srv)))
 		k := new(sink)
 		k.client = srv.attach(k)
 		k.say(connect)

@@ -107,12 +107,12 @@ func (rt *Realtime) beat(ctx context.Context) {
 		}
 		now := rt.o.Now()
 		rt.lastBeat.Store(now.UnixMilli())
-		_ = rt.io.Of("/").Volatile().Emit("heartbeat-ping", heartbeatPing{
+		_ = rt.io.Of("/").Local().Volatile().Emit("heartbeat-ping", heartbeatPing{
 			Timestamp: now.UnixMilli(), Sequence: rt.sequence.Add(1),
 			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.io.Connections(),
 		}) // whoever misses one gets the next
 		for _, a := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {
-			_ = rt.io.To(a.socket).Emit("heartbeat-expired", heartbeatExpired{
+			_ = rt.io.To(a.socket).Local().Emit("heartbeat-expired", heartbeatExpired{
 				LastSeen: a.at.UnixMilli(), Timeout: rt.o.HeartbeatTimeout.Milliseconds(),
 			}) // it may be gone by now
 		}

@@ -288,13 +288,13 @@ func (rt *Realtime) clean(ctx context.Context) {
 // announceGrace is how long Announce waits for clients between two polls.
 const announceGrace = time.Second
 
-// Announce tells every client that the server is about to stop: also those
+// Announce tells every client of this machine that the server is about to stop: also those
 // whose connection is busy, which would miss a volatile event, and those that
 // are between two polls, for which it waits a second at most: everybody is served
 // meanwhile.
 func (rt *Realtime) Announce(ctx context.Context) error {
 	rt.state.Store(stopping)
-	err := rt.io.Of("/").Emit("server-shutdown", map[string]any{
+	err := rt.io.Of("/").Local().Emit("server-shutdown", map[string]any{
 		"message":       "The server restarts; you will be connected again in a moment.",
 		"gracePeriod":   rt.o.ShutdownGrace.Milliseconds(),
 		"queueMessages": true,
@@ -322,13 +322,32 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 // eventLog is the store's log as Socket.IO's recovery reads it.
 type eventLog struct{ rt *Realtime }
 
-func (l eventLog) Epoch() string { return l.rt.o.Contest.Epoch() }
+// Read implements [socketio.Log].
+func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
+	store := l.rt.o.Contest
+	at := socketio.Position{Epoch: store.Epoch()}
+	for {
+		first, _, err := store.EventRange()
+		if err != nil {
+			return nil, at, err
+		}
+		entries, err := l.entries(after, limit)
+		if err != nil {
+			return nil, at, err
+		}
+		if at.First, at.Last, err = store.EventRange(); err != nil || at.First == first {
+			return entries, at, err // nothing was trimmed while they were read
+		}
+	}
+}
 
-func (l eventLog) Range() (first, last uint64, err error) { return l.rt.o.Contest.EventRange() }
-
-func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
+// entries reads the events after an offset, at most limit.
+func (l eventLog) entries(after uint64, limit int) (out []socketio.Entry, err error) {
+	if limit == 0 {
+		return nil, nil
+	}
 	var failed error
-	err := contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
+	err = contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
 		if len(e.Payload) == 0 {
 			return true // what it told of was deleted
 		}
@@ -337,11 +356,12 @@ func (l eventLog) Read(after uint64, f func(socketio.Entry) bool) error {
 			failed = err
 			return false
 		}
-		return f(socketio.Entry{
+		out = append(out, socketio.Entry{
 			Offset: e.Offset, At: time.UnixMilli(e.At), Event: e.Name, Args: []json.RawMessage{payload},
 		})
+		return len(out) < limit
 	})
-	return errors.Join(err, failed)
+	return out, errors.Join(err, failed)
 }
 
 // sessionStore keeps recovery's session records in the store.

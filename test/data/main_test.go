@@ -1,9 +1,0 @@
-package data
-
-import (
-	"testing"
-
-	"podium/test/harness"
-)
-
-func TestMain(m *testing.M) { harness.Main(m) }
