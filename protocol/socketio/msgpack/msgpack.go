@@ -242,18 +242,21 @@ var _ parser.Codec = codec{}
 
 // Binary implements [parser.Codec].
 func (codec) Binary(raw []byte) ([]byte, bool) {
-	v, ok := (&reader{data: raw}).value(maxDepth)
+	if len(raw) == 0 || !mayBeBytes(raw[0]) {
+		return nil, false
+	}
+	v, ok := (&reader{data: raw}).value(0)
 	b, isBytes := v.([]byte)
 	return b, ok && isBytes
 }
 
 // JSON implements [parser.Codec].
 func (codec) JSON(raw []byte) ([]byte, error) {
-	v, ok := (&reader{data: raw}).value(maxDepth)
+	out, ok := (&reader{data: raw}).appendJSON(nil, maxDepth)
 	if !ok {
 		return nil, errShort
 	}
-	return json.Marshal(marked(v))
+	return out, nil
 }
 
 // Unmarshal implements [parser.Codec].
@@ -301,23 +304,6 @@ func untyped[T any](c codec, raw []byte, into *T) error {
 	}
 	*into = t
 	return nil
-}
-
-// marked returns v with Binary for []byte, which survives a detour over JSON.
-func marked(v any) any {
-	switch v := v.(type) {
-	case []byte:
-		return parser.Binary(v)
-	case []any:
-		for i := range v {
-			v[i] = marked(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = marked(v[k])
-		}
-	}
-	return v
 }
 
 // plain returns v with float64 for integers, as encoding/json has numbers.

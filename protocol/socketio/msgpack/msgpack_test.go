@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -118,8 +119,69 @@ func TestKeysThatAreIntegersBecomeText(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	raw, err := json.Marshal(p.Values.Any()[0])
-	if want := `{"-1":-1,"18446744073709551615":null,"7":7,"70000":70000}`; err != nil || string(raw) != want {
+	if want := `{"7":7,"-1":-1,"70000":70000,"18446744073709551615":null}`; err != nil || string(raw) != want {
 		t.Errorf("%s, %v; want %s", raw, err, want)
+	}
+}
+
+// notepack writes a typed array or ArrayBuffer as an extension of type 0 whatever its
+// length; only the fixed forms of one and eight bytes mean something else.
+func TestTypedArraysOfEveryLengthAreBytes(t *testing.T) {
+	when := time.UnixMilli(1_700_000_000_000).UTC()
+	for raw, want := range map[string]any{
+		"c7010009":                 []byte{9},
+		"c7080001020304050607ff":   []byte{1, 2, 3, 4, 5, 6, 7, 255},
+		"c70000":                   []byte{},
+		"c702000102":               []byte{1, 2},
+		"c8000100" + "07":          []byte{7},
+		"c80008000000018bcfe56800": []byte{0, 0, 1, 0x8b, 0xcf, 0xe5, 0x68, 0},
+		"c90000000100" + "07":      []byte{7},
+		"d5000102":                 []byte{1, 2},
+		"d60001020304":             []byte{1, 2, 3, 4},
+		"d40000":                   nil,
+		"d40009":                   nil,
+		"d7000000018bcfe56800":     when,
+	} {
+		data, err := hex.DecodeString(raw)
+		if err != nil {
+			t.Fatal(raw, err)
+		}
+		v := parser.NewValue(data, codec{})
+		var got any
+		if err := v.Decode(&got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v; want %v", raw, got, err, want)
+		}
+		wantBytes, isBytes := want.([]byte)
+		if b, ok := v.Bytes(); ok != isBytes || !bytes.Equal(b, wantBytes) {
+			t.Errorf("%s: bytes %v, %v", raw, b, ok)
+		}
+		var typed struct{ B parser.Binary }
+		err = parser.NewValue(append([]byte("\x81\xa1B"), data...), codec{}).Decode(&typed)
+		if isBytes && (err != nil || !bytes.Equal(typed.B, wantBytes)) {
+			t.Errorf("%s in a struct: %v, %v", raw, typed.B, err)
+		}
+		if r := (&reader{data: data}); !r.skip(0) || r.pos != len(data) {
+			t.Errorf("%s: skipped to %d", raw, r.pos)
+		}
+	}
+}
+
+// TestNumbersAsJSONDecodeIntoIntegers: what JSON writes with an exponent does not.
+func TestNumbersAsJSONDecodeIntoIntegers(t *testing.T) {
+	for _, f := range []float64{1e8, 1e20, 4e15, -1e9, 0.5, 1e-7, 1e300, 5e-324} {
+		e := new(writer)
+		e.out = append(e.out, 0xcb)
+		for i := 7; i >= 0; i-- {
+			e.out = append(e.out, byte(math.Float64bits(f)>>(8*i)))
+		}
+		v := parser.NewValue(e.out, codec{})
+		want, _ := json.Marshal(f)
+		if got, err := v.MarshalJSON(); err != nil || string(got) != string(want) {
+			var back float64
+			if json.Unmarshal(got, &back) != nil || back != f || strings.Contains(string(got), "e") != strings.Contains(string(want), "e") {
+				t.Errorf("%v is %s, %v; encoding/json writes %s", f, got, err, want)
+			}
+		}
 	}
 }
 
@@ -168,6 +230,10 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("neither packet nor error")
 		}
 		for _, v := range p.Values {
+			r := &reader{data: v.Raw()}
+			if _, ok := r.value(maxDepth); !ok || r.pos != len(v.Raw()) {
+				t.Fatalf("value %x was skipped and cannot be read", v.Raw())
+			}
 			if text, err := v.MarshalJSON(); err != nil || !json.Valid(text) {
 				t.Fatalf("value %x as JSON: %s, %v", v.Raw(), text, err)
 			}

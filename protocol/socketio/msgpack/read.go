@@ -70,9 +70,15 @@ func (r *reader) arrayHead() (int, bool) { return r.head(0x90, 0x0f, 0xdc, 1) }
 
 // text reads a string. Invalid UTF-8 becomes U+FFFD, as in Node.
 func (r *reader) text() (string, bool) {
+	b, ok := r.textBytes()
+	return strings.ToValidUTF8(string(b), "\ufffd"), ok
+}
+
+// textBytes reads a string as it stands.
+func (r *reader) textBytes() ([]byte, bool) {
 	b, ok := r.take(1)
 	if !ok {
-		return "", false
+		return nil, false
 	}
 	n := 0
 	switch {
@@ -81,13 +87,12 @@ func (r *reader) text() (string, bool) {
 	case b[0] >= 0xd9 && b[0] <= 0xdb:
 		n, ok = r.size(1 << (b[0] - 0xd9))
 	default:
-		return "", false
+		return nil, false
 	}
 	if !ok {
-		return "", false
+		return nil, false
 	}
-	s, ok := r.take(n)
-	return strings.ToValidUTF8(string(s), "\ufffd"), ok
+	return r.take(n)
 }
 
 // integer reads a number without a fraction.
@@ -109,13 +114,7 @@ func (r *reader) integer() (int64, bool) {
 
 // isUndefined reports whether raw is what notepack writes for undefined.
 func isUndefined(raw []byte) bool {
-	return len(raw) == 3 && raw[0] == 0xd4 && raw[1] == 0 && raw[2] == 0
-}
-
-// skip passes one value.
-func (r *reader) skip(depth int) bool {
-	_, ok := r.value(depth)
-	return ok
+	return len(raw) == 3 && raw[0] == 0xd4 && raw[1] == 0
 }
 
 // value reads any value: nil, bool, int64, uint64 beyond int64, float64,
@@ -170,7 +169,7 @@ func (r *reader) key() (string, bool) {
 	if r.pos >= len(r.data) {
 		return "", false
 	}
-	if c := r.data[r.pos]; c >= 0x80 && c < 0xe0 && (c < 0xcc || c > 0xd3) {
+	if !isInteger(r.data[r.pos]) {
 		return r.text()
 	}
 	switch n, _ := r.value(0); n := n.(type) {
@@ -181,6 +180,9 @@ func (r *reader) key() (string, bool) {
 	}
 	return "", false // cut short
 }
+
+// isInteger reports whether a value that begins with c is an integer.
+func isInteger(c byte) bool { return c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 }
 
 func (r *reader) array(depth int) (any, bool) {
 	n, ok := r.arrayHead()
@@ -217,13 +219,13 @@ func (r *reader) scalar(c byte) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		return r.extension(n)
+		return r.extension(n, false)
 	case c == 0xca || c == 0xcb:
 		return r.float(c)
 	case c >= 0xcc && c <= 0xd3:
 		return r.fixed(c)
 	case c >= 0xd4 && c <= 0xd8:
-		return r.extension(1 << (c - 0xd4))
+		return r.extension(1<<(c-0xd4), true)
 	}
 	return nil, false
 }
@@ -271,10 +273,11 @@ func (r *reader) fixed(c byte) (any, bool) {
 	return int64(n<<shift) >> shift, true
 }
 
-// extension reads notepack's extensions, all of type 0: one byte is undefined,
-// eight are a Date, anything else an ArrayBuffer. Type -1 is the MessagePack
-// timestamp. Others are taken as bytes.
-func (r *reader) extension(n int) (any, bool) {
+// extension reads notepack's extensions, all of type 0. Of the fixed forms, one
+// byte (d4 00) is undefined and eight (d7 00) are a Date; everything else is an
+// ArrayBuffer or a typed array, of one or eight bytes too (c7 01 00, c7 08 00).
+// Type -1 is the MessagePack timestamp. Others are taken as bytes.
+func (r *reader) extension(n int, fixed bool) (any, bool) {
 	kind, ok := r.take(1)
 	if !ok {
 		return nil, false
@@ -284,9 +287,9 @@ func (r *reader) extension(n int) (any, bool) {
 		return nil, false
 	}
 	switch {
-	case kind[0] == 0 && n == 1:
+	case kind[0] == 0 && fixed && n == 1:
 		return nil, true
-	case kind[0] == 0 && n == 8:
+	case kind[0] == 0 && fixed && n == 8:
 		return date(time.UnixMilli(int64(binary.BigEndian.Uint64(b))))
 	case kind[0] == 0xff && n == 4:
 		return date(time.Unix(int64(binary.BigEndian.Uint32(b)), 0))

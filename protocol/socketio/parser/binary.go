@@ -24,10 +24,14 @@ const attachmentMark = `"\u000a`
 
 // MarshalJSON returns base64 marked as an attachment.
 func (b Binary) MarshalJSON() ([]byte, error) {
-	out := make([]byte, 0, len(attachmentMark)+1+base64.StdEncoding.EncodedLen(len(b)))
+	return b.AppendJSON(make([]byte, 0, len(attachmentMark)+1+base64.StdEncoding.EncodedLen(len(b)))), nil
+}
+
+// AppendJSON appends what MarshalJSON returns.
+func (b Binary) AppendJSON(out []byte) []byte {
 	out = append(out, attachmentMark...)
 	out = base64.StdEncoding.AppendEncode(out, b)
-	return append(out, '"'), nil
+	return append(out, '"')
 }
 
 // UnmarshalJSON takes an attachment. Any other value but null is an error.

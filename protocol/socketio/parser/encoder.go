@@ -60,7 +60,7 @@ func (e *encoder) messages() []*engineio.Message {
 func (e *encoder) packet(p *Packet) error {
 	switch p.Type {
 	case Event:
-		e.body = appendString(append(e.body, '['), p.Event)
+		e.body = AppendString(append(e.body, '['), p.Event)
 		for _, a := range p.Args {
 			e.body = append(e.body, ',')
 			if err := e.value(a); err != nil {
@@ -153,7 +153,7 @@ func (e *encoder) value(v any) error {
 	case nil:
 		e.body = append(e.body, "null"...)
 	case string:
-		e.body = appendString(e.body, v)
+		e.body = AppendString(e.body, v)
 	case bool:
 		e.body = strconv.AppendBool(e.body, v)
 	case int:
@@ -235,9 +235,9 @@ func appendPlaceholder(out []byte, num int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string, as JSON.stringify writes it.
+// AppendString appends s as a JSON string, as JSON.stringify writes it.
 // Invalid UTF-8 becomes U+FFFD.
-func appendString(out []byte, s string) []byte {
+func AppendString(out []byte, s string) []byte {
 	out = append(out, '"')
 	from := 0
 	for i := 0; i < len(s); {
