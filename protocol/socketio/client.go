@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type client struct {
 	first  *Socket // nearly always the only one
 	others map[string]*Socket
 	joins  uint32      // sockets there ever were
+	left   []uint64    // hashes of the names of namespaces that it left last
 	timer  *time.Timer // connect timeout, nil once a namespace was joined
 	closed bool
 }
@@ -112,14 +114,36 @@ func (c *client) adopt(s *Socket) bool {
 	return true
 }
 
+// maxLeftNames is how many of the namespaces that it left a connection remembers.
+const maxLeftNames = 8
+
+// forget notes that s is no longer the connection's socket of its namespace.
 func (c *client) forget(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.first == s {
+	switch {
+	case c.first == s:
 		c.first = nil
-	} else if c.others[s.nsp.name] == s {
+	case c.others[s.nsp.name] == s:
 		delete(c.others, s.nsp.name)
+	default:
+		return
 	}
+	if c.closed {
+		return
+	}
+	if len(c.left) == maxLeftNames {
+		c.left = slices.Delete(c.left, 0, 1)
+	}
+	c.left = append(c.left, c.server.hash(s.nsp.name))
+}
+
+// hasLeft reports whether the client was in a namespace of that name lately, or had
+// asked for it.
+func (c *client) hasLeft(nsp string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.left) > 0 && slices.Contains(c.left, c.server.hash(nsp))
 }
 
 var incoming = sync.Pool{New: func() any { return new(incomingEvent) }}
@@ -164,29 +188,21 @@ func outOfPlace(what string) error { return fmt.Errorf("%w: %s", ErrParse, what)
 // onPacket handles a packet. Nothing of in is kept.
 func (c *client) onPacket(in *incomingEvent, size int) {
 	p := &in.packet
-	auth := p.Values.Get(0)
-	if c.conn.Protocol() == 3 && p.Type == parser.Connect {
-		p.Namespace, auth = legacyAuth(p.Namespace)
-	}
-	s := c.socket(p.Namespace)
-	if s != nil && p.Type == parser.Connect && s.state.Load() == stateClosed {
-		s.clientLeft() // it was told that it was put out
-		s = nil
-	}
-	if s == nil {
-		if p.Type != parser.Connect {
-			c.fail(outOfPlace("packet for a namespace that was not joined"))
-			return
-		}
-		c.connect(p.Namespace, auth)
+	switch p.Type {
+	case parser.Connect:
+		c.onConnect(p)
+		return
+	case parser.ConnectError:
+		c.fail(outOfPlace("packet out of place"))
 		return
 	}
-	st := s.state.Load()
-	if st == stateConnecting && c.conn.Protocol() != 3 || p.Type == parser.Connect || p.Type == parser.ConnectError {
-		if p.Type == parser.Connect && c.conn.Protocol() == 3 && p.Namespace == "/" {
-			return // it is in there already
+	s := c.socket(p.Namespace)
+	expected := s != nil && (p.Type == parser.Disconnect || s.state.Load() != stateConnecting || c.conn.Protocol() == 3)
+	if !expected {
+		// What was on its way when the client left is passed over.
+		if !c.hasLeft(p.Namespace) {
+			c.fail(outOfPlace("packet for a namespace that was not joined"))
 		}
-		c.fail(outOfPlace("packet out of place"))
 		return
 	}
 	switch p.Type {
@@ -201,17 +217,59 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 	}
 }
 
-// legacyAuth reads the query that clients up to 2.x put behind a namespace.
+// onConnect handles a request to join. One for a namespace that the client is in, or
+// is being let into, takes the place of the earlier one: official clients that leave
+// before they have the answer say nothing, and ask again.
+func (c *client) onConnect(p *parser.Packet) {
+	name, auth := p.Namespace, p.Values.Get(0)
+	if c.conn.Protocol() == 3 {
+		name, auth = legacyAuth(name)
+	}
+	if s := c.socket(name); s != nil {
+		switch {
+		case s.state.Load() == stateClosed: // it was told that it was put out
+		case c.conn.Protocol() == 3 && name == "/":
+			return // it is in there already
+		case !c.pace.allows(parser.Disconnect, c.server.opts.MaxPacketsPerSecond):
+			c.tooFast()
+			return
+		default:
+			s.close(ReasonTransportClose)
+		}
+		s.clientLeft()
+	}
+	c.connect(name, auth)
+}
+
+// legacyAuth takes the query off that clients up to 2.x put behind a namespace. The
+// name stays as it is written, since that is how it comes back to the client.
 func legacyAuth(nsp string) (string, Value) {
-	u, err := url.Parse(nsp)
-	if err != nil || u.RawQuery == "" {
-		return nsp, Value{}
+	name, query, _ := strings.Cut(nsp, "?")
+	if query == "" {
+		return name, Value{}
 	}
-	raw, err := flatQuery(u.Query()).MarshalJSON()
+	raw, err := lenientQuery(query).MarshalJSON()
 	if err != nil {
-		return u.Path, Value{}
+		return name, Value{}
 	}
-	return u.Path, parser.NewValue(raw, nil)
+	return name, parser.NewValue(raw, nil)
+}
+
+// lenientQuery reads a query as Node does: what cannot be decoded stays as it is.
+func lenientQuery(raw string) flatQuery {
+	unescape := func(s string) string {
+		if u, err := url.QueryUnescape(s); err == nil {
+			return u
+		}
+		return s
+	}
+	q := make(flatQuery)
+	for pair := range strings.SplitSeq(raw, "&") {
+		if name, value, _ := strings.Cut(pair, "="); pair != "" {
+			q[unescape(name)] = []string{unescape(value)} // the last counts
+		}
+	}
+	return q
 }
 
 // connect answers the request to join a namespace.

@@ -138,7 +138,11 @@
 //
 // Events that a client emits right before it disconnects are handled; the official
 // server drops those that it reads in one turn with the DISCONNECT. A packet for a
-// namespace that the client has left ends the connection, also in that turn.
+// namespace that the client has just left is passed over; there it ends the
+// connection. A second request to join a namespace takes the place of the first, whose
+// socket ends with [ReasonTransportClose]: official clients that leave before they
+// have the answer say nothing and ask again. There it is let in twice, or ends the
+// connection, depending on the moment.
 //
 // A socket does not leave the room of its own id, and nothing can be emitted to it
 // before it is connected, by middleware say. [Socket.Timeout] of zero is none.

@@ -262,8 +262,11 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 		for _, t := range n.tables(nil) {
 			for _, f := range t.admission {
 				if err := srv.tryAdmission(s, f); err != nil {
-					s.close(ReasonServerDisconnect) // first, so that no room is left when the client knows
-					_ = s.client.refuse(n.name, err)
+					// Closed first, so that no room is left when the client knows. Where it is
+					// closed already the client has left, and may have asked again.
+					if s.close(ReasonServerDisconnect) {
+						_ = s.client.refuse(n.name, err)
+					}
 					return
 				}
 			}

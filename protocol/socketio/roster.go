@@ -109,10 +109,14 @@ func (r *roster) tidyLocked(rm *room) {
 }
 
 // claim notes that s recovers under id, and returns the sockets that have the id
-// now: the one that is connected or closing, and one that is recovering too.
+// now: the one that is connected or closing, and one that is recovering too. One
+// that is closed claims nothing: another of its client may have come after it.
 func (r *roster) claim(id string, s *Socket) (olds []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.state.Load() == stateClosed {
+		return nil
+	}
 	for _, old := range []*Socket{r.ids[id], r.claims[id]} {
 		if old != nil {
 			olds = append(olds, old)

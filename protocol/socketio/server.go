@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -22,9 +23,10 @@ type Server struct {
 	engine    *engineio.Server
 	handler   atomic.Pointer[http.Handler] // engine behind its middleware
 	names     parser.Names
-	publisher *publisher // nil without recovery
-	sessions  *saver     // nil without recovery
-	cluster   *cluster   // nil where the server is alone
+	seed      maphash.Seed // of hash
+	publisher *publisher   // nil without recovery
+	sessions  *saver       // nil without recovery
+	cluster   *cluster     // nil where the server is alone
 	workers   workers
 	stats     counters
 	ending    sync.Once
@@ -49,6 +51,7 @@ func NewServer(o Options) *Server {
 		self:    randomHex(),
 		nsps:    make(map[string]*Namespace),
 		clients: make(map[*client]struct{}),
+		seed:    maphash.MakeSeed(),
 	}
 	srv.workers.idle = make(chan struct{}, 1)
 	srv.nsps["/"] = &Namespace{server: srv, name: "/"}
@@ -131,6 +134,9 @@ func (srv *Server) Connections() int {
 // noteName remembers an event or namespace name, so that decoding it makes no
 // new string.
 func (srv *Server) noteName(name string) { srv.names.Add(name) }
+
+// hash is of a name that need not be kept.
+func (srv *Server) hash(name string) uint64 { return maphash.String(srv.seed, name) }
 
 func (srv *Server) hookTable() *hooks { return &srv.Of("/").hooks }
 
