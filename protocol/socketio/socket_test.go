@@ -354,7 +354,7 @@ func TestDisconnectReasonsAreTheOfficialOnes(t *testing.T) {
 		{func(_ *Server, w *wire, _ *Socket) { w.drop() }, ReasonTransportClose},
 		{func(_ *Server, w *wire, _ *Socket) { w.say("9") }, ReasonForcedClose},
 		{func(_ *Server, w *wire, _ *Socket) { w.say(`4{"message":"x"}`) }, ReasonForcedClose},
-		{func(_ *Server, w *wire, _ *Socket) { w.say("0") }, ReasonForcedClose},
+		{func(_ *Server, w *wire, _ *Socket) { w.say("0") }, ReasonTransportClose}, // another takes its place
 		{func(_ *Server, w *wire, _ *Socket) { w.say(`2/other,["x"]`) }, ReasonForcedClose},
 		{func(_ *Server, w *wire, _ *Socket) { w.client.OnClose("parse error", nil) }, ReasonParseError},
 		{func(_ *Server, w *wire, _ *Socket) { w.client.OnClose("ping timeout", nil) }, ReasonPingTimeout},
