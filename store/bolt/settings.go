@@ -39,7 +39,7 @@ func (t *writeTx) SetSetting(name string, value []byte) error {
 func (s *Store) SettingNames(prefix string, limit int) (names []string, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketSettings).Cursor()
-		for name, _ := c.Seek([]byte(prefix)); bytes.HasPrefix(name, []byte(prefix)) && len(names) < limit; name, _ = c.Next() {
+		for name, _ := c.Seek([]byte(prefix)); name != nil && bytes.HasPrefix(name, []byte(prefix)) && len(names) < limit; name, _ = c.Next() {
 			names = append(names, string(name))
 		}
 		return nil
