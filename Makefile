@@ -91,6 +91,7 @@ CRASH := TestNothingIsLostByKilling|TestJitter|TestAStop|TestASecondSignal|TestA
 crash: node client ## kills, bad networks, stops, storms, full disks; figures in a line: make crash CYCLES=1000
 	@mkdir -p bin
 	@go test -count=1 -timeout 0 -run 'TestAFailedWrite|TestAPowerLoss' -v ./store/bolt -powerloss=$${POWERLOSS:-2m}
+	@go test -count=1 -timeout 0 -run 'Noise|RandomDamage|Anything' -v ./store/bolt ./server/command -args -damage=$${DAMAGE:-20}
 	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
 	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
 

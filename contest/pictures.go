@@ -15,10 +15,15 @@ const maxMissing = 100
 type Missing struct {
 	Submission string // its id
 	File       string // its name in the folder of uploads
+	// Known: it never was here. The import that brought the submission said so.
+	Known bool
 }
 
 // String is what a check says of it.
 func (m Missing) String() string {
+	if m.Known {
+		return fmt.Sprintf("The picture %s of submission %s is known to be missing: it was not there when the submission was imported.", m.File, m.Submission)
+	}
 	return fmt.Sprintf("The picture %s of submission %s is not in the folder of uploads.", m.File, m.Submission)
 }
 
@@ -29,7 +34,7 @@ func (c *Contest) MissingPictures(uploads string) ([]Missing, error) {
 	err := c.Each(func(sub Submission) bool {
 		for _, name := range sub.localFiles() {
 			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err != nil && len(missing) < maxMissing {
-				missing = append(missing, Missing{sub.ID, name})
+				missing = append(missing, Missing{sub.ID, name, !slices.Contains(sub.Files, name)})
 			}
 		}
 		return true
@@ -58,7 +63,8 @@ const smallSize = "-480.jpg"
 
 // localFiles are the names of the files that a submission needs in the folder
 // of uploads: those that belong to it, but for its small size, and the one that
-// its address points to. Of a picture in Cloudinary none is needed.
+// its address points to, which belongs to it unless an import found no picture
+// there. Of a picture in Cloudinary none is needed.
 func (sub *Submission) localFiles() []string {
 	if sub.CloudID != "" {
 		return nil

@@ -17,7 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"sync"
 	"time"
 
 	"podium/contest"
@@ -60,6 +60,10 @@ type Server struct {
 	limits      rateLimits
 	codes       *limits.Turns // of QR codes that are drawn
 
+	// tidying is what removes old copies of the data until stopTidying is called.
+	tidying     sync.WaitGroup
+	stopTidying context.CancelFunc
+
 	handler http.Handler
 	// Password is the admin password that New made, or "": the only time that it
 	// can be read.
@@ -72,7 +76,7 @@ type Server struct {
 func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	settings.onFly()
 	instruments := observe.NewInstruments()
-	db, err := bolt.Open(filepath.Join(settings.Data, DatabaseName), bolt.Options{
+	db, err := openStore(settings.Data, bolt.Options{
 		Logger: log, OnCommit: func(c contest.Commit) { instruments.Committed(c.Took) },
 	})
 	if err != nil {
@@ -138,6 +142,9 @@ func (s *Server) build() error {
 		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: memoryLimit(),
 	})
 	s.handler = s.routes()
+	running, stop := context.WithCancel(context.Background())
+	s.tidying.Go(func() { s.pruneAsides(running, s.log) })
+	s.stopTidying = stop
 	return nil
 }
 
@@ -288,6 +295,8 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 // store. Run calls it.
 func (s *Server) Close() error {
 	s.api.Close()
+	s.stopTidying()
+	s.tidying.Wait()
 	s.pictures.Close()
 	s.observe.Close()
 	s.admin.Close()

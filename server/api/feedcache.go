@@ -80,6 +80,12 @@ func (c *API) renewFeed() error {
 		between, comma = "],", ""
 		return err
 	}, func(r contest.Record) (err error) {
+		before, first := len(feed.body), comma
+		defer func() {
+			if err != nil { // a damaged record is passed over
+				feed.body, comma = feed.body[:before], first
+			}
+		}()
 		feed.body = append(feed.body, comma...)
 		comma = ","
 		hash := maphash.Bytes(c.feed.seed, r.Data)

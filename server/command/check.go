@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"podium/server"
+	"podium/store/backup"
 	"podium/store/bolt"
 )
 
@@ -17,14 +18,14 @@ import (
 type checkCommand struct {
 	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of pictures (uploads in the data folder)."`
-	JSON    bool   `name:"json" help:"Print what was found as a JSON array of sentences."`
-	Repair  bool   `help:"Put right what follows from the submissions themselves, without guessing. No server may run; a copy of the data is kept first."`
+	JSON    bool   `name:"json" help:"Print the faults that were found as a JSON array of sentences."`
+	Repair  bool   `help:"Put right what follows from the submissions themselves, without guessing; of a damaged file, keep what can still be read. No server may run; a copy of the data is kept first."`
 	Compact bool   `help:"Write the file anew without the room that deleted data left. No server may run."`
 }
 
 // Help implements kong's HelpProvider.
 func (*checkCommand) Help() string {
-	return "Works while a server runs and while none does. The exit code is 1 where something was found.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
+	return "Works while a server runs and while none does. The exit code is 1 where a fault was found. Pictures that an import said were missing are listed, and are no fault.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
 }
 
 // Run checks the data and prints what it found.
@@ -39,19 +40,22 @@ func (c *checkCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	if c.JSON {
-		if found == nil {
-			found = []string{}
+		if found.Faults == nil {
+			found.Faults = []string{}
 		}
-		if err := json.NewEncoder(out.stdout).Encode(found); err != nil {
+		if err := json.NewEncoder(out.stdout).Encode(found.Faults); err != nil {
 			return err
 		}
 	} else {
-		for _, sentence := range found {
+		for _, sentence := range found.Known {
+			fmt.Fprintln(out.stdout, "· "+sentence)
+		}
+		for _, sentence := range found.Faults {
 			fmt.Fprintln(out.stdout, "✗ "+sentence)
 		}
 	}
-	if len(found) > 0 {
-		return fmt.Errorf("%d faults were found", len(found))
+	if len(found.Faults) > 0 {
+		return fmt.Errorf("%d faults were found", len(found.Faults))
 	}
 	if !c.JSON {
 		fmt.Fprintln(out.stdout, "✓ Everything is in order.")
@@ -64,6 +68,9 @@ func (c *checkCommand) mend(ctx context.Context, out output) error {
 	file := filepath.Join(c.Data, server.DatabaseName)
 	if c.Repair {
 		did, err := c.repair(ctx, file)
+		if errors.Is(err, bolt.ErrDamaged) {
+			did, err = c.salvage(ctx, file)
+		}
 		for _, sentence := range did {
 			fmt.Fprintln(out.stderr, "Repaired: "+sentence)
 		}
@@ -91,15 +98,24 @@ func (c *checkCommand) repair(ctx context.Context, file string) (did []string, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	aside := filepath.Join(c.Data, "backups", "before-repair-"+time.Now().UTC().Format(stampOfCopies)+".db")
-	if err := keepCopy(s, aside); err != nil {
+	if err := keepCopy(s, backup.Aside(c.Data, "repair", time.Now())); err != nil {
 		return nil, err
 	}
 	return s.Repair(ctx)
 }
 
-// stampOfCopies is the form of times in the names of copies.
-const stampOfCopies = "20060102T150405Z"
+// salvage puts what can be read of a damaged file in its place.
+func (c *checkCommand) salvage(ctx context.Context, file string) (did []string, err error) {
+	done, err := bolt.Mend(ctx, file, backup.Aside(c.Data, "repair", time.Now()), true)
+	if err != nil {
+		return nil, err
+	}
+	did = append(did, fmt.Sprintf("The data file was damaged and was made anew with the %d submissions that could be read; it is kept in %s.", done.Submissions, done.Kept))
+	for _, sentence := range done.Lost {
+		did = append(did, "Lost: "+sentence)
+	}
+	return did, nil
+}
 
 // keepCopy writes a copy as it is, faults and all.
 func keepCopy(s *bolt.Store, path string) error {
@@ -117,17 +133,20 @@ func keepCopy(s *bolt.Store, path string) error {
 	return nil
 }
 
-func (c *checkCommand) find(ctx context.Context) ([]string, error) {
+func (c *checkCommand) find(ctx context.Context) (found server.Findings, err error) {
 	body, err := ask(ctx, c.Data, "GET", "/check", "")
 	if err == nil {
 		defer body.Close()
-		var found []string
 		return found, json.NewDecoder(body).Decode(&found)
 	}
 	if !errors.Is(err, errNoServer) {
-		return nil, err
+		return found, err
 	}
-	return reading(c.Data, func(s *bolt.Store) ([]string, error) {
+	found, lost, err := readingWhole(ctx, c.Data, func(s *bolt.Store) (server.Findings, error) {
 		return server.Check(s, server.UploadsFolder(c.Data, c.Uploads))
 	})
+	if lost != nil {
+		found.Faults = append(lost.sentences(), found.Faults...)
+	}
+	return found, err
 }

@@ -46,7 +46,7 @@ func serveControl(ctx context.Context, s *server.Server, data string) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("protect the local socket: %w", err), l.Close())
 	}
-	srv := &http.Server{Handler: controlRoutes(ctx, s), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: controlRoutes(ctx, s, data), ReadHeaderTimeout: 5 * time.Second}
 	go srv.Serve(l)
 	context.AfterFunc(ctx, func() { srv.Close() })
 	return nil
@@ -72,7 +72,7 @@ func socketAddress(data string) (name string, release func(), err error) {
 }
 
 // controlRoutes are what commands can ask of a running server.
-func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
+func controlRoutes(ctx context.Context, s *server.Server, data string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
 		if err := sendCopy(w, s.File()); err != nil {
@@ -105,8 +105,7 @@ func controlRoutes(ctx context.Context, s *server.Server) http.Handler {
 	})
 	mux.HandleFunc("GET /tail", func(w http.ResponseWriter, r *http.Request) { serveTail(ctx, s.Contest(), w, r) })
 	mux.HandleFunc("GET /export", func(w http.ResponseWriter, r *http.Request) {
-		e := s.Export(r.URL.Query().Has("anonymous"))
-		if err := e.WriteZip(w); err != nil {
+		if err := exportLive(r.Context(), s, data, r.URL.Query().Has("anonymous"), w); err != nil {
 			panic(http.ErrAbortHandler) // the zip breaks off, and the reader sees that
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +33,13 @@ type exported struct {
 	Files    int    `json:"files"` // pictures included
 	Pictures int    `json:"pictures"`
 	Bytes    uint64 `json:"bytes"` // of the files, not compressed
+	// Damage says what could not be read and is missing.
+	Damage []string `json:"damage,omitempty"`
 }
 
 // Help implements kong's HelpProvider.
 func (*exportCommand) Help() string {
-	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json"
+	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json"
 }
 
 // Run exports.
@@ -64,8 +67,15 @@ func (c *exportCommand) Run(ctx context.Context, out output) error {
 		}
 	}
 	done()
+	for _, sentence := range report.Damage {
+		fmt.Fprintln(out.stderr, "✗ "+sentence)
+	}
 	if c.JSON {
 		return json.NewEncoder(out.stdout).Encode(report)
+	}
+	if len(report.Damage) > 0 {
+		fmt.Fprintf(out.stdout, "Exported what can be read to %s; %s in it lists what cannot\n", c.Dest, archive.DamageName)
+		return nil
 	}
 	fmt.Fprintln(out.stdout, "Exported to "+c.Dest)
 	return nil
@@ -84,6 +94,9 @@ func (c *exportCommand) report(zipped string) (exported, error) {
 		if strings.HasPrefix(f.Name, "uploads/") {
 			r.Pictures++
 		}
+	}
+	if text, readErr := fs.ReadFile(z, archive.DamageName); readErr == nil {
+		r.Damage = strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
 	return r, z.Close()
 }
@@ -115,8 +128,50 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
+	e := archive.Export{Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
 	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) {
-		e := archive.Export{Contest: contest.New(s), Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
+		e.Contest = contest.New(s)
+		return struct{}{}, e.WriteZip(w)
+	})
+	if errors.Is(err, bolt.ErrDamaged) || errors.Is(err, bolt.ErrNotAStore) {
+		cause := err
+		return exportSalvaged(c.Data, e, cause, w, func(fresh string) (bolt.Salvaged, error) {
+			return bolt.Salvage(ctx, filepath.Join(c.Data, server.DatabaseName), fresh)
+		})
+	}
+	return err
+}
+
+// exportLive exports the data of a server that runs.
+func exportLive(ctx context.Context, s *server.Server, data string, anonymous bool, w io.Writer) error {
+	e := s.Export(anonymous)
+	file, ok := s.File().(*bolt.Store)
+	if !ok {
+		return e.WriteZip(w)
+	}
+	faults, err := file.CheckPages()
+	if err == nil && len(faults) == 0 {
+		return e.WriteZip(w)
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: %s", bolt.ErrDamaged, faults[0])
+	}
+	return exportSalvaged(data, e, err, w, func(fresh string) (bolt.Salvaged, error) { return file.Salvage(ctx, fresh) })
+}
+
+// exportSalvaged exports what can be read of a damaged file.
+func exportSalvaged(data string, e archive.Export, cause error, w io.Writer, salvage func(fresh string) (bolt.Salvaged, error)) error {
+	dir, remove, err := scratch(data)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	lost := loss{cause: cause}
+	if lost.Salvaged, err = salvage(filepath.Join(dir, server.DatabaseName)); err != nil {
+		return errors.Join(cause, err)
+	}
+	_, err = reading(dir, func(s *bolt.Store) (struct{}, error) {
+		e.Contest, e.Damage = contest.New(s), lost.sentences()
 		return struct{}{}, e.WriteZip(w)
 	})
 	return err

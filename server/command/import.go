@@ -14,6 +14,7 @@ import (
 	"podium/contest"
 	"podium/server"
 	"podium/store/archive"
+	"podium/store/backup"
 	"podium/store/bolt"
 )
 
@@ -79,7 +80,7 @@ func (c *importCommand) preview(ctx context.Context, file string) (*archive.Repo
 
 // keepPresent backs up what is there.
 func (c *importCommand) keepPresent(s *bolt.Store, out output) error {
-	path := filepath.Join(c.Data, "backups", "before-import-"+time.Now().UTC().Format(stamp)+".db")
+	path := backup.Aside(c.Data, "import", time.Now())
 	if err := writeBackup(path, func(w io.Writer) (int64, error) { return s.WriteTo(w) }); err != nil {
 		return err
 	}

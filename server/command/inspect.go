@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"podium/contest"
 	"podium/server"
+	"podium/store/backup"
 	"podium/store/bolt"
 )
 
@@ -39,6 +41,15 @@ type inspection struct {
 	Sessions   int                  `json:"sessions"` // real-time ones, kept for clients that are away
 	Backups    int                  `json:"backups"`  // in the folder beside the data
 	Newest     []inspectionEntry    `json:"newest"`
+	Aside      *inspectionAside     `json:"aside,omitempty"`  // copies from before a restore, an import, a repair or a newer format
+	Damage     []string             `json:"damage,omitempty"` // what could not be read and is missing in all of this
+}
+
+// inspectionAside says which copies of earlier data are kept beside it. They may
+// hold what was deleted since.
+type inspectionAside struct {
+	Copies int    `json:"copies"`
+	Oldest string `json:"oldest"`
 }
 
 type inspectionCategory struct {
@@ -93,6 +104,13 @@ func inspect(s *contest.Contest) (*inspection, error) {
 		if err != nil {
 			return nil, err
 		}
+		asides, err := backup.Asides(filepath.Dir(file.Path()))
+		if err != nil {
+			return nil, err
+		}
+		if len(asides) > 0 {
+			in.Aside = &inspectionAside{len(asides), asides[0].At.UTC().Format(time.RFC3339)}
+		}
 		in.File, in.Backups = file.Path(), len(backups)
 	}
 	add := func(id string, removed bool) {
@@ -138,7 +156,15 @@ func (c *inspectCommand) read(ctx context.Context) (*inspection, error) {
 	if !errors.Is(err, errNoServer) {
 		return nil, err
 	}
-	return reading(c.Data, func(s *bolt.Store) (*inspection, error) { return inspect(contest.New(s)) })
+	in, lost, err := readingWhole(ctx, c.Data, func(s *bolt.Store) (*inspection, error) { return inspect(contest.New(s)) })
+	if lost != nil && err == nil {
+		in.Damage = lost.sentences()
+		in.File = filepath.Join(c.Data, server.DatabaseName)
+		if info, err := os.Stat(in.File); err == nil {
+			in.FileBytes = info.Size()
+		}
+	}
+	return in, err
 }
 
 // reading runs f on the data of a folder that no server serves.
@@ -155,6 +181,12 @@ func reading[T any](data string, f func(*bolt.Store) (T, error)) (T, error) {
 func (in *inspection) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %d KiB, %d KiB of it used\nEvents %d to %d (epoch %s), %d real-time sessions, %d backups beside it\n\n",
 		in.File, in.FileBytes>>10, in.UsedBytes>>10, in.FirstEvent, in.LastEvent, in.Epoch, in.Sessions, in.Backups)
+	for _, sentence := range in.Damage {
+		fmt.Fprintln(w, "✗ "+sentence)
+	}
+	if in.Aside != nil {
+		fmt.Fprintf(w, "%d copies from before restores, imports and repairs are kept, the oldest of %s; they may hold what was deleted since\n\n", in.Aside.Copies, in.Aside.Oldest)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "CATEGORY\tAPPROVED\tWAITING\tHIDDEN\tWINNERS")
 	for _, c := range in.Categories {

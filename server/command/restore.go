@@ -15,6 +15,7 @@ import (
 
 	"podium/contest"
 	"podium/server"
+	"podium/server/admin"
 	"podium/store/backup"
 	"podium/store/bolt"
 )
@@ -37,8 +38,10 @@ type restoreCommand struct {
 type restored struct {
 	Backup   string  `json:"backup"`           // its name
 	Before   *extent `json:"before,omitempty"` // what was there; absent where nothing was, or nothing that could be read
+	Damaged  bool    `json:"damaged"`          // what was there is damaged, and Before what could be read of it
 	After    *extent `json:"after"`
 	Kept     string  `json:"kept,omitempty"` // where what was there is kept
+	Ended    int     `json:"ended"`          // sessions and tokens of the backup, which are valid no longer
 	Pictures int     `json:"pictures"`       // brought back
 }
 
@@ -59,7 +62,7 @@ func (e *extent) String() string {
 
 // Help implements kong's HelpProvider.
 func (*restoreCommand) Help() string {
-	return "Checks the backup, says what would change, asks, keeps the present data aside, and puts the backup in its place in one step. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json"
+	return "Checks the backup, says what would change, asks, keeps the present data aside, however damaged it is, and puts the backup in its place in one step. Sessions and tokens end with it. What is kept aside goes when it is as old as --backup-keep-days of the server says. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json"
 }
 
 // Run restores.
@@ -83,7 +86,7 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	defer os.Remove(fresh)
-	report, err := c.show(told, name, fresh, file)
+	report, err := c.show(ctx, told, name, fresh)
 	if err != nil {
 		return err
 	}
@@ -94,13 +97,16 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 			return errors.New("nothing was changed")
 		}
 	}
-	if report.Kept, err = replace(ctx, fresh, file); err != nil {
+	if report.Kept, report.Ended, err = replace(ctx, fresh, c.Data); err != nil {
 		return err
 	}
 	if report.Kept != "" {
 		fmt.Fprintln(told, "What was there is kept in "+report.Kept)
 	}
 	fmt.Fprintln(told, "Restored "+name)
+	if report.Ended > 0 {
+		fmt.Fprintf(told, "%d sessions and tokens of the backup ended: admins sign in anew, and scripts need new tokens\n", report.Ended)
+	}
 	defer out.working("Fetching pictures")()
 	report.Pictures, err = c.fetchPictures(ctx)
 	if report.Pictures > 0 {
@@ -168,12 +174,12 @@ func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
 }
 
 // show says what would change.
-func (c *restoreCommand) show(w io.Writer, name, fresh, file string) (r restored, err error) {
+func (c *restoreCommand) show(ctx context.Context, w io.Writer, name, fresh string) (r restored, err error) {
 	r.Backup = name
 	if r.After, err = extentOf(fresh); err != nil {
 		return r, err
 	}
-	r.Before, err = extentOf(file)
+	r.Before, err = extentOf(filepath.Join(c.Data, server.DatabaseName))
 	now := r.Before.String()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -181,10 +187,33 @@ func (c *restoreCommand) show(w io.Writer, name, fresh, file string) (r restored
 	case errors.Is(err, bolt.ErrLocked):
 		return r, err
 	case err != nil:
-		r.Before, now = nil, fmt.Sprintf("a file that cannot be read (%v)", err)
+		r.Damaged = true
+		if r.Before = c.remains(ctx); r.Before == nil {
+			now = fmt.Sprintf("a file that cannot be read (%v)", err)
+		} else {
+			now = fmt.Sprintf("a damaged file, of which can be read: %s", r.Before)
+		}
 	}
 	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, r.After, name)
 	return r, nil
+}
+
+// remains reads how much of a damaged file can still be read; nil is none of it.
+func (c *restoreCommand) remains(ctx context.Context) *extent {
+	dir, remove, err := scratch(c.Data)
+	if err != nil {
+		return nil
+	}
+	defer remove()
+	copied := filepath.Join(dir, server.DatabaseName)
+	if _, err := bolt.Salvage(ctx, filepath.Join(c.Data, server.DatabaseName), copied); err != nil {
+		return nil
+	}
+	e, err := extentOf(copied)
+	if err != nil {
+		return nil
+	}
+	return e
 }
 
 // extentOf reads how much data a file holds. The extent is never nil.
@@ -205,74 +234,43 @@ func extentOf(path string) (*extent, error) {
 }
 
 // replace puts a fetched backup in the file's place, and returns where it keeps
-// what was there. At each step either the old or the new file is whole and in
-// place.
-func replace(ctx context.Context, fresh, file string) (kept string, err error) {
-	// Offsets that clients hold belong to what is being replaced.
-	s, err := bolt.Open(fresh, bolt.Options{CompactFree: -1})
+// what was there and how many sessions and tokens ended. At each step either the
+// old or the new file is whole and in place, unless the old one can only be
+// moved, such as a folder. What is replaced is never opened as a store: whatever
+// state it is in, it does not stand in the way.
+func replace(ctx context.Context, fresh, data string) (kept string, ended int, err error) {
+	file := filepath.Join(data, server.DatabaseName)
+	if ended, err = renew(ctx, fresh); err != nil {
+		return "", 0, err
+	}
+	release, err := bolt.Hold(file)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	if err := errors.Join(s.RenewEpoch(ctx), s.Close()); err != nil {
-		return "", err
-	}
-	release, err := hold(file)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	if _, err := os.Stat(file); err == nil {
-		if kept, err = keepAside(file); err != nil {
-			return "", fmt.Errorf("keep the present data aside: %w", err)
+	defer release()
+	if _, err := os.Lstat(file); err == nil {
+		kept = backup.Aside(data, "restore", time.Now())
+		if kept, err = bolt.SetAside(file, kept); err != nil {
+			return "", 0, fmt.Errorf("keep the present data aside: %w", err)
 		}
 	}
 	if err := os.Rename(fresh, file); err != nil {
-		return kept, fmt.Errorf("put the backup in place: %w", err)
+		return kept, 0, fmt.Errorf("put the backup in place: %w", err)
 	}
-	return kept, bolt.SyncFolder(filepath.Dir(file))
+	return kept, ended, bolt.SyncFolder(data)
 }
 
-// hold keeps servers off the present data until release is called. Data that is
-// missing or cannot be opened needs no holding.
-func hold(file string) (release func() error, err error) {
-	if _, err := os.Stat(file); err != nil {
-		return func() error { return nil }, nil
-	}
-	present, err := bolt.Open(file, bolt.Options{CompactFree: -1})
-	switch {
-	case errors.Is(err, bolt.ErrLocked):
-		return nil, err
-	case err != nil:
-		return func() error { return nil }, nil
-	}
-	return present.Close, nil
-}
-
-// keepAside gives the present data a second name among the backups, or copies
-// it there where the file system has no second names.
-func keepAside(file string) (aside string, err error) {
-	dir := filepath.Join(filepath.Dir(file), "backups")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
-		aside = filepath.Join(dir, "before-restore-"+at.Format(stamp)+".db")
-		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	if err := os.Link(file, aside); err == nil {
-		return aside, bolt.SyncFolder(dir)
-	}
-	from, err := os.Open(file)
+// renew makes a backup the beginning of something new: offsets that clients hold
+// belong to what is being replaced, and sessions and tokens may have been ended
+// since it was made.
+func renew(ctx context.Context, fresh string) (ended int, err error) {
+	s, err := bolt.Open(fresh, bolt.Options{CompactFree: -1})
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	defer from.Close()
-	to, err := os.OpenFile(aside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return "", err
+	err = s.RenewEpoch(ctx)
+	if err == nil {
+		ended, err = admin.EndAll(contest.New(s))
 	}
-	_, err = io.Copy(to, from)
-	return aside, errors.Join(err, to.Sync(), to.Close(), bolt.SyncFolder(dir))
+	return ended, errors.Join(err, s.Close())
 }

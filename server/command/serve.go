@@ -81,6 +81,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, bolt.ErrLocked):
 		return fmt.Errorf("%w.\nStop the other Podium, or choose another folder with --data", err)
+	case errors.Is(err, bolt.ErrDamaged), errors.Is(err, bolt.ErrNotAStore):
+		return fmt.Errorf("%w.\npodium restore puts the newest backup in its place; podium check --repair keeps what can still be read, and podium export DIR takes that elsewhere", err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w.\nAnother program uses that port; choose another one with --port", err)
 	case errors.Is(err, syscall.EACCES):

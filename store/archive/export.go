@@ -26,7 +26,14 @@ type Export struct {
 	Uploads string // folder of the pictures; "" for none
 	// Anonymous leaves out names and phone numbers.
 	Anonymous bool
+	// Damage says, for people, what the store lacks of a damaged file that it was
+	// salvaged from.
+	Damage []string
 }
+
+// DamageName is the name of the file that lists what could not be read, a
+// sentence a line. It is there only where something is missing.
+const DamageName = "damage.txt"
 
 // WriteZip writes everything as a zip, as a stream. After an error the zip has
 // no end, so nobody takes it for whole.
@@ -84,7 +91,31 @@ func (e Export) write(create func(name string, picture bool) (io.Writer, error))
 	if err := e.WriteCSV(w); err != nil {
 		return err
 	}
+	if err := e.damage(create); err != nil {
+		return err
+	}
 	return e.pictures(create)
+}
+
+// damage lists what could not be read.
+func (e Export) damage(create func(name string, picture bool) (io.Writer, error)) error {
+	lines := e.Damage
+	if file, ok := e.Contest.Store.(interface{ PassedOver() []string }); ok {
+		for _, id := range file.PassedOver() {
+			lines = append(lines, fmt.Sprintf("The record of submission %s.", id))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	w, err := create(DamageName, false)
+	if err == nil {
+		_, err = io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", DamageName, err)
+	}
+	return nil
 }
 
 // entries are all submissions by category, the newest first, those of removed

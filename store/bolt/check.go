@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"runtime"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,21 +18,19 @@ const maxFaults = 100
 
 // Check looks at everything that must hold in the file and returns what does
 // not, as sentences; none means that all is in order. It may run while the
-// store is used: changes wait while the pages are looked at, which takes some
-// milliseconds, and not while the records are. Those it reads at one moment.
+// store is used, and keeps no change waiting. The pages are those of one moment,
+// and the records those of another.
 func (s *Store) Check() ([]string, error) { return s.CheckWith(s.Yield) }
 
 // CheckWith is Check with a function of the caller's that is called after each
 // step of about a millisecond, with how long that took.
 func (s *Store) CheckWith(rest func(worked time.Duration)) ([]string, error) {
-	c := &checker{rest: rest}
-	if err := s.quiet(func(tx *bolt.Tx) { c.pages(tx) }); err != nil {
-		return nil, err
+	found, err := s.checkPages(rest)
+	if err != nil || len(found) > 0 {
+		return found, err // records on damaged pages say nothing
 	}
-	if len(c.found) > 0 {
-		return c.found, nil // records on damaged pages say nothing
-	}
-	err := s.view(func(tx *bolt.Tx) error {
+	c := &checker{rest: rest, began: time.Now()}
+	err = s.view(func(tx *bolt.Tx) error {
 		c.tx = tx
 		c.buckets()
 		if len(c.found) > 0 {
@@ -47,26 +47,47 @@ func (s *Store) CheckWith(rest func(worked time.Duration)) ([]string, error) {
 	return c.found, err
 }
 
-// quiet runs fn in a transaction beside which nothing is written, because
-// bbolt's list of free pages may not be read while a commit changes it.
-func (s *Store) quiet(fn func(*bolt.Tx)) error {
-	if s.options.ReadOnly {
-		return s.view(func(tx *bolt.Tx) error { fn(tx); return nil })
+// CheckPages is the part of Check that looks at the pages only.
+func (s *Store) CheckPages() ([]string, error) { return s.checkPages(s.Yield) }
+
+// checkPages looks at the pages of one moment, which goes on being there as
+// long as somebody reads it. What only reads looked at them when it was opened.
+func (s *Store) checkPages(rest func(time.Duration)) (found []string, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		v := s.db.verdict
+		if !s.options.ReadOnly {
+			m, heads := metaOf(s.db.file, uint64(tx.ID()))
+			if m.txid == 0 {
+				return fmt.Errorf("%w: its meta pages cannot be read", ErrDamaged)
+			}
+			info, err := s.db.file.Stat()
+			if err != nil {
+				return err
+			}
+			v = verify(s.db.file, info.Size(), m, heads, rest)
+		}
+		found = v.sentences()
+		return nil
+	})
+	return found, err
+}
+
+// metaOf returns the meta page of a transaction, and how many there are that
+// are valid. One that is being written is not, for a moment.
+func metaOf(file *os.File, transaction uint64) (of meta, heads int) {
+	for range 100 {
+		metas := readMetas(file)
+		for _, m := range metas {
+			if m.txid == transaction {
+				of = m
+			}
+		}
+		if heads = len(metas); heads == 2 && of.txid != 0 {
+			break
+		}
+		runtime.Gosched()
 	}
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.db == nil {
-		return contest.ErrClosed
-	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return fmt.Errorf("begin to check: %w", err)
-	}
-	fn(tx)
-	if err := tx.Rollback(); err != nil {
-		return fmt.Errorf("end the check: %w", err)
-	}
-	return nil
+	return of, heads
 }
 
 // checker collects faults.
@@ -96,14 +117,6 @@ func (c *checker) step() {
 	}
 	c.steps = 0
 	c.rest(time.Since(c.began))
-	c.began = time.Now()
-}
-
-// pages looks at the pages of the file.
-func (c *checker) pages(tx *bolt.Tx) {
-	for err := range tx.Check() {
-		c.fault("The file's pages are damaged: %v.", err)
-	}
 	c.began = time.Now()
 }
 

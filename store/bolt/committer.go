@@ -215,7 +215,7 @@ func (c *committer) transact(batch []*change) (failed, id int, err error) {
 	s := c.store
 	s.life.RLock()
 	defer s.life.RUnlock()
-	tx, err := s.db.Begin(true)
+	tx, err := s.db.Begin()
 	if err != nil {
 		s.noteFailure(math.MaxInt, err)
 		return -1, math.MaxInt, err
@@ -228,13 +228,13 @@ func (c *committer) transact(batch []*change) (failed, id int, err error) {
 		one.err = nil
 		err := runChange(one.fn, write)
 		if err != nil && write.touched {
-			return i, id, errors.Join(err, tx.Rollback())
+			return i, id, errors.Join(err, s.db.rollback(tx))
 		}
 		one.err = err
 		changed = changed || write.touched
 	}
 	if !changed {
-		return -1, id, tx.Rollback()
+		return -1, id, s.db.rollback(tx)
 	}
 	return -1, id, c.finish(tx, len(batch))
 }
@@ -243,7 +243,7 @@ func (c *committer) transact(batch []*change) (failed, id int, err error) {
 func (c *committer) finish(tx *bolt.Tx, changes int) error {
 	s := c.store
 	id, began, done := tx.ID(), time.Now(), syncedWith(tx)
-	if err := commitTx(tx); err != nil {
+	if err := s.db.commit(tx); err != nil {
 		s.noteFailure(id, err)
 		return err
 	}
@@ -256,21 +256,6 @@ func (c *committer) finish(tx *bolt.Tx, changes int) error {
 	return nil
 }
 
-// errPanic: bbolt panicked in the middle of a commit.
-var errPanic = errors.New("commit")
-
-// commitTx commits, and turns what bbolt panics about into an error. Such a
-// transaction still holds bbolt's lock for writing, and must let go of it: the
-// next one would wait for it for ever.
-func commitTx(tx *bolt.Tx) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = errors.Join(fmt.Errorf("%w: %v", errPanic, reason), tx.Rollback())
-		}
-	}()
-	return tx.Commit()
-}
-
 // runChange runs one caller's code, and turns a panic in it into an error of
 // that caller alone.
 func runChange(fn func(*writeTx) error, tx *writeTx) (err error) {
@@ -280,5 +265,9 @@ func runChange(fn func(*writeTx) error, tx *writeTx) (err error) {
 			err = fmt.Errorf("panic in a change: %v\n%s", reason, debug.Stack())
 		}
 	}()
-	return fn(tx)
+	err = guarded(func() error { return fn(tx) })
+	if errors.Is(err, ErrDamaged) {
+		tx.touched = true // who knows what it did before
+	}
+	return err
 }

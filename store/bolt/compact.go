@@ -43,7 +43,7 @@ func Compact(path string, options Options) (Compacted, error) {
 
 // compactPays reports whether so much of a file is free that compacting it is
 // worth the time.
-func compactPays(db *bolt.DB, path string, above int64) bool {
+func compactPays(db *database, path string, above int64) bool {
 	if above < 0 {
 		return false
 	}
@@ -54,13 +54,13 @@ func compactPays(db *bolt.DB, path string, above int64) bool {
 	if err != nil {
 		return false
 	}
-	free := int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
+	free := int64(db.Stats().FreePageN) * int64(db.pageSize)
 	return free >= above && 2*free >= info.Size()
 }
 
 // compactAtOpen compacts a file that was just opened, if it pays, and returns
 // the open file to use. A failure is logged: the file as it is serves too.
-func (s *Store) compactAtOpen(db *bolt.DB) (*bolt.DB, error) {
+func (s *Store) compactAtOpen(db *database) (*database, error) {
 	if s.options.ReadOnly || !compactPays(db, s.path, s.options.CompactFree) {
 		return db, nil
 	}
@@ -83,7 +83,7 @@ func (s *Store) compactAtOpen(db *bolt.DB) (*bolt.DB, error) {
 // compactFile puts a compact copy in the place of an open file, which goes on
 // being open, and locked, without a name. What it did is not zero, whatever the
 // error, where that has happened.
-func compactFile(db *bolt.DB, path string) (done Compacted, err error) {
+func compactFile(db *database, path string) (done Compacted, err error) {
 	fresh := path + ".compacting"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return done, fmt.Errorf("compact the data file: %w", err)
@@ -112,25 +112,27 @@ func compactFile(db *bolt.DB, path string) (done Compacted, err error) {
 }
 
 // copyCompactly makes a synced and checked copy.
-func copyCompactly(db *bolt.DB, fresh string) error {
+func copyCompactly(db *database, fresh string) error {
 	to, err := bolt.Open(fresh, 0o600, &bolt.Options{NoSync: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
-	err = bolt.Compact(to, db, compactStep)
-	if err == nil {
-		err = to.View(func(tx *bolt.Tx) error {
-			var first error
-			for fault := range tx.Check() {
-				if first == nil {
-					first = fault
-				}
-			}
-			return first
-		})
-	}
+	err = guarded(func() error { return bolt.Compact(to, db.DB, compactStep) })
 	if err == nil {
 		err = to.Sync()
 	}
-	return errors.Join(err, to.Close())
+	if err = errors.Join(err, to.Close()); err != nil {
+		return err
+	}
+	return verifyFile(fresh)
+}
+
+// verifyFile looks at the pages of a file that nobody writes.
+func verifyFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return new(database).judge(file, Options{ReadOnly: true}, 0)
 }

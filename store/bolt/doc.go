@@ -33,4 +33,13 @@
 // the file, reading goes on, and the next change after there is room again
 // succeeds. A commit whose last write or sync failed has an unknown outcome
 // until the file was sealed again; heal.go explains.
+//
+// # Damage
+//
+// A file whose pages are not what was written to them is not opened: verify.go
+// looks at each of them before bbolt does, within the bounds of the file. What
+// is damaged later, while the file is open, comes back as [ErrDamaged] from the
+// one place where bbolt is called (database.go, damage.go); what is whole goes on
+// being served. [Salvage] copies what can still be read into a new file, and
+// [Mend] puts that in the place of the damaged one.
 package bolt

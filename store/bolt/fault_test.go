@@ -76,7 +76,7 @@ func TestAFailedWriteLeavesAnErrorAndAStoreThatGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			armed := true
-			hookWrites(t, s.db, func(real writeAt) writeAt {
+			hookWrites(t, s.db.DB, func(real writeAt) writeAt {
 				return func(data []byte, offset int64) (int, error) {
 					if !armed || isMeta(offset) != c.meta {
 						return real(data, offset)
@@ -126,7 +126,7 @@ func TestACommitThatPanicsLeavesAStoreThatGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	armed := true
-	hookWrites(t, s.db, func(real writeAt) writeAt {
+	hookWrites(t, s.db.DB, func(real writeAt) writeAt {
 		return func(data []byte, offset int64) (int, error) {
 			if armed {
 				armed = false
@@ -179,7 +179,7 @@ func TestACommitInDoubtIsToldToNobody(t *testing.T) {
 	if _, _, err := contest.New(s).Submit(t.Context(), sample(1), contest.Once{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	hookWrites(t, s.db, func(real writeAt) writeAt {
+	hookWrites(t, s.db.DB, func(real writeAt) writeAt {
 		return func(data []byte, offset int64) (int, error) {
 			n, err := real(data, offset)
 			if isMeta(offset) {

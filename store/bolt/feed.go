@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,7 +14,7 @@ import (
 // there are older ones beyond the limit.
 func (s *Store) Submissions(category string, q contest.Query) (list []contest.Submission, more bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		list, more, err = readPage(tx, category, q)
+		list, more, err = s.readPage(tx, category, q)
 		return err
 	})
 	return list, more, err
@@ -29,7 +30,7 @@ func (s *Store) Feed(q contest.Query) (feed []contest.CategoryFeed, version uint
 		}
 		version, _ = readUint64(tx.Bucket(bucketMeta).Get(metaVersion))
 		for _, c := range categories {
-			list, _, err := readPage(tx, c.ID, q)
+			list, _, err := s.readPage(tx, c.ID, q)
 			if err != nil {
 				return err
 			}
@@ -51,8 +52,9 @@ func (s *Store) Version() (uint64, error) {
 	return version, err
 }
 
-// readPage walks the category's part of the index backwards.
-func readPage(tx *bolt.Tx, category string, q contest.Query) (list []contest.Submission, more bool, err error) {
+// readPage walks the category's part of the index backwards. A record that
+// cannot be read costs that submission alone.
+func (s *Store) readPage(tx *bolt.Tx, category string, q contest.Query) (list []contest.Submission, more bool, err error) {
 	index := bucketFeed
 	if q.All {
 		index = bucketOrder
@@ -72,6 +74,10 @@ func readPage(tx *bolt.Tx, category string, q contest.Query) (list []contest.Sub
 			return false, nil
 		}
 		sub, err := readSubmission(tx, string(id))
+		if errors.Is(err, errRecord) {
+			s.passOver(string(id))
+			return true, nil
+		}
 		if err != nil {
 			return false, fmt.Errorf("submission %q of the index: %w", id, err)
 		}
@@ -108,7 +114,8 @@ func eachBefore(tx *bolt.Tx, index, prefix, end []byte, f func(id []byte) (bool,
 
 // WalkFeed calls category for every category that there is, in its order, and
 // after each of these calls submission for what Feed lists in it, all of one
-// moment, and returns the version of that moment. Neither may use the store.
+// moment, and returns the version of that moment. Neither may use the store. A
+// record that Decode fails on may be refused with that error: the others follow.
 func (s *Store) WalkFeed(category func(contest.Category) error, submission func(contest.Record) error) (version uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		categories, err := readCategories(tx)
@@ -127,7 +134,12 @@ func (s *Store) WalkFeed(category func(contest.Category) error, submission func(
 				if data == nil {
 					return false, fmt.Errorf("submission %q of the index: %w", id, contest.ErrNotFound)
 				}
-				return true, submission(contest.Record{Data: data, Read: decodeSubmission})
+				err := submission(contest.Record{Data: data, Read: decodeSubmission})
+				if errors.Is(err, errRecord) {
+					s.passOver(string(id))
+					err = nil
+				}
+				return true, err
 			}); err != nil {
 				return err
 			}
@@ -147,7 +159,7 @@ func (s *Store) Spans() (map[string]contest.Span, error) {
 	spans := make(map[string]contest.Span)
 	err = s.view(func(tx *bolt.Tx) error {
 		for category := range counts {
-			newest, _, err := readPage(tx, category, contest.Query{All: true, Limit: 1})
+			newest, _, err := s.readPage(tx, category, contest.Query{All: true, Limit: 1})
 			if err != nil {
 				return err
 			}
@@ -157,6 +169,9 @@ func (s *Store) Spans() (map[string]contest.Span, error) {
 				continue
 			}
 			oldest, err := readSubmission(tx, string(id))
+			if errors.Is(err, errRecord) {
+				oldest, err = newest[0], nil
+			}
 			if err != nil {
 				return err
 			}

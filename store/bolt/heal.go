@@ -37,13 +37,15 @@ import (
 func (s *Store) noteFailure(id int, err error) {
 	s.figures.failed(err)
 	s.log.Error("a change could not be written", "error", err)
-	read, readErr := s.db.Begin(false)
+	visible := 0
+	readErr := s.db.View(func(tx *bolt.Tx) error {
+		visible = tx.ID()
+		return nil
+	})
 	if readErr != nil {
 		s.committer.suspect = true
 		return
 	}
-	visible := read.ID()
-	_ = read.Rollback()
 	if visible >= id || errors.Is(err, bolterrors.ErrInvalidMapping) || errors.Is(err, errPanic) {
 		s.committer.suspect = true
 	}
@@ -61,13 +63,18 @@ func (s *Store) heal() error {
 	s.life.Lock()
 	defer s.life.Unlock()
 	if s.db != nil {
+		if err := checkHead(s.db.file); err != nil {
+			return err // what is open can still be read
+		}
 		err := s.db.Close()
 		s.db = nil
 		if err != nil {
 			s.log.Warn("the data file did not close cleanly", "error", err)
 		}
 	}
-	db, err := openFile(s.path, s.options)
+	options := s.options
+	options.reopening = true
+	db, err := openFile(s.path, options)
 	if err != nil {
 		return fmt.Errorf("open the data file again: %w", err)
 	}

@@ -112,7 +112,7 @@ func record(t *testing.T, random *rand.Rand, steps int) recording {
 	}
 	run.writes = append(run.writes, written{0, start, 0})
 	run.states = append(run.states, digest(t, s))
-	hookWrites(t, s.db, func(real writeAt) writeAt {
+	hookWrites(t, s.db.DB, func(real writeAt) writeAt {
 		return func(data []byte, offset int64) (int, error) {
 			run.writes = append(run.writes, written{offset, bytes.Clone(data), answered})
 			return real(data, offset)

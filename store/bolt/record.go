@@ -2,7 +2,7 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -11,7 +11,7 @@ import (
 // them. A reader of version n reads all versions up to n.
 
 // errRecord: a stored record cannot be read.
-var errRecord = errors.New("damaged record")
+var errRecord = fmt.Errorf("%w: a record cannot be read", ErrDamaged)
 
 func appendText(b []byte, text string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(text)))

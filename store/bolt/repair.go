@@ -8,32 +8,23 @@ import (
 	"maps"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"podium/contest"
 )
-
-// ErrBeyondRepair: the file's pages are damaged. A backup has to be restored.
-var ErrBeyondRepair = errors.New("the file's pages are damaged; restore a backup")
 
 // Repair puts right what follows from the submissions' own records, without
 // guessing: both indexes and the counts are made anew from them, picks and
 // waiting pictures of submissions that are not there are dropped, and events
 // that cannot be read are emptied, so that the log stays without gaps. All of
 // it is one transaction. What it did comes back as sentences; records that
-// cannot be read stay where they are, for whoever can.
+// cannot be read stay where they are, for whoever can. Where pages are damaged
+// the error is [ErrDamaged] and nothing is done: see [Mend].
 func (s *Store) Repair(ctx context.Context) ([]string, error) {
-	var damage error
-	err := s.quiet(func(tx *bolt.Tx) {
-		for fault := range tx.Check() {
-			damage = errors.Join(damage, fault)
-		}
-	})
-	if damage != nil {
-		err = fmt.Errorf("%w: %w", ErrBeyondRepair, damage)
-	}
+	faults, err := s.checkPages(nil)
 	if err != nil {
 		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrDamaged, faults[0])
 	}
 	var did []string
 	err = s.update(ctx, "repair the data", func(tx *writeTx) error {

@@ -61,7 +61,7 @@ func (s *Store) Stats() (contest.Stats, error) {
 	stats := contest.Stats{
 		Bytes:     info.Size(),
 		FreePages: bolted.FreePageN + bolted.PendingPageN,
-		PageBytes: s.db.Info().PageSize,
+		PageBytes: s.db.pageSize,
 		OpenReads: bolted.OpenTxN,
 	}
 	stats.UsedBytes = stats.Bytes - int64(stats.FreePages)*int64(stats.PageBytes)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"podium/contest"
 )
@@ -50,6 +49,14 @@ type Options struct {
 	// never.
 	CompactFree int64
 
+	// Rest, when set, is called after each step of about a millisecond in which
+	// pages are looked at while the file is opened, with how long that took.
+	Rest func(worked time.Duration)
+
+	// reopening leaves out looking at the pages: they were when it was opened
+	// first, and what was damaged since keeps nobody from the rest.
+	reopening bool
+
 	// NoSync leaves out syncing. A crash of the machine then loses the file:
 	// only for tests and for files that are built and synced at the end.
 	NoSync bool
@@ -74,7 +81,7 @@ type Store struct {
 	// again after a failed commit. It is held for reading by every
 	// transaction.
 	life  sync.RWMutex
-	db    *bolt.DB
+	db    *database
 	epoch string
 
 	// synced is replaced after each sync. Readers see a commit before it is
@@ -84,6 +91,7 @@ type Store struct {
 	committer committer
 	figures   figures
 	hurried   atomic.Bool // Hurry was called
+	passed    sync.Map    // ids of submissions that cannot be read and were told of
 }
 
 // synced is what is known to be on the disk.
@@ -102,7 +110,7 @@ func syncedWith(tx *bolt.Tx) *synced {
 }
 
 // noteSynced notes that everything in a file that was just opened is synced.
-func (s *Store) noteSynced(db *bolt.DB) error {
+func (s *Store) noteSynced(db *database) error {
 	return db.View(func(tx *bolt.Tx) error {
 		s.synced.Store(syncedWith(tx))
 		return nil
@@ -113,8 +121,11 @@ func (s *Store) noteSynced(db *bolt.DB) error {
 // folder is made too. A file of an older format is migrated first, after a
 // copy of it was put beside it.
 //
-// Errors: [ErrLocked], [ErrNewerFormat], [ErrNotAStore], [ErrFull], or what
-// the system says.
+// Every page is looked at first: a file that is damaged is not opened.
+//
+// Errors: [ErrLocked], [ErrNewerFormat], [ErrNotAStore], [ErrDamaged],
+// [ErrFull], or what the system says. Whatever the error, the file is neither
+// open nor locked afterwards.
 func Open(path string, options Options) (*Store, error) {
 	s := &Store{path: path, options: options, log: options.Logger, now: options.Now}
 	if s.log == nil {
@@ -132,6 +143,7 @@ func Open(path string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.warn(db)
 	if db, err = s.compactAtOpen(db); err != nil {
 		return nil, err
 	}
@@ -146,77 +158,14 @@ func Open(path string, options Options) (*Store, error) {
 	return s, nil
 }
 
-// openFile opens the bbolt file, without looking at what it holds. Whoever
-// waited for the lock may have got that of a file that was replaced meanwhile,
-// by a restore or by compacting; then it opens the new one.
-func openFile(path string, options Options) (*bolt.DB, error) {
-	open := options.OpenFile
-	if open == nil {
-		open = os.OpenFile
-	}
-	for {
-		var opened os.FileInfo
-		options.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			file, err := open(name, flag, perm)
-			if err == nil {
-				opened, err = file.Stat()
-			}
-			return file, err
-		}
-		db, err := openOnce(path, options)
-		if err != nil {
-			return nil, err
-		}
-		there, err := os.Stat(path)
-		if err == nil && os.SameFile(there, opened) {
-			return db, nil
-		}
-		if err := errors.Join(err, db.Close()); err != nil {
-			return nil, fmt.Errorf("open %s: %w", path, err)
-		}
-	}
-}
-
-func openOnce(path string, options Options) (*bolt.DB, error) {
-	wait := options.LockTimeout
-	if wait == 0 {
-		wait = time.Second
-	} else if wait < 0 {
-		wait = time.Nanosecond
-	}
-	boltOptions := &bolt.Options{
-		Timeout:         wait,
-		ReadOnly:        options.ReadOnly,
-		PreLoadFreelist: true,
-		FreelistType:    bolt.FreelistMapType,
-		InitialMmapSize: initialMapping(),
-		OpenFile:        options.OpenFile,
-		NoSync:          options.NoSync,
-	}
-	if err := checkFile(path, options.ReadOnly); err != nil {
-		return nil, err
-	}
-	db, err := openBolt(path, boltOptions)
+// warn says what is odd about a file that can be used all the same.
+func (s *Store) warn(db *database) {
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open %s: %w: %w", path, ErrNotAStore, err)
-	case err != nil:
-		return nil, writeError("open "+path, err)
+	case db.verdict.heads == 1:
+		s.log.Warn("one of the data file's two meta pages is damaged: the newest change may be lost", "file", s.path)
+	case db.verdict.emptied:
+		s.log.Warn("the data file was empty, and a new contest begins in it; podium restore brings back a backup", "file", s.path)
 	}
-	db.AllocSize = growBytes
-	return db, nil
-}
-
-// openBolt opens the file and turns what bbolt panics about into an error.
-func openBolt(path string, options *bolt.Options) (db *bolt.DB, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("%w: %v", ErrNotAStore, reason)
-		}
-	}()
-	return bolt.Open(path, 0o600, options)
 }
 
 // Path returns where the file is.

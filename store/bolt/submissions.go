@@ -215,7 +215,8 @@ func (s *Store) Page(after string, limit int) (list []contest.Submission, err er
 		for ; id != nil && len(list) < limit; id, data = c.Next() {
 			sub, err := decodeSubmission(data)
 			if err != nil {
-				return fmt.Errorf("submission %q: %w", id, err)
+				s.passOver(string(id))
+				continue
 			}
 			list = append(list, sub)
 		}

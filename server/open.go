@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"podium/store/backup"
+	"podium/store/bolt"
+)
+
+// openStore opens the data. A damaged file is made again from what can be read
+// of it where nothing is missing that people sent or admins chose, so that the
+// contest goes on; otherwise somebody has to choose between that and a backup.
+func openStore(data string, options bolt.Options) (*bolt.Store, error) {
+	path := filepath.Join(data, DatabaseName)
+	s, err := bolt.Open(path, options)
+	if !errors.Is(err, bolt.ErrDamaged) {
+		return s, err
+	}
+	options.Logger.Error("the data file is damaged", "error", err)
+	done, mendErr := bolt.Mend(context.Background(), path, backup.Aside(data, "repair", time.Now()), false)
+	for _, sentence := range done.Lost {
+		options.Logger.Error("lost from the damaged data file", "what", sentence)
+	}
+	if errors.Is(mendErr, bolt.ErrDamaged) {
+		return nil, fmt.Errorf("%w.\n%d submissions can still be read, and something is lost", err, done.Submissions)
+	}
+	if mendErr != nil {
+		return nil, errors.Join(err, mendErr)
+	}
+	options.Logger.Error("the data file was made again from what could be read: no submission, winner or setting is missing",
+		"submissions", done.Submissions, "kept", done.Kept)
+	return bolt.Open(path, options)
+}
+
+// pruneAsides removes copies that were put aside, at the start and once an hour,
+// when they are as old as the oldest backup that is kept.
+func (s *Server) pruneAsides(ctx context.Context, log *slog.Logger) {
+	age := time.Duration(max(1, s.settings.BackupKeepDays)) * 24 * time.Hour
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		gone, err := backup.PruneAsides(s.settings.Data, time.Now().Add(-age))
+		if err != nil {
+			log.Warn("copies put aside could not be removed", "error", err)
+		}
+		for _, one := range gone {
+			log.Info("a copy from before a restore, an import or a repair was removed", "file", one.Path)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// database is an open bbolt file, and the only way to it: whatever in it is
+// damaged comes back as [ErrDamaged].
+type database struct {
+	*bolt.DB
+	file     *os.File // the same one that bbolt has open and locked
+	pageSize int
+
+	// verdict is what was found when it was opened.
+	verdict verdict
+
+	// stuck: a panic of bbolt's left its lock for writing held. It is owned by
+	// the committing goroutine.
+	stuck bool
+}
+
+// openFile opens the bbolt file, without looking at what it holds, once its
+// pages were found sound. Whoever waited for the lock may have got that of a
+// file that was replaced meanwhile, by a restore or by compacting; then it
+// opens the new one.
+func openFile(path string, options Options) (*database, error) {
+	for {
+		db, err := openOnce(path, options)
+		if err != nil {
+			return nil, err
+		}
+		there, err := os.Stat(path)
+		opened, statErr := db.file.Stat()
+		if err = errors.Join(err, statErr); err == nil && os.SameFile(there, opened) {
+			return db, nil
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+	}
+}
+
+func openOnce(path string, options Options) (*database, error) {
+	wait := options.LockTimeout
+	if wait == 0 {
+		wait = time.Second
+	} else if wait < 0 {
+		wait = time.Nanosecond
+	}
+	db := new(database)
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		db.verdict.emptied = true
+	}
+	open := options.OpenFile
+	if open == nil {
+		open = os.OpenFile
+	}
+	boltOptions := &bolt.Options{
+		Timeout:         wait,
+		ReadOnly:        options.ReadOnly,
+		PreLoadFreelist: true,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: initialMapping(),
+		NoSync:          options.NoSync,
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			file, err := open(name, flag, perm)
+			if err != nil {
+				return nil, notAFolder(name, err)
+			}
+			if err := db.judge(file, options, wait); err != nil {
+				_ = file.Close() // it was not written to, and closing unlocks it
+				return nil, err
+			}
+			db.file = file
+			return file, nil
+		},
+	}
+	err := guarded(func() (err error) {
+		db.DB, err = bolt.Open(path, 0o600, boltOptions)
+		return err
+	})
+	switch {
+	case err == nil:
+		db.AllocSize = growBytes
+		db.pageSize = db.Info().PageSize
+		return db, nil
+	case errors.Is(err, bolterrors.ErrTimeout):
+		err = ErrLocked
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		err = fmt.Errorf("%w: %w", ErrNotAStore, err)
+	}
+	if db.file != nil {
+		unlockFile(db.file) // after a panic, what bbolt mapped keeps the file open
+		_ = db.file.Close()
+	}
+	return nil, writeError("open "+path, err)
+}
+
+// notAFolder names the kind of what cannot be opened as a file.
+func notAFolder(name string, err error) error {
+	if info, statErr := os.Stat(name); statErr == nil && info.IsDir() {
+		return fmt.Errorf("%w: it is a folder", ErrNotAStore)
+	}
+	return err
+}
+
+// judge locks a file and looks at its pages. A new one, which is empty, has none.
+func (d *database) judge(file *os.File, options Options, wait time.Duration) error {
+	if err := lockFile(file, !options.ReadOnly, wait); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: it is no file", ErrNotAStore)
+	case info.Size() == 0 && !options.ReadOnly:
+		return nil
+	case info.Size() == 0:
+		return fmt.Errorf("%w: it is empty", ErrNotAStore)
+	}
+	metas := readMetas(file)
+	if len(metas) == 0 {
+		return ErrNotAStore
+	}
+	if options.reopening {
+		d.verdict.heads = len(metas)
+		return checkHead(file)
+	}
+	d.verdict = verify(file, info.Size(), metas[0], len(metas), options.Rest)
+	return d.verdict.err()
+}
+
+// View is bbolt's.
+func (d *database) View(fn func(*bolt.Tx) error) error {
+	return guarded(func() error {
+		if _, ok := readMeta(d.file); !ok {
+			return fmt.Errorf("%w: neither of its meta pages can be read", ErrDamaged)
+		}
+		return d.DB.View(fn)
+	})
+}
+
+// Update is bbolt's, for a file that nobody else writes yet.
+func (d *database) Update(fn func(*bolt.Tx) error) error {
+	return guarded(func() error {
+		if err := checkHead(d.file); err != nil {
+			return err
+		}
+		return d.DB.Update(fn)
+	})
+}
+
+// Begin is bbolt's, for writing. Whoever ends the transaction does so by finish
+// or rollback.
+func (d *database) Begin() (tx *bolt.Tx, err error) {
+	err = guarded(func() error {
+		if err := checkHead(d.file); err != nil {
+			return err
+		}
+		tx, err = d.DB.Begin(true)
+		return err
+	})
+	return tx, err
+}
+
+// errPanic: bbolt panicked in the middle of a commit.
+var errPanic = errors.New("commit")
+
+// commit commits. A transaction that bbolt panicked in still holds its lock for
+// writing and must let go of it: the next one would wait for it for ever.
+func (d *database) commit(tx *bolt.Tx) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = errors.Join(fmt.Errorf("%w: %v", errPanic, reason), d.rollback(tx))
+		}
+	}()
+	err = guarded(tx.Commit)
+	if errors.Is(err, ErrDamaged) {
+		err = errors.Join(fmt.Errorf("%w: %w", errPanic, err), d.rollback(tx))
+	}
+	return err
+}
+
+// rollback ends a transaction without a change.
+func (d *database) rollback(tx *bolt.Tx) error {
+	err := guarded(tx.Rollback)
+	if errors.Is(err, bolterrors.ErrTxClosed) {
+		return nil
+	}
+	if err != nil {
+		d.stuck = true
+	}
+	return err
+}
+
+// Close waits for running transactions and lets go of the file.
+func (d *database) Close() error {
+	if d.stuck { // bbolt would wait for its own lock
+		unlockFile(d.file)
+		return nil
+	}
+	return guarded(d.DB.Close)
+}
