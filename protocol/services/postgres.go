@@ -1,0 +1,104 @@
+package services
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Postgres is a PostgreSQL server with a superuser "podium", who needs no password, and
+// a database of that name.
+type Postgres struct {
+	program
+	Port int
+	Dir  string // its data directory
+}
+
+// StartPostgres starts a PostgreSQL server, which ends with the test. Settings are pairs
+// of its configuration, such as "max_connections", "200".
+func StartPostgres(t testing.TB, settings ...string) *Postgres {
+	t.Helper()
+	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	slices.Reverse(folders) // the newest first
+	initdb := lookUp(t, "PostgreSQL", "initdb", folders...)
+	server := lookUp(t, "PostgreSQL", "postgres", folders...)
+	base, err := os.MkdirTemp("", "podium-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	who := unprivileged(t, base)
+	p := &Postgres{Port: freePort(t), Dir: filepath.Join(base, "data")}
+	run := exec.Command(initdb, "-D", p.Dir, "-U", "podium", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	run.SysProcAttr, run.Dir = who, base
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	args := []string{"-D", p.Dir, "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + base}
+	for i := 0; i+1 < len(settings); i += 2 {
+		args = append(args, "-c", settings[i]+"="+settings[i+1])
+	}
+	p.program = program{
+		t: t, name: "postgres",
+		command: func() *exec.Cmd {
+			// What a killed one left is in nobody's way: the port is this test's alone.
+			_ = os.Remove(filepath.Join(p.Dir, "postmaster.pid"))
+			cmd := exec.Command(server, args...)
+			cmd.SysProcAttr, cmd.Dir = who, base
+			return cmd
+		},
+		ready: p.ready,
+	}
+	t.Cleanup(func() { p.end(syscall.SIGQUIT) })
+	p.Start()
+	psql := exec.Command(filepath.Join(filepath.Dir(server), "psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port),
+		"-U", "podium", "-d", "postgres", "-qc", "create database podium")
+	psql.SysProcAttr, psql.Dir = who, base
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("create the database: %v\n%s", err, out)
+	}
+	return p
+}
+
+// Addr is its host and port.
+func (p *Postgres) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port)) }
+
+// URL returns the database's address as postgres://.
+func (p *Postgres) URL() string {
+	return fmt.Sprintf("postgres://podium@%s/podium?sslmode=disable", p.Addr())
+}
+
+// ready asks whether it lets anybody in: pg_isready's question, whose answer is a byte.
+func (p *Postgres) ready() error {
+	isready := filepath.Join(filepath.Dir(p.command().Path), "pg_isready")
+	return exec.Command(isready, "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)).Run()
+}
+
+// unprivileged says as whom PostgreSQL runs, which refuses to run as root, and gives
+// that user the folder.
+func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return &syscall.SysProcAttr{}
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if os.Getenv("PODIUM_TEST_REQUIRE") == "1" {
+			t.Fatal("PostgreSQL does not run as root, and there is no user postgres")
+		}
+		t.Skip("PostgreSQL does not run as root, and there is no user postgres")
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(folder, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
