@@ -14,6 +14,9 @@ var (
 	// says which.
 	ErrInvalid = errors.New("invalid")
 
+	// ErrConflict: what the change was based on has changed meanwhile.
+	ErrConflict = errors.New("changed meanwhile")
+
 	// ErrDuplicate: the id is taken.
 	ErrDuplicate = errors.New("id already in use")
 

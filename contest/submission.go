@@ -37,6 +37,11 @@ type Submission struct {
 	CreatedAt     int64   `json:"createdAt"` // milliseconds since the Unix epoch
 	Status        Status  `json:"status"`
 	Images        []Image `json:"images,omitempty"` // the picture's sizes, smallest first
+	// Place is the place that it had among the winners when it was hidden, 1 for
+	// the first: it has it again when it is approved.
+	Place int `json:"place,omitempty"`
+	// Credit: its sender agreed to be named if it wins.
+	Credit bool `json:"credit,omitempty"`
 	// Files are the names of the picture's files in the folder of uploads.
 	Files []string `json:"files,omitempty"`
 	// CloudID is the picture's id in Cloudinary.
@@ -160,8 +165,9 @@ func find(tx Tx, id string) (Submission, error) {
 
 // SetStatus changes who sees a submission, announces that, and returns the
 // submission as it is now. One that everybody sees for the first time is
-// announced as new. A hidden one loses its picks.
-func (c *Contest) SetStatus(ctx context.Context, id string, status Status) (Submission, error) {
+// announced as new. A hidden one is no winner, and has its place again when it
+// is approved, where fewer than limit others of its category won meanwhile.
+func (c *Contest) SetStatus(ctx context.Context, id string, status Status, limit int) (Submission, error) {
 	var sub Submission
 	err := c.Update(ctx, "change the submission's status", func(tx Tx) error {
 		var err error
@@ -169,13 +175,24 @@ func (c *Contest) SetStatus(ctx context.Context, id string, status Status) (Subm
 		if err != nil || sub.Status == status {
 			return err
 		}
-		return setStatus(tx, &sub, status)
+		return setStatus(tx, &sub, status, limit)
 	})
 	return sub, err
 }
 
-func setStatus(tx Tx, sub *Submission, status Status) error {
+func setStatus(tx Tx, sub *Submission, status Status, limit int) error {
 	before := sub.Status
+	picks, err := tx.Picks()
+	if err != nil {
+		return err
+	}
+	if before == Approved {
+		sub.Place = slices.Index(picks[sub.Category], sub.ID) + 1
+	}
+	place := 0 // to be had again
+	if status == Approved {
+		place, sub.Place = sub.Place, 0
+	}
 	if err := tx.Count(sub.Category, before, -1); err != nil {
 		return err
 	}
@@ -192,7 +209,10 @@ func setStatus(tx Tx, sub *Submission, status Status) error {
 	}
 	switch {
 	case status == Approved:
-		return announce(tx, event, sub.ID, sub.Public())
+		if err := announce(tx, event, sub.ID, sub.Public()); err != nil {
+			return err
+		}
+		return repick(tx, picks, sub, place, limit)
 	case before == Approved:
 		return retract(tx, sub)
 	}

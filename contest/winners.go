@@ -75,15 +75,30 @@ func (c *Contest) SaveWinners(ctx context.Context, picks Picks, limit int, once 
 
 // setPicks stores picks as far as they can win, and returns the ids that cannot.
 func setPicks(tx Tx, picks Picks, limit func(category string) int) (ignored []string, err error) {
+	kept, ignored, err := winnable(tx, picks, limit)
+	if err != nil {
+		return nil, err
+	}
+	for _, category := range slices.Sorted(maps.Keys(kept)) {
+		if err := tx.SetPicks(category, kept[category]); err != nil {
+			return nil, err
+		}
+	}
+	return ignored, nil
+}
+
+// winnable are picks as far as they can win: submissions of their category that
+// everybody sees, each once. The ids that cannot are ignored.
+func winnable(tx Tx, picks Picks, limit func(category string) int) (able Picks, ignored []string, err error) {
 	var named []string
 	for _, ids := range picks {
 		named = append(named, ids...)
 	}
 	submissions, err := tx.Submissions(named...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ignored = []string{}
+	able, ignored = make(Picks, len(picks)), []string{}
 	for _, category := range slices.Sorted(maps.Keys(picks)) {
 		kept := []string{}
 		for _, id := range picks[category] {
@@ -95,11 +110,9 @@ func setPicks(tx Tx, picks Picks, limit func(category string) int) (ignored []st
 				kept = append(kept, id)
 			}
 		}
-		if err := tx.SetPicks(category, kept); err != nil {
-			return nil, err
-		}
+		able[category] = kept
 	}
-	return ignored, nil
+	return able, ignored, nil
 }
 
 // unpick takes a submission out of its category's winners, in the store and in
@@ -112,6 +125,20 @@ func unpick(tx Tx, picks Picks, sub *Submission) error {
 	ids = slices.DeleteFunc(ids, func(other string) bool { return other == sub.ID })
 	picks[sub.Category] = ids
 	if err := tx.SetPicks(sub.Category, ids); err != nil {
+		return err
+	}
+	return announceWinners(tx, picks)
+}
+
+// repick gives a submission the place among the winners that it had before it
+// was hidden, and announces that; 0 is none.
+func repick(tx Tx, picks Picks, sub *Submission, place, limit int) error {
+	ids := picks[sub.Category]
+	if place == 0 || len(ids) >= limit || slices.Contains(ids, sub.ID) {
+		return nil
+	}
+	picks[sub.Category] = slices.Insert(slices.Clone(ids), min(place-1, len(ids)), sub.ID)
+	if err := tx.SetPicks(sub.Category, picks[sub.Category]); err != nil {
 		return err
 	}
 	return announceWinners(tx, picks)

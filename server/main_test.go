@@ -248,6 +248,22 @@ func (s *site) events() []string {
 	return names
 }
 
+// payloads are those of all events of a name in the log.
+func (s *site) payloads(name string) []string {
+	s.t.Helper()
+	var list []string
+	err := contest.EachEvent(s.server.Contest(), 0, func(e contest.Event) bool {
+		if e.Name == name {
+			list = append(list, string(e.Payload))
+		}
+		return true
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
 // photo is a JPEG.
 func photo(t testing.TB, w, h int) string {
 	t.Helper()

@@ -36,9 +36,12 @@ func (s *Server) routes() http.Handler {
 		}
 	}
 	for _, r := range s.api.Routes() {
-		if r.Admin {
+		switch r.Who {
+		case api.Admins:
 			add(r.Method, r.Path, r.Handler, s.onlyAdmins)
-		} else {
+		case api.Presenters:
+			add(r.Method, r.Path, r.Handler, s.onlyPresenters)
+		default:
 			add(r.Method, r.Path, r.Handler)
 		}
 	}
@@ -178,6 +181,18 @@ func (s *Server) onlyAdmins(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.SetRequest(r.WithContext(admin.WithSession(r.Context(), session)))
+		return next(c)
+	}
+}
+
+// onlyPresenters lets in whoever has the presenter's link, and admins.
+func (s *Server) onlyPresenters(next echo.HandlerFunc) echo.HandlerFunc {
+	admins := s.onlyAdmins(next)
+	return func(c echo.Context) error {
+		if !s.admin.Presents(c.Request()) {
+			return admins(c)
+		}
+		c.Response().Header().Set("Cache-Control", "no-store")
 		return next(c)
 	}
 }

@@ -24,6 +24,8 @@ func (s *Server) adminRoutes(add func(method, path string, h api.Handler, m ...e
 	add(http.MethodPost, "/api/logout-everywhere", s.logoutEverywhere, s.onlyAdmins)
 	add(http.MethodGet, "/api/sessions", s.sessions, s.onlyAdmins)
 	add(http.MethodDelete, "/api/sessions/:id", s.endSession, s.onlyAdmins)
+	add(http.MethodPost, "/api/presenter", s.makePresenter, s.onlyAdmins)
+	add(http.MethodDelete, "/api/presenter", s.endPresenter, s.onlyAdmins)
 	add(http.MethodPost, "/api/password", s.changePassword, s.onlyAdmins)
 	add(http.MethodGet, "/api/log-level", s.logLevel, s.onlyAdmins)
 	add(http.MethodPost, "/api/log-level", s.setLogLevel, s.onlyAdmins)
@@ -170,4 +172,25 @@ func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) error {
 		return answer.Because(err, http.StatusBadRequest, "The level is debug, info, warn or error.")
 	}
 	return s.logLevel(w, r)
+}
+
+// makePresenter answers POST /api/presenter with the path of a link that can go
+// on with the presentation of the winners. The key stands behind a # so that
+// it is in no request and no log. The link before it ends.
+func (s *Server) makePresenter(w http.ResponseWriter, _ *http.Request) error {
+	key, err := s.admin.MakePresenter()
+	if err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "path": "/present#" + key})
+	return nil
+}
+
+// endPresenter answers DELETE /api/presenter.
+func (s *Server) endPresenter(w http.ResponseWriter, _ *http.Request) error {
+	if err := s.admin.EndPresenter(); err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, answer.OK)
+	return nil
 }

@@ -11,17 +11,24 @@
 //   - GET /api/contest: what a page needs to know once (categories, limits,
 //     whether submissions wait for approval).
 //   - GET /api/feed?limit=N, ?since=ms, ?category=ID&before=ENTRY&limit=N.
+//   - GET /api/reveal: the presentation of the winners, as far as it is told.
+//
+// For admins and whoever has the presenter's link:
+//   - GET /api/reveal/cue, POST /api/reveal/next and /api/reveal/back {"turn"}.
 //
 // For admins:
 //   - POST /api/submissions/ID/approve, POST /api/submissions/ID/hide,
 //     DELETE /api/submissions/ID.
 //   - POST /api/submissions/delete-by-phone {"phone"}.
+//   - POST /api/reveal {"winners","order","names"} prepares a presentation, DELETE
+//     ends it, GET /api/reveal/prepared says what is prepared.
 //   - GET and POST /api/settings {"moderation":bool}.
 //   - GET /api/export.csv, GET /api/export.zip.
 //
 // Events beyond newSubmission and winnersUpdated: submissionUpdated (the same
-// payload as newSubmission), submissionRemoved {"id","category"} and
-// categoriesUpdated {"categories"}.
+// payload as newSubmission), submissionRemoved {"id","category"},
+// categoriesUpdated {"categories"} and revealUpdated
+// {"state","turn","place":{"category","place","id"}}.
 //
 // # Text
 //
@@ -173,28 +180,45 @@ type Handler = func(w http.ResponseWriter, r *http.Request) error
 // Route is one row of the API.
 type Route struct {
 	Method, Path string // a parameter is written :id
-	Admin        bool
+	Who          Who
 	Handler      Handler
 }
+
+// Who says who may use a route.
+type Who int
+
+// Everybody; whoever presents the winners, and admins; admins.
+const (
+	Anyone Who = iota
+	Presenters
+	Admins
+)
 
 // Routes lists the API.
 func (c *API) Routes() []Route {
 	return []Route{
-		{http.MethodGet, "/categories.json", false, c.categories},
-		{http.MethodPost, "/api/categories", true, c.saveCategories},
-		{http.MethodPost, "/api/submit", false, c.submit},
-		{http.MethodGet, "/api/feed", false, c.getFeed},
-		{http.MethodGet, "/api/winners", false, c.winners},
-		{http.MethodGet, "/api/contest", false, c.about},
-		{http.MethodGet, "/api/submissions", true, c.submissions},
-		{http.MethodPost, "/api/save-winners", true, c.saveWinners},
-		{http.MethodPost, "/api/submissions/delete-by-phone", true, c.deleteByPhone},
-		{http.MethodPost, "/api/submissions/:id/approve", true, c.approve},
-		{http.MethodPost, "/api/submissions/:id/hide", true, c.hide},
-		{http.MethodDelete, "/api/submissions/:id", true, c.remove},
-		{http.MethodGet, "/api/settings", true, c.settings},
-		{http.MethodPost, "/api/settings", true, c.saveSettings},
-		{http.MethodGet, "/api/export.csv", true, c.exportCSV},
-		{http.MethodGet, "/api/export.zip", true, c.exportZip},
+		{http.MethodGet, "/categories.json", Anyone, c.categories},
+		{http.MethodPost, "/api/categories", Admins, c.saveCategories},
+		{http.MethodPost, "/api/submit", Anyone, c.submit},
+		{http.MethodGet, "/api/feed", Anyone, c.getFeed},
+		{http.MethodGet, "/api/winners", Anyone, c.winners},
+		{http.MethodGet, "/api/contest", Anyone, c.about},
+		{http.MethodGet, "/api/submissions", Admins, c.submissions},
+		{http.MethodPost, "/api/save-winners", Admins, c.saveWinners},
+		{http.MethodPost, "/api/submissions/delete-by-phone", Admins, c.deleteByPhone},
+		{http.MethodPost, "/api/submissions/:id/approve", Admins, c.approve},
+		{http.MethodPost, "/api/submissions/:id/hide", Admins, c.hide},
+		{http.MethodDelete, "/api/submissions/:id", Admins, c.remove},
+		{http.MethodGet, "/api/reveal", Anyone, c.reveal},
+		{http.MethodPost, "/api/reveal", Admins, c.prepareReveal},
+		{http.MethodDelete, "/api/reveal", Admins, c.endReveal},
+		{http.MethodGet, "/api/reveal/prepared", Admins, c.preparedReveal},
+		{http.MethodGet, "/api/reveal/cue", Presenters, c.cueReveal},
+		{http.MethodPost, "/api/reveal/next", Presenters, c.nextReveal},
+		{http.MethodPost, "/api/reveal/back", Presenters, c.backReveal},
+		{http.MethodGet, "/api/settings", Admins, c.settings},
+		{http.MethodPost, "/api/settings", Admins, c.saveSettings},
+		{http.MethodGet, "/api/export.csv", Admins, c.exportCSV},
+		{http.MethodGet, "/api/export.zip", Admins, c.exportZip},
 	}
 }

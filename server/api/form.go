@@ -110,7 +110,7 @@ func (c *API) readParts(parts *multipart.Reader, f *form) error {
 		switch name := part.FormName(); name {
 		case "photo":
 			err = c.readPhoto(part, f)
-		case "category", "caption", "name", "phone":
+		case "category", "caption", "name", "phone", "credit":
 			err = readField(part, name, f)
 		}
 		if err != nil {
@@ -128,7 +128,7 @@ func readField(part *multipart.Part, name string, f *form) error {
 	if _, twice := f.fields[name]; twice {
 		return nil
 	}
-	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone}[name]
+	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8}[name]
 	if len(value) > maxField || utf8.RuneCount(value) > longest {
 		if name == "category" {
 			return answer.New(http.StatusBadRequest, "There is no such category.")

@@ -67,7 +67,7 @@ func (c *API) setStatus(w http.ResponseWriter, r *http.Request, status contest.S
 	if err != nil {
 		return err
 	}
-	sub, err := c.Contest.SetStatus(r.Context(), id, status)
+	sub, err := c.Contest.SetStatus(r.Context(), id, status, c.WinnersLimit)
 	if err != nil {
 		return storeError(err)
 	}

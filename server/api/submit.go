@@ -132,7 +132,7 @@ func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
 	now := c.Now().UnixMilli()
 	sub := contest.Submission{
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
-		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"],
+		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"], Credit: f.fields["credit"] == "yes",
 		StorageMethod: p.Method, CreatedAt: now, Status: status,
 		Images: p.Images, Files: p.Files, CloudID: p.CloudID, Awaits: p.Awaits,
 	}

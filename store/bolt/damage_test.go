@@ -122,7 +122,7 @@ func use(s *Store) error {
 		ctx := context.Background()
 		_, _, err = contest.New(s).Submit(ctx, sample(9000), contest.Once{Key: "k"}, nil)
 		note(err)
-		_, err = contest.New(s).SetStatus(ctx, "1007-aaaaaa", contest.Hidden)
+		_, err = contest.New(s).SetStatus(ctx, "1007-aaaaaa", contest.Hidden, 2)
 		note(err)
 		_, err = contest.New(s).Delete(ctx, "1014-aaaaaa")
 		note(err)

@@ -69,7 +69,7 @@ func work(t *testing.T, s *Store, random *rand.Rand, step int) {
 	default:
 		_, _, err = contest.New(s).Submit(t.Context(), sample(step), contest.Once{Key: fmt.Sprint(step)}, []byte("answer"))
 	case 5:
-		_, err = contest.New(s).SetStatus(t.Context(), id, contest.Hidden)
+		_, err = contest.New(s).SetStatus(t.Context(), id, contest.Hidden, 2)
 	case 6:
 		_, err = contest.New(s).TrimEvents(t.Context(), s.now(), 20)
 	case 7:

@@ -100,7 +100,7 @@ func (m *model) submit(sub contest.Submission, once contest.Once, answer string)
 	return answer, false, nil
 }
 
-func (m *model) setStatus(id string, status contest.Status) error {
+func (m *model) setStatus(id string, status contest.Status, limit int) error {
 	sub, ok := m.submissions[id]
 	if !ok {
 		return contest.ErrNotFound
@@ -108,7 +108,13 @@ func (m *model) setStatus(id string, status contest.Status) error {
 	if sub.Status == status {
 		return nil
 	}
-	before, fresh := sub.Status, !sub.Announced
+	before, fresh, place := sub.Status, !sub.Announced, 0
+	switch {
+	case before == contest.Approved:
+		sub.Place = slices.Index(m.picks[sub.Category], id) + 1
+	case status == contest.Approved:
+		place, sub.Place = sub.Place, 0
+	}
 	sub.Status = status
 	sub.Announced = sub.Announced || status == contest.Approved
 	m.submissions[id] = sub
@@ -119,6 +125,10 @@ func (m *model) setStatus(id string, status contest.Status) error {
 		m.announce("submissionUpdated", id, sub.Public())
 	case before == contest.Approved:
 		m.retract([]contest.Submission{sub})
+	}
+	if picks := m.picks[sub.Category]; place > 0 && len(picks) < limit {
+		m.pick(sub.Category, slices.Insert(slices.Clone(picks), min(place-1, len(picks)), id))
+		m.announceWinners()
 	}
 	return nil
 }
@@ -376,8 +386,8 @@ func (p *player) change() {
 		p.submit()
 	case 5, 6:
 		id, status := p.someone(), p.status()
-		_, err := p.c.SetStatus(ctx, id, status)
-		p.agree("set the status of "+id, nil, err, nil, p.m.setStatus(id, status))
+		_, err := p.c.SetStatus(ctx, id, status, 3)
+		p.agree("set the status of "+id, nil, err, nil, p.m.setStatus(id, status, 3))
 	case 7:
 		ids := p.several(3)
 		gone, err := p.c.Delete(ctx, ids...)

@@ -199,7 +199,7 @@ func winnersKeep(t *testing.T, open Opener) {
 	if want := (contest.Picks{"best": {id(3), id(1)}, "worst": {id(5)}}); err != nil || !reflect.DeepEqual(winners, want) {
 		t.Errorf("winners %v (%v), want %v", winners, err, want)
 	}
-	_, err = c.SetStatus(t.Context(), id(3), contest.Hidden)
+	_, err = c.SetStatus(t.Context(), id(3), contest.Hidden, 2)
 	must(t, err)
 	_, payloads := log(t, c)
 	if want := `{"winners":{"best":["1-aaaaaa"],"worst":["5-aaaaaa"]}}`; payloads[len(payloads)-2] != want {
@@ -327,7 +327,7 @@ func moderation(t *testing.T, open Opener) {
 	submit(t, c, sub)
 	set := func(status contest.Status) contest.Submission {
 		t.Helper()
-		sub, err := c.SetStatus(t.Context(), id(1), status)
+		sub, err := c.SetStatus(t.Context(), id(1), status, 2)
 		must(t, err)
 		return sub
 	}
@@ -354,7 +354,7 @@ func moderation(t *testing.T, open Opener) {
 	if after, _ := log(t, c); len(after) != len(before) {
 		t.Error("a status that it had already was announced")
 	}
-	if _, err := c.SetStatus(t.Context(), "nobody", contest.Hidden); !errors.Is(err, contest.ErrNotFound) {
+	if _, err := c.SetStatus(t.Context(), "nobody", contest.Hidden, 2); !errors.Is(err, contest.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 	counts, err := c.Counts()
