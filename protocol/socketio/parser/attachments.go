@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 )
@@ -49,6 +50,9 @@ func (j *jsonAttachments) Unmarshal(raw []byte, into any) error {
 	case *[]any:
 		return untypedAs(j, raw, p)
 	}
+	if done, err := j.unmarshalShared(raw, into); done {
+		return err
+	}
 	text, err := j.JSON(raw)
 	if err != nil {
 		return err
@@ -59,15 +63,41 @@ func (j *jsonAttachments) Unmarshal(raw []byte, into any) error {
 // JSON implements [Codec]: attachments become base64 strings that decode into
 // []byte and, by their mark, into Binary.
 func (j *jsonAttachments) JSON(raw []byte) ([]byte, error) {
-	return j.replace(raw, func(out []byte, attachment []byte) []byte {
-		out = append(out, attachmentMark...)
-		out = base64.StdEncoding.AppendEncode(out, attachment)
-		return append(out, '"')
+	left := maxCopies*j.size() + freeCopies
+	tooMany := false
+	out, err := j.replace(raw, func(out []byte, num int) []byte {
+		if left -= len(j.list[num]); left < 0 {
+			tooMany = true
+			return out
+		}
+		return Binary(j.list[num]).AppendJSON(out)
 	})
+	if tooMany {
+		return nil, errTooManyCopies
+	}
+	return out, err
+}
+
+// The bytes that are copied for the placeholders of one value are freeCopies at most,
+// and maxCopies times what the attachments have: a few bytes of JSON name an
+// attachment, and may do so as often as they like.
+const (
+	freeCopies = 1 << 20
+	maxCopies  = 8
+)
+
+var errTooManyCopies = errors.New("socketio: attachments are named too often to be copied")
+
+// size is the length of the attachments together.
+func (j *jsonAttachments) size() (n int) {
+	for _, a := range j.list {
+		n += len(a)
+	}
+	return n
 }
 
 // replace copies raw with put's text in place of each placeholder.
-func (j *jsonAttachments) replace(raw []byte, put func(out, attachment []byte) []byte) ([]byte, error) {
+func (j *jsonAttachments) replace(raw []byte, put func(out []byte, num int) []byte) ([]byte, error) {
 	found, ok := findPlaceholders(raw, len(j.list))
 	if !ok {
 		return nil, parseError("placeholder without an attachment")
@@ -76,7 +106,7 @@ func (j *jsonAttachments) replace(raw []byte, put func(out, attachment []byte) [
 	at := 0
 	for _, p := range found {
 		out = append(out, raw[at:p.from]...)
-		out = put(out, j.list[p.num])
+		out = put(out, p.num)
 		at = p.to
 	}
 	return append(out, raw[at:]...), nil

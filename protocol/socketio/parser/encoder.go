@@ -18,7 +18,9 @@ type encoder struct {
 	head        []byte // type, attachments, namespace, id: known last, sent first
 	body        []byte // the JSON
 	attachments [][]byte
-	parts       [][]byte // scratch for sending
+	from        *jsonAttachments // whose attachments were passed on last
+	numbers     []int            // for each of those, 1 more than its number here; 0: none
+	parts       [][]byte         // scratch for sending
 	scratch     bytes.Buffer
 	json        *json.Encoder // writes to scratch
 }
@@ -41,7 +43,7 @@ func (e *encoder) free() {
 	if cap(e.body) > 64<<10 || e.scratch.Cap() > 64<<10 {
 		return
 	}
-	e.attachments = nil
+	e.attachments, e.from = nil, nil
 	clear(e.parts)
 	encoders.Put(e)
 }
@@ -208,10 +210,8 @@ func (e *encoder) wireValue(v Value) error {
 		}
 		return nil
 	case *jsonAttachments:
-		text, err := c.replace(v.raw, func(out, attachment []byte) []byte {
-			out = appendPlaceholder(out, len(e.attachments))
-			e.attachments = append(e.attachments, attachment)
-			return out
+		text, err := c.replace(v.raw, func(out []byte, num int) []byte {
+			return appendPlaceholder(out, e.passedOn(c, num))
 		})
 		e.body = append(e.body, text...)
 		return err
@@ -226,6 +226,19 @@ func (e *encoder) wireValue(v Value) error {
 	}
 	e.body = append(e.body, takeMarked(text, &e.attachments)...)
 	return nil
+}
+
+// passedOn returns the number that an attachment of c has in the packet, and adds it
+// where it has none: named often, it is sent once, as it came.
+func (e *encoder) passedOn(c *jsonAttachments, num int) int {
+	if e.from != c {
+		e.from, e.numbers = c, append(e.numbers[:0], make([]int, len(c.list))...)
+	}
+	if e.numbers[num] == 0 {
+		e.attachments = append(e.attachments, c.list[num])
+		e.numbers[num] = len(e.attachments)
+	}
+	return e.numbers[num] - 1
 }
 
 func appendPlaceholder(out []byte, num int) []byte {
