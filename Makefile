@@ -43,9 +43,20 @@ maybe-node:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; \
 	else echo "npm is missing: building without the Socket.IO browser client"; fi
 
-test: lint node client ## everything: unit tests with -race, official clients, Chromium
+# The packages that Debian lacks on a bare machine, each with a command that shows that it is there.
+.PHONY: setup
+setup:
+	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/lib/postgresql/15/bin; \
+	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; \
+	/usr/bin/python3 -c 'import socketio' 2>/dev/null || missing+=(python3-socketio python3-socketio-client); \
+	[ $${#missing[@]} = 0 ] || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "missing, and only root can install it: $${missing[*]}"; exit 1; }; \
+	  echo "installing $${missing[*]} from Debian (once)"; export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -q && apt-get install -q -y --no-install-recommends "$${missing[@]}"; }
+
+test: setup lint node client build ## everything: unit tests with -race, official clients, Chromium, Redis, PostgreSQL
 	@echo "testing"
-	@PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
 	@$(MAKE) --no-print-directory abuse
 
 abuse: ## attack a running server in every way, and print what it cost others
@@ -92,21 +103,21 @@ crash: node client ## kills, bad networks, stops, storms, full disks; figures in
 	@mkdir -p bin
 	@go test -count=1 -timeout 0 -run 'TestAFailedWrite|TestAPowerLoss' -v ./store/bolt -powerloss=$${POWERLOSS:-2m}
 	@go test -count=1 -timeout 0 -run 'Noise|RandomDamage|Anything' -v ./store/bolt ./server/command -args -damage=$${DAMAGE:-20}
-	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
+	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test/crash -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
 	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
-	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}
+	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test/crash -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}
 
 image: ## run the commands of fly/Dockerfile twice without Docker, and look at what they made
 	@go test -count=1 -timeout 20m -run TestTheCommandsOfTheDockerfile -v ./fly -image
 
 memory: ## hold HELD=15000 WebSockets in 256 MB, under a real limit (needs root and control groups)
-	@go test -count=1 -timeout 10m -run TestTheSmallestMachine -v ./test -held=$${HELD:-15000}
+	@go test -count=1 -timeout 10m -run TestTheSmallestMachine -v ./test/crash -held=$${HELD:-15000}
 
 screenshots: node client ## each page, phone and desktop, light and dark, into test/screenshots
 	@mkdir -p test/screenshots
-	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run TestPagesAreAccessible ./test
+	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run TestPagesAreAccessible ./test/browser
 	@ls test/screenshots
 
 # Rules that are left out, and why:

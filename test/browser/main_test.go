@@ -1,0 +1,9 @@
+package browser
+
+import (
+	"testing"
+
+	"podium/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m, closeBrowser) }

@@ -1,0 +1,9 @@
+package data
+
+import (
+	"testing"
+
+	"podium/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }

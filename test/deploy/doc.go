@@ -1,0 +1,3 @@
+// Package deploy holds the tests of where podium runs: proxies, systemd, Fly's
+// replays, terminals, privileges, and podium verify.
+package deploy

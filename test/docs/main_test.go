@@ -1,0 +1,9 @@
+package docs
+
+import (
+	"testing"
+
+	"podium/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
