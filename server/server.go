@@ -23,6 +23,7 @@ import (
 	"podium/contest"
 	"podium/server/admin"
 	"podium/server/api"
+	"podium/server/clock"
 	"podium/server/limits"
 	"podium/server/observe"
 	"podium/server/pages"
@@ -44,6 +45,7 @@ type Server struct {
 	settings    Settings
 	log         *slog.Logger
 	level       *slog.LevelVar
+	ages        *clock.Clock // ages of what is stored are taken by it
 	contest     *contest.Contest
 	file        contest.File // nil where the contest is not kept in one
 	admin       *admin.Admin
@@ -76,13 +78,14 @@ type Server struct {
 func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	settings.onFly()
 	instruments := observe.NewInstruments()
+	ages := clock.New()
 	db, err := openStore(settings.Data, bolt.Options{
-		Logger: log, OnCommit: func(c contest.Commit) { instruments.Committed(c.Took) },
+		Logger: log, Now: ages.Now, OnCommit: func(c contest.Commit) { instruments.Committed(c.Took) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), file: db, instruments: instruments}
+	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), file: db, instruments: instruments, ages: ages}
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
@@ -121,7 +124,7 @@ func (s *Server) build() error {
 	s.codes = limits.NewTurns(1)
 	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
-		FailuresPerMinute: s.settings.LimitSignIns, Logger: s.log,
+		FailuresPerMinute: s.settings.LimitSignIns, Now: s.ages.Now, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -179,7 +182,7 @@ func (s *Server) buildRealtime() error {
 		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
 		Observer: realtime.Observer{Delivered: s.instruments.Delivered, Pong: s.instruments.Ponged, Disconnected: s.instruments.Disconnected},
-		Now:      time.Now, Logger: s.log,
+		Now:      s.ages.Now, Logger: s.log,
 	})
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *Session) closeBy() time.Time {
 	if due == 0 {
 		return timeout // there was no heartbeat yet
 	}
-	silent := time.Unix(0, due)
+	silent := s.server.wheel.at(due)
 	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
 		silent = silent.Add(o.PingTimeout) // what is due is the ping
 	}
@@ -84,12 +84,12 @@ func (s *Session) awaitPong() {
 	now := time.Now()
 	// The time to answer counts from when the ping was due, so that a turn of the
 	// wheel adds nothing; unless the whole process was held up.
-	from := time.Unix(0, s.timer.due.Load())
+	from := s.server.wheel.at(s.timer.due.Load())
 	if now.Sub(from) > s.server.opts.PingTimeout/2 {
 		from = now
 	}
 	s.server.wheel.set(s, from.Add(s.server.opts.PingTimeout))
-	s.pingSent.Store(now.UnixNano()) // not before the time to answer is set: expired takes no lock
+	s.pingSent.Store(s.server.wheel.now()) // not before the time to answer is set: expired takes no lock
 }
 
 // timerGrain is what the timers of clients that run JavaScript may be early by.
@@ -102,7 +102,7 @@ func (s *Session) expired() bool {
 	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
 		return false
 	}
-	return time.Now().Add(timerGrain).UnixNano() >= s.timer.due.Load()
+	return s.server.wheel.now()+int64(timerGrain) >= s.timer.due.Load()
 }
 
 // Overdue returns for how long the client has owed a pong, or in protocol 3 a
@@ -116,7 +116,7 @@ func (s *Session) Overdue() time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return max(0, time.Duration(time.Now().UnixNano()-since))
+	return max(0, time.Duration(s.server.wheel.now()-since))
 }
 
 // onPong takes the answer to a ping.
@@ -125,10 +125,9 @@ func (s *Session) onPong() {
 	if sent == 0 {
 		return
 	}
-	now := time.Now()
-	rtt := time.Duration(now.UnixNano() - sent)
+	rtt := time.Duration(s.server.wheel.now() - sent)
 	s.rtt.Store(int64(rtt))
-	s.setTimer(now.Add(jitter(s.server.opts.PingInterval)))
+	s.setTimer(time.Now().Add(jitter(s.server.opts.PingInterval)))
 	if f := s.server.opts.Observer.Pong; f != nil {
 		f(s, rtt)
 	}
@@ -163,7 +162,7 @@ func (s *Session) allowsIdle() bool {
 	if perSecond <= 0 {
 		return true
 	}
-	now := time.Now().UnixNano()
+	now := s.server.wheel.now()
 	due := max(s.idleDue.Load(), now) + int64(float64(time.Second)/perSecond)
 	if due > now+int64(idleBurst) {
 		return false

@@ -41,10 +41,10 @@ type Session struct {
 	// that was queued before has been given to it.
 	webSocket atomic.Pointer[websocket.Conn]
 
-	pingSent  atomic.Int64 // when the last ping was made, in ns; 0 once it was answered
+	pingSent  atomic.Int64 // when the last ping was made, see wheel.now; 0 once it was answered
 	rtt       atomic.Int64 // the last round trip, in ns
 	refreshed atomic.Bool  // the time to answer the ping was extended
-	idleDue   atomic.Int64 // when a client that kept to MaxIdlePackets would have sent what it sent, in ns
+	idleDue   atomic.Int64 // when a client that kept to MaxIdlePackets would have sent what it sent, see wheel.now
 
 	timer wheelEntry // guarded by wheel.mu
 

@@ -12,7 +12,7 @@ import (
 // list through its own fields.
 type wheel struct {
 	tick time.Duration
-	from time.Time // when the wheel stood at turn 0
+	from time.Time // when the wheel stood at turn 0, and every moment is counted from
 
 	// mu guards the fields below and the entries of every session.
 	mu    sync.Mutex
@@ -24,7 +24,7 @@ type wheel struct {
 type wheelEntry struct {
 	previous, next *Session
 	turn           int64        // when it fires; 0 when it is in no slot
-	due            atomic.Int64 // the moment it was set to, in ns since the epoch
+	due            atomic.Int64 // the moment it was set to, see wheel.now
 }
 
 // newWheel makes a wheel for durations of which shortest is the shortest. It is
@@ -33,6 +33,13 @@ func newWheel(shortest time.Duration) *wheel {
 	tick := min(max(shortest/256, time.Millisecond), 50*time.Millisecond)
 	return &wheel{tick: tick, from: time.Now(), slots: make([]*Session, 512)}
 }
+
+// now is this moment: the nanoseconds since the wheel was made. Moments are read off
+// the monotonic clock, so that a step of the wall clock ends no session and keeps none.
+func (w *wheel) now() int64 { return int64(time.Since(w.from)) }
+
+// at is a moment as a time.
+func (w *wheel) at(moment int64) time.Time { return w.from.Add(time.Duration(moment)) }
 
 // run turns the wheel until stop is closed.
 func (w *wheel) run(stop <-chan struct{}) {
@@ -87,7 +94,7 @@ func (w *wheel) set(s *Session, at time.Time) {
 	turn = max(turn, w.turns+1)
 	first := &w.slots[turn%int64(len(w.slots))]
 	s.timer.turn, s.timer.next = turn, *first
-	s.timer.due.Store(at.UnixNano())
+	s.timer.due.Store(int64(at.Sub(w.from)))
 	if *first != nil {
 		(*first).timer.previous = s
 	}

@@ -161,7 +161,7 @@ func (c *client) OnMessage(data []byte, binary bool) {
 	if err != nil {
 		c.fail(err)
 	} else if done {
-		if c.pace.allows(in.packet.Type, c.server.opts.MaxPacketsPerSecond) {
+		if c.pace.allows(c.server.started, in.packet.Type, c.server.opts.MaxPacketsPerSecond) {
 			c.onPacket(in, len(data))
 		} else {
 			c.tooFast()
@@ -230,7 +230,7 @@ func (c *client) onConnect(p *parser.Packet) {
 		case s.state.Load() == stateClosed: // it was told that it was put out
 		case c.conn.Protocol() == 3 && name == "/":
 			return // it is in there already
-		case !c.pace.allows(parser.Disconnect, c.server.opts.MaxPacketsPerSecond):
+		case !c.pace.allows(c.server.started, parser.Disconnect, c.server.opts.MaxPacketsPerSecond):
 			c.tooFast()
 			return
 		default:

@@ -21,7 +21,7 @@ const paceBurst = 10 * time.Second
 // pace bounds a rate with one number: the moment at which a peer that had kept
 // to the bound would have sent what it has sent. It may be paceBurst ahead of
 // the clock. (The generic cell rate algorithm, ITU-T I.371)
-type pace struct{ due int64 } // ns since the epoch
+type pace struct{ due time.Duration } // since the server was made
 
 // leaving is what leaving a namespace counts for, in packets: whoever leaves
 // joins again, which makes a socket, its id and its session, and nobody honest
@@ -29,18 +29,18 @@ type pace struct{ due int64 } // ns since the epoch
 const leaving = 10
 
 // allows counts one more packet and reports whether the bound is kept. A bound
-// of 0 always is.
-func (p *pace) allows(t parser.PacketType, perSecond float64) bool {
+// of 0 always is. started is when the server was made.
+func (p *pace) allows(started time.Time, t parser.PacketType, perSecond float64) bool {
 	if perSecond <= 0 {
 		return true
 	}
-	step := int64(float64(time.Second) / perSecond)
+	now := time.Since(started) // by the monotonic clock: the wall clock may be set back
+	step := time.Duration(float64(time.Second) / perSecond)
 	if t == parser.Disconnect {
-		step = max(step, min(leaving*step, int64(paceBurst)/10))
+		step = max(step, min(leaving*step, paceBurst/10))
 	}
-	now := time.Now().UnixNano()
 	due := max(p.due, now) + step
-	if due > now+int64(paceBurst) {
+	if due > now+paceBurst {
 		return false
 	}
 	p.due = due

@@ -77,7 +77,10 @@ type Recovery struct {
 	LogTimeout time.Duration
 	// RunMiddleware runs namespace middleware for recovered sockets too.
 	RunMiddleware bool
-	// Now is the clock. Nil means time.Now.
+	// Now is the clock that ages are taken by: those of session ids, of session
+	// records, and of the events of a Log that appends by it. Where it jumps,
+	// clients lose their recovery, or keep it for too long. Nil means the wall
+	// clock of when the server was made, and from there on the monotonic one.
 	Now func() time.Time
 }
 
@@ -108,7 +111,8 @@ func (r Recovery) withDefaults() Recovery {
 		r.RingBytes = 8 << 20
 	}
 	if r.Now == nil {
-		r.Now = time.Now
+		made := time.Now()
+		r.Now = func() time.Time { return made.Add(time.Since(made)) }
 	}
 	return r
 }

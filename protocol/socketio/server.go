@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"podium/protocol/engineio"
 	"podium/protocol/socketio/parser"
@@ -28,6 +29,7 @@ type Server struct {
 	sessions  *saver       // nil without recovery
 	cluster   *cluster     // nil where the server is alone
 	workers   workers
+	started   time.Time // when it was made
 	stats     counters
 	ending    sync.Once
 	endErr    error // set by ending
@@ -52,6 +54,7 @@ func NewServer(o Options) *Server {
 		nsps:    make(map[string]*Namespace),
 		clients: make(map[*client]struct{}),
 		seed:    maphash.MakeSeed(),
+		started: time.Now(),
 	}
 	srv.workers.idle = make(chan struct{}, 1)
 	srv.nsps["/"] = &Namespace{server: srv, name: "/"}

@@ -96,6 +96,21 @@ func TestAChangedPasswordEndsSessionsAndTokensStay(t *testing.T) {
 	}
 }
 
+func TestASessionOfAClockThatWasAheadLastsNoLongerThanOneOfNow(t *testing.T) {
+	c, m := &clock{time.Date(2056, 1, 1, 0, 0, 0, 0, time.UTC)}, &memory{values: map[string][]byte{}}
+	a, _ := newAdmin(t, m, Options{Password: "the password", SessionAge: 24 * time.Hour, Now: c.now})
+	secret, _, _ := a.SignIn(context.Background(), "the password", from("1.1.1.1"))
+	c.t = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // it was set, and the server started again
+	again, _ := newAdmin(t, m, Options{Password: "the password", SessionAge: 24 * time.Hour, Now: c.now})
+	if _, ok := again.Session(secret); !ok {
+		t.Error("the session ended")
+	}
+	c.t = c.t.Add(25 * time.Hour)
+	if _, ok := again.Session(secret); ok {
+		t.Error("the session lasts on, unused")
+	}
+}
+
 func TestSessionsEndWhenUnusedAndAtTheLatestAfterAMonth(t *testing.T) {
 	c := &clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "the password", SessionAge: 24 * time.Hour, Now: c.now})

@@ -32,6 +32,14 @@ func newRecord(kind string, now time.Time) (secret string, r *Record) {
 	}
 }
 
+// bound keeps a session that was made by a clock ahead of this one, as of a process
+// before the clock was set, from lasting longer than one made now.
+func (r *Record) bound(now time.Time, age time.Duration) {
+	r.CreatedAt = min(r.CreatedAt, now.UnixMilli())
+	r.LastSeen = min(r.LastSeen, now.UnixMilli())
+	r.ExpiresAt = min(r.ExpiresAt, now.Add(age).UnixMilli())
+}
+
 func hashSecret(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]

@@ -53,7 +53,8 @@ type Options struct {
 	// FailuresPerMinute is how many wrong passwords of everybody are taken
 	// before those who failed before have to wait; 0 is no such limit.
 	FailuresPerMinute float64
-	// Now is the clock; nil is time.Now.
+	// Now is the clock that ages are taken by, also those of sessions that an earlier
+	// process made; nil is time.Now.
 	Now func() time.Time
 	// Logger takes what an operator should know; nil discards it.
 	Logger *slog.Logger
@@ -171,7 +172,11 @@ func (a *Admin) load() error {
 			return fmt.Errorf("read the admin sessions: %w", err)
 		}
 	}
+	now := a.now()
 	for _, s := range list {
+		if s.Kind == KindSession {
+			s.bound(now, a.options.SessionAge)
+		}
 		a.sessions[hex.EncodeToString(s.Hash)] = s
 	}
 	return nil

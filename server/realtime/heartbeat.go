@@ -106,9 +106,10 @@ func (rt *Realtime) beat(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := rt.o.Now()
-		rt.lastBeat.Store(now.UnixMilli())
+		shown := time.Now().UnixMilli()
+		rt.lastBeat.Store(shown)
 		_ = rt.io.Of("/").Local().Volatile().Emit("heartbeat-ping", heartbeatPing{
-			Timestamp: now.UnixMilli(), Sequence: rt.sequence.Add(1),
+			Timestamp: shown, Sequence: rt.sequence.Add(1),
 			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.io.Connections(),
 		}) // whoever misses one gets the next
 		for _, a := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {

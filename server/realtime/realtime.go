@@ -68,7 +68,7 @@ type Options struct {
 
 	Observer Observer // optional
 
-	Now    func() time.Time
+	Now    func() time.Time // the clock of the store's events and session records
 	Logger *slog.Logger
 }
 
