@@ -47,3 +47,20 @@ func (s *Session) LoseParkedPoll() {
 		pk.gone()
 	}
 }
+
+// Wrappers is how many of this package's connections the one of the session's parked
+// poll is wrapped in.
+func (s *Session) Wrappers() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == nil || s.poll.parked == nil {
+		return 0
+	}
+	for c := s.poll.parked.conn; ; n++ {
+		back, ok := c.(*returned)
+		if !ok {
+			return n
+		}
+		c = back.Conn
+	}
+}

@@ -16,14 +16,13 @@ type watch struct {
 // lot watches the connections of parked polls for clients that go away, with one
 // goroutine for all of them. It is made with the first one.
 type lot struct {
-	mu     sync.Mutex // guards the fields below
-	epoll  int
-	wake   int // eventfd
-	last   int32
-	polls  map[int32]*parked
-	state  lotState
-	ended  chan struct{}
-	failed error
+	mu    sync.Mutex // guards the fields below
+	epoll int
+	wake  int // eventfd
+	last  int32
+	polls map[int32]*parked
+	state lotState
+	ended chan struct{}
 }
 
 type lotState uint8
@@ -34,16 +33,16 @@ const (
 	lotClosed                 // terminal: nothing can be parked
 )
 
-// open makes the lot if need be, and reports whether polls can be parked.
+// open makes the lot if need be, and reports whether polls can be parked. Where it
+// cannot be made, as when the process has no descriptor left, the next poll tries again.
 func (l *lot) open() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state != lotUnused {
 		return l.state == lotOpen
 	}
-	if l.failed = l.make(); l.failed != nil {
-		l.state = lotClosed
-		return false
+	if l.make() != nil {
+		return false // polls wait in their handlers meanwhile
 	}
 	l.state = lotOpen
 	l.polls = make(map[int32]*parked)

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"bytes"
-	"errors"
 	"maps"
 	"net"
 	"net/http"
@@ -110,11 +109,15 @@ func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll
 		s.server.parking.leave()
 		return false
 	}
-	pk.conn = conn
 	if n := buffered.Reader.Buffered(); n > 0 {
 		pk.early = make([]byte, n)
 		_, _ = buffered.Reader.Read(pk.early) // n bytes are there
 	}
+	if back, ok := conn.(*returned); ok { // it was parked before
+		conn = back.Conn
+		pk.early = append(pk.early, back.unread()...)
+	}
+	pk.conn = conn
 	if source, ok := conn.(syscall.Conn); ok {
 		pk.raw, _ = source.SyscallConn() // nil: as below
 	}
@@ -160,13 +163,16 @@ func (pk *parked) answer() {
 	defer s.server.parking.leave()
 	s.endPoll(pk.poll)
 	s.server.lot.remove(pk)
+	if s.server.down.Load() {
+		pk.last = true // it would not be taken back
+	}
 	err := pk.write(packets)
 	s.answered(st, packets, err)
 	if err != nil || pk.last {
 		_ = pk.conn.Close()
 		return
 	}
-	s.server.homes.give(pk.home, pk.conn, pk.early)
+	s.server.handback.give(pk.home, pk.conn, pk.early)
 }
 
 // gone handles that the client went away. What is queued stays.
@@ -238,114 +244,4 @@ func (h *handWritten) bytes(last bool) []byte {
 	b.WriteString("\r\n")
 	b.Write(h.body)
 	return b.Bytes()
-}
-
-// homes gives connections back to the HTTP servers they came from.
-type homes struct {
-	mu      sync.Mutex // guards the fields below
-	doors   map[*http.Server]*door
-	closed  bool
-	serving sync.WaitGroup // the goroutines in http.Server.Serve
-}
-
-// give hands conn to server, as a new connection, with what was read from it
-// already; or closes it where the server takes no more.
-func (h *homes) give(server *http.Server, conn net.Conn, early []byte) {
-	if len(early) > 0 {
-		conn = &ahead{Conn: conn, early: early}
-	}
-	h.mu.Lock()
-	d := h.doors[server]
-	if d == nil && !h.closed {
-		d = &door{conns: make(chan net.Conn), shut: make(chan struct{}), addr: conn.LocalAddr()}
-		if h.doors == nil {
-			h.doors = make(map[*http.Server]*door)
-		}
-		h.doors[server] = d
-		h.serving.Go(func() {
-			_ = server.Serve(d) // until either is closed
-			_ = d.Close()
-			h.mu.Lock()
-			delete(h.doors, server)
-			h.mu.Unlock()
-		})
-	}
-	h.mu.Unlock()
-	if d == nil || !d.pass(conn) {
-		_ = conn.Close()
-	}
-}
-
-// close ends all doors and waits until nobody serves them.
-func (h *homes) close() {
-	h.mu.Lock()
-	h.closed = true
-	for _, d := range h.doors {
-		_ = d.Close()
-	}
-	h.mu.Unlock()
-	h.serving.Wait()
-}
-
-// door is a listener through which connections go back to an HTTP server.
-type door struct {
-	conns chan net.Conn
-	shut  chan struct{}
-	once  sync.Once // guards closing shut
-	addr  net.Addr
-}
-
-var _ net.Listener = (*door)(nil)
-
-// pass reports whether the server took conn.
-func (d *door) pass(conn net.Conn) bool {
-	select {
-	case d.conns <- conn:
-		return true
-	case <-d.shut:
-		return false
-	}
-}
-
-// Accept implements net.Listener.
-func (d *door) Accept() (net.Conn, error) {
-	select {
-	case c := <-d.conns:
-		return c, nil
-	case <-d.shut:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (d *door) Close() error {
-	d.once.Do(func() { close(d.shut) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (d *door) Addr() net.Addr { return d.addr }
-
-// ahead is a connection of which some bytes were read already.
-type ahead struct {
-	net.Conn
-	early []byte // owned by the reader
-}
-
-// Read implements net.Conn.
-func (a *ahead) Read(b []byte) (int, error) {
-	if len(a.early) > 0 {
-		n := copy(b, a.early)
-		a.early = a.early[n:]
-		return n, nil
-	}
-	return a.Conn.Read(b)
-}
-
-// SyscallConn implements syscall.Conn.
-func (a *ahead) SyscallConn() (syscall.RawConn, error) {
-	if c, ok := a.Conn.(syscall.Conn); ok {
-		return c.SyscallConn()
-	}
-	return nil, errors.ErrUnsupported
 }

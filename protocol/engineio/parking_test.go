@@ -102,6 +102,56 @@ func TestAParkedPollIsAnsweredAndItsConnectionServesOn(t *testing.T) {
 	}
 }
 
+func TestAServerStopsAtOnceWhosePollsWereParked(t *testing.T) {
+	for name, wait := range map[string]bool{"with a poll that waits": true, "between two polls": false} {
+		t.Run(name, func(t *testing.T) {
+			s, c, _ := parked(t, engineio.Options{}, "")
+			if !wait {
+				if err := s.last().session.Send(engineio.Text([]byte("x"))); err != nil {
+					t.Fatal(err)
+				}
+				c.answer() // the connection is a new one to its server
+				waitUntil(t, "it went back", func() bool { return s.engine.Stats().Parked == 0 })
+			}
+			began := time.Now()
+			if err := s.engine.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			http.DefaultClient.CloseIdleConnections()
+			if err := s.http.Config.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 3*time.Second { // net/http waits five for a request on a new connection
+				t.Errorf("the stop took %v", took)
+			}
+		})
+	}
+}
+
+func TestPipelinedPollsOnOneConnectionAreWrappedOnce(t *testing.T) {
+	s, c, q := parked(t, engineio.Options{}, "")
+	const polls = 20
+	var pipelined strings.Builder
+	for range polls {
+		fmt.Fprintf(&pipelined, "GET /engine.io/?%s HTTP/1.1\r\nHost: x\r\n\r\n", q)
+	}
+	if _, err := c.Write([]byte(pipelined.String())); err != nil {
+		t.Fatal(err)
+	}
+	for i := range polls + 1 {
+		waitUntil(t, "the poll is parked", func() bool { return s.engine.Stats().Parked == 1 })
+		if n := s.last().session.Wrappers(); n > 1 {
+			t.Fatalf("after %d polls their connection is wrapped %d times", i, n)
+		}
+		if err := s.last().session.Send(engineio.Text([]byte(fmt.Sprint(i)))); err != nil {
+			t.Fatal(err)
+		}
+		if _, body := c.answer(); body != fmt.Sprint("4", i) {
+			t.Fatalf("poll %d got %q", i, body)
+		}
+	}
+}
+
 func TestAParkedPollThatIsCancelledEndsTheSession(t *testing.T) {
 	s, c, _ := parked(t, engineio.Options{}, "")
 	_ = c.Close()

@@ -42,9 +42,9 @@ type Server struct {
 	unused   unused
 	polls    sync.Pool // *poll
 
-	parking parking
-	lot     lot
-	homes   homes
+	parking  parking
+	lot      lot
+	handback handback
 }
 
 // counters are a Server's since it was made.
@@ -427,7 +427,7 @@ func (srv *Server) shutdown(ctx context.Context) error {
 		<-drained
 	}
 	srv.parking.close() // the sessions are closed, so the polls are being answered
-	srv.homes.close()
+	srv.handback.close()
 	srv.lot.close()
 	close(srv.stop)
 	srv.turning.Wait()

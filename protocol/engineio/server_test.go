@@ -370,6 +370,29 @@ func TestAFailedProbeLeavesTheSessionPolling(t *testing.T) {
 	}
 }
 
+// The clients of these WebSockets answer no close frame.
+func TestASessionHasOneWebSocketThatWantsToTakeItOver(t *testing.T) {
+	s := serve(t, engineio.Options{})
+	upgrade := strings.Replace(s.open(), "polling", "websocket", 1)
+	const handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+	s.connect().ask("GET", upgrade, handshake, "")
+	waitUntil(t, "the first is there", func() bool { return s.engine.Stats().WebSocket.Connections == 1 })
+	for range 20 {
+		c := s.connect()
+		c.ask("GET", upgrade, handshake, "")
+		if res, err := http.ReadResponse(c.in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal("upgrade:", err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if rest, err := io.ReadAll(c.in); err != nil || string(rest) != "\x88\x00" {
+			t.Fatalf("not closed at once: %q %v", rest, err)
+		}
+	}
+	if n := s.engine.Stats().WebSocket.Connections; n != 1 {
+		t.Errorf("%d WebSockets are open", n)
+	}
+}
+
 func TestMisuseOfPollingEndsTheSession(t *testing.T) {
 	for name, misuse := range map[string]func(*server, string) int{
 		"an invalid packet": func(s *server, q string) int { status, _ := s.do("POST", q, "abc"); return status },

@@ -84,11 +84,11 @@ func reasonOf(err error) Reason {
 }
 
 // probe is a WebSocket that wants to take over a session that polls. Its
-// fields, except conn, are guarded by Session.mu.
+// fields are guarded by Session.mu; conn does not change once messages arrive.
 // (Engine.IO protocol v4, "Upgrade")
 type probe struct {
 	session *Session
-	conn    *websocket.Conn
+	conn    *websocket.Conn // nil while it is being taken over
 	timer   *time.Timer
 	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
 	base64  bool        // it takes no binary
@@ -109,22 +109,35 @@ const (
 )
 
 // serveProbe accepts the WebSocket of an upgrade. One that comes while another
-// is being probed, or after the upgrade, is closed.
+// is being probed, or after the upgrade, is closed at once: a session has one WebSocket
+// at a time that has not shown what it is for.
 func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	p := &probe{session: s, base64: q.base64}
-	c, err := s.server.webSocket.Upgrade(w, r, p, answerHeader(w, r))
-	if err != nil {
-		return // it has been answered, or there is nobody to answer
-	}
-	p.conn = c
 	s.mu.Lock()
 	s.used = true
 	welcome := s.state == polling && s.probe == nil && !s.server.opts.NoUpgrades
 	if welcome {
 		s.probe = p
-		p.timer = time.AfterFunc(s.server.opts.UpgradeTimeout, p.giveUp)
 	}
 	s.mu.Unlock()
+	if !welcome {
+		_ = s.server.webSocket.TurnAway(w, r, websocket.CloseNoStatus) // it has been answered, or there is nobody to answer
+		return
+	}
+	c, err := s.server.webSocket.Upgrade(w, r, p, answerHeader(w, r))
+	s.mu.Lock()
+	p.conn = c
+	welcome = s.probe == p // else the session ended meanwhile
+	switch {
+	case err == nil && welcome:
+		p.timer = time.AfterFunc(s.server.opts.UpgradeTimeout, p.giveUp)
+	case welcome:
+		s.probe = nil // it has been answered, or there is nobody to answer
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return
+	}
 	if !welcome {
 		c.Close(websocket.CloseNoStatus, "")
 	}
@@ -133,7 +146,9 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 
 // stopTimers must be called with the session's lock held.
 func (p *probe) stopTimers() {
-	p.timer.Stop()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
 	if p.noop != nil {
 		p.noop.Stop()
 	}
@@ -166,12 +181,16 @@ func (p *probe) giveUp() {
 	}
 }
 
-// end stops probing.
+// end stops probing. Where the WebSocket is still being taken over, who does that
+// closes it.
 func (p *probe) end() {
 	p.session.mu.Lock()
 	p.stopTimers()
+	c := p.conn
 	p.session.mu.Unlock()
-	p.conn.Close(websocket.CloseNoStatus, "")
+	if c != nil {
+		c.Close(websocket.CloseNoStatus, "")
+	}
 }
 
 // OnMessage implements websocket.Handler: "2probe", then "5", then everything.

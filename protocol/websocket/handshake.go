@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bufio"
 	"crypto/sha1" // #nosec G505 -- the protocol has it, and it protects nothing
 	"encoding/base64"
 	"fmt"
@@ -48,9 +49,9 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, h Handler, head
 	if closed {
 		return nil, refuse(w, &HandshakeError{http.StatusServiceUnavailable, "server is shutting down"})
 	}
-	nc, buffered, err := http.NewResponseController(w).Hijack()
+	nc, buffered, err := takeOver(w)
 	if err != nil {
-		return nil, refuse(w, &HandshakeError{http.StatusInternalServerError, "connection cannot be taken over"})
+		return nil, err
 	}
 	var initial []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
@@ -65,6 +66,40 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, h Handler, head
 		return nil, fmt.Errorf("websocket: clear deadlines: %w", err)
 	}
 	return s.accept(nc, h, initial, r, header)
+}
+
+// turnAwayTimeout is how long TurnAway waits for room to write some hundred bytes.
+const turnAwayTimeout = time.Second
+
+// TurnAway answers the opening handshake as Upgrade does, but closes the connection at
+// once, behind a close frame with code. Nothing is kept of it: no peer can make it
+// last by not answering.
+func (s *Server) TurnAway(w http.ResponseWriter, r *http.Request, code int) error {
+	if bad := checkHandshake(r); bad != nil {
+		return refuse(w, bad)
+	}
+	nc, _, err := takeOver(w)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.SetDeadline(time.Now().Add(turnAwayTimeout)); err != nil {
+		return fmt.Errorf("websocket: set a deadline: %w", err)
+	}
+	answer := appendAnswer(nil, r.Header.Get("Sec-Websocket-Key"), "", nil)
+	if _, err := nc.Write(appendCloseFrame(answer, code, "")); err != nil {
+		return fmt.Errorf("websocket: turn a connection away: %w", err)
+	}
+	return nil
+}
+
+// takeOver takes a connection from net/http.
+func takeOver(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
+	nc, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, refuse(w, &HandshakeError{http.StatusInternalServerError, "connection cannot be taken over"})
+	}
+	return nc, buffered, nil
 }
 
 // accept queues the answer on the connection, which it owns.

@@ -83,13 +83,14 @@ type Server struct {
 
 	running sync.WaitGroup // loops, and goroutines of streams; Add only under mu while not closed
 
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	looped  bool // loops were made, or could not be
-	loops   []*loop
-	next    int                  // loop for the next connection
-	streams map[*stream]struct{} // open ones
-	empty   chan struct{}        // closed when closed is set and the last connection has ended
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	looped   bool // loops were made, or are not to be
+	unlooped bool // it was logged that they could not be made
+	loops    []*loop
+	next     int                  // loop for the next connection
+	streams  map[*stream]struct{} // open ones
+	empty    chan struct{}        // closed when closed is set and the last connection has ended
 }
 
 // NewServer makes a server. Shutdown ends what it starts.
@@ -143,25 +144,35 @@ func (s *Server) adopt(nc net.Conn, h Handler, initial, answer []byte, deflate b
 // loopLocked is the loop for the next connection, or nil; mu must be held.
 func (s *Server) loopLocked() *loop {
 	if !s.looped {
-		s.looped = true
-		for range s.opts.Loops {
-			l, err := newLoop(s)
-			if err != nil {
-				s.opts.Logger.Warn("websocket: no event loop; connections get goroutines", "err", err)
-				break
-			}
-			if l == nil {
-				break // not on this system
-			}
-			s.loops = append(s.loops, l)
-			s.running.Go(l.run)
-		}
+		s.makeLoopsLocked()
 	}
 	if len(s.loops) == 0 {
 		return nil
 	}
 	s.next = (s.next + 1) % len(s.loops)
 	return s.loops[s.next]
+}
+
+// makeLoopsLocked makes the loops. Where none can be made, as when the process has no
+// descriptor left, the next connection tries again; mu must be held.
+func (s *Server) makeLoopsLocked() {
+	for range s.opts.Loops {
+		l, err := newLoop(s)
+		if err != nil {
+			if !s.unlooped {
+				s.unlooped = true
+				s.opts.Logger.Warn("websocket: no event loop for now; connections get goroutines", "err", err)
+			}
+			break
+		}
+		if l == nil { // not on this system
+			s.looped = true
+			return
+		}
+		s.loops = append(s.loops, l)
+		s.running.Go(l.run)
+	}
+	s.looped = len(s.loops) > 0 || s.opts.Loops < 0
 }
 
 // ended counts a connection out; the links call it after Conn.finish.
