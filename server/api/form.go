@@ -107,16 +107,29 @@ func (c *API) readParts(parts *multipart.Reader, f *form) error {
 		if n == maxParts {
 			return answer.New(http.StatusBadRequest, "The submission has too many parts.")
 		}
-		switch name := part.FormName(); name {
-		case "photo":
-			err = c.readPhoto(part, f)
-		case "category", "caption", "name", "phone", "credit":
-			err = readField(part, name, f)
-		}
-		if err != nil {
+		if err := c.readPart(part, f); err != nil {
 			return err
 		}
 	}
+}
+
+// readPart reads one part. A file in a field that is none of a submission's would
+// be lost without a word, and is refused.
+func (c *API) readPart(part *multipart.Part, f *form) error {
+	field, file, err := partName(part)
+	if err != nil {
+		return err
+	}
+	switch field {
+	case "photo":
+		return c.readPhoto(part, file, f)
+	case "category", "caption", "name", "phone", "credit":
+		return readField(part, field, f)
+	}
+	if file != "" && f.photo == nil {
+		return answer.New(http.StatusBadRequest, "The photo is sent in the field \"photo\".")
+	}
+	return nil
 }
 
 // readField reads one text field. The first of a name counts.
@@ -129,21 +142,26 @@ func readField(part *multipart.Part, name string, f *form) error {
 		return nil
 	}
 	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8}[name]
-	if len(value) > maxField || utf8.RuneCount(value) > longest {
+	text, readable := decodeField(part, value)
+	if !readable && len(value) <= maxField {
+		return answer.New(http.StatusBadRequest, "The %s is not in UTF-8.", name)
+	}
+	if len(value) > maxField || utf8.RuneCountInString(text) > longest {
 		if name == "category" {
 			return answer.New(http.StatusBadRequest, "There is no such category.")
 		}
 		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest)
 	}
-	f.fields[name] = strings.ReplaceAll(strings.ToValidUTF8(string(value), "\uFFFD"), "\x00", "\uFFFD")
+	f.fields[name] = strings.ReplaceAll(text, "\x00", "\uFFFD")
 	fmt.Fprintf(f.hash, "%s %d ", name, len(value))
 	f.hash.Write(value)
 	return nil
 }
 
-// readPhoto spools the photo. An empty file field, as a form without a chosen
-// file sends it, is no photo.
-func (c *API) readPhoto(part *multipart.Part, f *form) error {
+// readPhoto spools the photo. An empty file field without a name, as a form without
+// a chosen file sends it, is no photo; one with a name is a photo that was lost on
+// its way, and telling so is the only chance to get it again.
+func (c *API) readPhoto(part *multipart.Part, file string, f *form) error {
 	if f.photo != nil {
 		return nil
 	}
@@ -153,6 +171,8 @@ func (c *API) readPhoto(part *multipart.Part, f *form) error {
 	if err == io.EOF { // that was all of it
 		if n > 0 {
 			f.photo, f.size = bytes.NewReader(head.Bytes()), n
+		} else if file != "" {
+			return answer.New(http.StatusBadRequest, "The photo arrived empty; please choose it again.")
 		}
 		return c.photoFits(n)
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"podium/contest"
+	"podium/server/answer"
 	"podium/server/limits"
 	"podium/store/bolt"
 )
@@ -53,8 +56,8 @@ func (g *glance) Remove(_ context.Context, p Picture) error {
 	return nil
 }
 
-// contest is a contest that keeps its pictures here; submit sends a photo.
-func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told bool)) {
+// make makes a contest that keeps its pictures here.
+func (g *glance) make(t *testing.T, memory int64) *API {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
@@ -73,6 +76,13 @@ func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told
 		HasRoom: func() bool { return true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(c.Close)
+	return c
+}
+
+// contest is a contest that keeps its pictures here; submit sends a photo.
+func (g *glance) contest(t *testing.T, memory int64) (submit func(size int, told bool)) {
+	t.Helper()
+	c := g.make(t, memory)
 	return func(size int, told bool) {
 		t.Helper()
 		photo := bytes.Repeat([]byte("photo"), size/5)
@@ -129,6 +139,93 @@ func TestWithoutMemoryForPhotosAllGoToFiles(t *testing.T) {
 	submit := g.contest(t, 0)
 	if submit(600_000, true); !g.inFile {
 		t.Error("a photo is in memory")
+	}
+}
+
+// send submits a body that is written by hand, part by part.
+func send(t *testing.T, parts ...string) (*glance, int, string) {
+	t.Helper()
+	g := &glance{}
+	var body strings.Builder
+	for _, part := range append(parts, "Content-Disposition: form-data; name=\"category\"\r\n\r\nbest") {
+		body.WriteString("--b\r\n" + part + "\r\n")
+	}
+	body.WriteString("--b--\r\n")
+	r := httptest.NewRequest("POST", "/api/submit", strings.NewReader(body.String()))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	w := httptest.NewRecorder()
+	err := g.make(t, 1<<20).submit(w, r)
+	var refusal *answer.Error
+	if errors.As(err, &refusal) {
+		return g, refusal.Status, refusal.Sentence
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Entry struct{ Caption string } }
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	return g, w.Code, got.Entry.Caption
+}
+
+// A photo that was sent is taken or refused, never passed over.
+func TestNoPhotoIsLostInItsPart(t *testing.T) {
+	for disposition, want := range map[string]int{
+		`form-data; name="photo"; filename="IMG_1.jpg"`:             200,
+		`form-data; name="photo"; filename=IMG (1).jpg`:             200,
+		`form-data; name="photo"; filename="my "best" shot.jpg"`:    200,
+		`form-data; name="photo"; filename="ends in\"`:              200,
+		`form-data; filename="ends in\"; name="photo"`:              200,
+		`form-data; name="photo"; filename="a.jpg"; filename="b"`:   200,
+		`form-data; name=photo; filename=`:                          200,
+		`form-data;name="photo";filename*=UTF-8''%D0%B6.jpg`:        200,
+		`form-data; name="photo"; filename*=nonsense`:               200,
+		`attachment; name="photo"; filename="a.jpg"`:                200,
+		`form-data; name="photo"; name="caption"; filename="a.jpg"`: 400,
+		`form-data; filename="a.jpg"`:                               400,
+		`form-data; name="picture"; filename="a.jpg"`:               400,
+		`form-data`: 400,
+		`;;;`:       400,
+	} {
+		g, status, said := send(t, "Content-Disposition: "+disposition+"\r\nContent-Type: image/jpeg\r\n\r\npixels")
+		if status != want || want == 200 && string(g.whole) != "pixels" {
+			t.Errorf("%s: %d %s, photo %q", disposition, status, said, g.whole)
+		}
+	}
+	if _, status, _ := send(t, "Content-Type: image/jpeg\r\n\r\npixels"); status != 400 {
+		t.Errorf("without a disposition: %d", status)
+	}
+}
+
+func TestAPhotoThatArrivesEmptyIsRefused(t *testing.T) {
+	for disposition, want := range map[string]int{
+		`form-data; name="photo"; filename="IMG_1.jpg"`: 400,
+		`form-data; name="photo"; filename=IMG (1).jpg`: 400,
+		`form-data; name="photo"; filename=""`:          200, // nothing was chosen
+		`form-data; name="photo"`:                       200,
+	} {
+		g, status, said := send(t, "Content-Disposition: "+disposition+"\r\n\r\n")
+		if status != want || g.whole != nil {
+			t.Errorf("%s: %d %s", disposition, status, said)
+		}
+	}
+}
+
+func TestTextOfOldPagesIsKeptOrRefused(t *testing.T) {
+	const disposition = "Content-Disposition: form-data; name=\"caption\"\r\n"
+	for _, row := range []struct{ kind, sent, kept string }{
+		{"", "na\xc3\xafve \xf0\x9f\x8e\x89", "naïve 🎉"},
+		{"", "na\xefve \x80", "naïve €"},
+		{"Content-Type: text/plain; charset=ISO-8859-1\r\n", "na\xc3\xafve", "naÃ¯ve"},
+		{"Content-Type: text/plain; charset=utf-8\r\n", "na\xc3\xafve", "naïve"},
+		{"", "na\xc3\xafve, cut \xc3", ""},
+		{"Content-Type: text/plain; charset=utf-16\r\n", "n\x00a\x00", ""},
+	} {
+		_, status, caption := send(t, disposition+row.kind+"\r\n"+row.sent)
+		if row.kept == "" && status != 400 || row.kept != "" && (status != 200 || caption != row.kept) {
+			t.Errorf("%q %q: %d %q", row.kind, row.sent, status, caption)
+		}
 	}
 }
 

@@ -3,9 +3,9 @@
 /**
  * @typedef {{key: string, createdAt: number, firstTry: number, state: "waiting"|"held"|"saved"|"refused",
  *   category: string, caption: string, name: string, phone: string, photo: Blob|null, thumbnail: Blob, id?: string, held?: boolean,
- *   problem?: string}} Item
+ *   problem?: string, lost?: boolean}} Item
  *   key: the Idempotency-Key; state held: the guest does not want it sent for now; id: the entry's, once saved;
- *   held: saved, and waiting for the organiser's approval
+ *   held: saved, and waiting for the organiser's approval; lost: refused, because the photo is there no more
  */
 
 // Some browsers open a database only after a reload, and never say so. The photo is sent from memory then, and kept when

@@ -78,6 +78,7 @@ function update(row, item, outbox, announcer, again) {
   const button = (words, act) => make("button", { class: "button small", type: "button", "aria-label": `${words}: ${name}`, on: { click: act } }, words);
   const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": `Remove ${name} from this list`, on: { click: () => outbox.discard(item.key) } }, icon("close"));
   if (item.onWall || item.state === "saved") row.actions.replaceChildren(discard());
+  else if (item.state === "refused" && item.lost) row.actions.replaceChildren(discard());
   else if (item.state === "refused") row.actions.replaceChildren(button("Send again", () => again(item)), discard());
   else if (item.state === "held") row.actions.replaceChildren(button("Send", () => outbox.resume(item.key)), discard());
   else if (item.said && item.progress === undefined) row.actions.replaceChildren(button("Try now", () => outbox.nudge()), button("Don't send", () => outbox.hold(item.key)));

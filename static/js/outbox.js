@@ -3,6 +3,7 @@ import { ApiError, errorOf, newKey } from "./api.js";
 import { afterFailure, KEY_LIFE, waitBefore } from "./retry.js";
 
 const STALLED = 45000;
+const LOST = "This photo arrived empty: the browser lost it. Please choose it again.";
 
 /** The queue of photos. Fires "change" whenever an item or its progress changed. */
 export class Outbox extends EventTarget {
@@ -160,6 +161,12 @@ export class Outbox extends EventTarget {
     item.said = "";
     item.progress = 0;
     this.changed();
+    if (!(await readable(item.photo))) {
+      delete item.progress;
+      await this.refuse(item, LOST, true);
+      return true;
+    }
+    if (!this.items.has(item.key)) return true;
     try {
       const answer = await send(item, (share) => { item.progress = share; this.changed(); });
       this.attempt = 0;
@@ -189,8 +196,9 @@ export class Outbox extends EventTarget {
     }
   }
 
-  async refuse(item, sentence) {
-    Object.assign(item, { state: "refused", problem: sentence });
+  /** @param {boolean} [lost] whether there is no photo to send again */
+  async refuse(item, sentence, lost = false) {
+    Object.assign(item, { state: "refused", problem: sentence, lost });
     await this.keep(item);
     this.changed();
   }
@@ -207,6 +215,15 @@ export class Outbox extends EventTarget {
 
   changed() {
     this.dispatchEvent(new CustomEvent("change"));
+  }
+}
+
+/** Whether a photo is still there. Browsers lose what a Blob holds, with its size 0 or as it was. */
+async function readable(photo) {
+  try {
+    return (await photo.arrayBuffer()).byteLength > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -33,9 +33,9 @@ export async function preparePhoto(file) {
   try {
     const size = fit(source.width, source.height, LONGEST_SIDE);
     const thumbnail = await draw(source, fit(source.width, source.height, 240));
-    // A canvas would keep only the first picture of an animation.
-    if (file.type === "image/gif" && file.size <= LARGEST_AS_IS) return { photo: await read(file), thumbnail };
-    return { photo: await draw(source, size), thumbnail };
+    const photo = await draw(source, size);
+    if (!photo?.size) throw new Error("This phone could not prepare the picture. Please choose it again.");
+    return { photo, thumbnail };
   } finally {
     source.close?.();
   }
@@ -43,10 +43,12 @@ export async function preparePhoto(file) {
 
 /** iPhone pictures that this browser cannot decode are the server's to judge; anything else is refused here. */
 async function asIs(file) {
+  if (!file.size) throw new Error("This photo arrived empty. Please choose it again.");
   const picture = /^image\/(hei[cf]|avif)/.test(file.type) || /\.(hei[cf]|avif)$/i.test(file.name ?? "");
   if (!picture) throw new Error("This file is not a picture that can be read here. Please choose another.");
   if (file.size > LARGEST_AS_IS) throw new Error("This picture is too large to be sent as it is. Please choose another.");
   const photo = await read(file);
+  if (!photo.size) throw new Error("This photo arrived empty. Please choose it again.");
   return { photo, thumbnail: photo };
 }
 

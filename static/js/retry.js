@@ -31,7 +31,7 @@ export function afterFailure(status, sentence) {
     case 413:
       return { again: false, sentence: "The server finds this photo too large." };
     case 415:
-      return { again: false, sentence: "The server can't read this kind of picture. Please choose another." };
+      return { again: false, sentence: sentence || "The server can't read this kind of picture. Please choose another." };
     case 408: case 425:
       return { again: true, sentence: "That took too long. Trying again." };
     case 429:

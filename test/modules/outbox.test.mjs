@@ -34,7 +34,8 @@ class Store {
 
 const saved = (id) => [200, JSON.stringify({ entry: { id }, status: "approved" })];
 const what = { category: "best", caption: "x", name: "", phone: "", photo: new Blob(["p"]), thumbnail: new Blob(["t"]) };
-const settle = async () => { for (let i = 0; i < 50; i++) await null; };
+// A Blob is read in turns of the event loop.
+const settle = async () => { for (let i = 0; i < 20; i++) await new Promise(setImmediate); };
 
 beforeEach(() => { requests = []; answers = []; mock.timers.reset(); mock.timers.enable({ apis: ["setTimeout"] }); });
 
@@ -199,4 +200,34 @@ test("waits grow from about a second to half a minute", () => {
   assert.ok(waitBefore(0, 0) >= 500 && waitBefore(9, 0.999) <= LONGEST_WAIT);
   assert.equal(afterFailure(0, "").again, true);
   assert.equal(afterFailure(400, "No such category.").sentence, "No such category.");
+});
+
+test("a photo that the browser lost is not sent, and says so", async () => {
+  const unreadable = { size: 1, arrayBuffer: async () => { throw new DOMException("gone", "NotReadableError"); } };
+  for (const photo of [new Blob([]), unreadable, null]) {
+    const store = new Store();
+    const outbox = new Outbox(store);
+    await outbox.add({ ...what, photo });
+    await settle();
+    assert.equal(requests.length, 0);
+    const [item] = outbox.items.values();
+    assert.equal(item.state, "refused");
+    assert.match(item.problem, /choose it again/);
+    assert.equal(item.lost, true);
+    assert.equal(store.kept.size, 1);
+  }
+});
+
+test("a photo that is lost holds up no other", async () => {
+  const outbox = new Outbox(new Store());
+  answers = [saved("20")];
+  await outbox.add({ ...what, photo: new Blob([]) });
+  await outbox.add(what);
+  await settle();
+  assert.deepEqual([...outbox.items.values()].map((item) => item.state), ["refused", "saved"]);
+});
+
+test("why a kind of picture is not taken is said in the server's words", () => {
+  assert.equal(afterFailure(415, "Please choose the JPEG.").sentence, "Please choose the JPEG.");
+  assert.match(afterFailure(415, "").sentence, /choose another/);
 });
