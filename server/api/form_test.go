@@ -231,7 +231,8 @@ func TestTextOfOldPagesIsKeptOrRefused(t *testing.T) {
 
 func TestAPictureIsKeptWhileItsSubmissionIsInDoubt(t *testing.T) {
 	g := &glance{}
-	c := New(Options{Pictures: g, Logger: slog.New(slog.DiscardHandler)})
+	c := New(Options{Pictures: g, CleanupInterval: time.Hour, AnswerAge: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(c.Close)
 	for _, row := range []struct {
 		because error
 		removed int
