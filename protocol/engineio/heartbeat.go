@@ -62,8 +62,12 @@ func (s *Session) onTimer() {
 		if s.silent && s.closing == ReasonForcedClose {
 			s.closing = ReasonPingTimeout
 		}
-	case s.Protocol() != 3 && s.pingSent.Load() == 0:
-		reason = ""
+	case s.resumed != nil && s.Protocol() == 3:
+		s.server.wheel.set(s, time.Now().Add(s.server.opts.PingInterval+s.server.opts.PingTimeout))
+		s.mu.Unlock()
+		return
+	case s.resumed != nil, s.Protocol() != 3 && s.pingSent.Load() == 0:
+		reason = "" // a client that is not read is asked again: it waits for pings
 		s.awaitPong()
 	}
 	s.mu.Unlock()
@@ -97,12 +101,18 @@ const timerGrain = time.Millisecond
 
 // expired reports whether the answer to a ping is overdue, or in protocol 3 the
 // ping. It is as precise as the clocks of clients, where the wheel is late by up
-// to a tick.
+// to a tick. A session that is paused is not.
 func (s *Session) expired() bool {
-	if s.Protocol() != 3 && s.pingSent.Load() == 0 {
+	if s.Protocol() != 3 && s.pingSent.Load() == 0 || s.paused() {
 		return false
 	}
 	return s.server.wheel.now()+int64(timerGrain) >= s.timer.due.Load()
+}
+
+func (s *Session) paused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resumed != nil
 }
 
 // Overdue returns for how long the client has owed a pong, or in protocol 3 a

@@ -381,7 +381,11 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, bin
 			return http.StatusOK
 		}
 	}
-	if err := s.codec.decodePayload(payload, binary, s.onPosted); err != nil {
+	each := func(p packet) bool {
+		s.awaitResume(func() { s.liftDeadlines(w, r) })
+		return s.onPosted(p)
+	}
+	if err := s.codec.decodePayload(payload, binary, each); err != nil {
 		s.end(ReasonParseError, err)
 		return http.StatusBadRequest
 	}

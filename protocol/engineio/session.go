@@ -61,6 +61,8 @@ type Session struct {
 	queue   []*Message      // what waits for a poll
 	queued  int             // bytes in queue
 	closing Reason          // why, in state closing
+	pauses  int             // calls of Pause less those of Resume
+	resumed chan struct{}   // closed when messages are taken again; nil while they are
 
 	body *http.ResponseController // of the POST whose body is being read; nil for none, and once it is aborted
 }
@@ -143,6 +145,9 @@ func (s *Session) frames(ms []*Message) []*Message {
 func (s *Session) attach(c *websocket.Conn, textFrames bool, first []*Message) {
 	s.textFrames = textFrames
 	s.translate = textFrames || s.Protocol() == 3
+	if s.resumed != nil {
+		c.Pause()
+	}
 	_ = c.Send(s.frames(first)...) // a broken connection reports itself
 	s.webSocket.Store(c)
 }
@@ -209,6 +214,68 @@ func (s *Session) dropQueue() {
 func (s *Session) wakePoll() {
 	if !s.writing {
 		s.poll.wake()
+	}
+}
+
+// Pause stops taking messages from the client, whose POST then waits for its answer,
+// and whose WebSocket is not read. A few that are there already may still come. The
+// heartbeat goes on, and ends no session meanwhile: the client's answer may be behind
+// its messages. Each call of Pause needs one of Resume. It is for receivers that have
+// enough to do.
+func (s *Session) Pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pauses++; s.pauses > 1 || s.state == closed {
+		return
+	}
+	s.resumed = make(chan struct{})
+	if c := s.webSocket.Load(); c != nil {
+		c.Pause()
+	}
+}
+
+// Resume takes back one call of Pause. The client has the time of a heartbeat from
+// now to answer what it was asked.
+func (s *Session) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pauses--; s.pauses > 0 || s.resumed == nil {
+		return
+	}
+	s.resumeLocked()
+	if c := s.webSocket.Load(); c != nil {
+		c.Resume()
+	}
+	o := &s.server.opts
+	switch {
+	case s.state == closing || s.state == closed:
+	case s.Protocol() == 3:
+		s.server.wheel.set(s, time.Now().Add(o.PingInterval+o.PingTimeout))
+	case s.pingSent.Load() != 0:
+		s.server.wheel.set(s, time.Now().Add(o.PingTimeout))
+	}
+}
+
+// resumeLocked lets a POST go on. s.mu must be held.
+func (s *Session) resumeLocked() {
+	if s.resumed != nil {
+		close(s.resumed)
+		s.resumed = nil
+	}
+}
+
+// awaitResume waits while the session is paused and has not ended. prepare is called
+// before it waits.
+func (s *Session) awaitResume(prepare func()) {
+	for {
+		s.mu.Lock()
+		resumed := s.resumed
+		s.mu.Unlock()
+		if resumed == nil {
+			return
+		}
+		prepare()
+		<-resumed
 	}
 }
 
@@ -315,6 +382,7 @@ func (s *Session) end(reason Reason, err error) {
 	}
 	s.enter(closed)
 	s.abortBody()
+	s.resumeLocked()
 	s.pollArrived()
 	p, pr := s.poll, s.probe
 	s.probe = nil

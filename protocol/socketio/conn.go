@@ -25,6 +25,9 @@ type conn interface {
 	Writable() bool
 	// Buffered is the number of bytes that wait to leave.
 	Buffered() int
+	// Pause stops taking messages from the client, until Resume was called as often.
+	Pause()
+	Resume()
 	// Close ends the session after what was sent.
 	Close()
 	Request() requestInfo

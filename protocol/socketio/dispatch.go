@@ -28,13 +28,8 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 		return
 	}
 	handle := func() { s.handle(kept, s.nsp.tables(s)) }
-	if !s.postEvent(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0)) {
-		s.report(errTooMuchPending)
-		s.client.close(ReasonForcedServer)
-	}
+	s.postEvent(handle, size+taskCost, max(s.nsp.server.opts.MaxPendingBytes, 0))
 }
-
-var errTooMuchPending = fmt.Errorf("socketio: too many events wait for their handlers")
 
 // handlersFor reports whether anyone in tables listens for the event, whether all
 // that do run inline, and whether one of those may keep the event.

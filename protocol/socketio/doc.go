@@ -134,7 +134,8 @@
 // meanwhile, and one to a single socket fails with [ErrDisconnected] at once.
 //
 // A client that takes its events too slowly is disconnected: see MaxQueuedBytes
-// of Options.Engine and [Options.MaxPendingBytes].
+// of Options.Engine. One that sends events faster than its handlers take them is read
+// more slowly: see [Options.MaxPendingBytes].
 //
 // Events that a client emits right before it disconnects are handled; the official
 // server drops those that it reads in one turn with the DISCONNECT. A packet for a

@@ -8,7 +8,8 @@ import (
 // is something: a goroutine takes the tasks one by one and ends with the last.
 type mailbox struct {
 	tasks []task
-	bytes int // of events that wait
+	bytes int  // of events that wait
+	full  bool // they are enough: the connection is paused
 }
 
 type task struct {
@@ -28,19 +29,19 @@ func (s *Socket) post(f func()) {
 }
 
 // postEvent is post for an event. One of a socket that is closed is dropped: its
-// disconnect hooks may have been called. It returns false where more than limit
-// bytes wait (no limit: 0).
-func (s *Socket) postEvent(f func(), size, limit int) bool {
+// disconnect hooks may have been called. Where more than limit bytes wait (no limit: 0)
+// the connection is not read any more, until half of them were handled.
+func (s *Socket) postEvent(f func(), size, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Load() == stateClosed {
-		return true
-	}
-	if b := s.box; b != nil && limit > 0 && b.bytes+size > limit {
-		return false
+		return
 	}
 	s.postLocked(task{f, size})
-	return true
+	if b := s.box; limit > 0 && b.bytes > limit && !b.full {
+		b.full = true
+		s.client.conn.Pause()
+	}
 }
 
 // postBehind is post where something of the socket waits or runs. It returns
@@ -116,6 +117,10 @@ func (s *Socket) work(b *mailbox) {
 		b.tasks[0] = task{}
 		b.tasks = b.tasks[1:]
 		b.bytes -= t.cost
+		if b.full && b.bytes <= s.client.server.opts.MaxPendingBytes/2 {
+			b.full = false
+			s.client.conn.Resume()
+		}
 		s.mu.Unlock()
 		t.run()
 	}

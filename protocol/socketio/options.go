@@ -22,8 +22,11 @@ type Options struct {
 	// pattern or function when its last socket leaves.
 	CleanupEmptyChildNamespaces bool
 	// MaxPendingBytes bounds the events of one socket that wait for its
-	// handlers, each counted with 256 bytes more than it has. A connection
-	// that exceeds it is closed. Zero means 4 MiB, negative no bound.
+	// handlers, each counted with 256 bytes more than it has. While more wait, its
+	// connection is not read (see engineio.Session.Pause): over WebSocket the
+	// client's messages wait at the client, over long-polling its POST waits for the
+	// answer. One batch that was read already may exceed it. Zero means 4 MiB,
+	// negative no bound.
 	MaxPendingBytes int
 	// MaxPacketsPerSecond bounds the packets that one connection may send on
 	// average: events, acknowledgements and requests to join. Ten seconds'

@@ -68,17 +68,36 @@ func TestEventsOfASocketAreHandledInOrder(t *testing.T) {
 	}
 }
 
-func TestASocketThatFloodsItsHandlersIsClosed(t *testing.T) {
-	srv := newTestServer(t, Options{MaxPendingBytes: 2000})
-	hold := make(chan struct{})
-	On(srv, "hold", func(*Socket, struct{}) { <-hold })
-	w := newWire(srv)
-	w.join(t, "/")
-	for range 20 {
-		w.say(`2["hold"]`)
-	}
-	w.expectClosed(t)
-	close(hold)
+func TestASocketThatFloodsItsHandlersIsNotReadForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newTestServer(t, Options{MaxPendingBytes: 20 * (taskCost + 9)})
+		next := make(chan struct{})
+		On(srv, "slow", func(*Socket, struct{}) { <-next })
+		w := newWire(srv)
+		w.join(t, "/")
+		say := func(n int) {
+			for range n {
+				w.say(`2["slow"]`)
+			}
+			synctest.Wait()
+		}
+		say(1) // is being handled
+		if say(20); w.pauses.Load() != 0 {
+			t.Fatal("paused too early")
+		}
+		if say(1); w.pauses.Load() != 1 {
+			t.Fatal("the connection is read on")
+		}
+		say(30) // what was read before
+		for left := 51; left > 0; left-- {
+			next <- struct{}{}
+			synctest.Wait()
+			if paused, want := w.pauses.Load() == 1, left > 11; paused != want {
+				t.Fatalf("%d events wait: paused %v, want %v", left-1, paused, want)
+			}
+		}
+		next <- struct{}{}
+	})
 }
 
 func TestAPanicInAHandlerIsSurvived(t *testing.T) {

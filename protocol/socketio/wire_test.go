@@ -32,6 +32,7 @@ type wire struct {
 	slow     bool          // what the test has not read counts as waiting
 	changed  chan struct{} // closed and replaced at each change
 	client   *client
+	pauses   atomic.Int64 // calls of Pause less those of Resume
 }
 
 type wireMessage struct {
@@ -57,6 +58,9 @@ func newWireWith(srv *Server, protocol int, onFirst func()) *wire {
 func (w *wire) ID() string     { return w.id }
 func (w *wire) Protocol() int  { return w.protocol }
 func (w *wire) Writable() bool { return !w.blocked.Load() }
+
+func (w *wire) Pause()  { w.pauses.Add(1) }
+func (w *wire) Resume() { w.pauses.Add(-1) }
 
 func (w *wire) Buffered() int {
 	w.mu.Lock()

@@ -18,6 +18,8 @@ type sink struct {
 func (k *sink) ID() string                      { return "sink" }
 func (k *sink) Protocol() int                   { return 4 }
 func (k *sink) Writable() bool                  { return true }
+func (k *sink) Pause()                          {}
+func (k *sink) Resume()                         {}
 func (k *sink) Buffered() int                   { return 0 }
 func (k *sink) Close()                          {}
 func (k *sink) Request() requestInfo            { return requestInfo{} }

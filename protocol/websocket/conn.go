@@ -40,6 +40,9 @@ type Conn struct {
 	answered  bool // the peer's close frame arrived
 	lingering bool // after a violation: half-close, and let the peer close
 	waiting   bool // for room: the link will go on
+	pauses    int  // calls of Pause less those of Resume
+
+	paused atomic.Bool // the peer is not read; written under mu
 }
 
 // States of a connection; each has only those below it as successors.
@@ -66,6 +69,8 @@ type link interface {
 	later()
 	// closing begins the time in which the close handshake must end with shut.
 	closing()
+	// pause stops reading, or goes on with it, as Conn.paused says.
+	pause()
 	// halfClose says to the peer that nothing more comes.
 	halfClose()
 	// shut ends reading and writing; the link then calls Conn.finish, once, on the
@@ -244,11 +249,42 @@ func (c *Conn) closeLocked(code int, reason string) {
 	var frame [2 + maxControlPayload]byte
 	c.queueLocked().addCopy(appendCloseFrame(frame[:0], code, reason))
 	c.state.Store(stateClosing)
+	c.resumeLocked() // the answer has to be read
 	c.link.closing()
 	if !c.started {
 		c.startLocked() // somebody has to read the answer
 	} else if !c.corked {
 		c.flushLocked()
+	}
+}
+
+// Pause stops reading from the peer: what it sends waits in the kernel, and when that
+// has no more room, at the peer. What was read before is still delivered. Without
+// reading, control frames are not answered, nor is the peer's end noticed; sending goes
+// on. Each call of Pause needs one of Resume. Close resumes.
+func (c *Conn) Pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pauses++; c.pauses == 1 && c.state.Load() == stateOpen {
+		c.paused.Store(true)
+		c.link.pause()
+	}
+}
+
+// Resume takes back one call of Pause.
+func (c *Conn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pauses--; c.pauses == 0 {
+		c.resumeLocked()
+	}
+}
+
+// resumeLocked reads on; mu must be held.
+func (c *Conn) resumeLocked() {
+	if c.paused.Load() && c.state.Load() != stateDead {
+		c.paused.Store(false)
+		c.link.pause()
 	}
 }
 

@@ -103,7 +103,7 @@ func (l *loop) run() {
 				s.writable()
 			}
 			if events[i].Events&^unix.EPOLLOUT != 0 {
-				s.readable(buf)
+				s.readable(events[i].Events, buf)
 			}
 		}
 		if !held {

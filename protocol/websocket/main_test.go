@@ -314,6 +314,8 @@ func (l *fakeLink) writeOne(b []byte) (int, error) {
 	return n, nil
 }
 
+func (l *fakeLink) pause() {}
+
 // fakeConn is a started connection over a fakeLink with room for everything.
 func fakeConn(o Options, h Handler, deflate bool) (*Conn, *fakeLink) {
 	o.Logger = slog.New(slog.DiscardHandler)

@@ -23,6 +23,7 @@ type socket struct {
 	// Guarded by conn.mu.
 	pushed  bool // in loop.todo
 	polled  bool // in epoll
+	unheard bool // out of it, because its peer went away while it was paused
 	armed   bool // waits for room to write
 	timed   bool // the loop shall note the deadline of the close handshake
 	drained bool // ended in order
@@ -74,16 +75,26 @@ func (s *socket) poll() {
 	if s.conn.state.Load() == stateDead {
 		return
 	}
-	events := uint32(unix.EPOLLIN)
+	if s.control(unix.EPOLL_CTL_ADD) {
+		s.polled = true
+	}
+}
+
+// control tells epoll what the socket waits for, and reports whether it took that;
+// conn.mu must be held.
+func (s *socket) control(op int) bool {
+	ev := unix.EpollEvent{Fd: s.slot, Pad: int32(s.gen)}
+	if !s.conn.paused.Load() {
+		ev.Events |= unix.EPOLLIN
+	}
 	if s.armed {
-		events |= unix.EPOLLOUT
+		ev.Events |= unix.EPOLLOUT
 	}
-	ev := unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(s.gen)}
-	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_ADD, int(s.fd), &ev); err != nil {
+	if err := unix.EpollCtl(s.loop.epoll, op, int(s.fd), &ev); err != nil {
 		s.conn.failLocked(err)
-		return
+		return false
 	}
-	s.polled = true
+	return true
 }
 
 // arm asks for events of room to write, or no longer; conn.mu must be held.
@@ -92,16 +103,30 @@ func (s *socket) arm(on bool) {
 		return
 	}
 	s.armed = on
-	if !s.polled {
-		return // poll will see it
+	if s.polled { // else poll will see it
+		s.control(unix.EPOLL_CTL_MOD)
 	}
-	events := uint32(unix.EPOLLIN)
-	if on {
-		events |= unix.EPOLLOUT
+}
+
+func (s *socket) pause() {
+	switch {
+	case s.polled:
+		s.control(unix.EPOLL_CTL_MOD)
+	case s.unheard:
+		s.unheard = false
+		s.poll()
 	}
-	ev := unix.EpollEvent{Events: events, Fd: s.slot, Pad: int32(s.gen)}
-	if err := unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_MOD, int(s.fd), &ev); err != nil {
-		s.conn.failLocked(err)
+}
+
+// hungUp takes a paused socket out of epoll whose peer is gone, which epoll would go
+// on reporting: what had arrived before is read when the socket is resumed.
+func (s *socket) hungUp() {
+	c := &s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.polled && c.paused.Load() {
+		s.polled, s.unheard = false, true
+		_ = unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
 	}
 }
 
@@ -119,9 +144,15 @@ func (s *socket) writable() {
 }
 
 // readable reads what there is and hands it to the connection. The loop calls it.
-func (s *socket) readable(buf []byte) {
+func (s *socket) readable(events uint32, buf []byte) {
 	for range readsPerEvent {
 		if s.conn.state.Load() == stateDead {
+			return
+		}
+		if s.conn.paused.Load() {
+			if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+				s.hungUp()
+			}
 			return
 		}
 		n, err := unix.Read(int(s.fd), buf)

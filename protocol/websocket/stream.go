@@ -16,9 +16,10 @@ type stream struct {
 	initial []byte // read before the upgrade; the reader's once it runs
 
 	// Guarded by conn.mu.
-	writing bool        // the writer runs
-	timer   *time.Timer // of the close handshake
-	drained bool        // ended in order
+	writing bool          // the writer runs
+	timer   *time.Timer   // of the close handshake
+	drained bool          // ended in order
+	resumed chan struct{} // closed when the reader may go on; nil where it need not wait
 }
 
 var _ link = (*stream)(nil)
@@ -42,6 +43,7 @@ func (st *stream) read() {
 	}
 	buf := make([]byte, streamReadBytes)
 	for st.conn.state.Load() != stateDead {
+		st.awaitResume()
 		n, err := st.nc.Read(buf)
 		if n > 0 {
 			st.conn.receive(buf[:n])
@@ -51,6 +53,32 @@ func (st *stream) read() {
 		}
 	}
 	st.end()
+}
+
+// awaitResume waits while the connection is paused and not dead.
+func (st *stream) awaitResume() {
+	st.conn.mu.Lock()
+	resumed := st.resumed
+	st.conn.mu.Unlock()
+	if resumed != nil {
+		<-resumed
+	}
+}
+
+func (st *stream) pause() {
+	if st.conn.paused.Load() {
+		st.resumed = make(chan struct{})
+		return
+	}
+	st.wakeReader()
+}
+
+// wakeReader ends awaitResume; conn.mu must be held.
+func (st *stream) wakeReader() {
+	if st.resumed != nil {
+		close(st.resumed)
+		st.resumed = nil
+	}
 }
 
 // end closes the connection and reports it. It runs on the reader's goroutine.
@@ -151,6 +179,7 @@ func (st *stream) halfClose() {
 
 func (st *stream) shut(drained bool) {
 	st.drained = drained
+	st.wakeReader()
 	if !st.conn.started {
 		st.conn.started = true
 		go st.end()
