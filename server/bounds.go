@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/server/api"
 	"podium/server/limits"
 )
@@ -18,6 +19,8 @@ type rateLimits struct {
 	sockets, connections, unjoined, polls, streams *limits.Gate
 	waiting                                        *limits.Gate // bytes of photos
 	uploads                                        *limits.Uploads
+	memory                                         *budget.Budget // what is held for clients
+	readers                                        *budget.Share  // of it, for those who read the feed
 }
 
 // limits makes the limits from the settings.
@@ -28,7 +31,9 @@ func (s *Settings) limits() rateLimits {
 			Address: address, AddressBurst: int(seconds * address), Total: total, TotalBurst: int(seconds * total),
 		})
 	}
+	memory := budget.New(heldMemory(memoryLimit()))
 	return rateLimits{
+		memory: memory, readers: memory.Share("readers", heldMemory(memoryLimit())/4),
 		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
 		submissions: rate("submissions", s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, 40),
 		handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),

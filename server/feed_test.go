@@ -56,11 +56,13 @@ func feedOf(s *site) string {
 				items = append(items, one)
 			}
 		}
-		body, err := json.Marshal(items)
-		if err != nil {
+		var body strings.Builder
+		encoder := json.NewEncoder(&body)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(items); err != nil {
 			s.t.Fatal(err)
 		}
-		parts = append(parts, fmt.Sprintf("%q:%s", c.ID, body))
+		parts = append(parts, fmt.Sprintf("%q:%s", c.ID, strings.TrimSpace(body.String())))
 	}
 	return fmt.Sprintf(`{"feed":{%s},"winnersAvailable":%t}`, strings.Join(parts, ","), available)
 }

@@ -86,6 +86,24 @@ func pictureBudget(limit int64) int64 {
 	return max(64<<20, limit/2)
 }
 
+// heldMemory is how much of the memory may be held for clients: what is on its
+// way to them or from them, besides pictures that are decoded.
+func heldMemory(limit int64) int64 {
+	if limit == 0 {
+		return 1 << 30
+	}
+	return max(32<<20, limit/4)
+}
+
+// feedMemory is how much of the memory the feed may take as JSON. It takes as much
+// again for what cannot be compressed.
+func feedMemory(limit int64) int64 {
+	if limit == 0 {
+		return 256 << 20
+	}
+	return max(4<<20, limit/32)
+}
+
 // connectionLimit is how many real-time connections there may be: what the
 // settings say, or seven tenths of the files that the process may open.
 func (s *Settings) connectionLimit() int {

@@ -160,6 +160,7 @@ func (s *Server) buildRealtime() error {
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
 		MaxPhoto: int64(set.MaxPhoto), SpoolMemory: pictureBudget(memoryLimit()) / 16, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
+		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		HasRoom:   func() bool { return hasReserve(set.Data) && hasReserve(set.UploadsDir()) },
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,

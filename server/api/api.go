@@ -49,6 +49,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"podium/contest"
+	"podium/protocol/budget"
 	"podium/server/limits"
 )
 
@@ -103,7 +104,12 @@ type Options struct {
 	// arrive and wait; beyond, they are held in files of SpoolDir.
 	SpoolMemory int64
 	SpoolDir    string
-	Uploads     *limits.Uploads
+	// FeedMemory bounds the bytes of the feed that are kept encoded; 0 is no
+	// bound. As much again may be kept of it compressed.
+	FeedMemory int64
+	// Readers is charged for what those who take the feed keep meanwhile.
+	Readers *budget.Share
+	Uploads *limits.Uploads
 	// Waiting bounds the bytes of photos that have arrived and are worked on, or
 	// wait for that.
 	Waiting *limits.Gate

@@ -1,237 +1,401 @@
 package api
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strconv"
 	"sync"
 
 	"podium/contest"
 )
 
-// feedCache keeps the whole feed as it was last encoded. All readers share it,
-// those of a part of it too, until something that everybody sees changes: what
-// a request costs does not grow with what there is to read, but for the bytes.
+// feedCache keeps the feed as it was last encoded. All readers share it, those of
+// a part of it too, until something that everybody sees changes.
+//
+// A version of the feed is a list of chunks for each category. The next version
+// is made from the last one and the events since, so that a change costs what
+// changed, and two versions share all chunks but those: somebody who takes an old
+// version slowly keeps hardly more than the others have. What is kept of the
+// newest is bounded by Options.FeedMemory; beyond it, the chunks of the oldest
+// entries are read from the store whenever they are wanted.
 type feedCache struct {
-	mu      sync.Mutex // guards the fields below, and is held while the feed is read anew
+	mu      sync.Mutex // guards current, and is held while the next version is made
 	current *encodedFeed
-	// rows says where the body of current has the item of a record, by the record's hash: what has
-	// not changed since is copied from there, and neither decoded nor encoded again.
-	rows map[uint64]feedRow
-	seed maphash.Seed
 
-	reading sync.Mutex // held while a page is read from the store, so that one is at a time
+	reading sync.Mutex // held while a page or a chunk is read from the store, so that one is at a time
 }
 
 // encodedFeed is the feed of one moment. It is immutable.
 type encodedFeed struct {
-	etag       string
-	body       []byte
+	epoch      string
+	version    uint64
+	ahead      uint64 // how much the version is ahead of the offset of the last event
+	followable bool   // ahead is known
 	categories []encodedCategory
 	available  bool // there are winners
 }
 
+// etag names the version.
+func (f *encodedFeed) etag() string { return feedTag(f.epoch, f.version) }
+
+func feedTag(epoch string, version uint64) string { return fmt.Sprintf(`"%s-%d"`, epoch, version) }
+
+// encodedCategory is a category's part of a version.
 type encodedCategory struct {
-	id   string
-	rows []feedRow
+	id     string
+	chunks []*feedChunk // newest first, none empty
+	kept   int64        // bytes of the chunks that are kept
 }
 
-// feedRow is an item in the body of a feed.
-type feedRow struct {
-	from, to  int // bytes of the body
-	createdAt int64
+// feedStater is a store whose version can be compared with its log, so that the
+// feed can be brought up to date by the events. Of another it is read anew after
+// every change.
+type feedStater interface {
+	// FeedState returns the version and the offset of the last event of the
+	// same moment. Each event moves both by one.
+	FeedState() (version, last uint64, err error)
 }
 
-// storedPage is the most items of a page that is read from the store.
-const storedPage = 200
+// maxFollowed is after how many events the feed is read anew.
+const maxFollowed = 256
 
-// currentFeed returns the feed whose tag is etag, or a newer one. The one who
-// finds the cache out of date encodes it for all who wait.
-func (c *API) currentFeed(etag string) (*encodedFeed, error) {
+// currentFeed returns the feed as it is now. The one who finds the cache out of
+// date brings it up to date for all who wait.
+func (c *API) currentFeed() (*encodedFeed, error) {
 	c.feed.mu.Lock()
 	defer c.feed.mu.Unlock()
-	if c.feed.current != nil && c.feed.current.etag == etag {
-		return c.feed.current, nil
-	}
-	if err := c.renewFeed(); err != nil {
-		return nil, err
-	}
-	return c.feed.current, nil
-}
-
-// renewFeed encodes the feed, with what the last one has of it. c.feed.mu must
-// be held.
-func (c *API) renewFeed() error {
-	old := c.feed.current
-	if old == nil {
-		old = &encodedFeed{}
-		c.feed.seed = maphash.MakeSeed()
-	}
-	feed := &encodedFeed{body: append(make([]byte, 0, len(old.body)+len(old.body)/16+1024), `{"feed":{`...)}
-	rows := make(map[uint64]feedRow, len(c.feed.rows)+1)
-	between, comma := "", ""
-	version, err := c.Contest.WalkFeed(func(one contest.Category) error {
-		key, err := json.Marshal(one.ID)
-		feed.body = append(append(append(feed.body, between...), key...), `:[`...)
-		feed.categories = append(feed.categories, encodedCategory{id: one.ID})
-		between, comma = "],", ""
-		return err
-	}, func(r contest.Record) (err error) {
-		before, first := len(feed.body), comma
-		defer func() {
-			if err != nil { // a damaged record is passed over
-				feed.body, comma = feed.body[:before], first
-			}
-		}()
-		feed.body = append(feed.body, comma...)
-		comma = ","
-		hash := maphash.Bytes(c.feed.seed, r.Data)
-		row := feedRow{from: len(feed.body)}
-		if at, ok := c.feed.rows[hash]; ok {
-			row.createdAt = at.createdAt
-			feed.body = append(feed.body, old.body[at.from:at.to]...)
-		} else if row.createdAt, feed.body, err = c.appendItem(feed.body, r); err != nil {
-			return err
-		}
-		row.to = len(feed.body)
-		rows[hash] = row
-		last := &feed.categories[len(feed.categories)-1]
-		last.rows = append(last.rows, row)
-		return nil
-	})
-	if err != nil {
-		return storeError(err)
-	}
-	// Read after the feed: what changes in between makes the tag too old, and never the answer.
-	if feed.available, err = c.anyWinners(); err != nil {
-		return err
-	}
-	if between != "" {
-		feed.body = append(feed.body, ']')
-	}
-	feed.body = append(append(feed.body, '}'), feed.end()...)
-	feed.etag = fmt.Sprintf(`"%s-%d"`, c.Contest.Epoch(), version)
-	c.feed.current, c.feed.rows = feed, rows
-	return nil
-}
-
-// end is what follows the object of categories.
-func (f *encodedFeed) end() []byte {
-	return append(strconv.AppendBool([]byte(`,"winnersAvailable":`), f.available), '}')
-}
-
-// appendItem appends the item of a record.
-func (c *API) appendItem(b []byte, r contest.Record) (createdAt int64, out []byte, err error) {
-	sub, err := r.Decode()
-	if err != nil {
-		return 0, b, err
-	}
-	item, err := json.Marshal(c.feedItem(&sub))
-	if err != nil {
-		return 0, b, fmt.Errorf("encode the feed: %w", err)
-	}
-	return sub.CreatedAt, append(b, item...), nil
-}
-
-// part is the answer with what q wants of every category, in pieces of the
-// body: nothing is copied, however many read slowly.
-func (f *encodedFeed) part(q contest.Query) [][]byte {
-	pieces := [][]byte{[]byte(`{"feed":{`)}
-	for i, one := range f.categories {
-		open := `"` + one.id + `":[` // an id has no characters to escape
-		if i > 0 {
-			open = `],` + open
-		}
-		pieces = append(pieces, []byte(open))
-		pieces, _ = f.pick(pieces, one.rows, q)
-	}
-	if len(f.categories) > 0 {
-		pieces = append(pieces, []byte(`]`))
-	}
-	return append(pieces, []byte(`}`), f.end())
-}
-
-// page is the answer with what q wants of one category. ok is false where the
-// page shall begin after something that is not in the feed.
-func (f *encodedFeed) page(category string, q contest.Query) (pieces [][]byte, ok bool) {
-	i := slices.IndexFunc(f.categories, func(one encodedCategory) bool { return one.id == category })
-	if i < 0 {
-		return nil, false
-	}
-	rows := f.categories[i].rows
-	if q.Before != "" {
-		begins := []byte(`{"id":"` + q.Before + `",`)
-		at := slices.IndexFunc(rows, func(r feedRow) bool { return bytes.HasPrefix(f.body[r.from:r.to], begins) })
-		if at < 0 {
-			return nil, false
-		}
-		rows = rows[at+1:]
-	}
-	pieces, more := f.pick([][]byte{[]byte(`{"feed":{"` + category + `":[`)}, rows, q)
-	return append(pieces, pageEnd(f.available, more)), true
-}
-
-// pageEnd is what follows the items of a page.
-func pageEnd(available, more bool) []byte {
-	return fmt.Appendf(nil, `]},"winnersAvailable":%t,"more":%t}`, available, more)
-}
-
-// pick appends what q wants of rows to pieces. Neighbours are one piece, with
-// the comma between them. more says that the limit left something out.
-func (f *encodedFeed) pick(pieces [][]byte, rows []feedRow, q contest.Query) (out [][]byte, more bool) {
-	from, to, count := -1, -1, 0
-	for _, r := range rows {
-		if q.Limit > 0 && count == q.Limit {
-			more = true
-			break
-		}
-		if q.Since > 0 && r.createdAt <= q.Since {
-			continue
-		}
-		count++
-		switch {
-		case from < 0:
-			from = r.from
-		case r.from != to+1:
-			pieces = append(pieces, f.body[from:to], []byte(`,`))
-			from = r.from
-		}
-		to = r.to
-	}
-	if from >= 0 {
-		pieces = append(pieces, f.body[from:to])
-	}
-	return pieces, more
-}
-
-// readPage is page as the store has it, of storedPage items at most.
-func (c *API) readPage(feed *encodedFeed, category string, q contest.Query) ([][]byte, error) {
-	if q.Limit == 0 || q.Limit > storedPage {
-		q.Limit = storedPage
-	}
-	c.feed.reading.Lock()
-	defer c.feed.reading.Unlock()
-	list, more, err := c.Contest.Submissions(category, q)
+	old, epoch := c.feed.current, c.Contest.Epoch()
+	version, ahead, followable, err := c.feedState()
 	if err != nil {
 		return nil, storeError(err)
 	}
-	items := make([]feedItem, 0, len(list))
-	for i := range list {
-		items = append(items, c.feedItem(&list[i]))
+	if old != nil && old.epoch == epoch {
+		if old.version == version {
+			return old, nil
+		}
+		if followable && old.followable && old.ahead == ahead && old.version < version {
+			feed, ok, err := c.followFeed(old)
+			if err != nil {
+				return nil, storeError(err)
+			}
+			if ok {
+				return c.keepFeed(feed)
+			}
+		}
 	}
-	body, err := json.Marshal(items)
+	feed, err := c.readFeed(epoch, ahead, followable)
 	if err != nil {
-		return nil, fmt.Errorf("encode a page of the feed: %w", err)
+		return nil, storeError(err)
 	}
-	return [][]byte{[]byte(`{"feed":{"` + category + `":`), bytes.TrimSuffix(body, []byte(`]`)), pageEnd(feed.available, more)}, nil
+	return c.keepFeed(feed)
+}
+
+// feedState is what the store says of its version.
+func (c *API) feedState() (version, ahead uint64, followable bool, err error) {
+	if s, ok := c.Contest.Store.(feedStater); ok {
+		version, last, err := s.FeedState()
+		return version, version - last, true, err
+	}
+	version, err = c.Contest.Version()
+	return version, 0, false, err
+}
+
+// keepFeed makes feed the one that readers get. c.feed.mu must be held.
+func (c *API) keepFeed(feed *encodedFeed) (*encodedFeed, error) {
+	var err error
+	// Read after the feed: what changes in between makes the tag too old, and never the answer.
+	if feed.available, err = c.anyWinners(); err != nil {
+		return nil, err
+	}
+	for i := range feed.categories {
+		feed.categories[i].trim(c.FeedMemory / int64(len(feed.categories)))
+	}
+	c.feed.current = feed
+	return feed, nil
+}
+
+// trim drops the bytes of the oldest chunks beyond limit; 0 is no limit.
+func (e *encodedCategory) trim(limit int64) {
+	if limit == 0 {
+		return
+	}
+	for i := len(e.chunks) - 1; i >= 0 && e.kept > limit; i-- {
+		if k := e.chunks[i]; k.encoded.Load() != nil {
+			e.kept -= k.size()
+			k.drop()
+		}
+	}
+}
+
+// readFeed reads all of the feed.
+func (c *API) readFeed(epoch string, ahead uint64, followable bool) (*encodedFeed, error) {
+	known, err := c.Contest.Categories()
+	if err != nil {
+		return nil, err
+	}
+	limit, before := c.FeedMemory/int64(max(1, len(known))), c.feed.current.items()
+	feed := &encodedFeed{epoch: epoch}
+	b := chunkBuilder{limit: limit}
+	feed.version, err = c.Contest.WalkFeed(func(one contest.Category) error {
+		b.finish(feed)
+		feed.categories = append(feed.categories, encodedCategory{id: one.ID})
+		b = chunkBuilder{limit: limit}
+		return nil
+	}, func(r contest.Record) error {
+		hash := maphash.Bytes(feedSeed, r.Data)
+		if same, ok := before[hash]; ok {
+			b.add(feed, same.row, same.item)
+			return nil
+		}
+		sub, err := r.Decode()
+		if err != nil {
+			return err
+		}
+		item, err := c.feedItemBytes(&sub)
+		if err != nil {
+			return fmt.Errorf("encode the feed: %w", err)
+		}
+		row := rowOf(&sub)
+		row.hash = hash
+		b.add(feed, row, item)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.finish(feed)
+	if followable {
+		// Where something changed that no event tells of, it was before or after the walk: who knows.
+		_, after, _, err := c.feedState()
+		if err != nil {
+			return nil, err
+		}
+		feed.ahead, feed.followable = ahead, after == ahead
+	}
+	return feed, nil
+}
+
+// feedSeed makes the hashes of records ones that nobody can aim at.
+var feedSeed = maphash.MakeSeed()
+
+// keptItem is an item with its row.
+type keptItem struct {
+	row  feedRow
+	item []byte
+}
+
+// items are the items that are kept of a feed, by the hash of the record that they
+// were made from, so that a feed that is read anew does not decode and encode what
+// it has. A nil feed has none.
+func (f *encodedFeed) items() map[uint64]keptItem {
+	all := make(map[uint64]keptItem)
+	if f == nil {
+		return all
+	}
+	for _, one := range f.categories {
+		for _, k := range one.chunks {
+			for i, item := range k.items() {
+				if k.rows[i].hash != 0 {
+					all[k.rows[i].hash] = keptItem{k.rows[i], item}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// chunkBuilder makes the chunks of a category from items, the newest first.
+type chunkBuilder struct {
+	limit int64
+	rows  []feedRow
+	items [][]byte
+	size  int64
+}
+
+func (b *chunkBuilder) add(feed *encodedFeed, row feedRow, item []byte) {
+	b.rows, b.items = append(b.rows, row), append(b.items, item)
+	if b.size += int64(len(item)); full(len(b.rows), b.size) {
+		b.finish(feed)
+	}
+}
+
+// finish adds what there is to the last category.
+func (b *chunkBuilder) finish(feed *encodedFeed) {
+	if len(b.rows) == 0 {
+		return
+	}
+	k, last := newChunk(b.rows, b.items), &feed.categories[len(feed.categories)-1]
+	if b.limit > 0 && last.kept+k.size() > b.limit {
+		k.drop()
+	} else {
+		last.kept += k.size()
+	}
+	last.chunks = append(last.chunks, k)
+	b.rows, b.items, b.size = nil, nil, 0
+}
+
+func rowOf(sub *contest.Submission) feedRow {
+	return feedRow{id: sub.ID, sequence: sub.Sequence, createdAt: sub.CreatedAt}
+}
+
+// followFeed brings the feed up to date by the events since. ok is false where
+// they do not tell all, or are so many that reading anew is cheaper.
+//
+// An event that is not synced yet is not read: then the feed is that of the
+// moment before it, under the version of that moment.
+func (c *API) followFeed(old *encodedFeed) (feed *encodedFeed, ok bool, err error) {
+	events, err := c.Contest.Events(old.version-old.ahead, maxFollowed+1)
+	if err != nil || len(events) > maxFollowed {
+		return nil, false, err
+	}
+	next := *old
+	next.categories = slices.Clone(old.categories)
+	seen := make(map[string]bool)
+	for _, e := range events {
+		next.version++
+		if e.Offset != next.version-next.ahead {
+			return nil, false, nil // some were taken off the log
+		}
+		switch e.Name {
+		case contest.EventWinnersUpdated:
+			continue
+		case contest.EventNewSubmission, contest.EventSubmissionUpdated, contest.EventSubmissionRemoved:
+		default:
+			return nil, false, nil
+		}
+		var of struct {
+			ID string `json:"id"`
+		}
+		if len(e.Payload) == 0 {
+			continue // of one that was removed: another event says so
+		}
+		if err := json.Unmarshal(e.Payload, &of); err != nil {
+			return nil, false, nil
+		}
+		if seen[of.ID] {
+			continue
+		}
+		seen[of.ID] = true
+		if c.follow(&next, of.ID) != nil {
+			return nil, false, nil // reading anew passes over what is damaged, or says what is wrong
+		}
+	}
+	return &next, true, nil
+}
+
+// follow makes what the feed has of a submission what the store has of it.
+func (c *API) follow(feed *encodedFeed, id string) error {
+	sub, err := c.Contest.Submission(id)
+	if errors.Is(err, contest.ErrNotFound) || err == nil && sub.Status != contest.Approved {
+		for i := range feed.categories {
+			feed.categories[i].remove(id)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(feed.categories, func(e encodedCategory) bool { return e.id == sub.Category })
+	if i < 0 {
+		return nil // of a category that was removed
+	}
+	item, err := c.feedItemBytes(&sub)
+	if err != nil {
+		return fmt.Errorf("encode the feed: %w", err)
+	}
+	feed.categories[i].put(rowOf(&sub), item)
+	return nil
+}
+
+// put inserts an item, or replaces it.
+func (e *encodedCategory) put(row feedRow, item []byte) {
+	// The first chunk whose oldest row is not newer than this one.
+	at, _ := slices.BinarySearchFunc(e.chunks, row.sequence, func(k *feedChunk, sequence uint64) int {
+		return cmp.Compare(sequence, k.rows[len(k.rows)-1].sequence)
+	})
+	if at == len(e.chunks) {
+		if at == 0 || full(len(e.chunks[at-1].rows), e.chunks[at-1].size()) {
+			e.insert(at, row, item)
+			return
+		}
+		at--
+	}
+	k := e.chunks[at]
+	i, found := slices.BinarySearchFunc(k.rows, row.sequence, func(r feedRow, sequence uint64) int { return cmp.Compare(sequence, r.sequence) })
+	if !found && i == 0 && full(len(k.rows), k.size()) {
+		e.insert(at, row, item)
+		return
+	}
+	rows, items := slices.Clone(k.rows), k.items()
+	if found {
+		rows[i] = row
+		if items != nil {
+			items[i] = item
+		}
+	} else {
+		rows = slices.Insert(rows, i, row)
+		if items != nil {
+			items = slices.Insert(items, i, item)
+		}
+	}
+	e.replace(at, rows, items)
+}
+
+// insert puts a chunk of one item before the one at that index.
+func (e *encodedCategory) insert(at int, row feedRow, item []byte) {
+	k := newChunk([]feedRow{row}, [][]byte{item})
+	e.kept += k.size()
+	e.chunks = slices.Insert(slices.Clip(e.chunks), at, k) // clipped, it is copied: other versions have the old one
+}
+
+// remove takes an item out, where it is there.
+func (e *encodedCategory) remove(id string) {
+	for at, k := range e.chunks {
+		i := slices.IndexFunc(k.rows, func(r feedRow) bool { return r.id == id })
+		if i < 0 {
+			continue
+		}
+		rows, items := slices.Delete(slices.Clone(k.rows), i, i+1), k.items()
+		if items != nil {
+			items = slices.Delete(items, i, i+1)
+		}
+		e.replace(at, rows, items)
+		return
+	}
+}
+
+// replace puts chunks of these rows in the place of the one at that index: none,
+// one, or two where there are too many. Without items their bytes are not kept.
+func (e *encodedCategory) replace(at int, rows []feedRow, items [][]byte) {
+	var chunks []*feedChunk
+	halves := []int{0, len(rows)}
+	if len(rows) > chunkRows {
+		halves = []int{0, len(rows) / 2, len(rows)}
+	}
+	for i := range halves[1:] {
+		from, to := halves[i], halves[i+1]
+		switch {
+		case from == to:
+		case items == nil:
+			chunks = append(chunks, &feedChunk{rows: slices.Clone(rows[from:to])})
+		default:
+			k := newChunk(slices.Clone(rows[from:to]), items[from:to])
+			e.kept += k.size()
+			chunks = append(chunks, k)
+		}
+	}
+	if old := e.chunks[at]; items != nil {
+		e.kept -= old.size()
+	}
+	e.chunks = slices.Replace(slices.Clone(e.chunks), at, at+1, chunks...)
 }
 
 // anyWinners reports whether anything was picked.
 func (c *API) anyWinners() (bool, error) {
-	picks, err := c.Contest.Winners()
+	picks, _, err := c.Contest.Picks()
 	if err != nil {
 		return false, storeError(err)
 	}

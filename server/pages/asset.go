@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"podium/server/answer"
 )
 
 // smallest is the size from which compressing pays.
@@ -122,13 +124,13 @@ func (a *asset) matches(header, encoding string) bool {
 
 // encoded returns the smallest form that accept allows, and its name.
 func (a *asset) encoded(accept string) ([]byte, string) {
-	if accepts(accept, "zstd") {
+	if answer.Accepts(accept, "zstd") {
 		a.zstdOnce.Do(func() { a.zstded = smaller(zstdBytes(a.data), a.data) })
 		if a.zstded != nil {
 			return a.zstded, "zstd"
 		}
 	}
-	if accepts(accept, "gzip") {
+	if answer.Accepts(accept, "gzip") {
 		a.gzipOnce.Do(func() { a.gzipped = smaller(gzipBytes(a.data), a.data) })
 		if a.gzipped != nil {
 			return a.gzipped, "gzip"
@@ -163,25 +165,6 @@ func zstdBytes(data []byte) []byte {
 	}
 	defer w.Close()
 	return w.EncodeAll(data, nil)
-}
-
-// accepts reports whether an Accept-Encoding header allows coding.
-func accepts(header, coding string) bool {
-	any := false
-	for part := range strings.SplitSeq(header, ",") {
-		name, params, _ := strings.Cut(part, ";")
-		name = strings.ToLower(strings.TrimSpace(name))
-		q, ok := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		allowed := !ok || err != nil || weight > 0
-		if name == coding {
-			return allowed
-		}
-		if name == "*" {
-			any = allowed
-		}
-	}
-	return any
 }
 
 func compressible(kind string) bool {

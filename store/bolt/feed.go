@@ -52,6 +52,18 @@ func (s *Store) Version() (uint64, error) {
 	return version, err
 }
 
+// FeedState returns the version and the offset of the last event of the same
+// moment, synced or not. Each event moves both by one: where only the version has
+// moved, something changed that no event tells of.
+func (s *Store) FeedState() (version, last uint64, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		version, _ = readUint64(tx.Bucket(bucketMeta).Get(metaVersion))
+		last = tx.Bucket(bucketEvents).Sequence()
+		return nil
+	})
+	return version, last, err
+}
+
 // readPage walks the category's part of the index backwards. A record that
 // cannot be read costs that submission alone.
 func (s *Store) readPage(tx *bolt.Tx, category string, q contest.Query) (list []contest.Submission, more bool, err error) {
