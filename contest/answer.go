@@ -16,6 +16,8 @@ type Once struct {
 
 // KeptAnswer is the answer to a request that named an idempotency key.
 type KeptAnswer struct {
+	// Subject is the id of the submission that the answer tells of, or "".
+	Subject string
 	Content []byte // what the request asked for, see Once
 	Body    []byte
 }
@@ -41,11 +43,11 @@ func answered(tx Tx, once Once) (answer []byte, found bool, err error) {
 }
 
 // keepAnswer stores the answer to a request that names a key.
-func keepAnswer(tx Tx, once Once, answer []byte) error {
+func keepAnswer(tx Tx, once Once, subject string, answer []byte) error {
 	if once.Key == "" {
 		return nil
 	}
-	return tx.KeepAnswer(once.Key, KeptAnswer{once.Content, answer})
+	return tx.KeepAnswer(once.Key, KeptAnswer{subject, once.Content, answer})
 }
 
 // Answered returns the answer that a request with that key was given before.

@@ -34,6 +34,12 @@ var (
 	// to must be kept.
 	ErrInDoubt = errors.New("it is not known yet whether the change is stored")
 
+	// ErrAway: the database cannot be reached. The change is not stored.
+	ErrAway = errors.New("the contest's database cannot be reached")
+
+	// ErrNewerFormat: the data was written by a newer version of this program.
+	ErrNewerFormat = errors.New("the contest's data was written by a newer version of this program")
+
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 

@@ -100,8 +100,8 @@ type Tx interface {
 	Taken(ids ...string) (map[string]bool, error)
 	// Submissions returns the submissions of those ids that name one.
 	Submissions(ids ...string) (map[string]Submission, error)
-	// Insert adds submissions under ids that are free, in this order, and gives
-	// each its Sequence.
+	// Insert adds submissions under ids that are free, in this order, which their
+	// Sequence says once they are stored.
 	Insert(list ...*Submission) error
 	// Replace stores a submission anew. before is the status that it had.
 	Replace(sub *Submission, before Status) error
@@ -136,7 +136,7 @@ type Tx interface {
 	// Answer returns what is kept under an idempotency key.
 	Answer(key string) (answer KeptAnswer, found bool, err error)
 	KeepAnswer(key string, answer KeptAnswer) error
-	// ForgetAnswers drops the answers whose body holds one of the ids in quotes.
+	// ForgetAnswers drops the answers that tell of one of these submissions.
 	ForgetAnswers(ids ...string) error
 	// TrimAnswers drops the answers that were kept before a time.
 	TrimAnswers(before time.Time) error
@@ -151,6 +151,18 @@ type Tx interface {
 	// TrimSessions drops the records saved before a time, and the oldest ones
 	// beyond the number to keep.
 	TrimSessions(before time.Time, keep int) error
+}
+
+// Shared is a store that other machines change as well. It is found by type
+// assertion.
+type Shared interface {
+	Store
+	// Follow returns when there may be events after an offset, whoever logged
+	// them, or with ctx's error.
+	Follow(ctx context.Context, after uint64) error
+	// Incarnation changes wherever events at the end of the log may have got lost
+	// while the epoch stayed, as where a replica took over that was behind.
+	Incarnation() string
 }
 
 // File is what a store can do besides where a contest is one file. It is

@@ -109,7 +109,7 @@ func (c *Contest) Submit(ctx context.Context, sub Submission, once Once, answer 
 			return err
 		}
 		first = answer
-		return keepAnswer(tx, once, answer)
+		return keepAnswer(tx, once, sub.ID, answer)
 	})
 	return first, replayed, err
 }

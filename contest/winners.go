@@ -68,7 +68,7 @@ func (c *Contest) SaveWinners(ctx context.Context, picks Picks, limit int, once 
 		if first, err = answer(ignored); err != nil {
 			return err
 		}
-		return keepAnswer(tx, once, first)
+		return keepAnswer(tx, once, "", first)
 	})
 	return first, replayed, err
 }

@@ -15,9 +15,6 @@ var (
 	// ErrLocked: another process has the file open.
 	ErrLocked = errors.New("another process has the contest's data open")
 
-	// ErrNewerFormat: a newer program wrote the file.
-	ErrNewerFormat = errors.New("the contest's data was written by a newer version of this program")
-
 	// ErrNotAStore: the file is no contest data, or too damaged to tell. Where it
 	// can be told it is [ErrDamaged].
 	ErrNotAStore = errors.New("the file holds no readable contest data")

@@ -54,7 +54,7 @@ func (s *Store) prepareFormat() error {
 	}
 	switch {
 	case version > formatVersion:
-		return fmt.Errorf("%s has format %d and this program knows %d: %w", s.path, version, formatVersion, ErrNewerFormat)
+		return fmt.Errorf("%s has format %d and this program knows %d: %w", s.path, version, formatVersion, contest.ErrNewerFormat)
 	case version == 0 && s.options.ReadOnly:
 		return fmt.Errorf("%s: %w", s.path, ErrNotAStore)
 	case version == 0:

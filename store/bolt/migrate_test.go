@@ -73,7 +73,7 @@ func TestANewerFormatIsRefusedWithASentence(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, readOnly := range []bool{false, true} {
-		if _, err := Open(path, Options{ReadOnly: readOnly}); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "newer version of this program") {
+		if _, err := Open(path, Options{ReadOnly: readOnly}); !errors.Is(err, contest.ErrNewerFormat) || !strings.Contains(err.Error(), "newer version of this program") {
 			t.Errorf("got %v", err)
 		}
 	}

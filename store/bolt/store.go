@@ -123,7 +123,7 @@ func (s *Store) noteSynced(db *database) error {
 //
 // Every page is looked at first: a file that is damaged is not opened.
 //
-// Errors: [ErrLocked], [ErrNewerFormat], [ErrNotAStore], [ErrDamaged],
+// Errors: [ErrLocked], [contest.ErrNewerFormat], [ErrNotAStore], [ErrDamaged],
 // [ErrFull], or what the system says. Whatever the error, the file is neither
 // open nor locked afterwards.
 func Open(path string, options Options) (*Store, error) {

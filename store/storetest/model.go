@@ -338,8 +338,11 @@ func random(t *testing.T, open Opener) {
 			p.c = contest.New(open())
 		}
 		p.change()
-		p.m.holds(t, p.c)
+		if _, shared := p.c.Store.(contest.Shared); !shared || p.step%5 == 0 { // comparing all is some fifty round trips
+			p.m.holds(t, p.c)
+		}
 	}
+	p.m.holds(t, p.c)
 }
 
 // player makes the same change in the store and in the model.

@@ -1,0 +1,289 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"podium/contest"
+)
+
+const (
+	// lookEvery is how often the head is read although nobody notified.
+	lookEvery = time.Second
+	// pollEvery is how often it is read where notifications do not arrive.
+	pollEvery = 50 * time.Millisecond
+	// echoWithin is how long a notification to oneself may take.
+	echoWithin = 2 * time.Second
+)
+
+// head is what the one row of the head said last.
+type head struct {
+	epoch       string
+	last        uint64
+	version     uint64
+	incarnation string
+	categories  categories
+}
+
+// watch follows the head.
+type watch struct {
+	store  *Store
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	head    head
+	fresh   bool          // notifications arrive, or the head is polled
+	known   bool          // head.categories were not forgotten
+	changed chan struct{} // closed and replaced where last or the incarnation changes
+}
+
+func (w *watch) start(s *Store) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.store, w.cancel, w.ended = s, cancel, make(chan struct{})
+	go w.run(ctx)
+}
+
+func (w *watch) stop() {
+	w.cancel()
+	<-w.ended
+}
+
+// look reads the head.
+func (s *Store) look(ctx context.Context) error {
+	var h head
+	var text string
+	err := s.pool.QueryRow(ctx, `select epoch, last, version, categories, categories_version,
+		case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end from podium.head`).
+		Scan(&h.epoch, &h.last, &h.version, &text, &h.categories.version, &h.incarnation)
+	if err == nil {
+		h.categories.list, err = readCategories(text)
+	}
+	if err != nil {
+		return explain(err)
+	}
+	s.watch.take(h)
+	return nil
+}
+
+// take notes what the head says. A reading that was overtaken changes nothing.
+func (w *watch) take(h head) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.head
+	if h.incarnation == "" {
+		h.incarnation = before.incarnation // a replica cannot tell
+	}
+	if h.epoch == before.epoch && h.incarnation == before.incarnation && h.last < before.last {
+		return
+	}
+	w.head, w.known = h, true
+	if w.changed == nil || h.epoch != before.epoch || h.incarnation != before.incarnation || h.last > before.last {
+		w.signal()
+	}
+}
+
+// signal wakes who follows. mu must be held.
+func (w *watch) signal() {
+	if w.changed != nil {
+		close(w.changed)
+	}
+	w.changed = make(chan struct{})
+}
+
+// saw notes where a commit of this machine left the log.
+func (w *watch) saw(last, version uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last > w.head.last {
+		w.head.last = last
+		w.signal()
+	}
+	w.head.version = max(w.head.version, version)
+}
+
+// categories returns the categories that were seen last, nil where they may be
+// others by now.
+func (w *watch) categories() *categories {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.known {
+		return nil
+	}
+	known := w.head.categories
+	return &known
+}
+
+func (w *watch) forgetCategories() {
+	w.mu.Lock()
+	w.known = false
+	w.mu.Unlock()
+}
+
+func (w *watch) setFresh(fresh bool) {
+	w.mu.Lock()
+	w.fresh = fresh
+	w.mu.Unlock()
+}
+
+// run follows the head until ctx ends.
+func (w *watch) run(ctx context.Context) {
+	defer close(w.ended)
+	for wait := retryPause; ctx.Err() == nil; {
+		err := w.listen(ctx)
+		w.setFresh(false)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errNoEcho) {
+			w.store.log.Warn("notifications of the database do not arrive, as through a pooler by transaction; its log is polled instead", "every", pollEvery)
+			err = w.poll(ctx)
+			w.setFresh(false)
+		}
+		if ctx.Err() == nil {
+			w.store.log.Warn("the database is away", "error", explain(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+var errNoEcho = errors.New("a notification to oneself did not arrive")
+
+// listen follows by notifications, until the connection breaks.
+func (w *watch) listen(ctx context.Context) error {
+	conn, err := w.store.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		over, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(over) // nothing is lost with it
+	}()
+	if _, err := conn.Exec(ctx, `listen podium`); err != nil {
+		return err
+	}
+	if err := w.echo(ctx, conn); err != nil {
+		return err
+	}
+	for {
+		look, cancel := context.WithTimeout(ctx, readTimeout)
+		err := w.store.look(look)
+		cancel()
+		if err != nil {
+			return err
+		}
+		w.setFresh(true)
+		wait, cancel := context.WithTimeout(ctx, lookEvery)
+		err = conn.PgConn().WaitForNotification(wait)
+		timedOut := wait.Err() != nil
+		cancel()
+		if err != nil && (!timedOut || ctx.Err() != nil) {
+			return err
+		}
+		if conn.IsClosed() {
+			return errors.New("the connection that listens is closed")
+		}
+	}
+}
+
+// echo sends a notification to this connection by another one.
+func (w *watch) echo(ctx context.Context, conn *pgx.Conn) error {
+	wait, cancel := context.WithTimeout(ctx, echoWithin)
+	defer cancel()
+	if _, err := w.store.pool.Exec(wait, `select pg_notify('podium', '')`); err != nil {
+		return err
+	}
+	err := conn.PgConn().WaitForNotification(wait)
+	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+		return errNoEcho
+	}
+	return err
+}
+
+// poll follows by reading the head again and again.
+func (w *watch) poll(ctx context.Context) error {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		look, cancel := context.WithTimeout(ctx, readTimeout)
+		err := w.store.look(look)
+		cancel()
+		if err != nil {
+			return err
+		}
+		w.setFresh(true)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// Epoch names the history that offsets belong to.
+func (s *Store) Epoch() string {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	return s.watch.head.epoch
+}
+
+// Incarnation is the database's timeline: it changes where a replica took over.
+func (s *Store) Incarnation() string {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	return s.watch.head.incarnation
+}
+
+// Version is as it was last notified, so that whoever asks again and again asks
+// nobody; where notifications do not come the database is asked.
+func (s *Store) Version() (version uint64, err error) {
+	s.watch.mu.Lock()
+	version, fresh := s.watch.head.version, s.watch.fresh
+	s.watch.mu.Unlock()
+	if fresh {
+		return version, nil
+	}
+	err = s.read("read the version", func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, `select version from podium.head`).Scan(&version)
+	})
+	return version, err
+}
+
+// Follow returns when there may be events after an offset.
+func (s *Store) Follow(ctx context.Context, after uint64) error {
+	s.watch.mu.Lock()
+	last, changed, fresh := s.watch.head.last, s.watch.changed, s.watch.fresh
+	s.watch.mu.Unlock()
+	if last > after {
+		return nil
+	}
+	if !fresh { // so that whoever follows learns that the database is away
+		if err := s.look(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-changed:
+		return nil
+	case <-time.After(followFor):
+		return nil
+	case <-s.closed:
+		return contest.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// followFor is how long Follow waits at most, so that its caller asks again
+// whether the database is there.
+const followFor = 5 * time.Second
