@@ -21,7 +21,8 @@ type Handler interface {
 	OnClose(c *Conn, err error)
 }
 
-// Conn is the server's end of a WebSocket connection. All methods are safe for
+// Conn is one end of a WebSocket connection: the server's after [Server.Upgrade], the
+// client's after [Client.Dial]. All methods are safe for
 // concurrent use, also from within the handler, and none of them blocks.
 type Conn struct {
 	server  *Server
@@ -111,7 +112,7 @@ func (c *Conn) Send(ms ...*Message) error {
 	if len(ms) == 0 {
 		return nil // a queue is never left empty: a stream's writer takes its first frame
 	}
-	if len(ms) == 1 && c.out == nil && !c.corked {
+	if len(ms) == 1 && c.out == nil && !c.corked && !c.server.client {
 		return c.sendOneLocked(ms[0].frameFor(c), true)
 	}
 	c.enqueueLocked(ms)
@@ -163,7 +164,7 @@ func (c *Conn) SendParts(op Opcode, parts ...[]byte) error {
 	if c.state.Load() != stateOpen {
 		return c.closedLocked()
 	}
-	if c.out == nil && !c.corked {
+	if c.out == nil && !c.corked && !c.server.client {
 		buf := c.server.pools.encodeBuffer()
 		b := appendHeader((*buf)[:0], bitFin|byte(op), size)
 		for _, p := range parts {
@@ -178,8 +179,15 @@ func (c *Conn) SendParts(op Opcode, parts ...[]byte) error {
 	q.reserve(size + maxHeader)
 	start := len(q.arena)
 	q.arena = appendHeader(q.arena, bitFin|byte(op), size)
+	if c.server.client {
+		q.arena = addKey(q.arena, start)
+	}
+	payload := len(q.arena)
 	for _, p := range parts {
 		q.arena = append(q.arena, p...)
+	}
+	if c.server.client {
+		mask(q.arena[payload:], keyBefore(q.arena, payload))
 	}
 	q.addArena(start)
 	c.server.messagesOut.Add(1)
@@ -247,7 +255,7 @@ func (c *Conn) closeLocked(code int, reason string) {
 		return
 	}
 	var frame [2 + maxControlPayload]byte
-	c.queueLocked().addCopy(appendCloseFrame(frame[:0], code, reason))
+	c.copyLocked(appendCloseFrame(frame[:0], code, reason))
 	c.state.Store(stateClosing)
 	c.resumeLocked() // the answer has to be read
 	c.link.closing()
@@ -335,13 +343,23 @@ func (c *Conn) enqueueLocked(ms []*Message) {
 	q := c.queueLocked()
 	for _, m := range ms {
 		frame := m.frameFor(c)
-		if len(frame) < joinBelow && c.corked {
-			q.addCopy(frame)
+		if c.server.client || len(frame) < joinBelow && c.corked {
+			c.copyLocked(frame)
 		} else {
 			q.add(frame)
 		}
 	}
 	c.server.messagesOut.Add(uint64(len(ms)))
+}
+
+// copyLocked queues a copy of an unmasked frame, masked where this is the client's
+// end; mu must be held.
+func (c *Conn) copyLocked(frame []byte) {
+	if c.server.client {
+		c.queueLocked().addMasked(frame)
+	} else {
+		c.queueLocked().addCopy(frame)
+	}
 }
 
 // sendOneLocked writes a frame where nothing is queued, and queues what is left of

@@ -1,7 +1,7 @@
-// Package websocket is the server's side of the WebSocket protocol (RFC 6455) with
-// permessage-deflate (RFC 7692). HTTP requests become connections in
-// [Server.Upgrade]; what peers send comes to [Handler.OnMessage], and [Conn.Send]
-// and its relatives send to them.
+// Package websocket is the WebSocket protocol (RFC 6455) with permessage-deflate (RFC
+// 7692). HTTP requests become connections in [Server.Upgrade], and [Client.Dial] opens
+// connections to other servers; what peers send comes to [Handler.OnMessage], and
+// [Conn.Send] and its relatives send to them.
 //
 // # Two links
 //

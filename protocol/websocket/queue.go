@@ -35,6 +35,21 @@ func (q *queue) addCopy(b []byte) {
 	q.addArena(start)
 }
 
+// addMasked appends an unmasked frame as a client sends it.
+func (q *queue) addMasked(frame []byte) {
+	_, head, err := parseHeader(frame)
+	if err != nil {
+		return // frames are made by this package
+	}
+	q.reserve(len(frame) + 4)
+	start := len(q.arena)
+	q.arena = addKey(append(q.arena, frame[:head]...), start)
+	payload := len(q.arena)
+	q.arena = append(q.arena, frame[head:]...)
+	mask(q.arena[payload:], keyBefore(q.arena, payload))
+	q.addArena(start)
+}
+
 // reserve makes the arena fit for n more bytes. Frames that point into an old arena
 // keep it alive.
 func (q *queue) reserve(n int) {

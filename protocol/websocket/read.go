@@ -188,7 +188,10 @@ func (c *Conn) forbidden(h header) *ProtocolError {
 		return bad("reserved bits set")
 	case h.rsv1 && (!c.deflate || !h.op.isData()):
 		return bad("compression bit set")
-	case !h.masked:
+	case h.masked == c.server.client:
+		if c.server.client {
+			return bad("frame masked")
+		}
 		return bad("frame not masked")
 	case h.op == opClose || h.op == opPing || h.op == opPong:
 		if !h.fin {
@@ -297,7 +300,7 @@ func (c *Conn) pong(payload []byte) {
 	if c.state.Load() != stateOpen {
 		return
 	}
-	c.queueLocked().addCopy(b)
+	c.copyLocked(b)
 	_ = c.boundLocked() // the connection is the one to learn of it
 }
 

@@ -71,6 +71,7 @@ type Stats struct {
 // concurrent use. Loops start with the first connection that needs them.
 type Server struct {
 	opts        Options
+	client      bool // the connections are a client's ends: they mask, and what arrives is not masked
 	compression *compressor
 	pools       pools
 
