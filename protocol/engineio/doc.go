@@ -1,7 +1,10 @@
-// Package engineio is an Engine.IO server: sessions that carry messages over
-// HTTP long-polling and WebSocket and move from the one to the other without
+// Package engineio is Engine.IO: sessions that carry messages over HTTP
+// long-polling and WebSocket and move from the one to the other without
 // losing or reordering any. It implements protocol version 4, and version 3
-// where Options.AllowEIO3 is set.
+// where it is asked for.
+//
+// A [Session] is one as the server holds it; [Dial] opens one as a client, a
+// [Client]. The files of the client begin with that word.
 //
 // HTTP requests come in at [Server.ServeHTTP]; for each session the function
 // given to [NewServer] is called once and returns the [Receiver] of its

@@ -10,6 +10,10 @@ type (
 	Args = parser.Args
 	// Binary is bytes that travel as an attachment: see [parser.Binary].
 	Binary = parser.Binary
+	// Args2 is the argument type of handlers that take two arguments: see [parser.Args2].
+	Args2[A, B any] = parser.Args2[A, B]
+	// Args3 is Args2 for three.
+	Args3[A, B, C any] = parser.Args3[A, B, C]
 	// Parser is what [Options.Parser] takes: see [parser.Parser].
 	Parser = parser.Parser
 	// JSONParser is the official parser: see [parser.JSON].

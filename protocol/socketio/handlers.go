@@ -91,7 +91,7 @@ var errArguments = errors.New("arguments do not fit")
 func On[A any](on Registrar, event string, f func(s *Socket, a A), opts ...HandlerOption) (remove func()) {
 	run := func(e *Event) {
 		var a A
-		if err := decodeInto(e.Args, &a); err != nil {
+		if err := parser.DecodeInto(e.Args, &a); err != nil {
 			e.fail(fmt.Errorf("%w: %w", errArguments, err))
 			return
 		}
@@ -112,7 +112,7 @@ func OnAck[A, R any](on Registrar, event string, f func(s *Socket, a A) (R, erro
 	}
 	run := func(e *Event) {
 		var a A
-		if err := decodeInto(e.Args, &a); err != nil {
+		if err := parser.DecodeInto(e.Args, &a); err != nil {
 			e.fail(fmt.Errorf("%w: %w", errArguments, err))
 			return
 		}
@@ -124,7 +124,7 @@ func OnAck[A, R any](on Registrar, event string, f func(s *Socket, a A) (R, erro
 		if e.takeAck() != nil {
 			return
 		}
-		if err := e.Socket.sendAck(e.id, resultArgs(&r)); err != nil && !errors.Is(err, ErrDisconnected) {
+		if err := e.Socket.sendAck(e.id, parser.ResultArgs(&r)); err != nil && !errors.Is(err, ErrDisconnected) {
 			e.Socket.report(fmt.Errorf("event %q: %w", e.Name, err))
 		}
 	}
@@ -176,7 +176,7 @@ func Call[R any](ctx context.Context, s *Socket, event string, args ...any) (R, 
 	if err != nil {
 		return r, err
 	}
-	if err := decodeInto(answer, &r); err != nil {
+	if err := parser.DecodeInto(answer, &r); err != nil {
 		return r, fmt.Errorf("socketio: acknowledgement of %q: %w", event, err)
 	}
 	return r, nil
@@ -190,7 +190,7 @@ func CallAll[R any](ctx context.Context, b Broadcast, event string, args ...any)
 	out := make([]R, 0, len(answers))
 	for _, a := range answers {
 		var r R
-		if derr := decodeInto(a, &r); derr != nil {
+		if derr := parser.DecodeInto(a, &r); derr != nil {
 			return out, fmt.Errorf("socketio: acknowledgement of %q: %w", event, derr)
 		}
 		out = append(out, r)

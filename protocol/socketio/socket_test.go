@@ -23,7 +23,7 @@ func TestHandlersGetTypedArgumentsAndAnswer(t *testing.T) {
 	On(srv, "one", func(s *Socket, o order) { mustBeNil(t, s.Emit("got", o.Item, o.N)) })
 	OnAck(srv, "sum", func(_ *Socket, a Args2[int, int]) (int, error) { return a.A + a.B, nil })
 	OnAck(srv, "both", func(_ *Socket, a Args3[int, string, bool]) (Args2[string, int], error) {
-		return Args2[string, int]{a.B, a.A}, nil
+		return Args2[string, int]{A: a.B, B: a.A}, nil
 	})
 	OnAck(srv, "none", func(*Socket, struct{}) (struct{}, error) { return struct{}{}, nil })
 	OnAck(srv, "public", func(*Socket, struct{}) (int, error) { return 0, &Error{"too late", 7} })

@@ -1,4 +1,4 @@
-package socketio
+package parser
 
 // Args2 is the argument type of handlers that take two arguments, and the
 // result type of those that acknowledge with two.
@@ -27,8 +27,9 @@ func (a *Args2[A, B]) listArgs() []any          { return []any{a.A, a.B} }
 func (a *Args3[A, B, C]) decodeArgs(in Args) error { return in.Decode(&a.A, &a.B, &a.C) }
 func (a *Args3[A, B, C]) listArgs() []any          { return []any{a.A, a.B, a.C} }
 
-// decodeInto decodes args into a handler's argument type.
-func decodeInto[A any](args Args, a *A) error {
+// DecodeInto decodes args into a handler's argument type: [Args2] and [Args3] take
+// several, Args all of them undecoded, struct{} none, and any other type the first.
+func DecodeInto[A any](args Args, a *A) error {
 	switch p := any(a).(type) {
 	case *Args:
 		*p = args
@@ -41,8 +42,9 @@ func decodeInto[A any](args Args, a *A) error {
 	return args.Get(0).Decode(a)
 }
 
-// resultArgs lists what a handler's result puts into the acknowledgement.
-func resultArgs[R any](r *R) []any {
+// ResultArgs lists what a handler's result puts into the acknowledgement, by the same
+// rules as [DecodeInto].
+func ResultArgs[R any](r *R) []any {
 	switch p := any(r).(type) {
 	case *Args:
 		return p.Any()
