@@ -1,11 +1,13 @@
 package engineio_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -108,4 +110,59 @@ func TestAMessageMayBeLargerThanTheQueueOfAClientThatPolls(t *testing.T) {
 	if err := session.Send(engineio.Text([]byte(large))); err != engineio.ErrSlow {
 		t.Errorf("behind another message: %v, want ErrSlow", err)
 	}
+}
+
+func TestABurstIsDeliveredAsItsClientPolls(t *testing.T) {
+	const size = 900_000
+	for name, first := range map[string]bool{"while a poll waits": true, "between two polls": false} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, engineio.Options{})
+			q := s.open()
+			session := s.last().session
+			got := make(chan int, 100)
+			poll := func() {
+				_, body := s.do("GET", q, "")
+				got <- strings.Count("\x1e"+body, "\x1e4")
+			}
+			if first {
+				go poll()
+				waitUntil(t, "a poll waits", session.Writable)
+			} else {
+				_ = session.Send(engineio.Text([]byte("x")))
+				poll()
+				<-got
+			}
+			for i := range 20 {
+				if err := session.Send(engineio.Text(bytes.Repeat([]byte("x"), size))); err != nil {
+					t.Fatalf("message %d: %v", i, err)
+				}
+			}
+			if !first {
+				go poll()
+			}
+			for left := 20; left > 0; {
+				left -= <-got
+				if left > 0 {
+					go poll()
+				}
+			}
+		})
+	}
+}
+
+func TestAClientThatPollsNoMoreHasOneBoundOnly(t *testing.T) {
+	inBubble(t, engineio.Options{MaxQueuedBytes: 1000}, func(b *bubble) {
+		b.open(4)
+		send := func(n int) error { return b.session.Send(engineio.Text(make([]byte, n))) }
+		_ = send(1)
+		b.get()
+		_ = send(1)
+		if err := send(2000); err != nil {
+			t.Error("a client that has just polled:", err)
+		}
+		sleep(6 * time.Second)
+		if err := send(1); err != engineio.ErrSlow {
+			t.Errorf("a client that is away: %v, want ErrSlow", err)
+		}
+	})
 }

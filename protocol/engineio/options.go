@@ -55,7 +55,9 @@ type Options struct {
 	NoUpgrades bool
 	// MaxQueuedBytes bounds what waits for one client. A client that exceeds it is
 	// disconnected: a broadcast must not wait for the slowest. One message may be
-	// larger. Zero means 4 MiB.
+	// larger, and five times as much may wait for a client that polls, until it has
+	// not come back for five seconds: what is sent at once leaves as it polls. Zero
+	// means 4 MiB.
 	MaxQueuedBytes int
 	// MaxSessions bounds the open sessions; handshakes beyond it are answered with
 	// 503. Zero means no bound.

@@ -147,6 +147,7 @@ func (s *Session) answered(st state, packets []*Message, err error) {
 	reason := ReasonTransportError
 	s.mu.Lock()
 	s.writing = false
+	s.answeredAt = max(1, s.server.wheel.now())
 	if lost {
 		if s.state == closing {
 			reason = s.closing

@@ -60,9 +60,11 @@ type Session struct {
 	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
 	queue   []*Message      // what waits for a poll
 	queued  int             // bytes in queue
-	closing Reason          // why, in state closing
-	pauses  int             // calls of Pause less those of Resume
-	resumed chan struct{}   // closed when messages are taken again; nil while they are
+	// answeredAt is when a poll was answered last, see wheel.now; 0 before the first.
+	answeredAt int64
+	closing    Reason        // why, in state closing
+	pauses     int           // calls of Pause less those of Resume
+	resumed    chan struct{} // closed when messages are taken again; nil while they are
 
 	body *http.ResponseController // of the POST whose body is being read; nil for none, and once it is aborted
 }
@@ -180,7 +182,7 @@ func (s *Session) enqueue(ms []*Message) error {
 	s.push(ms...)
 	// What a single call left in an empty queue may exceed the bound: the client
 	// had no chance to fetch it.
-	slow := !empty && s.queued > s.server.opts.MaxQueuedBytes
+	slow := !empty && s.queued > s.queueBound()
 	s.mu.Unlock()
 	if slow {
 		s.end(ReasonTransportError, ErrSlow)
@@ -188,6 +190,23 @@ func (s *Session) enqueue(ms []*Message) error {
 	}
 	s.server.stats.sent.Add(uint64(len(ms)))
 	return nil
+}
+
+// A client that polls takes what is sent at once in a few answers, with a round trip
+// between any two: until it has been away for pollingGrace, pollingFactor times
+// Options.MaxQueuedBytes may wait for it.
+const (
+	pollingGrace  = 5 * time.Second
+	pollingFactor = 5
+)
+
+// queueBound is how many bytes may wait for the client now. s.mu must be held.
+func (s *Session) queueBound() int {
+	bound := s.server.opts.MaxQueuedBytes
+	if s.poll != nil || s.writing || s.answeredAt != 0 && s.server.wheel.now()-s.answeredAt < int64(pollingGrace) {
+		return pollingFactor * bound
+	}
+	return bound
 }
 
 // push queues packets and wakes the poll that waits. s.mu must be held.

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -200,5 +201,20 @@ func TestTheContextOfASocketEndsWithIt(t *testing.T) {
 	wait(t, ctx.Done())
 	if !errors.Is(s.Context().Err(), context.Canceled) {
 		t.Errorf("%v", s.Context().Err())
+	}
+}
+
+func TestHeadersThatAreNoUTF8AreLatin1(t *testing.T) {
+	h := Handshake{Header: http.Header{"X-Latin": {"caf\xe9"}, "X-Text": {"café"}, "X-Both": {"\xe9", "é"}}}
+	raw, err := h.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Headers map[string]string }
+	mustBeNil(t, json.Unmarshal(raw, &got))
+	for name, want := range map[string]string{"x-latin": "café", "x-text": "café", "x-both": "é, Ã©"} {
+		if got.Headers[name] != want {
+			t.Errorf("%s: %q, want %q", name, got.Headers[name], want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Handshake is how a socket came to be: the request that opened its
@@ -47,7 +48,7 @@ const jsTime = "Mon Jan 02 2006 15:04:05 GMT-0700 (Coordinated Universal Time)"
 func (h Handshake) MarshalJSON() ([]byte, error) {
 	headers := make(map[string]string, len(h.Header))
 	for name, values := range h.Header {
-		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		headers[strings.ToLower(name)] = headerText(strings.Join(values, ", "))
 	}
 	auth := json.RawMessage("{}")
 	if h.Auth.Present() {
@@ -71,6 +72,19 @@ func (h Handshake) MarshalJSON() ([]byte, error) {
 		headers, h.Issued.UTC().Format(jsTime), hostOf(h.Address), h.CrossDomain(), h.Secure,
 		h.Issued.UnixMilli(), h.URL, flatQuery(h.Query), auth,
 	})
+}
+
+// headerText is a header's value as text. Bytes that are no UTF-8 are Latin-1, the
+// encoding that HTTP had for them (RFC 9110, section 5.5), as Node reads all of them.
+func headerText(value string) string {
+	if utf8.ValidString(value) {
+		return value
+	}
+	text := make([]rune, len(value))
+	for i := range len(value) {
+		text[i] = rune(value[i])
+	}
+	return string(text)
 }
 
 // hostOf returns an address without its port, as Node has it.
