@@ -21,6 +21,9 @@ import (
 // damages is how often every page is damaged: make crash does it at length.
 var damages = flag.Int("damage", 1, "how often each page is damaged")
 
+// damageSeed is that of the random damage.
+var damageSeed = flag.Uint64("damage-seed", 0, "seed of random damage; 0 takes a new one")
+
 // aSmallFile makes a contest of about fifty pages: branches, pages that flow
 // over, free pages, two categories, winners, an event log.
 func aSmallFile(t testing.TB) (path string, submissions int) {
@@ -226,7 +229,10 @@ func TestEveryPageMayBeNoise(t *testing.T) {
 func TestRandomDamageIsSurvived(t *testing.T) {
 	path, _ := aSmallFile(t)
 	sound, _ := bytesOf(t, path)
-	seed := uint64(time.Now().UnixNano())
+	seed := *damageSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for i := range 60 * *damages {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -248,7 +249,7 @@ func (v *salvage) end() error {
 		return v.err
 	}
 	for name, sequence := range v.sequences {
-		if b := v.tx.Bucket([]byte(name)); b != nil && sequence > b.Sequence() {
+		if b := v.tx.Bucket([]byte(name)); b != nil && sequence > b.Sequence() && sequence < unlikely {
 			if err := b.SetSequence(sequence); err != nil {
 				return err
 			}
@@ -379,7 +380,7 @@ func (v *salvage) complete(fresh string) error {
 		if err != nil {
 			return err
 		}
-		return v.meta(tx, submissions)
+		return errors.Join(v.meta(tx, submissions), v.log(tx))
 	})
 	return errors.Join(err, db.Close())
 }
@@ -547,18 +548,37 @@ func (v *salvage) meta(tx *bolt.Tx, all map[string]contest.Submission) error {
 		}
 		put[string(metaCategories)] = data
 	}
-	if _, ok := readUint64(b.Get(metaTrimmed)); !ok {
-		if first, _ := tx.Bucket(bucketEvents).Cursor().First(); len(first) == 8 {
-			offset, _ := readUint64(first)
-			put[string(metaTrimmed)] = uint64Key(offset - 1)
-		}
-	}
 	for name, value := range put {
 		if err := b.Put([]byte(name), value); err != nil {
 			return err
 		}
 	}
 	return v.winners(tx)
+}
+
+// log numbers the events that were read anew, without gaps: nobody holds an
+// offset of the new epoch.
+func (v *salvage) log(tx *bolt.Tx) error {
+	var list [][]byte
+	_ = tx.Bucket(bucketEvents).ForEach(func(key, data []byte) error {
+		if _, err := decodeEvent(key, data); err == nil {
+			list = append(list, bytes.Clone(data))
+		}
+		return nil
+	})
+	if err := tx.DeleteBucket(bucketEvents); err != nil {
+		return err
+	}
+	b, err := tx.CreateBucket(bucketEvents)
+	if err != nil {
+		return err
+	}
+	for i, data := range list {
+		if err := b.Put(uint64Key(uint64(i+1)), data); err != nil {
+			return err
+		}
+	}
+	return errors.Join(b.SetSequence(uint64(len(list))), tx.Bucket(bucketMeta).Delete(metaTrimmed))
 }
 
 // winners drops the picks that cannot be read.
