@@ -12,9 +12,11 @@ import (
 const (
 	EventNewSubmission     = "newSubmission"     // Public
 	EventSubmissionUpdated = "submissionUpdated" // Public
-	EventSubmissionRemoved = "submissionRemoved" // {"id","category"}
-	EventWinnersUpdated    = "winnersUpdated"    // {"winners":{category:[id,…]}}, all of them
-	EventCategoriesUpdated = "categoriesUpdated" // {"categories":[{"id","name"},…]}
+	EventSubmissionRemoved = "submissionRemoved" // Removed
+	// EventSubmissionsRemoved tells of many that were deleted at once.
+	EventSubmissionsRemoved = "submissionsRemoved" // RemovedMany
+	EventWinnersUpdated     = "winnersUpdated"     // {"winners":{category:[id,…]}}, all of them
+	EventCategoriesUpdated  = "categoriesUpdated"  // {"categories":[{"id","name"},…]}
 )
 
 // Event is an entry of the log.

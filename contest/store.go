@@ -136,8 +136,11 @@ type Tx interface {
 	// Answer returns what is kept under an idempotency key.
 	Answer(key string) (answer KeptAnswer, found bool, err error)
 	KeepAnswer(key string, answer KeptAnswer) error
-	// ForgetAnswers drops the answers that tell of one of these submissions.
-	ForgetAnswers(ids ...string) error
+	// ForgetAnswers drops the answers that tell of one of these submissions, of
+	// those whose keys sort after the given one and of at most limit. It returns
+	// the key of the last that it looked at, "" where no more follow. A store that
+	// finds them without looking drops all at once.
+	ForgetAnswers(after string, limit int, ids map[string]bool) (last string, err error)
 	// TrimAnswers drops the answers that were kept before a time.
 	TrimAnswers(before time.Time) error
 

@@ -219,35 +219,13 @@ func setStatus(tx Tx, sub *Submission, status Status, limit int) error {
 	return nil
 }
 
-// retract takes submissions off everybody's pages: their picks, and what the
-// log says of them.
-func retract(tx Tx, list ...*Submission) error {
-	if len(list) == 0 {
-		return nil
-	}
-	ids := make([]string, 0, len(list))
-	for _, sub := range list {
-		ids = append(ids, sub.ID)
-	}
-	if err := tx.Scrub(ids...); err != nil {
+// retract takes a submission off everybody's pages: its picks, and what the log
+// says of it.
+func retract(tx Tx, sub *Submission) error {
+	if err := hush(tx, []*Submission{sub}); err != nil {
 		return err
 	}
-	picks, err := tx.Picks()
-	if err != nil {
-		return err
-	}
-	for _, sub := range list {
-		if err := unpick(tx, picks, sub); err != nil {
-			return err
-		}
-		if err := announce(tx, EventSubmissionRemoved, sub.ID, struct {
-			ID       string `json:"id"`
-			Category string `json:"category"`
-		}{sub.ID, sub.Category}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return announceRemoved(tx, Removed{sub.ID, sub.Category})
 }
 
 // SetPicture changes where a submission's picture is, ends its wait for
@@ -272,57 +250,6 @@ func (c *Contest) SetPicture(ctx context.Context, id string, change func(*Submis
 		return announce(tx, EventSubmissionUpdated, id, sub.Public())
 	})
 	return sub, err
-}
-
-// Delete removes submissions for good: records, picks, and what the log says
-// of them. It returns those that were there; their pictures are the caller's
-// to remove, and those at Cloudinary are in Removals until they are. Ids that name
-// none are passed over.
-func (c *Contest) Delete(ctx context.Context, ids ...string) ([]Submission, error) {
-	var gone []Submission
-	err := c.Update(ctx, "delete submissions", func(tx Tx) error {
-		var err error
-		gone, err = remove(tx, ids)
-		return err
-	})
-	return gone, err
-}
-
-func remove(tx Tx, ids []string) ([]Submission, error) {
-	found, err := tx.Submissions(ids...)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	var gone []Submission
-	var named []string
-	for _, id := range ids {
-		sub, ok := found[id]
-		if !ok {
-			continue
-		}
-		delete(found, id)
-		gone, named = append(gone, sub), append(named, id)
-	}
-	list := make([]*Submission, 0, len(gone))
-	for i := range gone {
-		sub := &gone[i]
-		list = append(list, sub)
-		if err := tx.Delete(sub); err != nil {
-			return nil, err
-		}
-		if err := tx.Count(sub.Category, sub.Status, -1); err != nil {
-			return nil, err
-		}
-		if sub.CloudID != "" {
-			if err := tx.SetSetting(settingRemoval+sub.CloudID, []byte{}); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := tx.ForgetAnswers(named...); err != nil {
-		return nil, err
-	}
-	return gone, retract(tx, list...)
 }
 
 // page is how many submissions Each reads at a time.
@@ -351,32 +278,4 @@ func Each(s Store, f func(Submission) bool) error {
 		}
 		after = list[len(list)-1].ID
 	}
-}
-
-// ByPhone returns the ids of the submissions whose phone number has the same
-// digits. It looks at every submission.
-func (c *Contest) ByPhone(phone string) ([]string, error) {
-	want := digits(phone)
-	if want == "" {
-		return nil, fmt.Errorf("%w: the phone number has no digits", ErrInvalid)
-	}
-	var ids []string
-	err := c.Each(func(sub Submission) bool {
-		if digits(sub.Phone) == want {
-			ids = append(ids, sub.ID)
-		}
-		return true
-	})
-	return ids, err
-}
-
-// digits are the digits of a phone number.
-func digits(phone string) string {
-	kept := make([]byte, 0, len(phone))
-	for i := range len(phone) {
-		if phone[i] >= '0' && phone[i] <= '9' {
-			kept = append(kept, phone[i])
-		}
-	}
-	return string(kept)
 }

@@ -116,18 +116,15 @@ func winnable(tx Tx, picks Picks, limit func(category string) int) (able Picks, 
 }
 
 // unpick takes a submission out of its category's winners, in the store and in
-// picks, and announces that where it was one.
-func unpick(tx Tx, picks Picks, sub *Submission) error {
+// picks, and reports whether it was one.
+func unpick(tx Tx, picks Picks, sub *Submission) (bool, error) {
 	ids := picks[sub.Category]
 	if !slices.Contains(ids, sub.ID) {
-		return nil
+		return false, nil
 	}
 	ids = slices.DeleteFunc(ids, func(other string) bool { return other == sub.ID })
 	picks[sub.Category] = ids
-	if err := tx.SetPicks(sub.Category, ids); err != nil {
-		return err
-	}
-	return announceWinners(tx, picks)
+	return true, tx.SetPicks(sub.Category, ids)
 }
 
 // repick gives a submission the place among the winners that it had before it

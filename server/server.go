@@ -86,6 +86,7 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 		return nil, err
 	}
 	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), file: db, instruments: instruments, ages: ages}
+	s.contest.PhoneCountry = settings.PhoneCountry
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
@@ -136,6 +137,11 @@ func (s *Server) build() error {
 		return err
 	}
 	s.api.Pictures = s.pictures
+	gone, err := s.contest.FinishDeletions(context.Background())
+	if err != nil {
+		return err
+	}
+	s.api.RemovePictures(context.Background(), gone)
 	s.buildPages()
 	if err := s.buildBackups(); err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"podium/contest"
 )
 
 // Settings is everything that can be set about a serving Podium. Every field
@@ -42,6 +44,7 @@ type Settings struct {
 	SignInsAtOnce  int           `env:"SIGN_INS_AT_ONCE" default:"2" placeholder:"N" group:"Admin" help:"Passwords that are hashed at the same time; each takes 19 MiB (${default})."`
 	WinnersLimit   int           `env:"WINNERS_LIMIT" default:"2" placeholder:"N" group:"Contest" help:"Winners a category can have (${default})."`
 	Moderation     bool          `env:"MODERATION" group:"Contest" help:"Let submissions wait for approval, until an admin says otherwise on the admin page."`
+	PhoneCountry   string        `env:"PHONE_COUNTRY" default:"49" placeholder:"CODE" group:"Contest" help:"Calling code of the country that phone numbers without one are of, such as 49 or 1: deleting by phone finds 0170… as +49 170… too (${default})."`
 	MaxPhoto       Bytes         `env:"MAX_PHOTO" default:"10MiB" placeholder:"SIZE" group:"Contest" help:"Largest photo that is taken (${default})."`
 	IdempotencyAge time.Duration `env:"IDEMPOTENCY_AGE" default:"24h" placeholder:"TIME" group:"Contest" help:"How long the answer to a request with an Idempotency-Key is kept (${default})."`
 
@@ -175,6 +178,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.WinnersLimit < 1 {
 		reject("--winners-limit must be at least 1, not %d", s.WinnersLimit)
+	}
+	if s.PhoneCountry != "" && !contest.ValidPhoneCountry(s.PhoneCountry) {
+		reject("--phone-country must be a calling code such as 49 or 1, not %q", s.PhoneCountry)
 	}
 	if s.MaxPhoto < 1 {
 		reject("--max-photo must be more than nothing")

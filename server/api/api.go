@@ -26,9 +26,10 @@
 //   - GET /api/export.csv, GET /api/export.zip.
 //
 // Events beyond newSubmission and winnersUpdated: submissionUpdated (the same
-// payload as newSubmission), submissionRemoved {"id","category"},
-// categoriesUpdated {"categories"} and revealUpdated
-// {"state","turn","place":{"category","place","id"}}.
+// payload as newSubmission), submissionRemoved {"id","category"}, for many that
+// were deleted at once submissionsRemoved {"count","ids"} (without ids where they
+// are over 500: then the feed says what is left), categoriesUpdated {"categories"}
+// and revealUpdated {"state","turn","place":{"category","place","id"}}.
 //
 // # Text
 //

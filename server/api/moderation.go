@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -113,20 +114,25 @@ func (c *API) deleteByPhone(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// delete removes submissions and their pictures, and returns how many.
+// delete removes submissions and their pictures, and returns how many. What has
+// begun is done to the end, whether or not anybody waits for it.
 func (c *API) delete(r *http.Request, ids ...string) (int, error) {
 	gone, err := c.Contest.Delete(r.Context(), ids...)
-	if err != nil {
-		return 0, storeError(err)
+	if len(gone) > 0 {
+		c.Published()
+		c.RemovePictures(context.WithoutCancel(r.Context()), gone)
 	}
-	c.Published()
+	return len(gone), storeError(err)
+}
+
+// RemovePictures removes the pictures of submissions that were deleted.
+func (c *API) RemovePictures(ctx context.Context, gone []contest.Submission) {
 	for _, sub := range gone {
 		p := Picture{Method: sub.StorageMethod, Files: sub.Files, CloudID: sub.CloudID}
-		if err := c.Pictures.Remove(r.Context(), p); err != nil {
+		if err := c.Pictures.Remove(ctx, p); err != nil {
 			c.Logger.Error("a deleted submission's picture could not be removed", "submission", sub.ID, "error", err)
 		}
 	}
-	return len(gone), nil
 }
 
 // settings answers GET /api/settings.

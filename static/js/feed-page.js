@@ -124,6 +124,10 @@ function received({ detail: { name, payload } }) {
     case "submissionRemoved":
       photos.remove(payload.id);
       return show();
+    case "submissionsRemoved": // many at once; without ids the feed says what is left
+      if (!payload.ids) return void reload();
+      for (const id of payload.ids) photos.remove(id);
+      return show();
     case "winnersUpdated":
       heard++;
       winners = new Set(Object.values(payload.winners).flat());

@@ -128,7 +128,9 @@ follow({
   onEvent(event, payload) {
     if (event === "winnersUpdated") return readWinners();
     if (event === "categoriesUpdated") return readAll(); // photos come and go with their category
-    if (event === "submissionRemoved") photos.remove(payload.id);
+    if (event === "submissionsRemoved" && !payload.ids) return readAll(); // too many to name
+    if (event === "submissionsRemoved") for (const id of payload.ids) photos.remove(id);
+    else if (event === "submissionRemoved") photos.remove(payload.id);
     else if (event === "submissionUpdated") photos.put(payload);
     else if (event === "newSubmission" && photos.put(payload) && payload.imageUrl) slideshow.welcome(payload);
     showNewest();

@@ -34,6 +34,8 @@ type committer struct {
 	// owned by the committing goroutine.
 	suspect bool
 
+	subjects subjectIndex
+
 	wake chan struct{} // capacity 1
 	done chan struct{} // closed when the goroutine has ended
 }
@@ -51,8 +53,9 @@ type change struct {
 // the transaction start anew without it.
 type writeTx struct {
 	*bolt.Tx
-	now     time.Time
-	touched bool
+	now      time.Time
+	touched  bool
+	subjects *subjectIndex
 }
 
 func (t *writeTx) put(bucket, key, value []byte) error {
@@ -221,7 +224,7 @@ func (c *committer) transact(batch []*change) (failed, id int, err error) {
 		return -1, math.MaxInt, err
 	}
 	id = tx.ID()
-	write := &writeTx{Tx: tx, now: s.now()}
+	write := &writeTx{Tx: tx, now: s.now(), subjects: &c.subjects}
 	changed := false
 	for i, one := range batch {
 		write.touched = false

@@ -22,6 +22,7 @@ func (t *writeTx) Append(name, _ string, payload []byte) error {
 	if err := t.put(bucketEvents, uint64Key(offset), encodeEvent(e)); err != nil {
 		return err
 	}
+	t.subjects.add(payload, offset)
 	return t.Touch()
 }
 
@@ -55,33 +56,70 @@ func decodeEvent(key, data []byte) (contest.Event, error) {
 
 // Scrub empties the events that tell of the subjects.
 func (t *writeTx) Scrub(subjects ...string) error {
-	wanted := make(map[string]bool, len(subjects))
+	if err := t.subjects.build(t.Bucket(bucketEvents)); err != nil {
+		return err
+	}
 	for _, id := range subjects {
 		mark, err := json.Marshal(id)
 		if err != nil {
 			return fmt.Errorf("encode id: %w", err)
 		}
-		wanted[string(mark)] = true
+		for _, offset := range t.subjects.offsets[string(mark)] {
+			data := t.get(bucketEvents, uint64Key(offset))
+			if data == nil {
+				continue // trimmed
+			}
+			e, err := decodeEvent(uint64Key(offset), data)
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(subjectOf(e.Payload), mark) {
+				continue
+			}
+			e.Payload = nil
+			if err := t.put(bucketEvents, uint64Key(offset), encodeEvent(e)); err != nil {
+				return err
+			}
+		}
 	}
-	var found []contest.Event
-	c := t.Bucket(bucketEvents).Cursor()
+	return nil
+}
+
+// subjectIndex says which events may tell of a submission, so that deleting it
+// does not read the whole log. It is made at the first deletion and then kept up,
+// and owned by the committing goroutine. It may name events that do not, since a
+// transaction that failed leaves its own in it; it lacks none.
+type subjectIndex struct {
+	offsets map[string][]uint64 // by the id in its quotes; nil: not made yet
+}
+
+func (x *subjectIndex) build(log *bolt.Bucket) error {
+	if x.offsets != nil {
+		return nil
+	}
+	offsets := map[string][]uint64{}
+	c := log.Cursor()
 	for key, data := c.First(); key != nil; key, data = c.Next() {
 		e, err := decodeEvent(key, data)
 		if err != nil {
 			return err
 		}
-		if wanted[string(subjectOf(e.Payload))] {
-			found = append(found, e)
+		if mark := subjectOf(e.Payload); mark != nil {
+			offsets[string(mark)] = append(offsets[string(mark)], e.Offset)
 		}
 	}
-	for _, e := range found {
-		e.Payload = nil
-		if err := t.put(bucketEvents, uint64Key(e.Offset), encodeEvent(e)); err != nil {
-			return err
-		}
-	}
+	x.offsets = offsets
 	return nil
 }
+
+func (x *subjectIndex) add(payload []byte, offset uint64) {
+	if mark := subjectOf(payload); mark != nil && x.offsets != nil {
+		x.offsets[string(mark)] = append(x.offsets[string(mark)], offset)
+	}
+}
+
+// drop forgets the index; it is made anew when it is needed.
+func (x *subjectIndex) drop() { x.offsets = nil }
 
 // subjectOf returns the id, in its quotes, with which the payload of an event
 // begins that tells of a submission, or nil.
@@ -165,6 +203,7 @@ func (t *writeTx) TrimEvents(before time.Time, keep, limit int) (int, error) {
 	if len(doomed) == 0 {
 		return 0, nil
 	}
+	t.subjects.drop() // it would grow for ever
 	for _, key := range doomed {
 		if err := t.delete(bucketEvents, key); err != nil {
 			return 0, err

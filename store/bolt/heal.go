@@ -88,6 +88,7 @@ func (s *Store) heal() error {
 		return errors.Join(err, db.Close())
 	}
 	s.committer.suspect = false
+	s.committer.subjects.drop()
 	s.log.Warn("the data file was opened again after a failed commit")
 	return nil
 }

@@ -60,14 +60,32 @@ func (t *writeTx) TrimAnswers(before time.Time) error {
 	})
 }
 
-// ForgetAnswers drops the kept answers that name a submission: they hold its
-// name and phone number. They are those of one day, so all are looked at.
-func (t *writeTx) ForgetAnswers(ids ...string) error {
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
+// ForgetAnswers drops kept answers that name a submission: they hold its name
+// and phone number. They are those of one day, so all are looked at, a portion
+// at a time.
+func (t *writeTx) ForgetAnswers(after string, limit int, ids map[string]bool) (last string, err error) {
+	var doomed [][]byte
+	c := t.Bucket(bucketAnswers).Cursor()
+	key, data := c.Seek([]byte(after))
+	if string(key) == after {
+		key, data = c.Next()
 	}
-	return t.deleteAnswers(func(data []byte) bool { return holdsQuoted(data, wanted) })
+	for n := 0; key != nil && n < limit; n++ {
+		if holdsQuoted(data, ids) {
+			doomed = append(doomed, bytes.Clone(key))
+		}
+		last = string(key)
+		key, data = c.Next()
+	}
+	if key == nil {
+		last = ""
+	}
+	for _, key := range doomed {
+		if err := t.delete(bucketAnswers, key); err != nil {
+			return "", err
+		}
+	}
+	return last, nil
 }
 
 // holdsQuoted reports whether data holds one of these texts, which have no

@@ -293,12 +293,12 @@ func (t *tx) KeepAnswer(key string, answer contest.KeptAnswer) error {
 	return nil
 }
 
-// ForgetAnswers implements contest.Tx.
-func (t *tx) ForgetAnswers(ids ...string) error {
-	for _, id := range ids {
+// ForgetAnswers implements contest.Tx, for all at once.
+func (t *tx) ForgetAnswers(_ string, _ int, ids map[string]bool) (string, error) {
+	for id := range ids {
 		t.own.forget(id)
 	}
-	return nil
+	return "", nil
 }
 
 // TrimAnswers implements contest.Tx.

@@ -141,11 +141,17 @@ func (m *model) retract(list []contest.Submission) {
 			}
 		}
 	}
+	picked := false
 	for _, sub := range list {
 		if i := slices.Index(m.picks[sub.Category], sub.ID); i >= 0 {
 			m.pick(sub.Category, slices.Delete(slices.Clone(m.picks[sub.Category]), i, i+1))
-			m.announceWinners()
+			picked = true
 		}
+	}
+	if picked {
+		m.announceWinners()
+	}
+	for _, sub := range list {
 		m.announce("submissionRemoved", sub.ID, struct {
 			ID       string `json:"id"`
 			Category string `json:"category"`

@@ -31,6 +31,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"WinnersKeepOrderAndLimitAndSayWhatTheyIgnored", winnersKeep},
 		{"ARepeatedRequestGetsTheFirstAnswer", repeated},
 		{"ADeletedSubmissionIsGoneFromTheLogAndTheAnswersToo", deleted},
+		{"ManyAreDeletedInPortionsWithOneEventForAll", manyDeleted},
 		{"Moderation", moderation},
 		{"APictureThatAwaitsIsATransferUntilItIsSet", transfers},
 		{"TheLogIsTrimmedByAgeAndNumber", trimmed},

@@ -320,6 +320,68 @@ func deleted(t *testing.T, open Opener) {
 	}
 }
 
+// Many are deleted in portions, with one event for all, and a deletion that
+// broke off is finished.
+func manyDeleted(t *testing.T, open Opener) {
+	c := start(t, open)
+	const many = 300
+	var bulk contest.Bulk
+	for n := range many {
+		sub := Entry(1000+n, "best")
+		sub.Phone = []string{"0170 1234567", "+49 (0)170 12 34 567", "0049170/1234567"}[n%3]
+		bulk.Submissions = append(bulk.Submissions, sub)
+	}
+	_, err := c.Import(t.Context(), bulk)
+	must(t, err)
+	stays := Entry(1, "best")
+	stays.Phone = "+43 170 1234567"
+	submit(t, c, stays)
+	last := Entry(2, "best")
+	last.Phone = "170 1234567"
+	_, _, err = c.Submit(t.Context(), last, contest.Once{Key: "k"}, []byte(`{"entry":{"id":"`+last.ID+`","phone":"170 1234567"}}`))
+	must(t, err)
+	ids, err := c.ByPhone("0170/1234567")
+	if err != nil || len(ids) != many+1 {
+		t.Fatalf("%d have the number (%v)", len(ids), err)
+	}
+	_, before, err := c.EventRange()
+	must(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if gone, err := c.Delete(ended, ids...); len(gone) != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context deletes %d (%v)", len(gone), err)
+	}
+	gone, err := c.Delete(t.Context(), ids...)
+	if err != nil || len(gone) != len(ids) {
+		t.Fatalf("%d were deleted (%v)", len(gone), err)
+	}
+	told, err := c.Events(before, 10)
+	if err != nil || len(told) != 1 || told[0].Name != contest.EventSubmissionsRemoved || !strings.Contains(string(told[0].Payload), `"count":301,"ids":["`) {
+		t.Errorf("told by %d events (%v)", len(told), err)
+	}
+	names, payloads := log(t, c)
+	for i, name := range names {
+		if name == contest.EventNewSubmission && strings.Contains(payloads[i], last.ID) {
+			t.Error("the log goes on telling of the last")
+		}
+	}
+	if _, found, err := c.Answer("k"); found || err != nil {
+		t.Errorf("an answer that names the last is kept (%v)", err)
+	}
+	if counts, err := c.Counts(); err != nil || counts.Total() != 1 {
+		t.Errorf("%v are left (%v)", counts, err)
+	}
+	// What a crash leaves is the note of it.
+	must(t, c.SaveSetting("deletion.broken", []byte(`["`+stays.ID+`","nobody"]`)))
+	gone, err = c.FinishDeletions(t.Context())
+	if err != nil || len(gone) != 1 || gone[0].ID != stays.ID {
+		t.Errorf("finished with %v (%v)", idsOf(gone), err)
+	}
+	if notes, err := c.SettingNames("deletion.", 10); err != nil || len(notes) != 0 {
+		t.Errorf("notes are left: %v (%v)", notes, err)
+	}
+}
+
 func moderation(t *testing.T, open Opener) {
 	c := start(t, open)
 	sub := Entry(1, "best")
