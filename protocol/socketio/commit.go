@@ -94,6 +94,11 @@ func (c *committer) append(batch []*pending) {
 	c.mu.Lock()
 	c.logged = append(c.logged, batch...)
 	c.mu.Unlock()
+	if entries[0].Offset == 0 { // in a log that may have lost its end
+		p.takeStock()
+		c.release(^uint64(0))
+		return
+	}
 	if p.deliverAppended(h, entries) {
 		return // which has released those that wait
 	}
@@ -122,6 +127,15 @@ func (p *publisher) write(entries []Entry) (*history, error) {
 		if err := p.lookAnew(ctx); err != nil {
 			return h, err
 		}
+	}
+}
+
+// takeStock looks whether the log still has what was delivered.
+func (p *publisher) takeStock() {
+	ctx, cancel := p.patience()
+	defer cancel()
+	if err := p.lookAnew(ctx); err != nil {
+		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 	}
 }
 

@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-var errNoJSON = errors.New("an argument is no JSON")
+var (
+	errNoJSON = errors.New("an argument is no JSON")
+	errKind   = errors.New("this version does not know its kind")
+)
 
 // deadLetter notes an entry that could not be delivered and is passed over.
 func (p *publisher) deadLetter(e *Entry, err error) {

@@ -98,8 +98,9 @@ type Log interface {
 type Appender interface {
 	Log
 	// Append adds entries in their order and sets Offset of each, and At and Check
-	// where the log has its own. A server calls it for one batch at a time. All
-	// of them are appended or none. The error wraps [ErrEpoch] where nothing was
+	// where the log has its own. Where the log's incarnation turns out to be another
+	// than at the last Read or Follow it leaves Offset 0, and the server looks anew. A
+	// server calls it for one batch at a time. All of them are appended or none. The error wraps [ErrEpoch] where nothing was
 	// appended since the log's history is another than that of the last Read, and
 	// [ErrOutcome] where it is unknown whether they were appended.
 	Append(ctx context.Context, entries []Entry) error

@@ -130,7 +130,8 @@ func (p *publisher) obeyLocked(e *Entry) {
 		}
 		return
 	default:
-		return // of a newer version
+		p.deadLetter(e, errKind)
+		return
 	}
 	if n == nil {
 		return
