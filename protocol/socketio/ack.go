@@ -54,6 +54,7 @@ func (s *Socket) onAck(id int64, args Args) {
 
 // sendAck answers an event.
 func (s *Socket) sendAck(id int64, args []any) error {
+	s.nsp.server.storeRooms(s)
 	if !s.Connected() {
 		return ErrDisconnected
 	}
@@ -69,6 +70,7 @@ func (s *Socket) sendAckArgs(id int64, args Args) error {
 	if !ok {
 		return s.sendAck(id, args.Any())
 	}
+	s.nsp.server.storeRooms(s)
 	if !s.Connected() {
 		return ErrDisconnected
 	}

@@ -120,7 +120,8 @@ func (e *ServerEvent) Ack(args ...any) error {
 }
 
 // OnServerSide registers f for an event that other servers emit with
-// ServerSideEmit. It must not block for long.
+// ServerSideEmit, and for every such event where the name is empty. It must not block
+// for long.
 func (n *Namespace) OnServerSide(event string, f func(e *ServerEvent)) (remove func()) {
 	h := &serverHandler{f}
 	n.hooks.change(func(t *hookTable) { t.serverSide = withKey(t.serverSide, event, h) })
@@ -203,9 +204,11 @@ func (c *cluster) serverEvent(n *Namespace, m *Message) error {
 	}
 	heard := false
 	for _, t := range n.tables(nil) {
-		for _, h := range t.serverSide[m.Event] {
-			heard = true
-			h.f(e)
+		for _, list := range [2][]*serverHandler{t.serverSide[m.Event], t.serverSide[""]} {
+			for _, h := range list {
+				heard = true
+				h.f(e)
+			}
 		}
 	}
 	if !heard && wanted {

@@ -231,6 +231,31 @@ func (v *saver) load(id, nsp string) (rec SessionRecord, known bool, err error) 
 	return rec, known, nil
 }
 
+// storeRooms saves the record of a socket that has changed before an acknowledgement
+// leaves, where several servers share a log: the client that is told that it joined a
+// room is in it wherever it comes back, also where this server dies at this moment.
+func (srv *Server) storeRooms(s *Socket) {
+	if !srv.publisher.ordered() || !srv.sessions.stale(s) {
+		return
+	}
+	if err := srv.sessions.flush(); err != nil {
+		srv.opts.Logger.Error("socket.io recovery: save sessions before an acknowledgement", "error", err)
+	}
+}
+
+// stale reports whether the store has an older record of s than there is.
+func (v *saver) stale(s *Socket) bool {
+	if v.store == nil || !s.tracked.Load() {
+		return false
+	}
+	v.flushing.Lock() // where it is being saved, that is waited for
+	defer v.flushing.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, changed := v.changed[s]
+	return changed
+}
+
 // SaveSessions saves the session records that wait for it, and returns when
 // they are stored.
 func (srv *Server) SaveSessions() error {

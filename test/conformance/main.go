@@ -1,6 +1,7 @@
 // Command conformance is a server for protocol test suites: Engine.IO and
 // Socket.IO as the official suites and the official clients' own tests expect
-// them. It uses protocol/ as any program would.
+// them, and with --mode cluster one of several servers that are one, which is driven
+// over HTTP at its control address. It uses protocol/ as any program would.
 //
 // A mode and limits come in as flags; an HTTP server on every address of the
 // host that --listen names goes out, until SIGINT or SIGTERM.
@@ -27,6 +28,8 @@ type config struct {
 	connectTimeout            time.Duration
 	maxPayload                int64
 	eio3                      bool
+
+	node, cluster, control string // of mode cluster
 }
 
 // server is what every mode is made of.
@@ -45,6 +48,7 @@ var modes = map[string]mode{
 	"engineio":    {map[string]string{"path": "/engine.io/"}, openEcho},
 	"engineio-hi": {map[string]string{"path": "/engine.io/", "ping-interval": "500ms", "max-payload": "100"}, openHi},
 	"socketio":    {nil, openSocketIO},
+	"cluster":     {map[string]string{"ping-interval": "25s", "ping-timeout": "20s", "connect-timeout": "45s"}, nil},
 	"client":      {map[string]string{"listen": "localhost:3210", "ping-interval": "2s"}, openClientTests},
 }
 
@@ -59,7 +63,7 @@ func main() {
 func parse(args []string) (config, error) {
 	var c config
 	fs := flag.NewFlagSet("conformance", flag.ContinueOnError)
-	fs.StringVar(&c.mode, "mode", "socketio", "engineio, engineio-hi, socketio or client")
+	fs.StringVar(&c.mode, "mode", "socketio", "engineio, engineio-hi, socketio, client or cluster")
 	fs.StringVar(&c.listen, "listen", "localhost:3000", "host and port; every address of the host is used")
 	fs.StringVar(&c.path, "path", "/socket.io/", "path of the server")
 	fs.DurationVar(&c.pingInterval, "ping-interval", 300*time.Millisecond, "how often clients are pinged")
@@ -67,6 +71,9 @@ func parse(args []string) (config, error) {
 	fs.Int64Var(&c.maxPayload, "max-payload", 1_000_000, "largest message or request body, in bytes")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", time.Second, "how long a client may take to join a namespace")
 	fs.BoolVar(&c.eio3, "eio3", false, "take Engine.IO protocol 3 too")
+	fs.StringVar(&c.node, "node", "node", "cluster: name of this server")
+	fs.StringVar(&c.cluster, "cluster", "redis://localhost:6379", "cluster: URL of the engine that the servers share")
+	fs.StringVar(&c.control, "control", "localhost:0", "cluster: host and port at which the server is driven")
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}
@@ -94,6 +101,9 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if c.mode == "cluster" {
+		return runCluster(ctx, c)
+	}
 	listeners, err := listenAll(ctx, c.listen)
 	if err != nil {
 		return err
