@@ -296,7 +296,7 @@ func (c *client) connect(name string, auth Value) {
 // refuse sends CONNECT_ERROR. Clients up to 2.x get the message alone.
 func (c *client) refuse(nsp string, err error) error {
 	e := connectError{Message: err.Error()}
-	if public := (*Error)(nil); errors.As(err, &public) {
+	if public := forPeer(err); public != nil {
 		e = connectError{public.Message, public.Data}
 	}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: nsp, ID: parser.NoID, Args: []any{e}}
@@ -307,6 +307,15 @@ func (c *client) refuse(nsp string, err error) error {
 		if e.Data != nil {
 			p.Args[0] = e.Data
 		}
+	}
+	if err := c.send(p); err == nil || errors.Is(err, ErrDisconnected) {
+		return err
+	}
+	// The data cannot be encoded, and the client must not wait for ever.
+	c.server.opts.Logger.Warn("socket.io: data of a refusal cannot be encoded", "namespace", nsp, "error", err)
+	p.Args[0] = connectError{Message: e.Message}
+	if c.conn.Protocol() == 3 {
+		p.Args[0] = e.Message
 	}
 	return c.send(p)
 }

@@ -17,11 +17,13 @@
 // Everything exported is safe for concurrent use, and Emit never blocks. The
 // handlers of one socket run one after another, in the order of its events, on
 // a goroutine that exists only while the socket has something to do; so they
-// may block, and only that socket waits. Handlers registered with [Inline] run
+// may block, and only that socket waits. Handlers registered with [Concurrent] let
+// the next events be handled meanwhile. Those registered with [Inline] run
 // in place on the goroutine that reads connections, where nothing of their
 // socket is waiting; they must not block. The order for one socket is:
 // namespace middleware, CONNECT, connection handlers, events, disconnect
-// handlers. A handler that panics is logged and survived.
+// handlers; for one event: interceptors, OnAny, middleware, handlers. A handler that
+// panics is logged and survived, and whoever waits for its acknowledgement is told.
 //
 // # What it costs
 //
@@ -81,14 +83,14 @@
 //	socket.to, in, except, local         the same on Socket
 //	socket.volatile, compress            the same on Socket
 //	socket.join, leave, rooms            Socket.Join, Socket.Leave, Socket.Rooms
-//	socket.use(fn)                       Socket.Use, Namespace.UseEvents
+//	socket.use(fn)                       Socket.Use, Namespace.UseEvents; Namespace.Intercept
 //	socket.onAny, prependAny             Socket.OnAny, Socket.PrependAny (also on Namespace)
 //	socket.offAny                        what Socket.OnAny returns
 //	socket.onAnyOutgoing ...             Socket.OnAnyOutgoing, Socket.PrependAnyOutgoing
 //	socket.on("disconnect")              Socket.OnDisconnect, Namespace.OnDisconnect
 //	socket.on("disconnecting")           Socket.OnDisconnecting, Namespace.OnDisconnecting
 //	the reason, where nobody listens     Socket.Context ends with a *DisconnectError
-//	socket.on("error")                   Options.OnError
+//	socket.on("error")                   Options.OnError, with a *HandlerError
 //	socket.disconnect(close)             Socket.Disconnect
 //	socket.id, connected, recovered      Socket.ID, Socket.Connected, Socket.Recovered
 //	socket.data                          Socket.Data, Socket.SetData, DataOf
@@ -155,5 +157,6 @@
 // is replaced. What CORS allows less is said at engineio.CORS.
 //
 // An event without a name is an invalid packet. Errors returned by handlers reach
-// the peer only as far as they are an [*Error].
+// the peer only as far as they are an [*Error]. Whoever waits for an acknowledgement is
+// told where a handler fails or middleware refuses the event; there it waits for ever.
 package socketio

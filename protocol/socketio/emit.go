@@ -101,7 +101,7 @@ func (s *Socket) listensOutgoing() bool {
 func (o *outgoing) notify(s *Socket) {
 	for _, t := range s.nsp.tables(s) {
 		for _, l := range t.anyOut {
-			s.nsp.server.guard(s, func() { o.tell(l, s) })
+			s.nsp.server.guard(s, StageListener, func() { o.tell(l, s) })
 		}
 	}
 }

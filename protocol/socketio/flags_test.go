@@ -136,12 +136,13 @@ func TestMiddlewareForTheEventsOfANamespace(t *testing.T) {
 	w := newWire(srv)
 	w.join(t, "/")
 	w.say(`20["private"]`, `21["public"]`, `22["later"]`)
-	w.expect(t, `31["once"]`)
+	w.expect(t, `30[{"error":"not for you","data":7}]`, `31["once"]`)
 	for _, want := range []string{"not for you", "secret"} {
 		if err := wait(t, failed); !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v", err)
 		}
 	}
+	w.expect(t, `32[{"error":"internal error"}]`)
 	w.expectNothing(t)
 }
 

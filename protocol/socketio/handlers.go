@@ -19,6 +19,12 @@ const (
 	// Once removes the handler after its first event. On a namespace that is
 	// the first event of any socket.
 	Once
+	// Concurrent runs the handler on a goroutine of its own, so that the next events
+	// of the socket are handled while it runs: an upload does not keep its "cancel"
+	// waiting. Events begin to be handled in their order. Whatever else listens for
+	// the event runs there too. Disconnect handlers do not wait for it: its context
+	// ends. [Options.MaxPendingBytes] counts the events that are being handled.
+	Concurrent
 )
 
 // Event is an event that a peer sent.
@@ -27,119 +33,159 @@ type Event struct {
 	Name   string
 	Args   Args
 
-	id    int64
-	acked atomic.Bool
+	id      int64
+	acked   atomic.Bool
+	ctx     context.Context // of interceptors, or nil
+	outcome *outcome        // while interceptors are around it
+}
+
+// Context returns the context that interceptors gave the event, or that of the
+// socket. It ends when the socket disconnects.
+func (e *Event) Context() context.Context {
+	if e.ctx != nil {
+		return e.ctx
+	}
+	return e.Socket.Context()
 }
 
 // WantsAck reports whether the peer asked for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.id != parser.NoID }
 
-// Ack sends the acknowledgement, at any time, from any goroutine, once.
+// Ack sends the acknowledgement, at any time, from any goroutine, once. Where the
+// arguments cannot be encoded nothing is sent, and it may be called again.
 func (e *Event) Ack(args ...any) error {
-	if err := e.takeAck(); err != nil {
-		return err
-	}
-	return e.Socket.sendAck(e.id, args)
+	return e.answer(func() error { return e.Socket.sendAck(e.id, args) })
 }
 
-func (e *Event) takeAck() error {
+// answer acknowledges by calling send, unless that was done before.
+func (e *Event) answer(send func() error) error {
 	if e.id == parser.NoID {
 		return ErrNoAck
 	}
 	if e.acked.Swap(true) {
 		return ErrAcked
 	}
-	return nil
+	sent := false
+	defer func() { // behind a panic of what encodes itself too
+		if !sent {
+			e.acked.Store(false)
+		}
+	}()
+	err := send()
+	sent = err == nil || errors.Is(err, ErrDisconnected)
+	return err
 }
-
-// fail reports a handler's error and, where the peer waits, tells it as much
-// as it may know.
-func (e *Event) fail(err error) {
-	e.Socket.report(fmt.Errorf("event %q: %w", e.Name, err))
-	if e.takeAck() != nil {
-		return
-	}
-	message := "internal error"
-	var data any
-	if public := (*Error)(nil); errors.As(err, &public) {
-		message, data = public.Message, public.Data
-	} else if errors.Is(err, errArguments) {
-		message = "invalid arguments"
-	}
-	_ = e.Socket.sendAck(e.id, []any{ackError{message, data}}) // the peer may be gone
-}
-
-// ackError is the one argument of an acknowledgement that tells of an error.
-type ackError struct {
-	Error string `json:"error"`
-	Data  any    `json:"data,omitempty"`
-}
-
-var errArguments = errors.New("arguments do not fit")
 
 // On registers f for an event and returns what removes it. The event's first
 // argument is decoded into A; [Args2] and [Args3] take several, [Args] takes
 // all of them undecoded, struct{} none. An argument that is missing is the
 // zero A, and further ones are ignored. Where arguments do not fit A, f is not
-// called and the error goes to [Options.OnError].
+// called, the error goes to [Options.OnError], and a peer that waits for an
+// acknowledgement is told.
 //
-// Nothing is acknowledged: see [OnAck] and [OnEvent].
+// Nothing else is acknowledged: see [OnAck] and [OnEvent].
 //
 // Each socket's handlers run one after another in the order of its events, on
 // a goroutine that exists while the socket has events to handle, unless
-// [Inline] says otherwise. Handlers of different sockets run concurrently.
+// [Inline] or [Concurrent] says otherwise. Handlers of different sockets run
+// concurrently.
 func On[A any](on Registrar, event string, f func(s *Socket, a A), opts ...HandlerOption) (remove func()) {
-	run := func(e *Event) {
-		var a A
-		if err := parser.DecodeInto(e.Args, &a); err != nil {
-			e.fail(fmt.Errorf("%w: %w", errArguments, err))
-			return
+	return register(on, event, func(e *Event) {
+		if a, ok := argumentsOf[A](e); ok {
+			f(e.Socket, a)
 		}
-		f(e.Socket, a)
+	}, opts)
+}
+
+// OnCtx is On with the event's context: see [Event.Context].
+func OnCtx[A any](on Registrar, event string, f func(ctx context.Context, s *Socket, a A), opts ...HandlerOption) (remove func()) {
+	return register(on, event, func(e *Event) {
+		if a, ok := argumentsOf[A](e); ok {
+			f(e.Context(), e.Socket, a)
+		}
+	}, opts)
+}
+
+// argumentsOf decodes the arguments of an event. Where they do not fit it says so to
+// whom it concerns.
+func argumentsOf[A any](e *Event) (a A, ok bool) {
+	if err := parser.DecodeInto(e.Args, &a); err != nil {
+		e.failed(StageArguments, err)
+		return a, false
 	}
-	return register(on, event, run, opts)
+	return a, true
 }
 
 // OnAck is On for events that are acknowledged with what f returns: R as the
 // one argument, [Args2], [Args3] and [Args] as several, struct{} as none.
 //
-// Where f returns an error and the peer waits for an answer, the answer is
-// {"error": message, "data": …} for an [*Error], and "internal error" for any
-// other, which goes to [Options.OnError].
+// A peer that waits for an answer gets one in any case. Where f returns an error it is
+// {"error": message, "data": …} for an [*Error], and "internal error" for any other;
+// so it is where f panics, where the result cannot be encoded, and where middleware
+// refuses the event. [Options.AckError] gives it another form. The error goes to
+// [Options.OnError].
 func OnAck[A, R any](on Registrar, event string, f func(s *Socket, a A) (R, error), opts ...HandlerOption) (remove func()) {
 	if pass, ok := any(f).(func(*Socket, Args) (Args, error)); ok {
 		return register(on, event, func(e *Event) { answerArgs(e, pass) }, opts)
 	}
-	run := func(e *Event) {
-		var a A
-		if err := parser.DecodeInto(e.Args, &a); err != nil {
-			e.fail(fmt.Errorf("%w: %w", errArguments, err))
-			return
+	return register(on, event, func(e *Event) {
+		if a, ok := argumentsOf[A](e); ok {
+			r, err := f(e.Socket, a)
+			acknowledge(e, &r, err)
 		}
-		r, err := f(e.Socket, a)
-		if err != nil {
-			e.fail(err)
-			return
+	}, opts)
+}
+
+// OnAckCtx is OnAck with the event's context: see [Event.Context].
+func OnAckCtx[A, R any](on Registrar, event string, f func(ctx context.Context, s *Socket, a A) (R, error), opts ...HandlerOption) (remove func()) {
+	return register(on, event, func(e *Event) {
+		if a, ok := argumentsOf[A](e); ok {
+			r, err := f(e.Context(), e.Socket, a)
+			acknowledge(e, &r, err)
 		}
-		if e.takeAck() != nil {
-			return
-		}
-		if err := e.Socket.sendAck(e.id, parser.ResultArgs(&r)); err != nil && !errors.Is(err, ErrDisconnected) {
-			e.Socket.report(fmt.Errorf("event %q: %w", e.Name, err))
-		}
+	}, opts)
+}
+
+// acknowledge answers with what a handler returned.
+func acknowledge[R any](e *Event, r *R, err error) {
+	if err != nil {
+		e.failed(StageHandler, err)
+		return
 	}
-	return register(on, event, run, opts)
+	e.succeeded(parser.ResultArgs(r))
+}
+
+// succeeded notes the result of OnAck. It leaves at once where there are no
+// interceptors.
+func (e *Event) succeeded(args []any) {
+	if o := e.outcome; o == nil {
+		e.sendResult(args)
+	} else if !o.has {
+		o.answer, o.has = args, true
+	}
+}
+
+// sendResult acknowledges with the result of OnAck.
+func (e *Event) sendResult(args []any) {
+	if e.id == parser.NoID {
+		return
+	}
+	err := caught(func() error { return e.Ack(args...) })
+	if err != nil && !errors.Is(err, ErrDisconnected) && !errors.Is(err, ErrAcked) {
+		e.conclude(&HandlerError{e.Name, StageAck, err})
+	}
 }
 
 // answerArgs runs a handler that neither decodes nor encodes.
 func answerArgs(e *Event, f func(*Socket, Args) (Args, error)) {
 	r, err := f(e.Socket, e.Args)
-	if err != nil {
-		e.fail(err)
-		return
-	}
-	if e.takeAck() == nil {
-		_ = e.Socket.sendAckArgs(e.id, r) // the peer may be gone
+	switch {
+	case err != nil:
+		e.failed(StageHandler, err)
+	case e.outcome != nil:
+		e.succeeded(r.Clone().Any())
+	default:
+		_ = e.answer(func() error { return e.Socket.sendAckArgs(e.id, r) }) // the peer may be gone
 	}
 }
 
@@ -161,6 +207,7 @@ func registerHandler(on Registrar, event string, hd *handler, opts []HandlerOpti
 	for _, o := range opts {
 		hd.inline = hd.inline || o&Inline != 0
 		hd.once = hd.once || o&Once != 0
+		hd.concurrent = hd.concurrent || o&Concurrent != 0
 	}
 	if n, ok := on.(interface{ noteName(string) }); ok {
 		n.noteName(event)

@@ -30,6 +30,7 @@ type hooks struct {
 type hookTable struct {
 	events        map[string][]*handler
 	any, anyOut   []*listener
+	intercept     []*interceptor
 	middleware    []*middleware
 	connection    []*connectionHook
 	admission     []func(*Socket) error
@@ -39,13 +40,14 @@ type hookTable struct {
 }
 
 type handler struct {
-	run    func(e *Event)
-	inline bool
-	once   bool
-	keeps  bool        // may keep the event beyond its call
-	used   atomic.Bool // a once handler that ran
-	home   *hooks
-	name   string
+	run        func(e *Event)
+	inline     bool
+	once       bool
+	concurrent bool
+	keeps      bool        // may keep the event beyond its call
+	used       atomic.Bool // a once handler that ran
+	home       *hooks
+	name       string
 }
 
 type (

@@ -3,7 +3,7 @@ package socketio
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
+	"errors"
 	"iter"
 	"regexp"
 	"sync/atomic"
@@ -238,7 +238,7 @@ func (n *Namespace) admit(s *Socket, auth Value) {
 		slow = slow || len(t.admission) > 0
 	}
 	if slow {
-		s.post(func() { n.server.guard(s, func() { n.admitNow(s, offer, true) }) })
+		s.post(func() { n.server.guard(s, StageConnection, func() { n.admitNow(s, offer, true) }) })
 		return
 	}
 	if s.begin() { // from here on hooks wait until it is connected
@@ -310,7 +310,7 @@ func (n *Namespace) connected(s *Socket, inBox bool) {
 	call := func() {
 		for _, t := range tables {
 			for _, h := range t.connection {
-				n.server.guard(s, func() { h.f(s) })
+				n.server.guard(s, StageConnection, func() { h.f(s) })
 			}
 		}
 	}
@@ -321,12 +321,16 @@ func (n *Namespace) connected(s *Socket, inBox bool) {
 	s.postFirst(call)
 }
 
-func (srv *Server) tryAdmission(s *Socket, f func(*Socket) error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error")
-			srv.panicked(s, r, nil)
-		}
-	}()
-	return f(s)
+// tryAdmission calls middleware, and reports an error that is not meant for the client.
+func (srv *Server) tryAdmission(s *Socket, f func(*Socket) error) error {
+	err := srv.try(s, StageMiddleware, "", func() error { return f(s) })
+	var p *PanicError
+	switch {
+	case err == nil:
+	case errors.As(err, &p):
+		return errors.New(internalError) // it was reported
+	case forPeer(err) == nil:
+		srv.reportError(s, &HandlerError{"", StageMiddleware, err})
+	}
+	return err
 }

@@ -52,9 +52,17 @@ type Options struct {
 	// such as "http://10.0.0.5:3000/socket.io/".
 	Address string
 	// OnError is told of errors that concern one socket and that no caller
-	// waits for: arguments that do not fit, handlers that fail. Nil means
-	// that they are logged at level debug. It must not block.
+	// waits for: a [*HandlerError] where something that the application registered
+	// failed or panicked, and limits that were exceeded and packets out of place
+	// besides. A refusal by namespace middleware that is an [*Error] is none. Nil
+	// means that they are logged: at level warn where a handler or middleware
+	// returned an error that is no *Error, else at debug. Panics are logged in any
+	// case, with their stack. It must not block.
 	OnError func(s *Socket, err error)
+	// AckError returns the arguments of the acknowledgement for an event that
+	// could not be handled, where the peer waits for one. Nil means one argument,
+	// {"error": message, "data": …}: of an [*Error] in h, or "internal error".
+	AckError func(h *HandlerError) []any
 	// Logger takes what an operator should know. Nil means slog.Default().
 	Logger *slog.Logger
 }

@@ -74,5 +74,11 @@ type Error struct {
 	Data    any // further details, nil for none
 }
 
-// Error returns the message.
-func (e *Error) Error() string { return e.Message }
+// Error returns the message. Of a nil *Error, which is an error nonetheless where it
+// is returned as one, it says no more than that there is one.
+func (e *Error) Error() string {
+	if e == nil {
+		return internalError
+	}
+	return e.Message
+}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -198,26 +196,4 @@ func (srv *Server) shutdown(ctx context.Context) error {
 		errs = append(errs, srv.cluster.stop())
 	}
 	return errors.Join(errs...)
-}
-
-// guard calls f and survives its panic, as net/http does for requests.
-func (srv *Server) guard(s *Socket, f func()) {
-	defer func() {
-		if r := recover(); r != nil {
-			srv.panicked(s, r, debug.Stack())
-		}
-	}()
-	f()
-}
-
-func (srv *Server) panicked(s *Socket, r any, stack []byte) {
-	srv.opts.Logger.Error("socket.io handler panicked", "namespace", s.nsp.name, "panic", r, "stack", string(stack))
-}
-
-func (srv *Server) reportError(s *Socket, err error) {
-	if srv.opts.OnError != nil {
-		srv.opts.OnError(s, err)
-		return
-	}
-	srv.opts.Logger.Log(context.Background(), slog.LevelDebug, "socket.io", "namespace", s.nsp.name, "error", err)
 }

@@ -53,9 +53,12 @@ type socketMore struct {
 	acks   map[int64]acker // guarded by Socket.mu
 	ctx    context.Context // guarded by Socket.mu
 	cancel context.CancelCauseFunc
-	data   any         // guarded by Socket.mu
-	held   *heldEvents // guarded by Socket.mu
-	auth   Value       // owned; set before the socket joins
+	data   any // guarded by Socket.mu
+
+	beside     int         // what events cost that are handled beside others; guarded by Socket.mu
+	besideFull bool        // that is enough: the connection is paused; guarded by Socket.mu
+	held       *heldEvents // guarded by Socket.mu
+	auth       Value       // owned; set before the socket joins
 }
 
 // extras returns what most sockets do without, making it if need be.
@@ -299,7 +302,7 @@ func (s *Socket) close(reason Reason) (closed bool) {
 		s.notifyDisconnecting(reason)
 	}
 	if before != stateConnecting {
-		srv.guard(s, func() { srv.rememberSession(s, reason) })
+		srv.guard(s, StageDisconnect, func() { srv.rememberSession(s, reason) })
 	}
 	s.ending.Unlock()
 	if !later {
@@ -342,7 +345,7 @@ func (s *Socket) awaitEnding() {
 func (s *Socket) notifyDisconnecting(reason Reason) {
 	for _, t := range s.nsp.tables(s) {
 		for _, h := range t.disconnecting {
-			s.nsp.server.guard(s, func() { h.f(s, reason) })
+			s.nsp.server.guard(s, StageDisconnect, func() { h.f(s, reason) })
 		}
 	}
 }
@@ -350,7 +353,7 @@ func (s *Socket) notifyDisconnecting(reason Reason) {
 func (s *Socket) notifyDisconnect(reason Reason) {
 	for _, t := range s.nsp.tables(s) {
 		for _, h := range t.disconnect {
-			s.nsp.server.guard(s, func() { h.f(s, reason) })
+			s.nsp.server.guard(s, StageDisconnect, func() { h.f(s, reason) })
 		}
 	}
 }
@@ -372,6 +375,3 @@ func (s *Socket) endWaiting(reason Reason) {
 		cancel(&DisconnectError{reason})
 	}
 }
-
-// report passes an error on that no caller waits for.
-func (s *Socket) report(err error) { s.nsp.server.reportError(s, err) }

@@ -100,6 +100,24 @@ func TestASocketThatFloodsItsHandlersIsNotReadForAWhile(t *testing.T) {
 	})
 }
 
+// A client that has the answer may emit before the connection handler, or the handler
+// of the event before, has registered who is to take it.
+func TestEventsWaitForWhoRegistersTheirHandlers(t *testing.T) {
+	srv := newTestServer(t, Options{})
+	hold := make(chan struct{})
+	srv.OnConnection(func(s *Socket) {
+		<-hold
+		On(s, "first", func(s *Socket, _ struct{}) {
+			On(s, "second", func(s *Socket, n int) { mustBeNil(t, s.Emit("second", n)) }, Inline)
+		})
+	})
+	w := newWire(srv)
+	w.join(t, "/")
+	w.say(`2["first"]`, `2["second",1]`, `2["nobody"]`)
+	close(hold)
+	w.expect(t, `2["second",1]`)
+}
+
 func TestAPanicInAHandlerIsSurvived(t *testing.T) {
 	srv := newTestServer(t, Options{Logger: slog.New(slog.DiscardHandler)})
 	On(srv, "panic", func(*Socket, struct{}) { panic("oops") }, Inline)
