@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -206,13 +207,45 @@ func (s *Settings) DropPrivileges() error {
 // hide, delete and save winners.
 const diskReserve = 64 << 20
 
-// hasReserve reports whether the reserve is free on the disk that dir is on. A
-// disk that does not say counts as empty: what does not fit fails by itself.
-func hasReserve(dir string) bool {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return true
+// disk gives out the room of the file systems that some folders are on. It is safe
+// for concurrent use.
+type disk struct {
+	folders []string
+	room    func(folder string) (free, size uint64, err error) // statfs but in tests
+
+	mu       sync.Mutex // guards reserved
+	reserved uint64     // for what is being written: part of it may be on the disk already
+}
+
+// reserve keeps n bytes until release is called, and reports whether there are so
+// many beside the reserve and what is kept for others. A disk that does not say
+// counts as empty: what does not fit fails by itself.
+func (d *disk) reserve(n int64) (release func(), ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	wanted := d.reserved + uint64(n)
+	for _, folder := range d.folders {
+		free, size, err := d.room(folder)
+		if err == nil && free <= min(diskReserve, size/20)+wanted {
+			return nil, false
+		}
 	}
-	size := uint64(s.Bsize)
-	return s.Bavail*size > min(diskReserve, s.Blocks*size/20)
+	d.reserved = wanted
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.reserved -= uint64(n)
+		})
+	}, true
+}
+
+// statfs asks the system for the room on the disk that folder is on, in bytes.
+func statfs(folder string) (free, size uint64, err error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(folder, &s); err != nil {
+		return 0, 0, err
+	}
+	return s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize), nil
 }

@@ -168,7 +168,7 @@ func (s *Server) buildRealtime() error {
 		MaxPhoto: int64(set.MaxPhoto), SpoolMemory: pictureBudget(memoryLimit()) / 16, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
 		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
-		HasRoom:   func() bool { return hasReserve(set.Data) && hasReserve(set.UploadsDir()) },
+		Reserve:   (&disk{folders: []string{set.Data, set.UploadsDir()}, room: statfs}).reserve,
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{

@@ -120,6 +120,14 @@ func (b *Budget) Usage() []Usage {
 	return all
 }
 
+// Usage returns the share's figures.
+func (s *Share) Usage() Usage {
+	if s == nil {
+		return Usage{}
+	}
+	return s.usage(s.name)
+}
+
 // Held is how many bytes the whole budget holds.
 func (b *Budget) Held() int64 {
 	if b == nil {

@@ -268,6 +268,25 @@ func TestWhatIsStillHeldAfterAnEvictionIsNotGivenAway(t *testing.T) {
 	}
 }
 
+func TestAnAddressIsTrimmedByItsSlowest(t *testing.T) {
+	b, now := manual(0)
+	s := b.Share("test", 0)
+	slow, other := hold(t, s, address(1), 50), hold(t, s, address(2), 500)
+	fast := hold(t, s, address(1), 60)
+	for range 10 {
+		*now += time.Second
+		fast.Progress(fast.Held() + 1<<20)
+	}
+	s.Trim(address(1), 100, fast.Charge)
+	if !slow.gone.Load() || fast.gone.Load() || other.gone.Load() {
+		t.Error("not the slow one of that address was evicted")
+	}
+	s.Trim(address(1), 10, fast.Charge)
+	if err := fast.Hold(1); !errors.Is(err, ErrEvicted) || fast.gone.Load() {
+		t.Error("the own charge is not told by its Hold:", err)
+	}
+}
+
 func TestNilChargesNothing(t *testing.T) {
 	var b *Budget
 	c := b.Share("test", 1).Open(address(1), nil)

@@ -152,6 +152,16 @@ func (c *Charge) Held() int64 {
 	return c.held
 }
 
+// Evicted reports whether the charge was evicted or closed.
+func (c *Charge) Evicted() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state != open
+}
+
 // Close gives back everything. After the first call it does nothing.
 func (c *Charge) Close() {
 	if c == nil {

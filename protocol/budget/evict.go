@@ -2,6 +2,8 @@ package budget
 
 import (
 	"container/heap"
+	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -64,10 +66,15 @@ type candidate struct {
 // candidates is a heap, the one to go first on top.
 type candidates []candidate
 
-func (c candidates) Len() int           { return len(c) }
-func (c candidates) Less(i, j int) bool { return c[i].rank > c[j].rank }
-func (c candidates) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
-func (c *candidates) Push(x any)        { *c = append(*c, x.(candidate)) }
+func (c candidates) Len() int { return len(c) }
+func (c candidates) Less(i, j int) bool {
+	if c[i].rank == c[j].rank {
+		return c[i].charge.opened < c[j].charge.opened
+	}
+	return c[i].rank > c[j].rank
+}
+func (c candidates) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
+func (c *candidates) Push(x any)   { *c = append(*c, x.(candidate)) }
 func (c *candidates) Pop() any {
 	last := (*c)[len(*c)-1]
 	*c = (*c)[:len(*c)-1]
@@ -110,6 +117,12 @@ func (a *account) victims(b *Budget, share *Share, own *Charge) (evict []func())
 	if need <= 0 || evictable < need {
 		return nil
 	}
+	return a.leave(all, need, own)
+}
+
+// leave evicts of all in their order until need bytes will be free, and returns
+// their evict functions but that of own.
+func (a *account) leave(all candidates, need int64, own *Charge) (evict []func()) {
 	heap.Init(&all)
 	for need > 0 && len(all) > 0 {
 		one := heap.Pop(&all).(candidate)
@@ -123,6 +136,29 @@ func (a *account) victims(b *Budget, share *Share, own *Charge) (evict []func())
 		}
 	}
 	return evict
+}
+
+// Trim evicts charges of the share that are for addr's network (an IPv6 /64, or
+// an IPv4 address), in the order in which they would go if all were full, until
+// they hold no more than limit bytes together. It looks at every charge. own is
+// the caller's, or nil: where it is evicted, its function is not called, and its
+// next Hold says so.
+func (s *Share) Trim(addr netip.Addr, limit int64, own *Charge) {
+	if s == nil {
+		return
+	}
+	key, held := networkOf(addr), int64(0)
+	s.evicting.Lock()
+	all := s.budget.candidates(s, s.budget.now(), max(1, s.held.Load()))
+	all = slices.DeleteFunc(all, func(one candidate) bool { return one.charge.network != key })
+	for _, one := range all {
+		held += one.held
+	}
+	functions := s.leave(all, held-limit, own)
+	s.evicting.Unlock()
+	for _, evict := range functions {
+		evict()
+	}
 }
 
 // leave evicts the charge, and returns how much it will free and its function.

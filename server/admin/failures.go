@@ -19,11 +19,16 @@ const (
 	// maxFailing bounds the addresses that are remembered. The one whose last
 	// try is longest ago is forgotten first.
 	maxFailing = 10_000
+	// neighbours is how many tries a network (an IPv6 /56 or /48) has within
+	// forgetAfter whose first one from each of its addresses is free of what
+	// everybody failed together: who has a network has addresses without end.
+	neighbours = 20
 )
 
 // failures counts wrong passwords by who sent them (an address, or a browser
-// that signed in before) and in total, and says who must wait. Somebody who
-// has not failed yet is never told to wait, whatever others do.
+// that signed in before), by the networks around that, and in total, and says who
+// must wait. Somebody who has not failed yet is never told to wait, whatever others
+// do, unless many of the same network failed just now.
 type failures struct {
 	mu     sync.Mutex // guards all below
 	byKey  map[string]*list.Element
@@ -48,35 +53,26 @@ func newFailures(perMinute float64) *failures {
 }
 
 // begin notes a try of key as if it had failed, so that tries sent at the same
-// time count like tries sent one after the other. It returns how long to wait
-// before trying when key may not try now.
-func (f *failures) begin(key string, now time.Time) time.Duration {
+// time count like tries sent one after the other, and one of each network around
+// it. It returns how long to wait before trying when key may not try now.
+func (f *failures) begin(key string, networks []string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e, ok := f.byKey[key]
-	if ok && now.Sub(e.Value.(*failing).last) > forgetAfter {
-		f.recent.Remove(e)
-		delete(f.byKey, key)
-		ok = false
-	}
-	if !ok {
-		if f.recent.Len() >= maxFailing {
-			oldest := f.recent.Back()
-			delete(f.byKey, oldest.Value.(*failing).key)
-			f.recent.Remove(oldest)
+	r := f.recordLocked(key, now)
+	if r != nil {
+		if wait := r.allowed.Sub(now); wait > 0 {
+			return wait
 		}
-		f.byKey[key] = f.recent.PushFront(&failing{key: key, count: 1, last: now, allowed: now})
-		return 0
 	}
-	r := e.Value.(*failing)
-	if wait := r.allowed.Sub(now); wait > 0 {
-		return wait
+	if r != nil || f.crowdedLocked(networks, now) {
+		if wait := f.totalWait(now); wait > 0 {
+			return wait
+		}
 	}
-	if wait := f.totalWait(now); wait > 0 {
-		return wait
+	for _, network := range networks {
+		f.countLocked(network, now)
 	}
-	r.count++
-	r.last = now
+	r = f.countLocked(key, now)
 	if over := r.count - freeTries; over >= 0 {
 		wait := maxWait
 		if over < 16 {
@@ -84,8 +80,51 @@ func (f *failures) begin(key string, now time.Time) time.Duration {
 		}
 		r.allowed = now.Add(wait)
 	}
-	f.recent.MoveToFront(e)
 	return 0
+}
+
+// crowdedLocked reports whether one of the networks has had its neighbours' tries.
+// mu must be held.
+func (f *failures) crowdedLocked(networks []string, now time.Time) bool {
+	for _, network := range networks {
+		if r := f.recordLocked(network, now); r != nil && r.count >= neighbours {
+			return true
+		}
+	}
+	return false
+}
+
+// recordLocked is key's record, or nil where it has none that counts. mu must be held.
+func (f *failures) recordLocked(key string, now time.Time) *failing {
+	e, ok := f.byKey[key]
+	if !ok {
+		return nil
+	}
+	r := e.Value.(*failing)
+	if now.Sub(r.last) > forgetAfter {
+		f.recent.Remove(e)
+		delete(f.byKey, key)
+		return nil
+	}
+	return r
+}
+
+// countLocked counts a try of key. mu must be held.
+func (f *failures) countLocked(key string, now time.Time) *failing {
+	if r := f.recordLocked(key, now); r != nil {
+		r.count++
+		r.last = now
+		f.recent.MoveToFront(f.byKey[key])
+		return r
+	}
+	if f.recent.Len() >= maxFailing {
+		oldest := f.recent.Back()
+		delete(f.byKey, oldest.Value.(*failing).key)
+		f.recent.Remove(oldest)
+	}
+	r := &failing{key: key, count: 1, last: now, allowed: now}
+	f.byKey[key] = f.recent.PushFront(r)
+	return r
 }
 
 // failed counts a wrong password towards the total.
@@ -96,10 +135,16 @@ func (f *failures) failed(now time.Time) {
 	f.tokens = max(0, f.tokens-1)
 }
 
-// succeeded gives key a clean slate.
-func (f *failures) succeeded(key string) {
+// succeeded gives key a clean slate, and takes its try off the networks around it.
+func (f *failures) succeeded(key string, networks []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, network := range networks {
+		if e, ok := f.byKey[network]; ok {
+			r := e.Value.(*failing)
+			r.count = max(0, r.count-1)
+		}
+	}
 	if e, ok := f.byKey[key]; ok {
 		delete(f.byKey, key)
 		f.recent.Remove(e)

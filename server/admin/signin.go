@@ -260,6 +260,20 @@ func (a *Admin) failureKey(from From) string {
 	return "address " + limits.Key(from.Address).String()
 }
 
+// around names the networks that an IPv6 address may be rotated within by whoever
+// has it: its /56 and its /48. An IPv4 address is in none.
+func around(addr netip.Addr) (networks []string) {
+	if addr = addr.Unmap(); !addr.Is6() {
+		return nil
+	}
+	for _, bits := range []int{56, 48} {
+		if p, err := addr.WithZone("").Prefix(bits); err == nil {
+			networks = append(networks, "network "+p.String())
+		}
+	}
+	return networks
+}
+
 // SignIn begins a session when password is right and returns its secret, the
 // value of the session cookie. Otherwise the error is ErrPassword, a
 // *WaitError, ErrBusy or what went wrong.
@@ -286,11 +300,15 @@ func (a *Admin) SignIn(ctx context.Context, password string, from From) (secret 
 // returns the hash that password was checked against.
 func (a *Admin) attempt(ctx context.Context, password string, from From) (hash string, err error) {
 	key := a.failureKey(from)
-	if wait := a.failures.begin(key, a.now()); wait > 0 {
+	_, known := a.device(from.Device)
+	var networks []string
+	if !known {
+		networks = around(from.Address)
+	}
+	if wait := a.failures.begin(key, networks, a.now()); wait > 0 {
 		a.waited.Add(1)
 		return "", &WaitError{Wait: wait}
 	}
-	_, known := a.device(from.Device)
 	hash, ok, err := a.verify(ctx, password, known)
 	if err != nil {
 		return "", err
@@ -300,7 +318,7 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 		a.failed.Add(1)
 		return "", ErrPassword
 	}
-	a.failures.succeeded(key)
+	a.failures.succeeded(key, networks)
 	return hash, nil
 }
 

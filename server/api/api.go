@@ -122,9 +122,10 @@ type Options struct {
 	UploadWindow time.Duration
 	// AddressOf finds the address of the client behind a request.
 	AddressOf func(*http.Request) netip.Addr
-	// HasRoom reports whether the disk has room for one more submission, beside
-	// what is kept free for what admins do.
-	HasRoom func() bool
+	// Reserve keeps room on the disk for n bytes of a submission, beside what is
+	// kept free for what admins do, until release is called. It reports whether
+	// there is that much.
+	Reserve func(n int64) (release func(), ok bool)
 	// UploadsDir is the folder of pictures, for the export.
 	UploadsDir string
 	// CleanupInterval is how often answers to an Idempotency-Key are forgotten

@@ -70,11 +70,21 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	if r.ContentLength > c.MaxPhoto+formSlack {
 		return nil, c.tooLarge()
 	}
+	// Asked before anything is spooled: what stalls has its room already, and
+	// takes none of what is kept for admins.
+	size := r.ContentLength
+	if size < 0 {
+		size = c.MaxPhoto + formSlack
+	}
+	release, ok := c.Reserve(size)
+	if !ok {
+		return nil, answer.New(http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	}
+	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, free: []func(){release}}
 	control := http.NewResponseController(w)
 	upload := c.Uploads.Begin(c.AddressOf(r), func() { control.SetReadDeadline(time.Unix(1, 0)) })
 	defer upload.Done()
 	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now(), every: c.UploadWindow}
-	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength}
 	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
 		f.close()
 		return nil, c.formError(err)
@@ -278,7 +288,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		}
 		b.control.SetReadDeadline(end) // best effort: tests have no connection
 		// Who ended the upload may have set its deadline before this one.
-		if err := b.upload.Add(0); err != nil {
+		if err := b.upload.Ended(); err != nil {
 			return 0, err
 		}
 	}

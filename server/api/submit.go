@@ -68,9 +68,6 @@ func (c *API) accept(w http.ResponseWriter, r *http.Request, f *form, once conte
 	if err := c.knownCategory(f.fields["category"]); err != nil {
 		return err
 	}
-	if !c.HasRoom() {
-		return answer.New(http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
-	}
 	// Once the photo is here the work is finished even if the phone goes away:
 	// it will ask again with the same key, and find the answer.
 	ctx := limits.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))

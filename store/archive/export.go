@@ -198,12 +198,30 @@ func (e Export) WriteCSV(w io.Writer) error {
 	return errors.Join(err, out.Error())
 }
 
-// cell keeps a spreadsheet from running text as a formula.
+// cell keeps a spreadsheet from running text as a formula, by an apostrophe before
+// what would be one. Where lists are separated by semicolons, a spreadsheet splits
+// our rows at those, at tabs and at the ends of lines, whatever quotes are around
+// them: what follows one of them is the beginning of a cell too.
 func cell(text string) string {
-	if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " \u00a0")); text != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
-		return "'" + text
+	var out strings.Builder
+	for begins := true; text != ""; {
+		if begins && formula(text) {
+			out.WriteByte('\'')
+		}
+		next := strings.IndexAny(text, ";\t\r\n") + 1
+		if begins = next > 0; !begins {
+			next = len(text)
+		}
+		out.WriteString(text[:next])
+		text = text[next:]
 	}
-	return text
+	return out.String()
+}
+
+// formula reports whether a cell of that text would be run.
+func formula(text string) bool {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " \u00a0\""))
+	return strings.ContainsRune("=+-@\t\r\n＝＋－＠", first)
 }
 
 func (e Export) pictures(create func(name string, picture bool) (io.Writer, error)) error {
