@@ -141,11 +141,26 @@ func (d *database) judge(file *os.File, options Options, wait time.Duration) err
 // View is bbolt's.
 func (d *database) View(fn func(*bolt.Tx) error) error {
 	return guarded(func() error {
-		if _, ok := readMeta(d.file); !ok {
+		if !d.hasMeta() {
 			return fmt.Errorf("%w: neither of its meta pages can be read", ErrDamaged)
 		}
 		return d.DB.View(fn)
 	})
+}
+
+// hasMeta reports whether one of the meta pages is valid. It is asked before
+// every reading, and mostly reads the first alone.
+func (d *database) hasMeta() bool {
+	var head [headBytes + metaBytes]byte
+	for _, at := range []int64{0, int64(d.pageSize)} {
+		if _, err := d.file.ReadAt(head[:], at); err != nil {
+			continue
+		}
+		if _, ok := parseMeta(head[:]); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // Update is bbolt's, for a file that nobody else writes yet.
