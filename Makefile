@@ -14,7 +14,7 @@ MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node test game-day abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ test: setup lint node client build ## everything: unit tests with -race, officia
 
 abuse: ## attack a running server in every way, and print what it cost others
 	@go test -count=1 -timeout 10m -v ./test/abuse | grep -v '^=== '; exit $${PIPESTATUS[0]}
+
+game-day: ## have clients move between servers that die, for minutes to hours: make game-day FOR=20m
+	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${FOR:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster' ./protocol/socketio/clustertest ./protocol/redis
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"

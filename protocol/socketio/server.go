@@ -26,6 +26,7 @@ type Server struct {
 	publisher *publisher   // nil without recovery
 	sessions  *saver       // nil without recovery
 	cluster   *cluster     // nil where the server is alone
+	forwarder *forwarder   // nil where it has no name among others
 	workers   workers
 	started   time.Time // when it was made
 	stats     counters
@@ -65,6 +66,9 @@ func NewServer(o Options) *Server {
 			srv.opts.Logger.Error("socket.io cluster", "error", err)
 		}
 	}
+	if srv.cluster != nil && srv.opts.Engine.NodeID != "" {
+		srv.forwarder = newForwarder(srv)
+	}
 	srv.engine = engineio.NewServer(srv.opts.Engine, srv.accept)
 	var h http.Handler = srv.engine
 	srv.handler.Store(&h)
@@ -103,8 +107,16 @@ func (srv *Server) drop(c *client) {
 	delete(srv.clients, c)
 }
 
-// ServeHTTP serves Engine.IO requests.
+// ServeHTTP serves Engine.IO requests. One for a session of another server of the
+// cluster it passes on to that, where both have an [Options].Address and an
+// engineio.Options.NodeID: no proxy in front need know which server a client was at.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := srv.forwarder; f != nil {
+		if f.forward(w, r) {
+			return
+		}
+		r = f.receive(r)
+	}
 	(*srv.handler.Load()).ServeHTTP(w, r)
 }
 
@@ -194,6 +206,9 @@ func (srv *Server) shutdown(ctx context.Context) error {
 	}
 	if srv.cluster != nil {
 		errs = append(errs, srv.cluster.stop())
+	}
+	if srv.forwarder != nil {
+		srv.forwarder.transport.CloseIdleConnections()
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,86 @@
+// Package clustertest is the suite that every engine must pass which makes several
+// Socket.IO servers one: a [socketio.Log] that they share, a [socketio.Cluster], or
+// both. It starts servers in the test's process, each with an engine of its own over
+// the same state, has clients move between them while servers crash and the engine
+// fails, and compares what each client got with the log.
+//
+//	func TestCluster(t *testing.T) {
+//		clustertest.Run(t, func(t *testing.T) clustertest.Setup { … })
+//	}
+//
+// What an engine cannot show, because the Setup has no function for it, is skipped with
+// a sentence. PODIUM_GAMEDAY, a duration such as 20m, makes the tests with moving
+// clients last so long instead of seconds.
+package clustertest
+
+import (
+	"testing"
+
+	"podium/protocol/socketio"
+)
+
+// Engine is what one server is given. Closing it early is the server's crash: nothing
+// that it does reaches the others any more, not even that it leaves.
+type Engine struct {
+	Join     func(self socketio.Member, node socketio.Node) (socketio.Cluster, error)
+	Recovery *socketio.Recovery // nil where the engine has no log
+	Close    func() error
+}
+
+// Setup is an empty engine's state and what can happen to it. Functions may be nil.
+type Setup struct {
+	// Open returns an engine for one more server. Required.
+	Open func(t testing.TB) Engine
+	// OpenAt is Open by another address than Address, where a proxy listens.
+	OpenAt  func(t testing.TB, address string) Engine
+	Address string // host and port of the service
+	// Kill takes the service away as a crash does, with what it has not stored; Start
+	// brings it back with what it has.
+	Kill, Start func()
+	// Pause makes it hang: connections stay and nothing is answered. Resume ends that.
+	Pause, Resume func()
+	// LoseAll makes it forget everything. It serves afterwards.
+	LoseAll func()
+	// LoseTail makes it forget the last entries of the log, as the failover to a replica
+	// that was behind. It serves afterwards, and is another incarnation.
+	LoseTail func(entries int)
+	// Poison puts something into the log that nobody can read.
+	Poison func()
+	// Keep makes the log keep only about so many entries.
+	Keep func(entries int)
+}
+
+// Run runs the suite. setup is called for each test.
+func Run(t *testing.T, setup func(t *testing.T) Setup) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s *scene)
+	}{
+		{"Order", order},
+		{"JoinThenEmit", joinThenEmit},
+		{"JoinIsKeptThroughACrash", joinKept},
+		{"ExactlyOnceUnderMoves", exactlyOnceUnderMoves},
+		{"KillNode", killNode},
+		{"RollingStop", rollingStop},
+		{"RecoveryBeforeAFirstEvent", beforeAFirstEvent},
+		{"AwayThenMoved", awayThenMoved},
+		{"TakeOver", takeOver},
+		{"FetchWithADeadNode", fetchWithADeadNode},
+		{"AskEverybody", askEverybody},
+		{"ClockBack", clockBack},
+		{"Mixed", mixed},
+		{"Poison", poison},
+		{"BehindTrim", behindTrim},
+		{"EngineRestart", engineRestart},
+		{"EngineAway", engineAway},
+		{"EngineHangs", engineHangs},
+		{"EngineLosesAll", engineLosesAll},
+		{"EngineLosesTail", engineLosesTail},
+		{"AppendCut", appendCut},
+		{"CutOff", cutOff},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.run(t, newScene(t, setup(t)))
+		})
+	}
+}
