@@ -256,7 +256,10 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 	}
 	var from position
 	if pub != nil {
-		from = pub.resume(s, offer)
+		if from = pub.resume(s, offer); from.away {
+			s.client.close(ReasonTransportClose)
+			return
+		}
 	}
 	if !s.recovered || pub.options.RunMiddleware {
 		for _, t := range n.tables(nil) {

@@ -151,6 +151,7 @@ type position struct {
 	view    *view    // who the session was then; nil for a new one
 	judged  uint64   // the offset up to which its rooms are known
 	refused Refusal  // why the session that was offered is not this one; "" where none was
+	away    bool     // nothing can be said now: the client has to come again, perhaps to another server
 }
 
 // resume decides whether s takes up the session it offers. If so it gives s
@@ -164,7 +165,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	defer p.turns.giveBack()
 	if err := p.start(); err != nil {
 		p.refused(s, RefusedLog, ticket{}, 0)
-		return p.fresh(s).because(RefusedLog)
+		return p.fresh(s).because(RefusedLog) // which is away too where that matters
 	}
 	h := p.history.Load()
 	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, h.tag)
@@ -186,6 +187,9 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	if why != "" {
 		s.nsp.roster.release(t.id, s)
 		p.refused(s, why, t, c.after)
+		if p.follower != nil && why.passing() {
+			return position{away: true} // a new session would be the end of one that others can take up
+		}
 		if why.tooMuch() {
 			return p.freshAfter(s, h, c.after).because(why)
 		}
@@ -376,7 +380,7 @@ func (p *publisher) delivered(pos uint64) uint64 {
 func (p *publisher) fresh(s *Socket) position {
 	if err := p.start(); err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: open the log", "error", err)
-		return position{}
+		return position{away: p.follower != nil}
 	}
 	p.mu.RLock()
 	h, m := p.history.Load(), p.markLocked()

@@ -75,6 +75,10 @@ func (why Refusal) tooMuch() bool {
 	return false
 }
 
+// passing reports whether the session may well be taken up later, or at another server
+// of a cluster.
+func (why Refusal) passing() bool { return why == RefusedLog || why == RefusedRecord }
+
 // refused counts and logs a refusal. Ids stay out of the log.
 func (p *publisher) refused(s *Socket, why Refusal, t ticket, after uint64) {
 	p.server.stats.refused.add(why)

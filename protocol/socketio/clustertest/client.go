@@ -29,7 +29,7 @@ type client struct {
 	got       []int
 	sessions  int
 	recovered int
-	refused   string
+	refused   []string // why a session was not taken up, each time
 	asked     int
 	acks      map[int]chan string
 	nextAck   int
@@ -136,7 +136,10 @@ func (c *client) joined(answer string) {
 	} else {
 		c.sessions++
 	}
-	c.sid, c.pid, c.refused, c.connected = a.SID, a.PID, a.Refused, true
+	if a.Refused != "" {
+		c.refused = append(c.refused, a.Refused)
+	}
+	c.sid, c.pid, c.connected = a.SID, a.PID, true
 }
 
 func (c *client) event(ctx context.Context, conn *websocket.Conn, text string) {
@@ -212,11 +215,11 @@ func (c *client) state() (got []int, connected bool) {
 
 func (c *client) online() bool { _, on := c.state(); return on }
 
-// counts returns how many sessions and recoveries it had, and why the last was refused.
+// counts returns how many sessions and recoveries it had, and why it was refused.
 func (c *client) counts() (sessions, recovered int, refused string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sessions, c.recovered, c.refused
+	return c.sessions, c.recovered, strings.Join(c.refused, " ")
 }
 
 // reconnect connects to any of some servers, as often as it takes.

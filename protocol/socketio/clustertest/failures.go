@@ -79,7 +79,12 @@ func engineAway(t *testing.T, s *scene) {
 	c := s.dial(n)
 	must(t, n.emit("", 1))
 	check(t, c, []int{1})
+	moves := s.dial(n)
+	moves.drop()
 	s.Kill()
+	if moves.connect(n) == nil {
+		t.Error("a client lost its session to a server that could not look for it")
+	}
 	began := time.Now()
 	if err := n.emit("", 2); err == nil {
 		t.Error("an emit succeeded while the service is away")
@@ -93,6 +98,10 @@ func engineAway(t *testing.T, s *scene) {
 	eventually(t, "it is ready again", func() bool { return n.io.Ready() == nil && n.emit("", 3) == nil })
 	if !c.online() {
 		c.reconnect(n)
+	}
+	moves.reconnect(n)
+	if sessions, _, _ := moves.counts(); sessions != 1 {
+		t.Errorf("it had %d sessions", sessions)
 	}
 	eventually(t, "the event arrives", func() bool { got, _ := c.state(); return got[len(got)-1] == 3 })
 }

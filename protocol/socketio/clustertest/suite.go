@@ -148,7 +148,7 @@ func (s *scene) storm(clients int, each func()) {
 		}
 		check(s.t, c, want)
 		if sessions, _, refused := c.counts(); sessions != 1 {
-			s.t.Errorf("%s had %d sessions, the last refused for %q", c.name, sessions, refused)
+			s.t.Errorf("%s had %d sessions, refused %q", c.name, sessions, refused)
 		}
 	}
 }
