@@ -21,6 +21,7 @@ type rateLimits struct {
 	uploads                                        *limits.Uploads
 	memory                                         *budget.Budget // what is held for clients
 	readers                                        *budget.Share  // of it, for those who read the feed
+	messages                                       *budget.Share  // of it, for messages that have not arrived whole
 }
 
 // limits makes the limits from the settings.
@@ -34,6 +35,7 @@ func (s *Settings) limits() rateLimits {
 	memory := budget.New(heldMemory(memoryLimit()))
 	return rateLimits{
 		memory: memory, readers: memory.Share("readers", heldMemory(memoryLimit())/4),
+		messages:    memory.Share("messages", heldMemory(memoryLimit())/4),
 		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
 		submissions: rate("submissions", s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, 40),
 		handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),

@@ -186,7 +186,7 @@ func (s *Server) buildRealtime() error {
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
-		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams,
+		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams, Memory: s.limits.messages,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
 		Observer: realtime.Observer{Delivered: s.instruments.Delivered, Pong: s.instruments.Ponged, Disconnected: s.instruments.Disconnected},
 		Now:      s.ages.Now, Logger: s.log,

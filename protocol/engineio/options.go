@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/websocket"
 )
 
@@ -24,9 +25,13 @@ type Options struct {
 	// MaxPayload bounds what a client may send: the body of a POST (413 beyond) and
 	// a WebSocket message (closed beyond), in bytes. Zero means 1,000,000.
 	MaxPayload int64
-	// BodyTimeout is how long the body of a request may take to arrive; a session
-	// whose POST takes longer ends. Zero means 30 s; negative, for ever.
+	// BodyTimeout is how long the body of a request may take to arrive, and a message
+	// over WebSocket; a session for which that takes longer ends. Zero means 30 s;
+	// negative, for ever.
 	BodyTimeout time.Duration
+	// Memory, when set, is charged with what is kept of messages and bodies while they
+	// arrive. A session that has to make room for others ends.
+	Memory *budget.Share
 	// MaxIdlePackets bounds, for each client, the packets a second that are no
 	// messages, such as pongs and noops; ten seconds of it may come at once. Beyond
 	// it the session ends: a payload holds hundreds of thousands of them, which cost

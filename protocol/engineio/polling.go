@@ -365,8 +365,12 @@ var (
 // takePost reads and handles the body and returns the status of the answer.
 func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, binary bool) int {
 	buffer := payloads.Get().(*[]byte)
-	body, err := s.readPost(*buffer, w, r)
-	defer func() { freePayload(buffer, body) }()
+	kept := bodyCharge{session: s}
+	body, err := s.readPost(*buffer, w, r, kept.hold)
+	defer func() {
+		freePayload(buffer, body)
+		kept.charge.Close()
+	}()
 	s.server.stats.pollIn.Add(uint64(len(body)))
 	if err != nil {
 		if !errors.Is(err, errAborted) { // else what is queued has yet to leave
@@ -394,8 +398,9 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, bin
 }
 
 // readPost appends the body to b[:0]. It fails with errAborted where the session ends
-// or begins to close meanwhile: nobody wants what is yet to come.
-func (s *Session) readPost(b []byte, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// or begins to close meanwhile: nobody wants what is yet to come. hold is told of the
+// size that the body takes.
+func (s *Session) readPost(b []byte, w http.ResponseWriter, r *http.Request, hold func(int) error) ([]byte, error) {
 	if limit := s.server.opts.MaxPayload; r.ContentLength > limit {
 		return b[:0], &http.MaxBytesError{Limit: limit}
 	}
@@ -405,7 +410,7 @@ func (s *Session) readPost(b []byte, w http.ResponseWriter, r *http.Request) ([]
 		s.abortBody()
 	}
 	s.mu.Unlock()
-	b, err := readBody(b, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
+	b, err := readBody(b, http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload), hold)
 	s.mu.Lock()
 	aborted := s.body == nil
 	s.body = nil
@@ -431,6 +436,9 @@ func (s *Session) abortBody() {
 func unreadStatus(err error) int {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
+	}
+	if errors.Is(err, errNoMemory) {
+		return http.StatusServiceUnavailable
 	}
 	if errors.Is(err, errAborted) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return http.StatusRequestTimeout
@@ -480,8 +488,8 @@ func (s *Session) pollArrived() {
 	}
 }
 
-// readBody appends all of r to b[:0].
-func readBody(b []byte, r io.Reader) ([]byte, error) {
+// readBody appends all of r to b[:0]. hold is asked before b grows.
+func readBody(b []byte, r io.Reader, hold func(size int) error) ([]byte, error) {
 	b = b[:0]
 	if cap(b) == 0 {
 		b = make([]byte, 0, 512)
@@ -496,7 +504,10 @@ func readBody(b []byte, r io.Reader) ([]byte, error) {
 			return b, err
 		}
 		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+			if err := hold(2 * cap(b)); err != nil {
+				return b, err
+			}
+			b = slices.Grow(b, cap(b))
 		}
 	}
 }

@@ -79,6 +79,8 @@ func NewServer(o Options, accept func(*Session) Receiver) *Server {
 			MaxMessageBytes: o.MaxPayload,
 			MaxQueuedBytes:  o.MaxQueuedBytes,
 			Compression:     o.Compression,
+			MessageTimeout:  o.BodyTimeout,
+			Charge:          charge,
 			Loops:           o.Loops,
 			Logger:          o.Logger,
 		}),

@@ -77,7 +77,8 @@ func reasonOf(err error) Reason {
 	if peer := (*websocket.CloseError)(nil); errors.As(err, &peer) {
 		return ReasonTransportClose
 	}
-	if bad := (*websocket.ProtocolError)(nil); errors.As(err, &bad) || errors.Is(err, websocket.ErrSlow) {
+	if bad := (*websocket.ProtocolError)(nil); errors.As(err, &bad) || errors.Is(err, websocket.ErrSlow) ||
+		errors.Is(err, websocket.ErrMessageTimeout) || errors.Is(err, websocket.ErrNoMemory) {
 		return ReasonTransportError
 	}
 	return ReasonTransportClose

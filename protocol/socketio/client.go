@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"podium/protocol/engineio"
@@ -20,8 +21,9 @@ import (
 type client struct {
 	server *Server
 	conn   conn
-	dec    parser.Decoder // owned by the reader
-	pace   pace           // owned by the reader
+	dec    parser.Decoder             // owned by the reader
+	pace   pace                       // owned by the reader
+	part   atomic.Pointer[unfinished] // the packet that waits for attachments, or nil; put there by the reader
 
 	// mu guards the fields below. No other lock is taken under it.
 	mu     sync.Mutex
@@ -158,9 +160,13 @@ type incomingEvent struct {
 func (c *client) OnMessage(data []byte, binary bool) {
 	in := incoming.Get().(*incomingEvent)
 	done, err := c.dec.Decode(data, binary, &in.packet)
+	if err == nil && !done {
+		err = c.keepPart(len(data))
+	}
 	if err != nil {
 		c.fail(err)
 	} else if done {
+		c.dropPart()
 		if c.pace.allows(c.server.started, in.packet.Type, c.server.opts.MaxPacketsPerSecond) {
 			c.onPacket(in, len(data))
 		} else {
@@ -377,6 +383,7 @@ func (c *client) end(reason Reason) {
 		c.timer = nil
 	}
 	c.mu.Unlock()
+	c.dropPart()
 	for _, s := range c.list() {
 		s.close(reason)
 	}

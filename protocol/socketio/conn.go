@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 )
 
@@ -28,6 +29,8 @@ type conn interface {
 	// Pause stops taking messages from the client, until Resume was called as often.
 	Pause()
 	Resume()
+	// Charge opens a charge for what is kept of the client's packets.
+	Charge(evict func()) *budget.Charge
 	// Close ends the session after what was sent.
 	Close()
 	Request() requestInfo

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 	"podium/protocol/websocket"
 )
@@ -61,6 +62,8 @@ func (w *wire) Writable() bool { return !w.blocked.Load() }
 
 func (w *wire) Pause()  { w.pauses.Add(1) }
 func (w *wire) Resume() { w.pauses.Add(-1) }
+
+func (w *wire) Charge(func()) *budget.Charge { return nil }
 
 func (w *wire) Buffered() int {
 	w.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 )
 
@@ -20,6 +21,7 @@ func (k *sink) Protocol() int                   { return 4 }
 func (k *sink) Writable() bool                  { return true }
 func (k *sink) Pause()                          {}
 func (k *sink) Resume()                         {}
+func (k *sink) Charge(func()) *budget.Charge    { return nil }
 func (k *sink) Buffered() int                   { return 0 }
 func (k *sink) Close()                          {}
 func (k *sink) Request() requestInfo            { return requestInfo{} }

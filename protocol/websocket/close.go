@@ -34,6 +34,11 @@ var (
 	ErrSlow = errors.New("websocket: peer reads too slowly")
 	// ErrCloseTimeout: the peer did not answer a close frame in Options.CloseTimeout.
 	ErrCloseTimeout = errors.New("websocket: close handshake timed out")
+	// ErrMessageTimeout: a message did not arrive whole in Options.MessageTimeout.
+	ErrMessageTimeout = errors.New("websocket: message took too long to arrive")
+	// ErrNoMemory: there was no room for what had arrived of a message, or it had to
+	// make room for others: see Options.Charge.
+	ErrNoMemory = errors.New("websocket: no memory for an unfinished message")
 	// ErrHandlerPanic: the connection was closed with 1011 because its handler panicked.
 	ErrHandlerPanic = errors.New("websocket: handler panicked")
 )

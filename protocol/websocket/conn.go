@@ -16,7 +16,7 @@ type Handler interface {
 	OnMessage(c *Conn, op Opcode, data []byte)
 	// OnClose is called exactly once, last. err is a *CloseError with the peer's
 	// code if its close frame arrived, a *ProtocolError if it violated the protocol,
-	// ErrSlow, ErrCloseTimeout, ErrHandlerPanic, what Abort was given, or the error of
+	// ErrSlow, ErrCloseTimeout, ErrMessageTimeout, ErrNoMemory, ErrHandlerPanic, what Abort was given, or the error of
 	// the network (io.EOF: the peer went without a close frame).
 	OnClose(c *Conn, err error)
 }
@@ -37,11 +37,12 @@ type Conn struct {
 	answer    int           // bytes of the handshake's answer, which lead the queue before Start
 	deflate   bool          // permessage-deflate was negotiated; set before the Conn is shared
 	started   bool
-	corked    bool // what is sent waits in out: before Start, and while a batch of messages is handled
-	answered  bool // the peer's close frame arrived
-	lingering bool // after a violation: half-close, and let the peer close
-	waiting   bool // for room: the link will go on
-	pauses    int  // calls of Pause less those of Resume
+	corked    bool        // what is sent waits in out: before Start, and while a batch of messages is handled
+	answered  bool        // the peer's close frame arrived
+	lingering bool        // after a violation: half-close, and let the peer close
+	waiting   bool        // for room: the link will go on
+	pauses    int         // calls of Pause less those of Resume
+	arriving  *time.Timer // of the message that has begun to arrive; nil for none
 
 	paused atomic.Bool // the peer is not read; written under mu
 }

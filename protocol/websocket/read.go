@@ -1,7 +1,10 @@
 package websocket
 
 import (
+	"time"
 	"unicode/utf8"
+
+	"podium/protocol/budget"
 )
 
 // inbound is what a connection remembers between two reads when a frame or a
@@ -22,6 +25,10 @@ type inbound struct {
 	compressed bool
 	message    *[]byte // payload so far, from the pool
 	text       textCheck
+	charge     *budget.Charge // for message, once there is one
+	charged    int            // capacity of message that is
+	timed      bool           // its time to arrive runs
+	timer      bool           // one was started, perhaps for the message before
 }
 
 // idle reports whether nothing need be remembered.
@@ -47,12 +54,17 @@ func (c *Conn) dropInbound() {
 	}
 	c.in = nil
 	c.dropMessage(in)
+	if in.timer {
+		c.stopArriving()
+	}
 	*in = inbound{}
 	c.server.pools.inbounds.Put(in)
 }
 
-// dropMessage gives back the buffer of a message.
+// dropMessage gives back the buffer of a message, and its charge.
 func (c *Conn) dropMessage(in *inbound) {
+	in.charge.Close()
+	in.charge, in.charged = nil, 0
 	if in.message != nil {
 		c.server.pools.freeMessage(in.message)
 		in.message = nil
@@ -71,8 +83,49 @@ func (c *Conn) receive(data []byte) {
 	for len(data) > 0 && c.reading() {
 		data = c.step(data)
 	}
-	if c.in != nil && c.in.idle() {
+	switch in := c.in; {
+	case in == nil:
+	case in.idle():
 		c.dropInbound()
+	case !in.timed:
+		in.timed, in.timer = true, true
+		c.startArriving()
+	}
+}
+
+// startArriving begins the time in which a message has to arrive.
+func (c *Conn) startArriving() {
+	d := c.server.opts.MessageTimeout
+	if d < 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving != nil {
+		c.arriving.Stop()
+	}
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch {
+		case c.arriving != t:
+		case c.paused.Load():
+			t.Reset(d) // it is us who do not read
+		default:
+			c.failLocked(ErrMessageTimeout)
+		}
+	})
+	c.arriving = t
+}
+
+// stopArriving ends what startArriving began.
+func (c *Conn) stopArriving() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving != nil {
+		c.arriving.Stop()
+		c.arriving = nil
 	}
 }
 
@@ -233,6 +286,25 @@ func (c *Conn) gatherPart(in *inbound, part []byte) bool {
 	}
 	in.message = c.server.pools.grow(in.message, len(part))
 	*in.message = append(*in.message, part...)
+	in.charge.Progress(int64(len(part)))
+	return c.hold(in)
+}
+
+// hold charges what the message takes. False: there is no room for it.
+func (c *Conn) hold(in *inbound) bool {
+	size := cap(*in.message)
+	if size == in.charged {
+		return true
+	}
+	if in.charge == nil {
+		in.charge = c.server.opts.Charge(c.handler, func() { c.fail(ErrNoMemory) })
+	}
+	if err := in.charge.Hold(int64(size - in.charged)); err != nil {
+		c.violate(ErrNoMemory, CloseTryAgainLater, "")
+		c.dropMessage(in)
+		return false
+	}
+	in.charged = size
 	return true
 }
 
@@ -245,7 +317,7 @@ func (c *Conn) frameComplete(in *inbound) {
 	if !in.h.fin {
 		return
 	}
-	in.open = false
+	in.open, in.timed = false, false // the next has its own time
 	if in.op == OpText && !in.compressed && !in.text.complete() {
 		c.violate(nil, CloseInvalidPayload, "text is not UTF-8")
 		return

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"podium/protocol/budget"
 )
 
 // Options configures a Server. The zero value is useful.
@@ -22,6 +24,13 @@ type Options struct {
 	MaxQueuedBytes int
 	// CloseTimeout is how long a peer has to answer a close frame. Zero means 5 s.
 	CloseTimeout time.Duration
+	// MessageTimeout is how long a message may take to arrive once it has begun, all
+	// its fragments together; then the connection is cut. Zero means 30 s; negative,
+	// for ever.
+	MessageTimeout time.Duration
+	// Charge, when set, opens the charge for what is kept of a message while it
+	// arrives on the handler's connection. evict cuts that.
+	Charge func(h Handler, evict func()) *budget.Charge
 	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
 	Compression *Compression
 	// Loops is the number of event loops (Linux, plain TCP). Zero means 1; negative
@@ -47,6 +56,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 5 * time.Second
+	}
+	if o.MessageTimeout == 0 {
+		o.MessageTimeout = 30 * time.Second
+	}
+	if o.Charge == nil {
+		o.Charge = func(Handler, func()) *budget.Charge { return nil }
 	}
 	if o.Loops == 0 {
 		o.Loops = 1

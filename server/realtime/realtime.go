@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 	"podium/protocol/socketio"
 	"podium/protocol/websocket"
@@ -55,11 +56,12 @@ type Options struct {
 
 	Addresses  *limits.Addresses
 	Handshakes *limits.Rate
-	Payloads   *limits.Rate // POSTs of long-polling clients
-	Gate       *limits.Gate // sessions
-	Unjoined   *limits.Gate // sessions that have not joined a namespace
-	Polls      *limits.Gate // long-polling requests that wait
-	Streams    *limits.Gate // Server-Sent Events
+	Payloads   *limits.Rate  // POSTs of long-polling clients
+	Gate       *limits.Gate  // sessions
+	Unjoined   *limits.Gate  // sessions that have not joined a namespace
+	Polls      *limits.Gate  // long-polling requests that wait
+	Streams    *limits.Gate  // Server-Sent Events
+	Memory     *budget.Share // optional: for messages that have not arrived whole
 
 	ConnectTimeout      time.Duration // to join a namespace; 0: 45 s
 	BodyTimeout         time.Duration // for a request's body to arrive; 0: 30 s
@@ -138,6 +140,7 @@ func New(o Options) *Realtime {
 		NodeID:         o.NodeID,
 		ShutdownGrace:  farewell,
 		BodyTimeout:    o.BodyTimeout,
+		Memory:         o.Memory,
 		MaxIdlePackets: o.MaxPacketsPerSecond,
 		AllowRequest:   rt.allow,
 		AllowPoll:      func(s *engineio.Session) bool { return o.Polls.Enter(addressOf(s)) },
