@@ -27,6 +27,7 @@ var (
 	errAborted    = errors.New("engineio: POST was cut off by the end of its session")
 	errBinaryPost = errors.New("engineio: binary payload")
 	errNoMemory   = errors.New("engineio: no memory for an unfinished message")
+	errProbeBroke = errors.New("engineio: WebSocket broke while the client waited to move to it")
 	errUnused     = errors.New("engineio: opened and never used")
 )
 

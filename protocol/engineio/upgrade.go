@@ -213,15 +213,22 @@ func (p *probe) OnMessage(c *websocket.Conn, op websocket.Opcode, data []byte) {
 }
 
 // OnClose implements websocket.Handler. A probe that fails leaves the session
-// polling.
+// polling, but for one that was answered while a poll waits: the official client has
+// read the answer then, and stops polling with the poll's. Where that succeeds it sends
+// its "5" into a WebSocket that is no more, and falls silent until a heartbeat is
+// missed; where it is told of the end it connects again at once, and recovers.
 func (p *probe) OnClose(c *websocket.Conn, err error) {
 	s := p.session
 	s.mu.Lock()
 	done := p.done
+	stranded := s.probe == p && s.state == upgrading && s.poll != nil
 	p.drop()
 	s.mu.Unlock()
-	if done {
+	switch {
+	case done:
 		channel{s}.OnClose(c, err)
+	case stranded:
+		s.end(ReasonTransportError, errProbeBroke)
 	}
 }
 
