@@ -90,6 +90,9 @@ type SocketOptions struct {
 	// AuthFunc, where set, is asked for it at each connect, which it may take its time
 	// for. An error counts as a refusal by the server. ctx ends when the Manager is closed.
 	AuthFunc func(ctx context.Context) (any, error)
+	// NoRecovery begins a new session at each connect, instead of offering the server
+	// the one before.
+	NoRecovery bool
 	// Retries has every event that is not volatile be acknowledged, one at a time, and
 	// be sent again where the answer does not come in AckTimeout or the connection
 	// ends: up to Retries times more. The server may so get an event twice. Zero means none.

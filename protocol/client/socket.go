@@ -257,7 +257,7 @@ func (s *Socket) askLocked(ses *session, auth any) error {
 		}
 		p.Namespace += query
 	} else {
-		if s.pid != "" {
+		if s.pid != "" && !s.opts.NoRecovery {
 			var err error
 			if auth, err = withPID(auth, s.pid, s.offset); err != nil {
 				return err

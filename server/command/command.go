@@ -38,6 +38,7 @@ type commands struct {
 	Inspect inspectCommand `cmd:"" help:"Say what the data holds: counts, sizes, the newest entries, the log."`
 	Tail    tailCommand    `cmd:"" help:"Print the event log as it grows."`
 	Token   tokenCommand   `cmd:"" help:"Make a token with which scripts sign in."`
+	Connect connectCommand `cmd:"" help:"Speak with any Socket.IO server: print its events, emit what is typed."`
 	Verify  verifyCommand  `cmd:"" help:"Check a running server, here or at an address, from the outside."`
 }
 
