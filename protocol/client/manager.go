@@ -403,8 +403,12 @@ func (s *session) end(reason Reason, err error, cut bool) {
 	case !m.opts.NoReconnection:
 		m.startLocked(true)
 	default:
+		gone := fmt.Errorf("%w: %s", ErrDisconnected, reason)
+		if err != nil {
+			gone = fmt.Errorf("%w: %w", gone, err)
+		}
 		for _, socket := range m.sockets {
-			socket.answerLocked(fmt.Errorf("%w: %s", ErrDisconnected, reason))
+			socket.answerLocked(gone)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"podium/protocol/client"
 	"podium/server"
 	"podium/store/backup"
 )
@@ -285,13 +286,13 @@ func (v *verifier) service(quick bool) {
 	})
 	v.check("pages come with their policy", v.headers)
 	v.check("the clock is right", v.clock)
-	v.check("a client connects by long-polling", v.polling)
-	v.check("a client connects by WebSocket", v.webSocket)
+	v.check("a client connects by long-polling", v.connects(client.TransportPolling))
+	v.check("a client connects by WebSocket", v.connects(client.TransportWebSocket))
 	v.check("requests of one session reach one machine", v.sticky)
 	v.check("a client that was cut off gets its session back", v.recovers)
 	if !quick {
-		v.check("events arrive by WebSocket", v.eventBy(v.webSocketSession))
-		v.check("events arrive by long-polling", v.eventBy(v.pollingSession))
+		v.check("events arrive by WebSocket", v.eventBy(client.TransportWebSocket))
+		v.check("events arrive by long-polling", v.eventBy(client.TransportPolling))
 	}
 	v.check("event streams open", func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/api/events", nil)
