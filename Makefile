@@ -72,9 +72,10 @@ lint: ## gofmt, go vet, staticcheck
 	@go run $(STATICCHECK) $(MODULES)
 
 bench: test/bench/node_modules/.installed client ## measure beside Node, Bun and zishang520/socket.io; one row: make bench ROW=echo
-	@cd test/bench && GOWORK=off go build -o bin/ ./load ./podium ./bare
+	@cd test/bench && GOWORK=off go build -o bin/ ./load ./podium ./bare ./clients
 	@CGO_ENABLED=0 go build -trimpath -o test/bench/bin/contest .
 	@cd test/bench && GOWORK=off go build -o bin/ ./zishang3 || echo "zishang3 cannot be built: it is left out"
+	@cd test/bench/zishangclients && GOWORK=off go build -o ../bin/zishangclients . || echo "zishangclients cannot be built: it is left out"
 	@cd test/bench/zishang2 && GOWORK=off go build -o ../bin/zishang2 . || echo "zishang2 cannot be built: it is left out"
 	@cd test/bench && ulimit -n $$(ulimit -Hn) && bin/load -row "$(ROW)" $(BENCHFLAGS)
 

@@ -84,6 +84,11 @@ var rows = []row{
 		{"GET /api/feed at 10,000 entries, after a change, ms", 0, ""},
 		{"the same, nothing changed since, CPU µs", 1. / 10, "`GET /api/feed` at 10,000 entries, unchanged, µs"},
 		{"the same, answered with 304, CPU µs", 0, ""}}},
+	{name: "clients", rounds: 2, run: clients, start: startClients, figures: []figure{
+		{"10,000 clients in one process over WebSocket, KB each", 0, "a client, of 10,000 in one process, KB"},
+		{"the same, CPU µs a connection", 0, ""},
+		{"the same, CPU µs an event and its acknowledgement", 0, ""},
+		{"the same, CPU µs a received event", 0, "an event that a client receives, µs"}}},
 	{name: "capacity", rounds: 1, run: capacity, figures: []figure{
 		{"19,000 connections, a broadcast a second to each, resident MB", 0, "19,000 connections, a broadcast a second, resident MB"},
 		{"the same, KB a connection", 0, ""}}},
