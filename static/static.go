@@ -53,6 +53,8 @@ func PageFile(path string) (name string, ok bool) {
 		return "winners.html", true
 	case "/wall", "/wall.html":
 		return "wall.html", true
+	case "/present", "/present.html":
+		return "present.html", true
 	case "/admin", "/admin/", "/admin.html":
 		return "admin.html", true
 	case "/admin/codes", "/admin/codes.html":

@@ -69,6 +69,7 @@ var names = map[string]string{
 	"/admin/":          "admin.html",
 	"/admin/codes":     "codes.html",
 	"/admin/dashboard": "dashboard.html",
+	"/present":         "present.html",
 	"/wall":            "wall.html",
 	"/winners":         "winners.html",
 }

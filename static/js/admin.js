@@ -4,6 +4,7 @@ import { byId, make } from "/js/dom.js";
 import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
 import { PickList } from "/js/pick-list.js";
+import { StageDesk } from "/js/stage-desk.js";
 
 let submissions = {}; // by category, newest first
 let categories = [];
@@ -19,6 +20,8 @@ let switching = 0; // changes of the box for approval that the server has not an
 let saving = Promise.resolve(); // settles when the categories are saved
 const list = new EntryList(byId("entries"), { pick, change, remove });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
+
+const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; showPicks(); } });
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
@@ -62,7 +65,7 @@ async function signedIn() {
     sign: byId("state"),
     onResync: resync,
     // The list comes whole: the longer it takes, the longer the pause before the next.
-    onEvent: () => due ??= new Promise((resolve) => setTimeout(resolve, Math.max(300, 4 * cost))).then(() => { due = null; return resync(); }),
+    onEvent: (event) => event === "revealUpdated" ? stage.load() : due ??= new Promise((resolve) => setTimeout(resolve, Math.max(300, 4 * cost))).then(() => { due = null; return resync(); }),
   });
 }
 
@@ -93,7 +96,7 @@ const load = () => attempt(read);
 
 const read = oneAtATime(async () => {
   const began = performance.now();
-  const answers = await Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings")]);
+  const answers = await Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings"), request("/api/reveal/prepared")]);
   // Redrawing what is the same would take a button from under somebody's finger.
   const now = JSON.stringify(answers);
   if (now === shown) return;
@@ -101,11 +104,14 @@ const read = oneAtATime(async () => {
   submissions = answers[0].submissions;
   categories = answers[1].categories;
   limit = answers[1].winnersLimit;
-  const published = (c) => (answers[2].winners[c.id] ?? []).map((w) => w.id);
+  // What is prepared for the stage is picked, though nobody else knows yet.
+  const staged = answers[4].reveal?.state === "done" ? {} : answers[4].reveal?.winners ?? {};
+  const published = (c) => staged[c.id] ?? (answers[2].winners[c.id] ?? []).map((w) => w.id);
   const there = (c, ids) => ids.filter((id) => submissions[c.id]?.some((one) => one.id === id && one.status === "approved"));
   picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? there(c, picks[c.id]) : published(c)]));
   if (!switching) byId("moderation").checked = answers[3].settings.moderation;
   showAll();
+  stage.load();
   cost = performance.now() - began;
 });
 

@@ -1,18 +1,11 @@
 // How winners are shown, and revealed one after the other: the last place first, the winner last.
 import { make } from "/js/dom.js";
+import { placeName } from "/js/reveal.js";
 import { shot } from "/js/shot.js";
 
-const places = ["Winner", "Second", "Third"];
 /** Milliseconds from one reveal to the next. */
 export const pause = 2600;
 const colours = ["#f2a900", "#b92d17", "#1d6b3f", "#fffaf0", "#ff8a66"];
-
-/**
- * Word for a place.
- * @param {number} at 0 for the first
- * @returns {string}
- */
-export const placeName = (at) => places[at] ?? `Place ${at + 1}`;
 
 /**
  * Finds the categories whose winners are to be announced: somebody won who had not, or in another order. That somebody was
@@ -44,31 +37,31 @@ export function sameWinners(one, other) {
   return places(one) === places(other);
 }
 
-function fill(card, winner, at) {
+function fill(card, winner) {
   card.dataset.id = winner.id;
   card.classList.remove("veiled");
-  card.replaceChildren(...[shot(winner, "(max-width: 600px) 82vw, 480px", true), make("p", { class: "rank" }, placeName(at)), make("p", {}, winner.caption)].filter(Boolean));
+  card.replaceChildren(...[shot(winner, "(max-width: 600px) 82vw, 480px", true), make("p", { class: "rank" }, placeName(winner.place)), make("p", { dir: "auto" }, winner.caption), winner.name ? make("p", { class: "hint", dir: "auto" }, winner.name) : null].filter(Boolean));
 }
 
 /**
  * Makes the stage of one category.
  * @param {{id: string, name: string}} category
- * @param {object[]} winners the first one first
+ * @param {{place: number}[]} winners the first one first
  * @param {boolean} veiled leaves the cards closed; nothing of the entries is in the page then
  * @returns {{element: HTMLElement, open: (at: number) => HTMLElement, size: number}} open shows one place
  */
 export function stage(category, winners, veiled) {
-  const cards = winners.map((winner, at) => {
-    const card = make("article", { class: "place veiled" }, make("p", { class: "rank" }, placeName(at)), make("p", { class: "veil", "aria-hidden": "true" }, "?"));
-    if (!veiled) fill(card, winner, at);
+  const cards = winners.map((winner) => {
+    const card = make("article", { class: "place veiled" }, make("p", { class: "rank" }, placeName(winner.place)), make("p", { class: "veil", "aria-hidden": "true" }, "?"));
+    if (!veiled) fill(card, winner);
     return card;
   });
-  const element = make("section", { class: "stage", dataset: { category: category.id } }, make("h1", {}, category.name), make("div", { class: "podium" }, ...cards));
+  const element = make("section", { class: "stage", dataset: { category: category.id } }, make("h1", { dir: "auto" }, category.name), make("div", { class: "podium" }, ...cards));
   return {
     element,
     size: cards.length,
     open(at) {
-      fill(cards[at], winners[at], at);
+      fill(cards[at], winners[at]);
       cards[at].classList.add("reveal");
       return cards[at];
     },
@@ -104,8 +97,11 @@ export async function reveal(one, signal) {
   }
 }
 
-/** Throws paper from a place, unless the person asked for little motion. */
-function throwConfetti(from) {
+/**
+ * Throws paper from a place, unless the person asked for little motion.
+ * @param {HTMLElement} from
+ */
+export function throwConfetti(from) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const box = from.getBoundingClientRect();
   const layer = make("div", { class: "confetti", "aria-hidden": "true" });

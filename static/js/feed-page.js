@@ -9,6 +9,7 @@ import { OutboxStore } from "./outbox-store.js";
 import { showOutbox } from "./outbox-view.js";
 import { Outbox } from "./outbox.js";
 import { PhotoSet } from "./photo-set.js";
+import { placeName, placesOf, readReveal } from "./reveal.js";
 import { SubmitSheet } from "./submit-sheet.js";
 
 const photos = new PhotoSet();
@@ -22,7 +23,7 @@ let categories = [];
 let chosen = categoryNamed(location.hash.slice(1));
 let announced = false; // whether there are winners, as the feed has it
 let heard = 0; // how many events brought categories or winners
-let winners = new Set();
+let places = new Map(); // places of those who won, by id, as far as they were told
 let loaded = false;
 let hidden = new Set(); // arrived while the guest was further down
 
@@ -42,7 +43,7 @@ function show(fresh = [], reset = false) {
   if (reset || byId("photos").getBoundingClientRect().top >= -200) hidden = new Set();
   for (const id of hidden) if (!photos.has(id)) hidden.delete(id);
   const shown = photos.newestFirst(chosen).filter((photo) => !hidden.has(photo.id));
-  view.show(shown, { fresh: arrived, reset, winners, names: new Map(categories.map(({ id, name }) => [id, name])) });
+  view.show(shown, { fresh: arrived, reset, places, names: new Map(categories.map(({ id, name }) => [id, name])) });
   byId("empty").hidden = !loaded || shown.length > 0;
   byId("fresh").hidden = hidden.size === 0;
   byId("fresh").textContent = hidden.size === 1 ? "1 new photo" : `${hidden.size} new photos`;
@@ -74,10 +75,9 @@ function setCategories(list) {
   show();
 }
 
-async function winnerIds() {
-  if (!announced) return [];
-  const answer = await request("/api/winners");
-  return Object.values(answer.winners).flat().map((photo) => photo.id);
+async function readPlaces() {
+  const [{ winners }, reveal] = await Promise.all([announced ? request("/api/winners") : { winners: {} }, readReveal()]);
+  return placesOf(winners, reveal);
 }
 
 /** Reads the feed whole; what it holds and the page does not is new, what it lacks is gone. */
@@ -97,16 +97,29 @@ async function loadFeed() {
   }
 }
 
+/** Shows who has won, as far as it was told, and says who was told of last. */
+const showPlaces = oneAtATime(async () => {
+  try {
+    const before = places;
+    places = await readPlaces();
+    const [id, place] = [...places].findLast(([id, place]) => before.get(id) !== place) ?? [];
+    if (id) byId("announcer").textContent = `${placeName(place)}: ${photos.get(id)?.caption || "a photo without caption"}`;
+    show();
+  } catch {
+    live.unreachable();
+  }
+});
+
 /** Reads everything that may have changed unheard. */
 const reload = oneAtATime(async () => {
   const before = heard;
   try {
     const [list] = await Promise.all([request("/categories.json"), loadFeed()]);
-    const ids = await winnerIds();
+    const won = await readPlaces();
     // An event that came meanwhile is newer than these answers.
     if (heard !== before) return void reload();
     setCategories(list);
-    winners = new Set(ids);
+    places = won;
     live.reached();
     show();
   } catch {
@@ -129,10 +142,10 @@ function received({ detail: { name, payload } }) {
       for (const id of payload.ids) photos.remove(id);
       return show();
     case "winnersUpdated":
+    case "revealUpdated":
+      if (payload.winners) announced = Object.values(payload.winners).some((list) => list.length);
       heard++;
-      winners = new Set(Object.values(payload.winners).flat());
-      byId("announcer").textContent = winners.size ? "Winners have been announced." : "";
-      return show();
+      return showPlaces();
     case "categoriesUpdated": {
       heard++;
       const ids = (list) => list.map(({ id }) => id).sort().join();

@@ -1,6 +1,7 @@
 // The wall of prints. Only a window of the newest photos has elements; scrolling to the end widens it.
 import { make } from "./dom.js";
 import { ago } from "./ago.js";
+import { placeName } from "./reveal.js";
 import { shot } from "./shot.js";
 
 const FIRST = 48;
@@ -21,7 +22,7 @@ export class FeedView {
     this.limit = FIRST;
     this.elements = new Map();
     this.names = new Map();
-    this.winners = new Set();
+    this.places = new Map();
     this.photos = [];
     this.fresh = new Set();
     this.due = false;
@@ -35,13 +36,13 @@ export class FeedView {
 
   /**
    * @param {import("./photo-set.js").Photo[]} photos
-   * @param {{fresh?: Iterable<string>, names?: Map<string, string>, winners?: Set<string>, reset?: boolean}} [more]
+   * @param {{fresh?: Iterable<string>, names?: Map<string, string>, places?: Map<string, number>, reset?: boolean}} [more]
    *   fresh: ids that arrived just now; reset: another list, begin with its newest again
    */
-  show(photos, { fresh = [], names, winners, reset = false } = {}) {
+  show(photos, { fresh = [], names, places, reset = false } = {}) {
     this.photos = photos;
     if (names) this.names = names;
-    if (winners) this.winners = winners;
+    if (places) this.places = places;
     if (reset) this.limit = FIRST;
     for (const id of fresh) this.fresh.add(id);
     this.schedule();
@@ -66,13 +67,13 @@ export class FeedView {
       this.elements.delete(id);
     }
     let made = 0;
-    let place = this.list.firstElementChild;
+    let next = this.list.firstElementChild;
     for (const photo of wanted) {
       let entry = this.elements.get(photo.id);
       if (entry && entry.url !== photo.imageUrl) {
         const anew = this.print(photo);
         entry.element.replaceWith(anew.element);
-        if (place === entry.element) place = anew.element;
+        if (next === entry.element) next = anew.element;
         Object.assign(entry, anew);
       }
       if (!entry) {
@@ -84,23 +85,26 @@ export class FeedView {
       // Names come after the photos, and change.
       const name = this.names.get(photo.category) ?? "";
       if (entry.category.textContent !== name) entry.category.textContent = name;
-      entry.element.classList.toggle("won", this.winners.has(photo.id));
-      if (entry.element === place) place = place.nextElementSibling;
-      else this.list.insertBefore(entry.element, place);
+      const place = this.places.get(photo.id);
+      entry.element.classList.toggle("won", place !== undefined);
+      entry.frame.dataset.place = place ? placeName(place) : "";
+      if (entry.element === next) next = next.nextElementSibling;
+      else this.list.insertBefore(entry.element, next);
     }
   }
 
   print(photo) {
     const fresh = this.fresh.delete(photo.id);
-    const category = make("span");
+    const category = make("span", { dir: "auto" });
+    const frame = make("span", { class: "frame" }, shot(photo, SIZES) ?? make("span", { class: "wordless", dir: "auto" }, photo.caption || "No picture"));
     const element = make("li", { class: fresh ? "print new" : "print", dataset: { id: photo.id } },
       make("button", { type: "button", on: { click: () => this.open(photo.id) } },
-        make("span", { class: "frame" }, shot(photo, SIZES) ?? make("span", { class: "wordless" }, photo.caption || "No picture")),
-        make("span", { class: "caption" }, photo.caption),
+        frame,
+        make("span", { class: "caption", dir: "auto" }, photo.caption),
         make("span", { class: "meta" }, category,
           make("time", { datetime: new Date(photo.createdAt).toISOString() }, ago(photo.createdAt)))));
     if (fresh) setTimeout(() => element.classList.remove("new"), 4000);
-    return { element, category, url: photo.imageUrl };
+    return { element, frame, category, url: photo.imageUrl };
   }
 
   refreshTimes() {

@@ -1,9 +1,12 @@
 // The big screen: a slideshow of all photos, the newest beside it, and the winners when they are announced.
 import { oneAtATime, request } from "/js/api.js";
-import { changedCategories, placeName, rest, reveal, sameWinners, stage } from "/js/ceremony.js";
+import { changedCategories, rest, reveal, sameWinners, stage } from "/js/ceremony.js";
 import { byId, make } from "/js/dom.js";
 import { follow } from "/js/follow.js";
 import { PhotoSet } from "/js/photo-set.js";
+import { Presentation } from "/js/presentation.js";
+import { placeName, placesOf, readReveal } from "/js/reveal.js";
+import { onKeys } from "/js/presenter-keys.js";
 import { shot } from "/js/shot.js";
 import { Slideshow } from "/js/slideshow.js";
 
@@ -20,6 +23,7 @@ let running = new AbortController(); // ends the ceremony under way
 let screen = null; // holds the lock that keeps the screen awake
 
 const withPicture = () => photos.newestFirst().filter((item) => item.imageUrl);
+const presentation = new Presentation(byId("presentation"));
 const slideshow = new Slideshow({
   slides: () => withPicture().map((item) => ({ ...item, caption: [labels.get(item.id), item.caption].filter(Boolean).join(" · ") })),
   async prepare(slide) {
@@ -31,7 +35,7 @@ const slideshow = new Slideshow({
     // Upright photos don't fill a screen that lies on its side: the same one, blurred, does.
     const behind = make("img", { class: "behind", src: slide.images?.[0]?.url ?? slide.imageUrl, alt: "" });
     const before = [...byId("show").children];
-    byId("show").append(make("div", { class: "slide", dataset: { id: slide.id } }, behind, picture, make("p", { hidden: !slide.caption }, slide.caption)));
+    byId("show").append(make("div", { class: "slide", dataset: { id: slide.id } }, behind, picture, make("p", { hidden: !slide.caption, dir: "auto" }, slide.caption)));
     // The old one stays below until the new one covers it.
     setTimeout(() => { for (const old of before) old.remove(); }, fade);
   },
@@ -61,10 +65,14 @@ const load = oneAtATime(async () => {
 
 /** Reads the winners. A wall that is switched on later only labels them; one that is on announces what is new. */
 const readWinners = oneAtATime(async () => {
-  const [{ winners }, list] = await Promise.all([request("/api/winners"), request("/categories.json")]);
+  const [{ winners }, list, presented] = await Promise.all([request("/api/winners"), request("/categories.json"), readReveal()]);
   categories = list;
-  labels = new Map(categories.flatMap((c) => (winners[c.id] ?? []).map((winner, at) => [winner.id, `${c.name}: ${placeName(at)}`])));
-  const changed = known ? changedCategories(known, winners) : new Set();
+  const places = placesOf(winners, presented);
+  const names = new Map([...categories.flatMap((c) => (winners[c.id] ?? []).map(({ id }) => [id, c.name])), ...(presented?.told ?? []).flatMap((c) => c.places.map(({ id }) => [id, c.name]))]);
+  labels = new Map([...places].map(([id, place]) => [id, `${names.get(id) ?? ""}: ${placeName(place)}`]));
+  presentation.show(presented, known !== null);
+  // What is presented is announced by the presentation.
+  const changed = known && !presentation.on ? changedCategories(known, winners) : new Set();
   const same = known && sameWinners(known, winners);
   const stays = onStage && sameWinners({ [onStage]: known[onStage] ?? [] }, { [onStage]: winners[onStage] ?? [] });
   known = winners;
@@ -84,7 +92,7 @@ async function announce(signal) {
       coming.delete(id); // taken back
       continue;
     }
-    const one = stage(category, known[id], true);
+    const one = stage(category, known[id].map((winner, at) => ({ ...winner, place: at + 1 })), true);
     onStage = id;
     ceremony.replaceChildren(one.element);
     ceremony.hidden = false;
@@ -110,6 +118,7 @@ async function stayAwake() {
   screen = await navigator.wakeLock?.request("screen");
 }
 
+onKeys();
 addEventListener("dblclick", () => fillScreen().catch(() => {}));
 addEventListener("keydown", (event) => { if (event.key === "f" || event.key === "F") fillScreen().catch(() => {}); });
 // The browser takes the lock back whenever the page is hidden.
@@ -126,13 +135,13 @@ follow({
   sign: byId("state"),
   onResync: readAll,
   onEvent(event, payload) {
-    if (event === "winnersUpdated") return readWinners();
+    if (event === "winnersUpdated" || event === "revealUpdated") return readWinners();
     if (event === "categoriesUpdated") return readAll(); // photos come and go with their category
     if (event === "submissionsRemoved" && !payload.ids) return readAll(); // too many to name
     if (event === "submissionsRemoved") for (const id of payload.ids) photos.remove(id);
     else if (event === "submissionRemoved") photos.remove(payload.id);
     else if (event === "submissionUpdated") photos.put(payload);
-    else if (event === "newSubmission" && photos.put(payload) && payload.imageUrl) slideshow.welcome(payload);
+    else if (event === "newSubmission") photos.put(payload);
     showNewest();
   },
 });

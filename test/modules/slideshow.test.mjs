@@ -27,7 +27,6 @@ function begin(...ids) {
 
 function arrive(show, id) {
   slides = [slide(id), ...slides];
-  show.welcome(slides[0]);
   show.refresh();
 }
 
@@ -51,6 +50,33 @@ test("one photo alone is drawn once and not again and again", async () => {
   await settle();
   for (let i = 0; i < 5; i++) await pass(TURN);
   assert.deepEqual(drawn, ["a"]);
+});
+
+test("a new photo is shown once, and the show goes on where it was", async () => {
+  const show = begin("c", "b", "a");
+  await settle();
+  await pass(TURN);
+  arrive(show, "d");
+  await pass(LEAST);
+  for (let i = 0; i < 5; i++) await pass(TURN);
+  assert.deepEqual(drawn, ["c", "b", "d", "a", "c", "b", "d", "a"]);
+});
+
+test("of photos that came all at once each has its turn before any has a second", async () => {
+  const show = begin("a");
+  await settle();
+  for (let i = 0; i < 12; i++) arrive(show, `new ${i}`);
+  for (let i = 0; i < 12; i++) await pass(LEAST);
+  assert.equal(new Set(drawn).size, 13);
+  assert.equal(drawn.length, 13);
+});
+
+test("at random none comes again before half of the others had their turn", async () => {
+  const show = begin("f", "e", "d", "c", "b", "a");
+  show.set({ seconds: 4, order: "random" });
+  await settle();
+  for (let i = 0; i < 60; i++) await pass(TURN);
+  drawn.slice(6).forEach((id, at) => assert.ok(!drawn.slice(at + 6 - 2, at + 6).includes(id), `${id} again in ${drawn}`));
 });
 
 test("of photos that arrive faster than one can look, the newest is shown, each for its time", async () => {
