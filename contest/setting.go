@@ -29,6 +29,22 @@ func (c *Contest) EnsureSetting(name string, value []byte) ([]byte, error) {
 	return kept, err
 }
 
+// ChangeSetting replaces what is kept under a name by what change makes of it,
+// nil where nothing is or shall be. Nobody else changes it in between. change may
+// be called more than once; its last call counts.
+func (c *Contest) ChangeSetting(name string, change func(kept []byte) ([]byte, error)) error {
+	return c.Update(context.Background(), "change setting "+name, func(tx Tx) error {
+		kept, err := tx.Setting(name)
+		if err != nil {
+			return err
+		}
+		if kept, err = change(kept); err != nil {
+			return err
+		}
+		return tx.SetSetting(name, kept)
+	})
+}
+
 // settingRemoval begins the names of the settings that each stand for a picture
 // at Cloudinary that nothing here refers to any more.
 const settingRemoval = "removal."

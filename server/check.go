@@ -11,14 +11,16 @@ type Findings struct {
 }
 
 // Check looks at the data and at the pictures of this machine.
-func (s *Server) Check() (Findings, error) { return Check(s.file, s.settings.UploadsDir()) }
+func (s *Server) Check() (Findings, error) { return Check(s.contest, s.settings.UploadsDir()) }
 
-// Check looks at a store and at the folder of its pictures.
-func Check(s contest.File, uploads string) (f Findings, err error) {
-	if f.Faults, err = s.Check(); err != nil || len(f.Faults) > 0 {
-		return f, err
+// Check looks at what keeps a contest, where that is a file, and at the folder of its pictures.
+func Check(c *contest.Contest, uploads string) (f Findings, err error) {
+	if file, ok := c.Store.(contest.File); ok {
+		if f.Faults, err = file.Check(); err != nil || len(f.Faults) > 0 {
+			return f, err
+		}
 	}
-	missing, err := contest.New(s).MissingPictures(uploads)
+	missing, err := c.MissingPictures(uploads)
 	for _, one := range missing {
 		if one.Known {
 			f.Known = append(f.Known, one.String())

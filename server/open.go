@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
+	"podium/contest"
 	"podium/store/backup"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
 // openStore opens the data. A damaged file is made again from what can be read
@@ -35,6 +38,22 @@ func openStore(data string, options bolt.Options) (*bolt.Store, error) {
 	options.Logger.Error("the data file was made again from what could be read: no submission, winner or setting is missing",
 		"submissions", done.Submissions, "kept", done.Kept)
 	return bolt.Open(path, options)
+}
+
+// openTimeout is how long opening a database may take, with making its tables.
+const openTimeout = 30 * time.Second
+
+// openContest opens the store that the settings name.
+func (s *Settings) openContest(log *slog.Logger, now func() time.Time, committed func(contest.Commit)) (contest.Store, error) {
+	if s.Database == "" {
+		return openStore(s.Data, bolt.Options{Logger: log, Now: now, OnCommit: committed})
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	return postgres.Open(ctx, s.Database, postgres.Options{Logger: log, Now: now, OnCommit: committed})
 }
 
 // pruneAsides removes copies that were put aside, at the start and once an hour,

@@ -31,7 +31,6 @@ import (
 	"podium/server/realtime"
 	"podium/static"
 	"podium/store/backup"
-	"podium/store/bolt"
 )
 
 // DatabaseName is the name of the database in the data folder.
@@ -79,14 +78,13 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	settings.onFly()
 	instruments := observe.NewInstruments()
 	ages := clock.New()
-	db, err := openStore(settings.Data, bolt.Options{
-		Logger: log, Now: ages.Now, OnCommit: func(c contest.Commit) { instruments.Committed(c.Took) },
-	})
+	db, err := settings.openContest(log, ages.Now, func(c contest.Commit) { instruments.Committed(c.Took) })
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), file: db, instruments: instruments, ages: ages}
+	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), instruments: instruments, ages: ages}
 	s.contest.PhoneCountry = settings.PhoneCountry
+	s.file, _ = db.(contest.File)
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
@@ -125,7 +123,7 @@ func (s *Server) build() error {
 	s.codes = limits.NewTurns(1)
 	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
-		FailuresPerMinute: s.settings.LimitSignIns, Now: s.ages.Now, Logger: s.log,
+		FailuresPerMinute: s.settings.LimitSignIns, Shared: s.settings.Database != "", Now: s.ages.Now, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -221,8 +219,11 @@ func (s *Server) buildPictures() error {
 	return err
 }
 
-// buildBackups begins to make backups.
+// buildBackups begins to make backups, where the contest is kept in a file.
 func (s *Server) buildBackups() error {
+	if s.file == nil {
+		return nil // a database is backed up by its own tools
+	}
 	set := &s.settings
 	var err error
 	s.backups, err = backup.New(context.Background(), backup.Options{

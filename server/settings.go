@@ -30,8 +30,9 @@ type Settings struct {
 	TrustedProxies []string `env:"TRUSTED_PROXIES" placeholder:"NETWORK" group:"Listening" help:"Networks of the proxies in front of this server, such as 127.0.0.1 or 10.0.0.0/8. Only requests that come from one of them may say in --client-address-header whom they are for. On Fly this is set by itself."`
 	AddressHeader  string   `env:"CLIENT_ADDRESS_HEADER" name:"client-address-header" default:"X-Forwarded-For" placeholder:"NAME" group:"Listening" help:"Header in which a trusted proxy names the client's address (${default}; Fly-Client-IP on Fly)."`
 
-	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
-	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" group:"Data" help:"Folder of the pictures kept on this machine (uploads in the data folder)."`
+	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
+	Database string `env:"DATABASE_URL" placeholder:"URL" group:"Data" help:"PostgreSQL database that keeps the contest in place of a file in the data folder, so that several machines can serve it: postgres://user:password@host/name. The data folder still holds what this machine needs for itself."`
+	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" group:"Data" help:"Folder of the pictures kept on this machine (uploads in the data folder)."`
 
 	RunAs string `env:"RUN_AS" name:"run-as" placeholder:"UID:GID" group:"Data" help:"When started as root: give the data folder to this user and group and become it."`
 

@@ -5,6 +5,11 @@
 // goes out. The package writes no answers to requests except cookies; routes
 // and sentences belong to its callers.
 //
+// Several processes can share a store: what one of them changes is read and
+// written in one step, and with Options.Shared each looks at what is kept
+// whenever somebody shows a cookie, a token or a password, so that what one of
+// them ended is over for all.
+//
 // Nothing that is kept lets anybody in: the password is kept as an argon2id
 // hash, sessions and tokens by the SHA-256 of their 32 random bytes.
 package admin
@@ -63,4 +68,10 @@ type Store interface {
 	Setting(name string) ([]byte, error)
 	// SaveSetting keeps value under name; nil removes it.
 	SaveSetting(name string, value []byte) error
+	// EnsureSetting returns the value kept under name, and keeps value where there
+	// is none.
+	EnsureSetting(name string, value []byte) ([]byte, error)
+	// ChangeSetting keeps what change makes of the value kept under name, with
+	// nobody else in between. It may call change more than once.
+	ChangeSetting(name string, change func(kept []byte) ([]byte, error)) error
 }

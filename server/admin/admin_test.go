@@ -31,6 +31,22 @@ func (m *memory) SaveSetting(name string, value []byte) error {
 	return nil
 }
 
+func (m *memory) EnsureSetting(name string, value []byte) ([]byte, error) {
+	if kept, _ := m.Setting(name); kept != nil {
+		return kept, nil
+	}
+	return value, m.SaveSetting(name, value)
+}
+
+func (m *memory) ChangeSetting(name string, change func([]byte) ([]byte, error)) error {
+	kept, _ := m.Setting(name)
+	value, err := change(kept)
+	if err != nil {
+		return err
+	}
+	return m.SaveSetting(name, value)
+}
+
 type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
@@ -245,6 +261,57 @@ func (d *dying) SaveSetting(name string, value []byte) error {
 		return errors.New("killed")
 	}
 	return d.memory.SaveSetting(name, value)
+}
+
+func (d *dying) ChangeSetting(name string, change func([]byte) ([]byte, error)) error {
+	value, err := change(d.values[name])
+	if err != nil {
+		return err
+	}
+	return d.SaveSetting(name, value)
+}
+
+func TestWhatOneProcessEndsIsOverForAll(t *testing.T) {
+	m := &memory{values: map[string][]byte{}}
+	one, made := newAdmin(t, m, Options{Shared: true})
+	two, again := newAdmin(t, m, Options{Shared: true})
+	if made == "" || again != "" {
+		t.Fatalf("passwords %q and %q were made", made, again)
+	}
+	secret, session, err := one.SignIn(t.Context(), made, from("1.1.1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := two.MakeToken("script", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range map[string]*Admin{"one": one, "two": two} {
+		if _, ok := a.Session(secret); !ok {
+			t.Errorf("%s does not know the session", name)
+		}
+		if _, ok := a.Session(token); !ok {
+			t.Errorf("%s does not know the token", name)
+		}
+	}
+	if err := two.End(session.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := one.Session(secret); ok {
+		t.Error("a session that another process ended goes on")
+	}
+	if _, ok := one.Session(token); !ok {
+		t.Error("ending a session ended a token")
+	}
+	if err := one.ChangePassword(t.Context(), made, "another one", "", from("1.1.1.1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := two.SignIn(t.Context(), made, from("2.2.2.2")); !errors.Is(err, ErrPassword) {
+		t.Errorf("the old password at another process: %v", err)
+	}
+	if _, _, err := two.SignIn(t.Context(), "another one", from("3.3.3.3")); err != nil {
+		t.Errorf("the new password at another process: %v", err)
+	}
 }
 
 func TestAKillWhileThePasswordChangesLeavesNoSessionOfTheOldOne(t *testing.T) {

@@ -115,6 +115,7 @@ func (a *Admin) verify(ctx context.Context, password string, known bool) (hash s
 	defer leave()
 	<-a.settled
 	a.mu.Lock()
+	a.refreshLocked()
 	hash = a.hash
 	a.mu.Unlock()
 	ok, err = checkPassword(hash, password)

@@ -51,37 +51,35 @@ func hashSecret(secret string) []byte {
 func (a *Admin) add(r *Record, hash string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.refreshLocked()
 	if hash != "" && hash != a.hash {
 		return ErrPassword
 	}
-	a.expireLocked()
-	for len(a.sessions) >= maxSessions {
-		oldest := ""
-		for k, s := range a.sessions {
-			if s.Kind == KindSession && (oldest == "" || s.LastSeen < a.sessions[oldest].LastSeen) {
-				oldest = k
+	return a.changeLocked(func(sessions map[string]*Record) error {
+		a.expire(sessions)
+		for len(sessions) >= maxSessions {
+			oldest := ""
+			for k, s := range sessions {
+				if s.Kind == KindSession && (oldest == "" || s.LastSeen < sessions[oldest].LastSeen) {
+					oldest = k
+				}
 			}
+			if oldest == "" {
+				return fmt.Errorf("there are %d tokens already; end some first", len(sessions))
+			}
+			delete(sessions, oldest)
 		}
-		if oldest == "" {
-			return fmt.Errorf("there are %d tokens already; end some first", len(a.sessions))
-		}
-		delete(a.sessions, oldest)
-	}
-	key := hex.EncodeToString(r.Hash)
-	a.sessions[key] = r
-	if err := a.saveLocked(); err != nil {
-		delete(a.sessions, key)
-		return err
-	}
-	return nil
+		sessions[hex.EncodeToString(r.Hash)] = r
+		return nil
+	})
 }
 
-// expireLocked forgets sessions whose time is over. mu must be held.
-func (a *Admin) expireLocked() {
+// expire forgets sessions whose time is over.
+func (a *Admin) expire(sessions map[string]*Record) {
 	now := a.now().UnixMilli()
-	for k, s := range a.sessions {
+	for k, s := range sessions {
 		if s.ExpiresAt != 0 && s.ExpiresAt <= now {
-			delete(a.sessions, k)
+			delete(sessions, k)
 		}
 	}
 }
@@ -97,6 +95,7 @@ func (a *Admin) Session(secret string) (Session, bool) {
 	<-a.settled
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.refreshLocked()
 	s, ok := a.sessions[key]
 	if !ok {
 		return Session{}, false
@@ -106,23 +105,43 @@ func (a *Admin) Session(secret string) (Session, bool) {
 		return Session{}, false
 	}
 	if now.UnixMilli()-s.LastSeen >= lastSeenStep.Milliseconds() {
-		s.LastSeen = now.UnixMilli()
-		if s.Kind == KindSession {
-			s.ExpiresAt = min(now.Add(a.options.SessionAge).UnixMilli(), s.CreatedAt+maxAge.Milliseconds())
-		}
-		if err := a.saveLocked(); err != nil {
-			// The session is good all the same; only its last use is not kept.
-			a.log.Warn("an admin session's last use could not be kept", "error", err)
-		}
+		return a.useLocked(key, now)
 	}
 	return s.Session, true
+}
+
+// useLocked notes that a session is used, which puts off its end. mu must be
+// held.
+func (a *Admin) useLocked(key string, now time.Time) (Session, bool) {
+	used := *a.sessions[key]
+	used.LastSeen = now.UnixMilli()
+	if used.Kind == KindSession {
+		used.ExpiresAt = min(now.Add(a.options.SessionAge).UnixMilli(), used.CreatedAt+maxAge.Milliseconds())
+	}
+	ended := false
+	err := a.changeLocked(func(sessions map[string]*Record) error {
+		if _, there := sessions[key]; !there {
+			ended = true // by another process, a moment ago
+			return nil
+		}
+		ended = false
+		sessions[key] = &used
+		return nil
+	})
+	if err != nil {
+		// The session is good all the same; only its last use is not kept.
+		a.log.Warn("an admin session's last use could not be kept", "error", err)
+		a.sessions[key] = &used
+	}
+	return used.Session, !ended
 }
 
 // Sessions lists sessions and tokens, the newest first.
 func (a *Admin) Sessions() []Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.expireLocked()
+	a.refreshLocked()
+	a.expire(a.sessions)
 	list := make([]Session, 0, len(a.sessions))
 	for _, s := range a.sessions {
 		list = append(list, s.Session)
@@ -150,21 +169,35 @@ func (a *Admin) EndAll() (int, error) {
 	return a.end(func(s *Record) bool { return s.Kind == KindSession })
 }
 
-// end ends the sessions that match.
+// end ends the sessions that match, and returns how many those were.
 func (a *Admin) end(match func(*Record) bool) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := 0
-	for k, s := range a.sessions {
+	a.refreshLocked()
+	return a.endLocked(match)
+}
+
+// endLocked is end. mu must be held.
+func (a *Admin) endLocked(match func(*Record) bool) (n int, err error) {
+	for _, s := range a.sessions {
 		if match(s) {
-			delete(a.sessions, k)
 			n++
 		}
 	}
 	if n == 0 {
 		return 0, nil
 	}
-	return n, a.saveLocked()
+	err = a.changeLocked(func(sessions map[string]*Record) error {
+		n = 0
+		for k, s := range sessions {
+			if match(s) {
+				delete(sessions, k)
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
 }
 
 // MakeToken makes a token for scripts, called label, that lasts for age (0:

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -53,6 +54,8 @@ type Options struct {
 	// FailuresPerMinute is how many wrong passwords of everybody are taken
 	// before those who failed before have to wait; 0 is no such limit.
 	FailuresPerMinute float64
+	// Shared says that other processes use the store as well.
+	Shared bool
 	// Now is the clock that ages are taken by, also those of sessions that an earlier
 	// process made; nil is time.Now.
 	Now func() time.Time
@@ -82,9 +85,10 @@ type Admin struct {
 	// before.
 	settled chan struct{}
 
-	mu       sync.Mutex // guards hash and sessions, and is held while they are saved
+	mu       sync.Mutex // guards the fields below, and is held while they are read from the store or saved
 	hash     string
 	sessions map[string]*Record // by hex of Record.Hash
+	kept     []byte             // the sessions as they are in the store
 }
 
 // New reads what store keeps. When there is neither a kept password nor
@@ -150,36 +154,66 @@ func (a *Admin) replacePassword() {
 
 // load reads the signing key and the sessions.
 func (a *Admin) load() error {
-	key, err := a.store.Setting(settingKey)
-	if err != nil {
-		return fmt.Errorf("read the admin key: %w", err)
+	key := make([]byte, 32)
+	rand.Read(key)
+	var err error
+	if a.key, err = a.store.EnsureSetting(settingKey, key); err != nil {
+		return fmt.Errorf("keep the admin key: %w", err)
 	}
-	if len(key) == 0 {
-		key = make([]byte, 32)
-		rand.Read(key)
-		if err := a.store.SaveSetting(settingKey, key); err != nil {
-			return fmt.Errorf("keep the admin key: %w", err)
-		}
-	}
-	a.key = key
+	return a.readLocked() // nobody else has a yet
+}
+
+// readLocked reads the sessions as they are kept. mu must be held.
+func (a *Admin) readLocked() error {
 	data, err := a.store.Setting(settingSessions)
 	if err != nil {
 		return fmt.Errorf("read the admin sessions: %w", err)
 	}
+	if a.kept != nil && bytes.Equal(data, a.kept) {
+		return nil
+	}
+	sessions, err := a.decode(data)
+	if err != nil {
+		return err
+	}
+	a.sessions, a.kept = sessions, data
+	return nil
+}
+
+// refreshLocked reads what other processes may have changed, where there are
+// any. Where the store cannot be read, what was read last goes on counting. mu
+// must be held.
+func (a *Admin) refreshLocked() {
+	if !a.options.Shared {
+		return
+	}
+	hash, err := a.store.Setting(settingPassword)
+	if err == nil {
+		a.hash = string(hash)
+		err = a.readLocked()
+	}
+	if err != nil {
+		a.log.Warn("the admin sessions could not be read; those that are known count", "error", err)
+	}
+}
+
+// decode reads sessions, by hex of Record.Hash.
+func (a *Admin) decode(data []byte) (map[string]*Record, error) {
 	var list []*Record
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &list); err != nil {
-			return fmt.Errorf("read the admin sessions: %w", err)
+			return nil, fmt.Errorf("read the admin sessions: %w", err)
 		}
 	}
 	now := a.now()
+	sessions := make(map[string]*Record, len(list))
 	for _, s := range list {
 		if s.Kind == KindSession {
 			s.bound(now, a.options.SessionAge)
 		}
-		a.sessions[hex.EncodeToString(s.Hash)] = s
+		sessions[hex.EncodeToString(s.Hash)] = s
 	}
-	return nil
+	return sessions, nil
 }
 
 // settlePassword decides which password rules, where there is none to replace.
@@ -191,7 +225,15 @@ func (a *Admin) settlePassword() (made string, err error) {
 		return "", nil
 	}
 	made = makePassword()
-	return made, a.setPassword(made, "")
+	hash := hashPassword(made)
+	kept, err := a.store.EnsureSetting(settingPassword, []byte(hash))
+	if err != nil {
+		return "", fmt.Errorf("keep the admin password: %w", err)
+	}
+	if a.hash = string(kept); a.hash != hash {
+		return "", nil // another process made one, and says so
+	}
+	return made, nil
 }
 
 // setPassword keeps the hash of password and ends every session but the one
@@ -203,17 +245,10 @@ func (a *Admin) setPassword(password, keep string) error {
 	hash := hashPassword(password)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ended := 0
-	for k, s := range a.sessions {
-		if s.Kind == KindSession && s.ID != keep {
-			delete(a.sessions, k)
-			ended++
-		}
-	}
-	if ended > 0 {
-		if err := a.saveLocked(); err != nil {
-			return err
-		}
+	a.refreshLocked()
+	ended, err := a.endLocked(func(s *Record) bool { return s.Kind == KindSession && s.ID != keep })
+	if err != nil {
+		return err
 	}
 	if err := a.store.SaveSetting(settingPassword, []byte(hash)); err != nil {
 		return fmt.Errorf("keep the admin password: %w", err)
@@ -225,21 +260,39 @@ func (a *Admin) setPassword(password, keep string) error {
 	return nil
 }
 
-// saveLocked writes the sessions to the store. mu must be held.
-func (a *Admin) saveLocked() error {
-	list := make([]*Record, 0, len(a.sessions))
-	for _, s := range a.sessions {
+// changeLocked changes the sessions as they are kept, and keeps the outcome.
+// change may be called more than once. mu must be held.
+func (a *Admin) changeLocked(change func(sessions map[string]*Record) error) error {
+	var sessions map[string]*Record
+	var data []byte
+	err := a.store.ChangeSetting(settingSessions, func(kept []byte) (_ []byte, err error) {
+		if sessions, err = a.decode(kept); err != nil {
+			return nil, err
+		}
+		if err := change(sessions); err != nil {
+			return nil, err
+		}
+		data, err = encode(sessions)
+		return data, err
+	})
+	if err != nil {
+		return fmt.Errorf("keep the admin sessions: %w", err)
+	}
+	a.sessions, a.kept = sessions, data
+	return nil
+}
+
+func encode(sessions map[string]*Record) ([]byte, error) {
+	list := make([]*Record, 0, len(sessions))
+	for _, s := range sessions {
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(x, y *Record) int { return int(x.CreatedAt - y.CreatedAt) })
 	data, err := json.Marshal(list)
 	if err != nil {
-		return fmt.Errorf("encode the admin sessions: %w", err)
+		return nil, fmt.Errorf("encode the admin sessions: %w", err)
 	}
-	if err := a.store.SaveSetting(settingSessions, data); err != nil {
-		return fmt.Errorf("keep the admin sessions: %w", err)
-	}
-	return nil
+	return data, nil
 }
 
 // From is who tries to sign in.

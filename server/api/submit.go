@@ -193,6 +193,10 @@ func storeError(err error) error {
 	case errors.Is(err, contest.ErrInvalid):
 		sentence := strings.TrimPrefix(err.Error(), contest.ErrInvalid.Error()+": ")
 		return answer.Because(err, http.StatusBadRequest, strings.ToUpper(sentence[:1])+sentence[1:]+".")
+	case errors.Is(err, contest.ErrAway):
+		return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.")
+	case errors.Is(err, contest.ErrReadOnly):
+		return answer.Because(err, http.StatusServiceUnavailable, "The server's data can only be read at the moment; nothing was changed.")
 	case errors.Is(err, contest.ErrClosed):
 		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.")
 	}

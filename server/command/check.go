@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"podium/contest"
 	"podium/server"
 	"podium/store/backup"
 	"podium/store/bolt"
@@ -143,7 +144,7 @@ func (c *checkCommand) find(ctx context.Context) (found server.Findings, err err
 		return found, err
 	}
 	found, lost, err := readingWhole(ctx, c.Data, func(s *bolt.Store) (server.Findings, error) {
-		return server.Check(s, server.UploadsFolder(c.Data, c.Uploads))
+		return server.Check(contest.New(s), server.UploadsFolder(c.Data, c.Uploads))
 	})
 	if lost != nil {
 		found.Faults = append(lost.sentences(), found.Faults...)

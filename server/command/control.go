@@ -17,6 +17,7 @@ import (
 	"podium/contest"
 	"podium/server"
 	"podium/server/answer"
+	"podium/store/backup"
 )
 
 // socketName is the local socket in the data folder through which commands ask
@@ -75,6 +76,10 @@ func socketAddress(data string) (name string, release func(), err error) {
 func controlRoutes(ctx context.Context, s *server.Server, data string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
+		if s.File() == nil {
+			answer.Because(backup.ErrNoFile, http.StatusConflict, backup.ErrNoFile.Error()).Write(w)
+			return
+		}
 		if err := sendCopy(w, s.File()); err != nil {
 			panic(http.ErrAbortHandler) // the copy breaks off, and the reader sees that
 		}

@@ -169,7 +169,7 @@ func New(o Options) *Realtime {
 		MaxRooms:            o.MaxRooms,
 		MaxAuthBytes:        maxAuth,
 		Recovery: &socketio.Recovery{
-			Log:       eventLog{rt},
+			Log:       rt.log(),
 			Sessions:  sessionStore{o.Contest},
 			Key:       o.Key,
 			MaxMissed: o.MaxMissed,
@@ -194,6 +194,14 @@ const farewell = 50 * time.Millisecond
 // Publish delivers what was committed to the log since the last time. It is
 // called after each commit that may have put something there.
 func (rt *Realtime) Publish() {
+	if _, shared := rt.o.Contest.Store.(contest.Shared); !shared { // else it is followed
+		rt.publish()
+	}
+	rt.wake()
+}
+
+// publish has Socket.IO deliver what is in the log.
+func (rt *Realtime) publish() {
 	began := time.Now()
 	if err := rt.io.Publish(); err != nil {
 		// The log can be read again with the next commit; clients that come
@@ -202,6 +210,10 @@ func (rt *Realtime) Publish() {
 	} else if f := rt.o.Observer.Delivered; f != nil {
 		f(time.Since(began))
 	}
+}
+
+// wake tells event streams that there may be something new.
+func (rt *Realtime) wake() {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	close(rt.changed)
@@ -325,10 +337,22 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 // eventLog is the store's log as Socket.IO's recovery reads it.
 type eventLog struct{ rt *Realtime }
 
+// log returns the store's log: one that Socket.IO follows where other machines
+// write to it too.
+func (rt *Realtime) log() socketio.Log {
+	if shared, ok := rt.o.Contest.Store.(contest.Shared); ok {
+		return &sharedLog{eventLog: eventLog{rt}, shared: shared}
+	}
+	return eventLog{rt}
+}
+
 // Read implements [socketio.Log].
 func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
 	store := l.rt.o.Contest
 	at := socketio.Position{Epoch: store.Epoch()}
+	if shared, ok := store.Store.(contest.Shared); ok {
+		at.Incarnation = shared.Incarnation()
+	}
 	for {
 		first, _, err := store.EventRange()
 		if err != nil {

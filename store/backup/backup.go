@@ -59,7 +59,10 @@ type Options struct {
 	Logger     *slog.Logger
 }
 
-// Keeper makes backups. It is safe for concurrent use.
+// ErrNoFile means that the contest is not kept in a file.
+var ErrNoFile = errors.New("the contest is kept in a database; use the database's own backups, and podium export")
+
+// Keeper makes backups. It is safe for concurrent use. A nil one makes none.
 type Keeper struct {
 	o      Options
 	bucket *blob.Bucket
@@ -132,6 +135,9 @@ func (k *Keeper) run(ctx context.Context) {
 
 // Close ends the backups at intervals, and waits for one that is being made.
 func (k *Keeper) Close() error {
+	if k == nil {
+		return nil
+	}
 	k.cancel()
 	k.work.Wait()
 	return k.bucket.Close()
@@ -139,6 +145,9 @@ func (k *Keeper) Close() error {
 
 // Figures returns how it goes.
 func (k *Keeper) Figures() Figures {
+	if k == nil {
+		return Figures{}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.state
@@ -167,6 +176,9 @@ func (k *Keeper) moment() (string, error) {
 
 // TakeIfChanged makes a backup where the data changed since the last one.
 func (k *Keeper) TakeIfChanged(ctx context.Context) error {
+	if k == nil {
+		return nil
+	}
 	now, err := k.moment()
 	if err != nil {
 		return err
@@ -183,6 +195,9 @@ func (k *Keeper) TakeIfChanged(ctx context.Context) error {
 
 // Take makes a backup and returns its name.
 func (k *Keeper) Take(ctx context.Context) (name string, err error) {
+	if k == nil {
+		return "", ErrNoFile
+	}
 	k.taking.Lock()
 	defer k.taking.Unlock()
 	defer func() {

@@ -1,0 +1,131 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"podium/protocol/services"
+)
+
+// eventually waits until f holds.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not come", what)
+		}
+	}
+}
+
+// listen reads the event stream of a site, and hands out its lines.
+func (s *site) listen() (lines <-chan string) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/events", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := s.http.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out, done := make(chan string, 1000), make(chan struct{})
+	go func() {
+		defer close(done)
+		for read := bufio.NewScanner(res.Body); read.Scan(); {
+			out <- read.Text()
+		}
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-done
+		res.Body.Close()
+	})
+	return out
+}
+
+// until returns the next line that begins so.
+func until(t *testing.T, lines <-chan string, prefix string) string {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		select {
+		case line := <-lines:
+			if strings.HasPrefix(line, prefix) {
+				return line
+			}
+		case <-timeout:
+			t.Fatalf("no line begins with %q", prefix)
+		}
+	}
+}
+
+func TestTwoMachinesServeOneContest(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	one, two := newSite(t, "--database", pg.URL()), newSite(t, "--database", pg.URL())
+	lines := two.visitor().listen()
+	until(t, lines, "id: ")
+
+	made := one.enter("best", "from one")
+	until(t, lines, "event: newSubmission")
+	if data := until(t, lines, "data: "); !strings.Contains(data, made.ID) {
+		t.Errorf("machine two's guests were sent %s", data)
+	}
+	eventually(t, "the submission in the other machine's feed", func() bool {
+		return strings.Contains(two.do("GET", "/api/feed", nil).is(200).body, made.ID)
+	})
+
+	// A phone sends again what was not answered, to whichever machine.
+	key := []string{"Idempotency-Key", "again"}
+	first := one.submit(key, part{"category", "", "best"}, part{"caption", "", "once"}).is(200)
+	second := two.submit(key, part{"category", "", "best"}, part{"caption", "", "once"}).is(200)
+	if first.body != second.body || second.header.Get("Idempotent-Replay") != "true" {
+		t.Errorf("the first answer was %s, the second %s", first.body, second.body)
+	}
+	two.submit(key, part{"category", "", "best"}, part{"caption", "", "other"}).is(422)
+
+	// An admin of one is an admin of the other, and not any more where that ended.
+	one.signIn()
+	two.cookie = one.cookie
+	two.do("GET", "/api/submissions", nil).is(200)
+	one.do("POST", "/api/submissions/"+made.ID+"/hide", "").is(200)
+	until(t, lines, "event: submissionRemoved")
+	two.do("POST", "/api/logout", "").is(200)
+	one.do("GET", "/api/submissions", nil).is(401)
+
+	// What only a file has is refused with a sentence, and the rest works.
+	one.signIn()
+	for _, path := range []string{"/api/dashboard", "/metrics", "/api/export.csv", "/api/export.zip"} {
+		if g := one.do("GET", path, nil); g.status != 200 {
+			t.Errorf("%s: %d %s", path, g.status, g.body)
+		}
+	}
+	if _, err := one.server.Backup(t.Context()); err == nil {
+		t.Error("a database was backed up like a file")
+	}
+	if found, err := one.server.Check(); err != nil || len(found.Faults) > 0 {
+		t.Errorf("check: %v %v", found, err)
+	}
+}
+
+func TestAServerWhoseDatabaseIsAwaySaysSoAndGoesOnAfterwards(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	s := newSite(t, "--database", pg.URL())
+	s.enter("best", "before")
+	pg.Kill()
+	g := s.submit(nil, part{"category", "", "best"}, part{"caption", "", "meanwhile"}).is(503)
+	if sentence := g.sentence(); !strings.Contains(sentence, "database") {
+		t.Errorf("it says %q", sentence)
+	}
+	pg.Start()
+	eventually(t, "a submission", func() bool {
+		return s.submit(nil, part{"category", "", "best"}, part{"caption", "", "after"}).status == 200
+	})
+	if body := s.do("GET", "/api/feed", nil).is(200).body; !strings.Contains(body, "before") || strings.Contains(body, "meanwhile") {
+		t.Errorf("the feed is %s", body)
+	}
+}
