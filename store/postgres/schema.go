@@ -133,7 +133,10 @@ func fill(ctx context.Context, tx pgx.Tx, categories []contest.Category) error {
 // readFormat returns the format of the tables, 0 where there are none.
 func readFormat(ctx context.Context, conn *pgx.Conn) (have int, err error) {
 	var there bool
-	if err := conn.QueryRow(ctx, `select to_regclass('podium.head') is not null`).Scan(&there); err != nil || !there {
+	// to_regclass would answer from a cache that a transaction looks into at its
+	// begin, and so from before the lock.
+	if err := conn.QueryRow(ctx, `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = 'podium' and c.relname = 'head')`).Scan(&there); err != nil || !there {
 		return 0, explain(err)
 	}
 	var oldest int
