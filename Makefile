@@ -24,7 +24,7 @@ run: build ## build and serve with an embedded database in data/
 
 build: client ## build bin/podium with the Socket.IO browser client inside
 	@echo "building bin/podium (the first time downloads Go modules)"
-	@CGO_ENABLED=0 go build -trimpath -tags nodynamic -o bin/podium .
+	@CGO_ENABLED=0 go build -trimpath -o bin/podium .
 
 node: test/node_modules/.installed ## install the official clients for the tests
 test/node_modules/.installed: test/package.json test/package-lock.json
@@ -132,15 +132,18 @@ screenshots: node client ## each page, phone and desktop, light and dark, into t
 gosec: ## look for mistakes that endanger security
 	@go run $(GOSEC) -quiet -exclude=G104,G115,G304,G602 -exclude-dir=test $(MODULES)
 
-sbom: node ## list what is inside the program and its pages: bin/podium.cdx.json, bin/pages.cdx.json
+sbom: node ## list what is inside the program and its pages: bin/podium.cdx.json, bin/decoders.cdx.json, bin/pages.cdx.json
 	@mkdir -p bin
 	@go run $(CYCLONEDX) mod -type application -json -output bin/podium.cdx.json
+	@go run . licences --sbom > bin/decoders.cdx.json
 	@npm sbom --prefix test --sbom-format cyclonedx --omit dev > bin/pages.cdx.json
 	@ls -l bin/*.cdx.json
 
 vuln: ## look for known vulnerabilities
 	@go run $(GOVULNCHECK) $(MODULES)
 	@npm audit --prefix test --omit=dev
+	@echo "Of the libraries that decode pictures no tool knows; compare their versions with what Debian's security tracker says:"
+	@go run . licences --sbom | grep -E '"(name|version)"' | paste - -
 
 clean: ## remove what was built and downloaded
 	@rm -rf bin test/node_modules $(addprefix static/client/,$(CLIENT_FILES))

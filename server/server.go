@@ -213,7 +213,7 @@ func (s *Server) buildPictures() error {
 	limit := memoryLimit()
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
-		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), HEIC: limit == 0 || limit >= 1<<30, KeepOriginals: set.KeepOriginals,
+		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), KeepOriginals: set.KeepOriginals, AddressOf: s.addresses.Of,
 		Cloud: cloud, Contest: s.contest, Published: func() { s.realtime.Publish() }, Logger: s.log,
 	})
 	return err

@@ -68,7 +68,7 @@ type Settings struct {
 	CloudinaryAPISecret string `env:"CLOUDINARY_API_SECRET" name:"cloudinary-api-secret" placeholder:"SECRET" group:"Pictures" help:"Cloudinary API secret."`
 	CloudinaryURL       string `env:"CLOUDINARY_UPLOAD_PREFIX" name:"cloudinary-upload-prefix" placeholder:"URL" group:"Pictures" help:"Address of Cloudinary's upload API, for another region or a test."`
 	KeepOriginals       bool   `env:"KEEP_ORIGINALS" group:"Pictures" help:"Keep each picture also as it was sent, metadata removed."`
-	MaxPixels           int    `env:"MAX_PIXELS" default:"50000000" placeholder:"N" group:"Pictures" help:"Most pixels of a picture that is taken (${default})."`
+	MaxPixels           int    `env:"MAX_PIXELS" default:"64000000" placeholder:"N" group:"Pictures" help:"Most pixels of a picture that is taken (${default})."`
 
 	LimitConnections        int           `env:"LIMIT_CONNECTIONS" default:"0" placeholder:"N" group:"Limits" help:"Real-time connections in total; 0 derives it from the open files that the system allows."`
 	LimitConnectionsAddress int           `env:"LIMIT_CONNECTIONS_PER_ADDRESS" name:"limit-connections-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Real-time connections of one address (${default}: 2,000 phones behind one router with two pages each, and some more)."`

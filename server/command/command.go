@@ -40,6 +40,8 @@ type commands struct {
 	Token   tokenCommand   `cmd:"" help:"Make a token with which scripts sign in."`
 	Connect connectCommand `cmd:"" help:"Speak with any Socket.IO server: print its events, emit what is typed."`
 	Verify  verifyCommand  `cmd:"" help:"Check a running server, here or at an address, from the outside."`
+
+	Licences licencesCommand `cmd:"" help:"Say which libraries are inside, and under which terms."`
 }
 
 // output is where commands write.

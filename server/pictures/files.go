@@ -19,6 +19,7 @@ import (
 
 	"podium/contest"
 	"podium/server/answer"
+	"podium/server/limits"
 	"podium/store/bolt"
 )
 
@@ -223,7 +224,11 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	if !fileName.MatchString(name) {
 		return errNoPicture
 	}
-	f, instead, err := p.open(r.Context(), name)
+	ctx := r.Context()
+	if p.o.AddressOf != nil {
+		ctx = limits.WithAddress(ctx, p.o.AddressOf(r))
+	}
+	f, instead, err := p.openFile(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errNoPicture
 	}
@@ -258,15 +263,19 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 
 var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.")
 
-// open opens a file, and makes it first where it is a small size that nobody
+// openFile opens a file, and makes it first where it is a small size that nobody
 // asked for before. Where that fails it opens the picture instead.
-func (p *Pictures) open(ctx context.Context, name string) (f *os.File, instead bool, err error) {
+func (p *Pictures) openFile(ctx context.Context, name string) (f *os.File, instead bool, err error) {
 	f, err = os.Open(filepath.Join(p.o.Dir, name))
 	m := ownName.FindStringSubmatch(name)
 	if !errors.Is(err, fs.ErrNotExist) || m == nil || !strings.HasSuffix(name, thumbEnding) {
 		return f, false, err
 	}
 	picture := m[1] + ".jpg"
+	if p.hopeless.has(p.o.Dir, picture) {
+		f, err = os.Open(filepath.Join(p.o.Dir, picture))
+		return f, true, err
+	}
 	// Everybody who asks waits for the one who makes it, who therefore does not
 	// stop when the phone that asked first is gone.
 	_, err, _ = p.making.Do(name, func() (any, error) {
@@ -283,6 +292,7 @@ func (p *Pictures) open(ctx context.Context, name string) (f *os.File, instead b
 		return nil, false, err
 	}
 	if instead = err != nil; instead {
+		p.hopeless.add(p.o.Dir, picture)
 		p.o.Logger.Warn("make the small size of a picture", "file", picture, "error", err)
 		name = picture
 	}

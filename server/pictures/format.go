@@ -4,190 +4,173 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
-	"image/png"
 	"io"
 
-	"github.com/gen2brain/heic"
-	"golang.org/x/image/webp"
+	"podium/server/pictures/codec"
 )
 
 // format is a kind of picture that is taken.
 type format struct {
-	name   string
-	decode func(io.Reader) (image.Image, error)
-	// measure reads the header: the size of the picture, and the bytes that
-	// decoding it takes.
-	measure func(data []byte) (w, h int, bytes int64, err error)
+	name string
+	kind codec.Kind // "" for GIF, which Go's own package decodes
 }
 
-// headBytes is how much of a file sniff wants to see.
-const headBytes = 16
+// headBytes is how much of a file sniff wants to see: of HEIC, its brands.
+const headBytes = 256
 
 // sniff tells the format by the first bytes, whatever the client claims.
-func sniff(head []byte, allowHEIC bool) (format, error) {
-	brand := ""
-	if len(head) >= 12 && string(head[4:8]) == "ftyp" {
-		brand = string(head[8:12])
-	}
+func sniff(head []byte) (format, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
-		return format{"JPEG", jpeg.Decode, measureJPEG}, nil
+		return format{"JPEG", codec.JPEG}, nil
 	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		return format{"PNG", png.Decode, measurePNG}, nil
+		return format{"PNG", codec.PNG}, nil
 	case bytes.HasPrefix(head, []byte("GIF87a")), bytes.HasPrefix(head, []byte("GIF89a")):
-		return format{"GIF", gif.Decode, measureGIF}, nil
+		return format{name: "GIF"}, nil
 	case len(head) >= 12 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
-		return format{"WebP", webp.Decode, measureWebP}, nil
-	case brand == "avif", brand == "avis":
-		return format{}, unsupported(nil, "AVIF pictures are not taken; please send a JPEG.")
-	case brand == "heic", brand == "heix", brand == "hevc", brand == "hevx", brand == "heim", brand == "heis", brand == "mif1", brand == "msf1":
-		if !allowHEIC {
-			return format{}, unsupported(nil, "HEIC pictures are not taken by this server; please send a JPEG.")
-		}
-		return format{"HEIC", decodeHEIC, measureHEIC}, nil
+		return format{"WebP", codec.WebP}, nil
+	case len(head) >= 12 && string(head[4:8]) == "ftyp":
+		return sniffHEIF(head)
 	}
-	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF or WebP.")
+	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
 }
 
-// maxScans bounds the passes over a progressive JPEG. Encoders make about ten;
-// each takes time for all of the picture, however short it is in the file.
-const maxScans = 100
+// sniffHEIF tells HEIC from AVIF and from videos by the brands in the first box.
+// Cameras name what is inside as the major brand or only among the compatible
+// ones. (ISO/IEC 14496-12, 4.3; 23008-12, 10)
+func sniffHEIF(head []byte) (format, error) {
+	end := min(int(min(binary.BigEndian.Uint32(head), headBytes)), len(head))
+	var still, hevc, av1 bool
+	for at := 8; at+4 <= end; at += 4 {
+		if at == 12 {
+			continue // the minor version
+		}
+		switch string(head[at : at+4]) {
+		case "heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs":
+			hevc = true
+		case "avif", "avis":
+			av1 = true
+		case "mif1", "mif2", "msf1":
+			still = true
+		}
+	}
+	switch {
+	case hevc, still && !av1:
+		return format{"HEIC", codec.HEIF}, nil
+	case av1:
+		return format{}, unsupported(nil, "AVIF pictures are not taken; please send a JPEG, or a screenshot of the picture.")
+	}
+	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
+}
 
-// maxScanned bounds the scans times the pixels: about two seconds of work. Ten
-// scans of 50 megapixels are half of it.
-const maxScanned = 1 << 30
+// decoder is a picture whose header was read.
+type decoder interface {
+	// Rows calls start with the size of what comes out, and each with every row of
+	// it, in RGB. See codec.Picture.
+	Rows(convert bool, start func(w, h int), each func(row []byte)) error
+	Close() error
+}
 
-// measureJPEG counts the samples that the decoder holds, and for progressive
-// files the coefficients of all of them, of four bytes each.
-func measureJPEG(data []byte) (w, h int, cost int64, err error) {
-	config, err := jpeg.DecodeConfig(bytes.NewReader(data))
+// open reads the header of a picture. The decoder may take limit bytes.
+func (p *Pictures) open(kind format, data []byte, side int, limit int64) (decoder, codec.Info, error) {
+	if kind.kind == "" {
+		g, err := openGIF(data)
+		if err != nil {
+			return nil, codec.Info{}, err
+		}
+		return g, codec.Info{Width: g.width, Height: g.height, Need: g.need()}, nil
+	}
+	d, err := p.codec.Open(p.ctx, kind.kind, data, side, limit)
 	if err != nil {
-		return 0, 0, 0, err
+		return nil, codec.Info{}, err
 	}
-	total, largest, progressive := int64(4), int64(1), true // the worst, where the header can't be found
-	first := segments(data, func(marker byte, p []byte) bool {
-		if marker < markerSOF0 || marker > markerSOF2 || len(p) < 6 {
-			return true
-		}
-		progressive = marker == markerSOF2
-		total = 0
-		for i := 6; i+2 < len(p); i += 3 {
-			area := int64(p[i+1]>>4) * int64(p[i+1]&15)
-			total, largest = total+area, max(largest, area)
-		}
-		return true
-	})
-	if scans := bytes.Count(data[first:], []byte{0xff, markerSOS}); scans > maxScans || int64(scans)*int64(config.Width)*int64(config.Height) > maxScanned {
-		return 0, 0, 0, fmt.Errorf("it has %d scans", scans)
-	}
-	cost = int64(config.Width) * int64(config.Height) * total / largest
-	if progressive {
-		cost *= 5
-	}
-	return config.Width, config.Height, cost, nil
+	return d, d.Info, nil
 }
 
-// measurePNG counts the pixels, twice where they come interlaced.
-func measurePNG(data []byte) (w, h int, cost int64, err error) {
-	config, err := png.DecodeConfig(bytes.NewReader(data))
+// gifPicture is the first frame of a GIF on its screen.
+type gifPicture struct {
+	data          []byte
+	width, height int
+	frame         image.Point // its size
+}
+
+var errGIF = errors.New("the GIF has no frame")
+
+// openGIF looks for the first frame (GIF89a, 18–20). A screen that is smaller than
+// the frame is made as large, as browsers do.
+func openGIF(data []byte) (*gifPicture, error) {
+	if len(data) < 13 {
+		return nil, errGIF
+	}
+	g := &gifPicture{data: data, width: int(binary.LittleEndian.Uint16(data[6:])), height: int(binary.LittleEndian.Uint16(data[8:]))}
+	at := 13
+	if data[10]&0x80 != 0 {
+		at += 3 << (data[10]&7 + 1)
+	}
+	for at+10 <= len(data) {
+		switch data[at] {
+		case 0x2c:
+			left, top := int(binary.LittleEndian.Uint16(data[at+1:])), int(binary.LittleEndian.Uint16(data[at+3:]))
+			g.frame = image.Pt(int(binary.LittleEndian.Uint16(data[at+5:])), int(binary.LittleEndian.Uint16(data[at+7:])))
+			g.width, g.height = max(g.width, left+g.frame.X), max(g.height, top+g.frame.Y)
+			return g, nil
+		case 0x21:
+			for at += 2; at < len(data) && data[at] != 0; at += 1 + int(data[at]) {
+			}
+			at++
+		default:
+			return nil, errGIF
+		}
+	}
+	return nil, errGIF
+}
+
+// need is what the frame takes: twice where it comes interlaced.
+func (g *gifPicture) need() int64 {
+	return 2*int64(g.frame.X)*int64(g.frame.Y) + 3*int64(g.width) + 1<<16
+}
+
+// Close implements decoder.
+func (g *gifPicture) Close() error { return nil }
+
+// Rows implements decoder.
+func (g *gifPicture) Rows(_ bool, start func(w, h int), each func(row []byte)) error {
+	head := bytes.Clone(g.data[:13])
+	binary.LittleEndian.PutUint16(head[6:], uint16(min(g.width, 0xffff)))
+	binary.LittleEndian.PutUint16(head[8:], uint16(min(g.height, 0xffff)))
+	m, err := gif.Decode(io.MultiReader(bytes.NewReader(head), bytes.NewReader(g.data[13:])))
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
-	each := int64(4)
-	switch config.ColorModel {
-	case color.GrayModel:
-		each = 1
-	case color.Gray16Model:
-		each = 2
-	case color.RGBA64Model, color.NRGBA64Model:
-		each = 8
+	frame, ok := m.(*image.Paletted)
+	if !ok {
+		return errGIF
 	}
-	if _, ok := config.ColorModel.(color.Palette); ok {
-		each = 1
-	}
-	if len(data) > 28 && data[28] != 0 { // IHDR's interlace method
-		each *= 2
-	}
-	return config.Width, config.Height, int64(config.Width) * int64(config.Height) * each, nil
-}
-
-// measureGIF counts the pixels of one frame; frames can't be larger than the
-// screen.
-func measureGIF(data []byte) (w, h int, cost int64, err error) {
-	config, err := gif.DecodeConfig(bytes.NewReader(data))
-	return config.Width, config.Height, 2 * int64(config.Width) * int64(config.Height), err
-}
-
-var errChunks = errors.New("the chunks of the file do not fit together")
-
-// measureWebP looks at every chunk that names a size. The decoder believes the
-// frame's, and a header before it may name another: the largest counts.
-// (RFC 9649, 2.5–2.7; RFC 6386, 9.1)
-func measureWebP(data []byte) (w, h int, cost int64, err error) {
-	if _, err := webp.DecodeConfig(bytes.NewReader(data)); err != nil {
-		return 0, 0, 0, err
-	}
-	see := func(width, height uint32) { w, h = max(w, int(width)), max(h, int(height)) }
-	for rest := data[12:]; len(rest) >= 8; {
-		size := uint64(binary.LittleEndian.Uint32(rest[4:]))
-		if size > uint64(len(rest)-8) {
-			return 0, 0, 0, errChunks
-		}
-		body := rest[8 : 8+size]
-		switch string(rest[:4]) {
-		case "VP8X":
-			if len(body) >= 10 {
-				see(1+uint24(body[4:]), 1+uint24(body[7:]))
-			}
-		case "VP8 ":
-			if len(body) >= 10 {
-				see(uint32(binary.LittleEndian.Uint16(body[6:]))&0x3fff, uint32(binary.LittleEndian.Uint16(body[8:]))&0x3fff)
-			}
-		case "VP8L", "ALPH":
-			if len(body) >= 5 && rest[3] == 'L' {
-				packed := binary.LittleEndian.Uint32(body[1:])
-				see(1+packed&0x3fff, 1+packed>>14&0x3fff)
+	var colours [256][3]byte
+	for i := range colours {
+		colours[i] = [3]byte{255, 255, 255}
+		if i < len(frame.Palette) {
+			if c := color.NRGBAModel.Convert(frame.Palette[i]).(color.NRGBA); c.A != 0 {
+				colours[i] = [3]byte{c.R, c.G, c.B}
 			}
 		}
-		rest = rest[min(uint64(len(rest)), 8+size+size&1):]
 	}
-	// VP8L keeps the pixels and what it is making of them.
-	return w, h, 10 * int64(w) * int64(h), nil
-}
-
-func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
-
-// The cost of decoding HEIC, measured: the decoder itself, and what it holds
-// for a pixel.
-const (
-	heicBase     = 100 << 20
-	heicPerPixel = 24
-)
-
-// heicSmallest is the width from which the decoder's planes are laid out as it
-// says; smaller ones come out in wrong colours.
-const heicSmallest = 128
-
-func measureHEIC(data []byte) (w, h int, cost int64, err error) {
-	config, err := heic.DecodeConfig(bytes.NewReader(data))
-	if err == nil && config.Width < heicSmallest {
-		err = errors.New("it is too small for the decoder")
+	start(g.width, g.height)
+	row := make([]byte, 3*g.width)
+	for y := range g.height {
+		for i := range row {
+			row[i] = 255
+		}
+		if b := frame.Rect; y >= b.Min.Y && y < b.Max.Y {
+			to := row[3*b.Min.X:]
+			for x, index := range frame.Pix[frame.PixOffset(b.Min.X, y):][:b.Dx()] {
+				copy(to[3*x:], colours[index][:])
+			}
+		}
+		each(row)
 	}
-	return config.Width, config.Height, heicBase + heicPerPixel*int64(config.Width)*int64(config.Height), err
-}
-
-// decodeHEIC decodes a picture. The decoder frees the pixels before it hands
-// them out, and its allocator writes over the first of them: these are taken
-// from the row below.
-func decodeHEIC(r io.Reader) (image.Image, error) {
-	m, err := heic.Decode(r)
-	if planes, ok := m.(*image.YCbCr); ok && err == nil && planes.YStride >= 32 && len(planes.Y) >= 2*planes.YStride {
-		copy(planes.Y[:32], planes.Y[planes.YStride:])
-	}
-	return m, err
+	return nil
 }

@@ -39,6 +39,9 @@ func newHuffmanTable(counts, symbols []byte) *huffmanTable {
 			code++
 			index++
 		}
+		if code >= 1<<length { // a code of ones alone is the beginning of a longer one (C.2)
+			return nil
+		}
 		code <<= 1
 	}
 	return t

@@ -2,12 +2,14 @@ package pictures
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -15,6 +17,7 @@ import (
 	"podium/contest"
 	"podium/server/answer"
 	"podium/server/api"
+	"podium/server/pictures/codec"
 	"podium/store/bolt"
 )
 
@@ -26,6 +29,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// decoders are compiled once for all tests, which takes a second.
+var decoders = sync.OnceValue(func() *codec.Codec {
+	c, err := codec.New(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
 // newPictures keeps pictures in a fresh folder.
 func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
 	t.Helper()
@@ -34,7 +46,7 @@ func newPictures(t testing.TB, change ...func(*Options)) *Pictures {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: 256 << 20, Contest: contest.New(s),
+	o := Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 64_000_000, Codec: decoders(), MemoryBudget: 256 << 20, Contest: contest.New(s),
 		Published: func() {}, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&o)

@@ -41,7 +41,7 @@ func measureMemory() {
 		if err != nil {
 			return err
 		}
-		p, err := New(Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 50_000_000, MemoryBudget: budget, HEIC: true, Contest: contest.New(s)})
+		p, err := New(Options{Dir: filepath.Join(dir, "uploads"), MaxPixels: 64_000_000, MemoryBudget: budget, Contest: contest.New(s)})
 		if err != nil {
 			return err
 		}

@@ -3,16 +3,17 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
 	"io"
-	"net/http"
+	"math"
 	"os"
 	"path/filepath"
 
-	"podium/server/answer"
 	"podium/server/limits"
+	"podium/server/pictures/codec"
 )
 
 // The JPEG qualities of what is made.
@@ -40,35 +41,27 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 	if _, err := io.ReadFull(photo, head); err != nil {
 		return rendered{}, fmt.Errorf("read the photo: %w", err)
 	}
-	kind, err := sniff(head, p.o.HEIC)
+	kind, err := sniff(head)
 	if err != nil {
 		return rendered{}, err
 	}
-	turns := p.reading
-	if size <= shortPhoto {
-		turns = p.short
-	}
 	var out rendered
-	var cost int64
 	kept := false
-	err = p.inTurn(ctx, turns, photo, size, func(data []byte) error {
-		if kind.name == "JPEG" {
-			if out, kept = keepJPEG(data); kept {
-				return nil
-			}
+	if kind.kind == codec.JPEG {
+		turns := p.reading
+		if size <= shortPhoto {
+			turns = p.short
 		}
-		cost, err = p.cost(kind, data)
-		return err
-	})
+		err = p.inTurn(ctx, turns, photo, size, func(data []byte) error {
+			out, kept = keepJPEG(data)
+			return nil
+		})
+	}
 	if err != nil || kept {
 		return out, err
 	}
 	err = p.inTurn(ctx, p.decoding, photo, size, func(data []byte) error {
-		if err := p.decode.Acquire(ctx, cost); err != nil {
-			return err
-		}
-		defer p.decode.Release(cost)
-		out, err = renderDecoded(kind, data, p.o.KeepOriginals)
+		out, err = p.renderDecoded(ctx, kind, data)
 		return err
 	})
 	return out, err
@@ -100,22 +93,51 @@ func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.Rea
 	return f(data)
 }
 
-// cost measures what decoding a picture takes. One that needs more than there
-// can be is refused.
-func (p *Pictures) cost(kind format, data []byte) (int64, error) {
-	w, h, cost, err := kind.measure(data)
-	if err != nil || w < 1 || h < 1 {
-		return 0, unsupported(err, "That %s picture cannot be read.", kind.name)
+// headerCost is what reading a header may take, in bytes: profiles and EXIF are
+// held, and of some formats the whole file.
+func headerCost(data []byte) int64 { return codec.Base + 4<<20 + int64(len(data)) }
+
+// header reads the header of a picture, and returns what decoding it takes with
+// its sizes, in bytes. One that needs more than there can be is refused.
+func (p *Pictures) header(ctx context.Context, kind format, data []byte, side int) (codec.Info, int64, error) {
+	small := headerCost(data)
+	if err := p.decode.Acquire(ctx, small); err != nil {
+		return codec.Info{}, 0, err
 	}
-	pixels := int64(w) * int64(h)
-	cost += madeBytes
+	defer p.decode.Release(small)
+	d, info, err := p.open(kind, data, side, small)
+	if err != nil {
+		return codec.Info{}, 0, refused(kind, err)
+	}
+	if err := d.Close(); err != nil {
+		return codec.Info{}, 0, err
+	}
+	w, h := info.Width, info.Height
+	if w < 1 || h < 1 {
+		return codec.Info{}, 0, unsupported(nil, "That %s picture is empty.", kind.name)
+	}
+	if w > p.o.MaxPixels/h {
+		return codec.Info{}, 0, unsupported(nil, "That picture has more pixels (%d × %d) than this server takes (%d million); please send a smaller copy of it, such as a screenshot.", w, h, p.o.MaxPixels/1_000_000)
+	}
+	cost := codec.Base + info.Need + madeBytes
 	if p.o.KeepOriginals {
-		cost += 3 * pixels
+		cost += 3 * int64(w) * int64(h)
 	}
-	if pixels > int64(p.o.MaxPixels) || cost > p.decodeBudget {
-		return 0, answer.New(http.StatusUnsupportedMediaType, "That picture has more pixels than this server takes (%d × %d).", w, h)
+	if cost > p.decodeBudget && kind.kind == codec.HEIF {
+		return codec.Info{}, 0, unsupported(nil, "A HEIC picture of %d × %d takes more memory than this server has; please send a screenshot of it, or take it again with the camera set to JPEG (“Most Compatible” on an iPhone, no “High efficiency pictures” on a Galaxy).", w, h)
 	}
-	return cost, nil
+	if cost > p.decodeBudget {
+		return codec.Info{}, 0, unsupported(nil, "A %s picture of this kind and size (%d × %d) takes more memory than this server has; please send a smaller copy of it, such as a screenshot.", kind.name, w, h)
+	}
+	return info, cost, nil
+}
+
+// refused makes the failure of a decoder an answer.
+func refused(kind format, err error) error {
+	if errors.Is(err, codec.ErrMemory) {
+		return unsupported(err, "That %s picture takes more memory than its header says; please send another copy of it, such as a screenshot.", kind.name)
+	}
+	return unsupported(err, "That %s picture is damaged or not complete.", kind.name)
 }
 
 // madeBytes is what the sizes that are made take, in bytes: planes of the
@@ -123,10 +145,10 @@ func (p *Pictures) cost(kind format, data []byte) (int64, error) {
 const madeBytes = 2*displaySide*displaySide*3/2 + 1<<20
 
 // keepJPEG keeps a JPEG as it is, without its metadata, where it fits already,
-// stands upright, and every code of it could be read.
+// stands upright in plain sRGB, and every code of it could be read.
 func keepJPEG(data []byte) (rendered, bool) {
 	plain, ok := checkJPEG(data)
-	if !ok || max(plain.width, plain.height) > displaySide || exifOrientation(data) != 1 {
+	if !ok || max(plain.width, plain.height) > displaySide || plain.orientation != 1 {
 		return rendered{}, false
 	}
 	w, h := fitted(plain.width, plain.height, thumbSide)
@@ -137,29 +159,60 @@ func keepJPEG(data []byte) (rendered, bool) {
 }
 
 // renderDecoded decodes the photo, scales and turns it.
-func renderDecoded(kind format, data []byte, original bool) (rendered, error) {
-	decoded, err := kind.decode(bytes.NewReader(data))
-	if err != nil {
-		return rendered{}, unsupported(err, "That %s picture is damaged or not complete.", kind.name)
-	}
-	orientation := 1
-	if kind.name == "JPEG" {
-		orientation = exifOrientation(data)
+func (p *Pictures) renderDecoded(ctx context.Context, kind format, data []byte) (rendered, error) {
+	side := displaySide
+	if p.o.KeepOriginals {
+		side = math.MaxInt32
 	}
 	var out rendered
-	if size := decoded.Bounds(); original && max(size.Dx(), size.Dy()) > displaySide {
-		full, err := encodeJPEG(turn(shrink(decoded, max(size.Dx(), size.Dy())), orientation), originalQuality)
-		if err != nil {
-			return rendered{}, err
+	err := p.decoded(ctx, kind, data, side, func(full *image.YCbCr) (err error) {
+		if p.o.KeepOriginals && max(full.Rect.Dx(), full.Rect.Dy()) > displaySide {
+			original, err := encodeJPEG(full, originalQuality)
+			if err != nil {
+				return err
+			}
+			out.original = original.data
 		}
-		out.original = full.data
-	}
-	display := turn(shrink(decoded, displaySide), orientation)
-	if out.display, err = encodeJPEG(display, displayQuality); err != nil {
-		return rendered{}, err
-	}
-	out.thumb, err = encodeJPEG(shrink(display, thumbSide), thumbQuality)
+		display := shrink(full, displaySide)
+		if out.display, err = encodeJPEG(display, displayQuality); err != nil {
+			return err
+		}
+		out.thumb, err = encodeJPEG(shrink(display, thumbSide), thumbQuality)
+		return err
+	})
 	return out, err
+}
+
+// decoded calls use with the upright picture, at most side pixels wide and high.
+func (p *Pictures) decoded(ctx context.Context, kind format, data []byte, side int, use func(*image.YCbCr) error) error {
+	info, cost, err := p.header(ctx, kind, data, side)
+	if err != nil {
+		return err
+	}
+	if err := p.decode.Acquire(ctx, cost); err != nil {
+		return err
+	}
+	defer p.decode.Release(cost)
+	d, _, err := p.open(kind, data, side, codec.Base+info.Need)
+	if err != nil {
+		return refused(kind, err)
+	}
+	var s *scaler
+	err = d.Rows(!plainRGB(info.Profile), func(w, h int) { s = newScaler(w, h, side) }, func(row []byte) { s.add(row) })
+	if err = errors.Join(err, d.Close()); err != nil {
+		return refused(kind, err)
+	}
+	m := s.to
+	if !info.Upright {
+		m = turn(m, tiffOrientation(info.EXIF))
+	}
+	return use(m)
+}
+
+// plainRGB reports whether a colour profile says of itself that it is sRGB, as
+// those of most cameras do: nothing has to be converted then.
+func plainRGB(profile []byte) bool {
+	return bytes.Contains(profile, []byte("sRGB")) || bytes.Contains(profile, []byte("s\x00R\x00G\x00B"))
 }
 
 // makeThumb makes the small size of a picture that is kept in the file name.
@@ -175,24 +228,14 @@ func (p *Pictures) makeThumb(ctx context.Context, name string) ([]byte, error) {
 	}
 	var thumb encoded
 	err = p.inTurn(ctx, p.decoding, file, info.Size(), func(data []byte) error {
-		kind, err := sniff(data[:min(len(data), headBytes)], false)
+		kind, err := sniff(data[:min(len(data), headBytes)])
 		if err != nil {
 			return err
 		}
-		cost, err := p.cost(kind, data)
-		if err != nil {
+		return p.decoded(ctx, kind, data, thumbSide, func(m *image.YCbCr) error {
+			thumb, err = encodeJPEG(m, thumbQuality)
 			return err
-		}
-		if err := p.decode.Acquire(ctx, cost); err != nil {
-			return err
-		}
-		defer p.decode.Release(cost)
-		decoded, err := kind.decode(bytes.NewReader(data))
-		if err != nil {
-			return fmt.Errorf("decode a picture: %w", err)
-		}
-		thumb, err = encodeJPEG(shrink(decoded, thumbSide), thumbQuality)
-		return err
+		})
 	})
 	return thumb.data, err
 }

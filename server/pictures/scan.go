@@ -1,10 +1,15 @@
 package pictures
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
 
 // plainJPEG is what checkJPEG found out about a file.
 type plainJPEG struct {
 	width, height int
+	orientation   int // that EXIF data names, 1 to 8
 	// clean is the file with the segments that make up the picture, and
 	// nothing else.
 	clean []byte
@@ -12,8 +17,8 @@ type plainJPEG struct {
 
 // component is a colour component of a frame (ITU-T T.81, B.2.2).
 type component struct {
-	id, h, v byte
-	scanned  bool
+	id, h, v, quant byte
+	scanned         bool
 }
 
 // checker walks through a baseline JPEG without making a picture of it.
@@ -28,6 +33,7 @@ type checker struct {
 	quant    [4]bool
 	huffman  [2][4]*huffmanTable // by class (DC, AC) and destination
 	restarts int                 // MCUs between restart markers; 0 for none
+	exif     []byte              // TIFF data
 	bits     bitReader
 }
 
@@ -64,7 +70,7 @@ func checkJPEG(data []byte) (plainJPEG, bool) {
 		}
 	}
 	c.out = append(c.out, 0xff, markerEOI)
-	return plainJPEG{c.frame.width, c.frame.height, c.out}, true
+	return plainJPEG{c.frame.width, c.frame.height, tiffOrientation(c.exif), c.out}, true
 }
 
 // marker reads the next marker, after any number of fill bytes (B.1.1.2).
@@ -119,14 +125,27 @@ func (c *checker) segment(marker byte, payload []byte) bool {
 	case marker == markerSOS:
 		return c.scan(payload)
 	case marker >= markerAPP0 && marker <= markerAPPF:
-		// Adobe's says what the colours mean; only the plain case is known here.
-		return marker != markerAPPE || len(payload) < 12 || string(payload[:5]) != "Adobe" || payload[11] == 1
+		return c.application(marker, payload)
 	case marker == markerCOM:
 		return true
 	default:
 		return false
 	}
 	c.copySegment(marker, payload)
+	return true
+}
+
+// application judges a segment that is not copied: whether the picture is the same
+// without it.
+func (c *checker) application(marker byte, payload []byte) bool {
+	switch {
+	case marker == markerAPP1 && c.exif == nil && len(payload) > 6 && string(payload[:5]) == "Exif\x00":
+		c.exif = payload[6:]
+	case marker == markerAPP2 && bytes.HasPrefix(payload, []byte("ICC_PROFILE\x00")):
+		return plainRGB(payload)
+	case marker == markerAPPE && len(payload) >= 12 && string(payload[:5]) == "Adobe":
+		return payload[11] == 1 // what the colours mean; only the plain case is known here
+	}
 	return true
 }
 
@@ -149,7 +168,7 @@ func (c *checker) startFrame(p []byte) bool {
 		return false
 	}
 	for i := range n {
-		part := component{id: p[6+3*i], h: p[7+3*i] >> 4, v: p[7+3*i] & 15}
+		part := component{id: p[6+3*i], h: p[7+3*i] >> 4, v: p[7+3*i] & 15, quant: p[8+3*i]}
 		if part.h < 1 || part.h > 2 || part.v < 1 || part.v > 2 || i > 0 && part.h*part.v > 1 || p[8+3*i] > 3 {
 			return false // 4:4:4, 4:2:2, 4:4:0 and 4:2:0, which every decoder knows
 		}
@@ -201,6 +220,8 @@ func (c *checker) huffmanTables(p []byte) bool {
 		}
 		if p[0]>>4 == 1 {
 			table.makeLeaps()
+		} else if slices.Max(table.symbols) > 15 {
+			return false // a difference of more bits than there are (F.1.2.1.1)
 		}
 		c.huffman[p[0]>>4][p[0]&15] = table
 		p = p[17+total:]
@@ -232,7 +253,7 @@ func (c *checker) scan(p []byte) bool {
 	for i := range n {
 		part := c.component(p[1+2*i])
 		tables := p[2+2*i]
-		if part == nil || part.scanned || tables>>4 > 3 || tables&15 > 3 {
+		if part == nil || part.scanned || tables>>4 > 3 || tables&15 > 3 || !c.quant[part.quant] {
 			return false
 		}
 		part.scanned = true

@@ -110,31 +110,49 @@ func fitted(w, h, side int) (int, int) {
 	return max(1, (w*side+longest/2)/longest), max(1, (h*side+longest/2)/longest)
 }
 
-// shrink makes m at most side wide and high, as JPEG stores pictures: with
-// colours at half the resolution, and on white where m is transparent.
-func shrink(m image.Image, side int) *image.YCbCr {
-	b := m.Bounds()
-	w, h := fitted(b.Dx(), b.Dy(), side)
+// scaler makes a picture of rows of RGB samples, as JPEG stores pictures: with
+// colours at half the resolution.
+type scaler struct {
+	to        *image.YCbCr
+	y, cb, cr *shrinker
+	line      []byte // a row in YCbCr, plane by plane
+}
+
+// newScaler fits a picture of w by h into a square of side.
+func newScaler(w, h, side int) *scaler {
+	toW, toH := fitted(w, h, side)
+	s := &scaler{to: image.NewYCbCr(image.Rect(0, 0, toW, toH), image.YCbCrSubsampleRatio420), line: make([]byte, 3*w)}
+	s.y = newShrinker(s.to.Y, s.to.YStride, toW, toH, w, h)
+	s.cb = newShrinker(s.to.Cb, s.to.CStride, (toW+1)/2, (toH+1)/2, w, h)
+	s.cr = newShrinker(s.to.Cr, s.to.CStride, (toW+1)/2, (toH+1)/2, w, h)
+	return s
+}
+
+// add takes in the next row.
+func (s *scaler) add(rgb []byte) {
+	w := len(s.line) / 3
+	ys, cbs, crs := s.line[:w], s.line[w:2*w], s.line[2*w:]
+	for x := range ys {
+		p := rgb[3*x:][:3]
+		ys[x], cbs[x], crs[x] = color.RGBToYCbCr(p[0], p[1], p[2])
+	}
+	s.y.add(ys)
+	s.cb.add(cbs)
+	s.cr.add(crs)
+}
+
+// shrink makes m, with colours at half the resolution, at most side wide and high.
+func shrink(m *image.YCbCr, side int) *image.YCbCr {
+	oldW, oldH := m.Rect.Dx(), m.Rect.Dy()
+	w, h := fitted(oldW, oldH, side)
+	if w == oldW && h == oldH {
+		return m
+	}
 	out := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
-	cw, ch := (w+1)/2, (h+1)/2
-	if src, ok := m.(*image.YCbCr); ok {
-		shrinkPlane(newShrinker(out.Y, out.YStride, w, h, b.Dx(), b.Dy()), src.Y[src.YOffset(b.Min.X, b.Min.Y):], src.YStride)
-		oldW, oldH := chromaSize(src)
-		shrinkPlane(newShrinker(out.Cb, out.CStride, cw, ch, oldW, oldH), src.Cb[src.COffset(b.Min.X, b.Min.Y):], src.CStride)
-		shrinkPlane(newShrinker(out.Cr, out.CStride, cw, ch, oldW, oldH), src.Cr[src.COffset(b.Min.X, b.Min.Y):], src.CStride)
-		return out
-	}
-	y := newShrinker(out.Y, out.YStride, w, h, b.Dx(), b.Dy())
-	cb := newShrinker(out.Cb, out.CStride, cw, ch, b.Dx(), b.Dy())
-	cr := newShrinker(out.Cr, out.CStride, cw, ch, b.Dx(), b.Dy())
-	line := make([]byte, 3*b.Dx())
-	ys, cbs, crs := line[:b.Dx()], line[b.Dx():2*b.Dx()], line[2*b.Dx():]
-	for row := b.Min.Y; row < b.Max.Y; row++ {
-		readRow(m, row, ys, cbs, crs)
-		y.add(ys)
-		cb.add(cbs)
-		cr.add(crs)
-	}
+	cw, ch, oldCW, oldCH := (w+1)/2, (h+1)/2, (oldW+1)/2, (oldH+1)/2
+	shrinkPlane(newShrinker(out.Y, out.YStride, w, h, oldW, oldH), m.Y, m.YStride)
+	shrinkPlane(newShrinker(out.Cb, out.CStride, cw, ch, oldCW, oldCH), m.Cb, m.CStride)
+	shrinkPlane(newShrinker(out.Cr, out.CStride, cw, ch, oldCW, oldCH), m.Cr, m.CStride)
 	return out
 }
 
@@ -142,42 +160,6 @@ func shrinkPlane(s *shrinker, plane []byte, stride int) {
 	for row := range s.rows {
 		s.add(plane[row*stride:][:s.oldWidth])
 	}
-}
-
-// chromaSize is the size of the colour planes of m.
-func chromaSize(m *image.YCbCr) (w, h int) {
-	b := m.Bounds()
-	last := m.COffset(b.Max.X-1, b.Max.Y-1) - m.COffset(b.Min.X, b.Min.Y)
-	return last%m.CStride + 1, last/m.CStride + 1
-}
-
-// readRow reads one row of any picture, on white.
-func readRow(m image.Image, y int, ys, cbs, crs []byte) {
-	b := m.Bounds()
-	switch src := m.(type) {
-	case *image.Gray:
-		copy(ys, src.Pix[src.PixOffset(b.Min.X, y):][:len(ys)])
-		for x := range cbs {
-			cbs[x], crs[x] = 128, 128
-		}
-	case *image.NRGBA:
-		pix := src.Pix[src.PixOffset(b.Min.X, y):][:4*len(ys)]
-		for x := range ys {
-			p := pix[4*x:][:4]
-			ys[x], cbs[x], crs[x] = color.RGBToYCbCr(onWhite(p[0], p[3]), onWhite(p[1], p[3]), onWhite(p[2], p[3]))
-		}
-	default:
-		for x := range ys {
-			r, g, bl, a := m.At(b.Min.X+x, y).RGBA() // premultiplied, 16 bits
-			white := 0xffff - a
-			ys[x], cbs[x], crs[x] = color.RGBToYCbCr(byte((r+white)>>8), byte((g+white)>>8), byte((bl+white)>>8))
-		}
-	}
-}
-
-// onWhite blends a sample with white.
-func onWhite(v, alpha byte) byte {
-	return byte((uint32(v)*uint32(alpha) + 255*(255-uint32(alpha)) + 127) / 255)
 }
 
 // turn applies an EXIF orientation, 1 to 8 (CIPA DC-008, 4.6.4).

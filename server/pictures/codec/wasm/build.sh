@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# build.sh SOURCES: builds the decoders in this folder from the sources of the libraries, unpacked in SOURCES as
+# `apt-get source` leaves them (libjpeg-turbo libpng1.6 zlib libwebp lcms2 libheif libde265 dav1d). It needs Debian's
+# clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 cmake ninja-build.
+# The versions that the committed files were built from are in ../licences/versions.
+set -euo pipefail
+cd "$(dirname "$0")"
+here=$PWD
+from=$(cd "$1" && pwd)
+work=${WORK:-}  # a folder to keep what was compiled in, for those who change the C files here
+if [ -z "$work" ]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
+source_of() { set -- "$from"/$1*/; echo "${1%/}"; }
+jpeg=$(source_of libjpeg-turbo-) png=$(source_of libpng) zlib=$(source_of zlib) webp=$(source_of libwebp-)
+lcms=$(source_of lcms2-) heif=$(source_of libheif-) de265=$(source_of libde265-)
+
+flags="--target=wasm32-wasi -nostdlibinc -isystem $here/include -isystem /usr/include/wasm32-wasi -O3 -DNDEBUG -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -ffile-prefix-map=$from=. -ffile-prefix-map=$work=. -ffile-prefix-map=$here=."
+cc="clang-19 $flags"
+# C++ has no exceptions here: what would throw traps.
+cxx="clang++-19 ${flags/-isystem/-isystem $here/include/cxx -isystem /usr/lib/llvm-19/include/wasm32-wasi/c++/v1 -isystem} -std=c++17 -fno-exceptions -D_WASI_EMULATED_SIGNAL -D_LIBCPP_HAS_NO_THREADS -include $here/include/cxx/exceptions.h"
+link="-mexec-model=reactor -Wl,--strip-all -Wl,--gc-sections -Wl,-z,stack-size=262144"
+
+# objects NAME FLAGS FILE...: compiles files into the library NAME.
+objects() {
+  local name=$1 with=$2 file
+  shift 2
+  [ ! -e "$work/$name.a" ] || return 0
+  mkdir -p "$work/$name"
+  for file; do
+    [ ! -e "$work/$name/$(basename "$file").o" ] || continue
+    case $file in *.cc) echo "$cxx $with -c $file -o $work/$name/$(basename "$file").o" ;; *) echo "$cc $with -c $file -o $work/$name/$(basename "$file").o" ;; esac
+  done | xargs -P "${JOBS:-$(nproc)}" -I{} sh -c '{}'
+  llvm-ar-19 rcsD "$work/$name.a" "$work/$name"/*.o
+}
+
+cmake -S "$jpeg" -B "$work/jpeg" -G Ninja -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_SYSTEM_PROCESSOR=wasm32 \
+  -DCMAKE_C_COMPILER=clang-19 -DCMAKE_AR="$(which llvm-ar-19)" -DCMAKE_RANLIB="$(which llvm-ranlib-19)" -DCMAKE_C_COMPILER_TARGET=wasm32-wasi \
+  -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="$flags" \
+  -DENABLE_SHARED=0 -DWITH_SIMD=0 -DWITH_TURBOJPEG=0 > "$work/log"
+ninja -C "$work/jpeg" jpeg-static >> "$work/log"
+objects z "" "$zlib"/{adler32,crc32,inflate,inffast,inftrees,zutil}.c
+mkdir -p "$work/pngconf"
+cp "$png/scripts/pnglibconf.h.prebuilt" "$work/pngconf/pnglibconf.h"
+objects png "-I$work/pngconf -I$zlib" "$png"/png{,error,get,mem,read,rio,rtran,rutil,set,trans}.c
+# Of libwebp what decodes, without the code for other processors.
+objects webp "-I$webp" $(ls "$webp"/src/{dec,demux,dsp,utils}/*.c | grep -vE '_(enc|sse|neon|mips|msa|avx)|enc\.c|cost|ssim|huffman_encode|quant_levels_utils|bit_writer|anim_decode|/enc')
+objects lcms "-DCMS_NO_PTHREADS=1 -I$lcms/include" "$lcms"/src/*.c
+$cc $link -I"$work/jpeg" -I"$jpeg/src" -I"$work/pngconf" -I"$png" -I"$zlib" -I"$webp/src" -I"$lcms/include" \
+  photo.c jpeg.c png.c webp.c colour.c "$work"/jpeg/libjpeg.a "$work"/{png,z,webp,lcms}.a -o "$work/still.wasm"
+gzip -9 -n -c "$work/still.wasm" > still.wasm.gz
+
+mkdir -p "$work/versions/libde265"
+sed 's/@NUMERIC_VERSION@/0/; s/@PACKAGE_VERSION@//' "$de265/libde265/de265-version.h.in" > "$work/versions/libde265/de265-version.h"
+objects de265 "-I$work/versions -I$work/versions/libde265 -I$de265 -I$de265/libde265 -DLIBDE265_STATIC_BUILD -DHAVE_POSIX_MEMALIGN=1" \
+  $(ls "$de265"/libde265/*.cc | grep -vE 'visualize|image-io')
+objects heif "-I$work/versions -I$de265 -I$heif -I$heif/libheif -DLIBHEIF_STATIC_BUILD -DLIBDE265_STATIC_BUILD -DHAVE_LIBDE265=1 -DHAVE_UNISTD_H=1 -Dde265_start_worker_threads=no_worker_threads" \
+  $(ls "$heif"/libheif/*.cc "$heif"/libheif/plugins/heif_decoder_libde265.cc | grep -vE 'fuzzer|plugins_')
+$cc $link -I"$work/versions" -I"$heif" -I"$lcms/include" photo.c heif.c colour.c "$work"/{heif,de265,lcms}.a -lc++ -lc++abi -lwasi-emulated-signal -o "$work/heif.wasm"
+gzip -9 -n -c "$work/heif.wasm" > heif.wasm.gz
+ls -l ./*.wasm.gz
