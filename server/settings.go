@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/server/pages"
 )
 
 // Settings is everything that can be set about a serving Podium. Every field
@@ -38,6 +39,8 @@ type Settings struct {
 
 	Static string `env:"STATIC_DIR" placeholder:"DIR" group:"Pages" help:"Folder of pages to serve in place of the embedded ones."`
 	Text   string `env:"TEXT" placeholder:"plain|html" enum:",plain,html" default:"" group:"Pages" help:"How captions, names, phones and category names leave this server: plain, or escaped as html for pages that put them into markup (plain with the embedded pages, html with --static)."`
+
+	AllowTextInHandlers bool `env:"ALLOW_TEXT_IN_HANDLERS" group:"Pages" help:"Start although pages of --static put captions, names or phone numbers into handlers such as onclick, where escaping does not protect them."`
 
 	AdminPassword  string        `env:"ADMIN_PASSWORD" placeholder:"SECRET" group:"Admin" help:"Password of the admin pages. Without one, a password is made at the first start and printed once."`
 	SessionAge     time.Duration `env:"SESSION_AGE" default:"168h" placeholder:"TIME" group:"Admin" help:"How long a sign-in lasts without being used (${default})."`
@@ -139,6 +142,25 @@ func (s *Settings) BackupsDest() string {
 	return filepath.Join(s.Data, "backups")
 }
 
+// safeHandlers reports pages that put people's words into handlers. A folder that
+// cannot be read through says so when it is served.
+func (s *Settings) safeHandlers() error {
+	if s.AllowTextInHandlers {
+		return nil
+	}
+	root, err := os.OpenRoot(s.Static)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	found, err := pages.TextInHandlers(root.FS())
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("pages put captions, names or phone numbers into handlers, where a visitor's text could run as a script (%s); "+
+		"change them to look the text up by its id, or start with --allow-text-in-handlers", strings.Join(found, "; "))
+}
+
 // Validate reports settings that cannot be meant, each with a sentence.
 // kong calls it after parsing.
 func (s *Settings) Validate() error {
@@ -161,6 +183,8 @@ func (s *Settings) Validate() error {
 	if s.Static != "" {
 		if info, err := os.Stat(s.Static); err != nil || !info.IsDir() {
 			reject("--static %s is no folder that can be read", s.Static)
+		} else if err := s.safeHandlers(); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	for name, d := range map[string]time.Duration{

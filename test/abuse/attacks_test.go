@@ -57,6 +57,11 @@ var attacks = []attack{
 	{"costly reads", 20, costlyReads},
 	{"pictures that take long to decode", 4, largePictures},
 	{"messages in a thousand pieces", 10, each(fragments)},
+	{"polls that accept anything a thousand times", 40, each(starryPoll)},
+	{"attachments announced and never sent", 30, each(unfinishedAttachments)},
+	{"polls by the hundred on a connection", 50, each(pipelinedPolls)},
+	{"feeds of < that nobody takes", 80, slowFeeds},
+	{"uploads that stall", 60, each(stalledUpload)},
 	{"pipelined garbage", 100, each(garbage)},
 }
 
