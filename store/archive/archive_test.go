@@ -180,3 +180,39 @@ func TestPersonalDataCanBeLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// stats looks at a store whenever it is written to, as while a client takes its
+// time.
+type stats struct {
+	*contest.Contest
+	t      *testing.T
+	writes int
+}
+
+func (s *stats) Write(p []byte) (int, error) {
+	s.writes++
+	if figures, err := s.Stats(); err != nil || figures.OpenReads > 0 {
+		s.t.Errorf("while the client is sent a part, %d reads are open (%v)", figures.OpenReads, err)
+	}
+	return len(p), nil
+}
+
+func TestAnExportHoldsNothingWhileItsClientTakesItsTime(t *testing.T) {
+	s := open(t)
+	var bulk contest.Bulk
+	for i := range 600 {
+		bulk.Submissions = append(bulk.Submissions, contest.Submission{ID: fmt.Sprint("entry-", i), Category: "best", Status: contest.Approved})
+	}
+	if _, err := s.Import(t.Context(), bulk); err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(*stats) error{
+		"table": func(w *stats) error { return archive.Export{Contest: s}.WriteCSV(w) },
+		"zip":   func(w *stats) error { return archive.Export{Contest: s}.WriteZip(w) },
+	} {
+		w := &stats{Contest: s, t: t}
+		if err := write(w); err != nil || w.writes < 2 {
+			t.Errorf("%s: %d writes, %v", name, w.writes, err)
+		}
+	}
+}
