@@ -93,7 +93,7 @@ type Options struct {
 	// concurrently.
 	AllowPoll func(*Session) bool
 	// Keep, when set, returns what shall be kept of a handshake's request as long as
-	// its session lives; headers may have kilobytes. It must not change the one it
+	// its session lives; headers, and values of its context, may have kilobytes. It must not change the one it
 	// is given. Nil keeps the address and all headers.
 	Keep func(*http.Request) *http.Request
 	// InitialHeaders may change the headers of a handshake's answer, over both

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type Request struct {
 	Time time.Time
 	// Secure reports whether the request came over TLS.
 	Secure bool
+
+	// Context has the values of the request's context, and never ends.
+	Context context.Context
 
 	headers string // "Name\x00value\x00" for each field
 }
@@ -46,6 +50,7 @@ func newRequest(r *http.Request) *Request {
 		Address: strings.Clone(r.RemoteAddr),
 		Time:    time.Now(),
 		Secure:  r.TLS != nil,
+		Context: context.WithoutCancel(r.Context()),
 		headers: b.String(),
 	}
 }

@@ -109,7 +109,7 @@ func (b Broadcast) SocketsJoin(rooms ...string) error {
 	if b.inOrder() {
 		return b.commit(Entry{Kind: KindJoin, Names: rooms})
 	}
-	b.each(func(s *Socket) { s.Join(rooms...) })
+	b.each(func(s *Socket) { _ = s.Join(rooms...) }) // OnError is told
 	return b.remote(Message{Kind: MessageJoin, Names: rooms})
 }
 

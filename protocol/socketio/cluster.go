@@ -413,7 +413,7 @@ func (c *cluster) obey(m *Message) error {
 	case MessageAsk:
 		return c.askHere(n, t, m)
 	case MessageJoin:
-		b.each(func(s *Socket) { s.Join(m.Names...) })
+		b.each(func(s *Socket) { _ = s.Join(m.Names...) }) // OnError is told
 	case MessageLeave:
 		b.each(func(s *Socket) { s.Leave(m.Names...) })
 	case MessageDisconnect:

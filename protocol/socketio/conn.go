@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -34,6 +35,8 @@ type conn interface {
 	// Close ends the session after what was sent.
 	Close()
 	Request() requestInfo
+	// Context has the values of the context of the request.
+	Context() context.Context
 }
 
 // requestInfo is the request that opened a session, as the handshake shows it.

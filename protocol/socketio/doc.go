@@ -14,7 +14,8 @@
 //
 // # Which goroutine runs what
 //
-// Everything exported is safe for concurrent use, and Emit never blocks. The
+// Everything exported is safe for concurrent use, and Emit waits for no client: for
+// the log it does, where a [Recovery] appends to one. The
 // handlers of one socket run one after another, in the order of its events, on
 // a goroutine that exists only while the socket has something to do; so they
 // may block, and only that socket waits. Handlers registered with [Concurrent] let
@@ -94,7 +95,7 @@
 //	socket.disconnect(close)             Socket.Disconnect
 //	socket.id, connected, recovered      Socket.ID, Socket.Connected, Socket.Recovered
 //	socket.data                          Socket.Data, Socket.SetData, DataOf
-//	socket.handshake, request            Socket.Handshake
+//	socket.handshake, request            Socket.Handshake; Handshake.Context
 //	socket.nsp                           Socket.Namespace
 //	socket.conn, socket.client.conn      Socket.Conn, Socket.ConnID, Socket.Protocol
 //	socket.conn.transport.name           Transport of Socket.Conn
@@ -149,6 +150,11 @@
 //
 // A socket does not leave the room of its own id, and nothing can be emitted to it
 // before it is connected, by middleware say. [Socket.Timeout] of zero is none.
+//
+// Node's request is not [Handshake]: what middleware put into the request's context is
+// in [Handshake.Context], and the rest of the request is gone.
+//
+// Shutdown delivers what is queued before it closes connections.
 //
 // A recovering client whose offset is unknown is sent all that its session missed,
 // where the official server begins a new session.

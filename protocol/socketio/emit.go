@@ -207,8 +207,8 @@ func endsInString(args []any) bool {
 	return parser.IsString(args[len(args)-1])
 }
 
-// Emit sends an event to the client. It never blocks: what cannot leave at
-// once is queued, and a client whose queue overflows is disconnected. Packets
+// Emit sends an event to the client. It does not wait for the client: what cannot
+// leave at once is queued, and a client whose queue overflows is disconnected. Packets
 // arrive in the order of emitting.
 //
 // Arguments are encoded as [encoding/json] does, without escaping HTML; for

@@ -1,6 +1,10 @@
 package socketio
 
-import "podium/protocol/engineio"
+import (
+	"context"
+
+	"podium/protocol/engineio"
+)
 
 // engineConn is a session of the Engine.IO server as a conn.
 type engineConn struct{ *engineio.Session }
@@ -13,6 +17,9 @@ func (s *Socket) Conn() *engineio.Session {
 	e, _ := s.client.conn.(engineConn)
 	return e.Session
 }
+
+// Context implements conn.
+func (e engineConn) Context() context.Context { return e.Session.Request().Context }
 
 // Request implements conn.
 func (e engineConn) Request() requestInfo {

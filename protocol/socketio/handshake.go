@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -19,6 +20,18 @@ type Handshake struct {
 	Issued  time.Time // when the connection was opened
 	Secure  bool      // over TLS
 	Auth    Value     // the auth payload; not Present where there was none
+
+	ctx context.Context
+}
+
+// Context returns a context with the values that HTTP middleware, [Server.Use] or a
+// router in front put into that of the request. It never ends: see [Socket.Context].
+// Where Keep of Options.Engine is set, its values are those of what Keep returns.
+func (h Handshake) Context() context.Context {
+	if h.ctx == nil {
+		return context.Background()
+	}
+	return h.ctx
 }
 
 // Handshake returns the socket's handshake. It is put together on each call.
@@ -26,7 +39,7 @@ func (s *Socket) Handshake() Handshake {
 	info := s.client.conn.Request()
 	h := Handshake{
 		Header: info.Header, URL: info.URL, Address: info.Address,
-		Issued: info.Time, Secure: info.Secure,
+		Issued: info.Time, Secure: info.Secure, ctx: s.client.conn.Context(),
 	}
 	if u, err := url.ParseRequestURI(info.URL); err == nil {
 		h.Query = u.Query()

@@ -203,7 +203,7 @@ type world struct {
 
 func (w *world) boot() {
 	w.mortal = &mortalSessions{diskSessions: w.disk}
-	r := &Recovery{Log: w.log, Key: []byte("0123456789abcdef"), Sessions: w.mortal, MaxMissed: 10_000, MaxAge: time.Hour, RingBytes: 20_000}
+	r := &Recovery{ReplayRefused: true, Log: w.log, Key: []byte("0123456789abcdef"), Sessions: w.mortal, MaxMissed: 10_000, MaxAge: time.Hour, RingBytes: 20_000}
 	if w.appends {
 		r.Log = appendingLog{w.log}
 	}

@@ -21,7 +21,6 @@ type Namespace struct {
 	name   string
 	parent *dynamic // the pattern or function that stands for it, or nil
 	kids   *dynamic // where this is itself a pattern or function
-	named  bool     // Server.Of has returned it; guarded by Server.mu
 
 	// announced is closed when the hooks for new namespaces have returned; nil
 	// where there were none.

@@ -10,27 +10,24 @@ import (
 // Of returns the namespace of that name, making it if need be. A missing
 // leading slash is added; "" is the main namespace. One whose name matches a
 // pattern that [Server.OfPattern] was given before is among those that the
-// pattern stands for, and is kept when it is empty.
+// pattern stands for, and goes as they do: see [Options.CleanupEmptyChildNamespaces].
 func (srv *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
 	srv.mu.RLock()
 	n := srv.nsps[name]
-	named := n != nil && n.named
 	srv.mu.RUnlock()
-	if named {
+	if n != nil {
 		return n
 	}
 	srv.noteName(name)
 	srv.mu.Lock()
 	if n = srv.nsps[name]; n != nil {
-		n.named = true // from now on, where it was made for a client
 		srv.mu.Unlock()
 		return n
 	}
 	n = srv.makeLocked(name, srv.patternLocked(name))
-	n.named = true
 	hooks := srv.onNew
 	srv.mu.Unlock()
 	n.announce(hooks)
@@ -144,17 +141,50 @@ func (srv *Server) makeFor(name string, auth Value, dynamics []*dynamic) *Namesp
 	return n
 }
 
-// cleanUp removes a namespace that was made for a client once it is empty.
+// cleanUp removes a namespace that is one of a pattern or function once it is empty.
 func (srv *Server) cleanUp(n *Namespace) {
 	if !srv.opts.CleanupEmptyChildNamespaces {
 		return
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if !n.named && n.live.Load() == 0 && srv.nsps[n.name] == n {
+	if n.live.Load() == 0 && srv.nsps[n.name] == n {
 		delete(srv.nsps, n.name)
 		delete(n.parent.list, n.name)
 	}
+}
+
+// Lookup returns the namespace of that name, without making it, or nil where there
+// is none. A leading slash may be missing.
+func (srv *Server) Lookup(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	return srv.existing(name)
+}
+
+// Remove disconnects the sockets of a namespace from it and forgets its handlers: who
+// asks for it from then on gets what its name gets otherwise, a namespace of a pattern,
+// perhaps, or a refusal. It reports whether there was one. The main namespace cannot be
+// removed. A client that is let in meanwhile stays, without others.
+func (srv *Server) Remove(name string) bool {
+	n := srv.Lookup(name)
+	if n == nil || n.name == "/" {
+		return false
+	}
+	srv.mu.Lock()
+	there := srv.nsps[n.name] == n
+	if there {
+		delete(srv.nsps, n.name)
+		if n.parent != nil {
+			delete(n.parent.list, n.name)
+		}
+	}
+	srv.mu.Unlock()
+	if there {
+		n.roster.all.each(func(s *Socket) { s.Disconnect(false) })
+	}
+	return there
 }
 
 // existing returns a namespace without making it.

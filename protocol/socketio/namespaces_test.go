@@ -21,21 +21,8 @@ func TestNamespacesThatAreMadeByNameBelongToTheirPattern(t *testing.T) {
 	mustBeNil(t, d.Emit("to all"))
 	w.expect(t, `2/room-1,["to all"]`)
 	w.say(`1/room-1,`)
-	if srv.Of("/room-1") != n {
-		t.Error("a namespace that was made by name was cleaned up")
-	}
-}
-
-func TestANamespaceThatWasMadeForAClientIsKeptOnceItIsNamed(t *testing.T) {
-	srv := newTestServer(t, Options{CleanupEmptyChildNamespaces: true})
-	srv.OfPattern(regexp.MustCompile(`^/room-\d+$`))
-	w := newWire(srv)
-	w.join(t, "/room-1")
-	w.join(t, "/room-2")
-	n := srv.Of("/room-1")
-	w.say(`1/room-1,`, `1/room-2,`)
-	if srv.existing("/room-1") != n || srv.existing("/room-2") != nil {
-		t.Errorf("left are %q", srv.Namespaces())
+	if srv.existing("/room-1") != nil || n.Count() != 0 {
+		t.Error("a namespace that was made by name is kept when it is empty")
 	}
 }
 

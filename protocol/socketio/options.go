@@ -18,8 +18,9 @@ type Options struct {
 	// ConnectTimeout closes connections that have joined no namespace by then.
 	// Zero means 45 s, negative never.
 	ConnectTimeout time.Duration
-	// CleanupEmptyChildNamespaces removes a namespace that was made for a
-	// pattern or function when its last socket leaves.
+	// CleanupEmptyChildNamespaces removes a namespace that belongs to a pattern or
+	// function when its last socket leaves, whether it was made for a client or by
+	// [Server.Of]. What was registered on it goes with it.
 	CleanupEmptyChildNamespaces bool
 	// MaxPendingBytes bounds the events of one socket that wait for its
 	// handlers, each counted with 256 bytes more than it has. While more wait, its

@@ -49,8 +49,8 @@ import (
 // invalid Engine.IO packet, and those that offer an offset that is no string.
 // Two connections with the same session: the newest wins and the older is
 // closed. A client that missed more than MaxMissed events, or one older than
-// MaxAge, gets a new session (recovered is false there), followed by the newest
-// events within those limits as ordinary events.
+// MaxAge, gets a new session: recovered is false there. Where ReplayRefused is set the
+// newest events within those limits follow as ordinary events.
 type Recovery struct {
 	// Log holds the events. Required.
 	Log Log
@@ -75,6 +75,10 @@ type Recovery struct {
 	// LogTimeout is how long an emit waits for the log, and how long one reading of
 	// it may take. Zero means 5 s.
 	LogTimeout time.Duration
+	// ReplayRefused sends clients whose session is not taken up, because they missed
+	// more than the limits allow, the newest events within those limits all the same,
+	// as ordinary events of their new session. The official server sends none.
+	ReplayRefused bool
 	// RunMiddleware runs namespace middleware for recovered sockets too.
 	RunMiddleware bool
 	// Now is the clock that ages are taken by: those of session ids, of session
@@ -190,7 +194,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		if p.follower != nil && why.passing() {
 			return position{away: true} // a new session would be the end of one that others can take up
 		}
-		if why.tooMuch() {
+		if p.options.ReplayRefused && why.tooMuch() {
 			return p.freshAfter(s, h, c.after).because(why)
 		}
 		return p.fresh(s).because(why)

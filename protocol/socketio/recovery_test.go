@@ -17,7 +17,7 @@ var testKey = []byte("0123456789abcdef")
 
 // recoveryServer makes a server that follows log.
 func recoveryServer(t testing.TB, log Log, change func(*Recovery)) *Server {
-	r := &Recovery{Log: log, Key: testKey}
+	r := &Recovery{Log: log, Key: testKey, ReplayRefused: true}
 	if change != nil {
 		change(r)
 	}

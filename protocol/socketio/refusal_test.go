@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,25 @@ func TestARefusedClientIsToldWhyAndCounted(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// A new session begins without the old one's events, as with the official server,
+// unless they are asked for.
+func TestARefusedClientGetsOldEventsOnlyWhereThatIsAskedFor(t *testing.T) {
+	for replay, want := range map[bool]string{false: "[]", true: "[3 4]"} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &diskLog{epoch: "e"}
+			srv := recoveryServer(t, log, func(r *Recovery) { r.MaxMissed, r.ReplayRefused = 2, replay })
+			b := &browser{t: t, name: "b"}
+			b.online(srv)
+			b.offline()
+			publish(t, srv, log, 1, 2, 3, 4)
+			b.online(srv)
+			if b.sessions != 2 || fmt.Sprint(b.got) != want {
+				t.Errorf("replay %v: %d sessions, got %v, want %s", replay, b.sessions, b.got, want)
+			}
 		})
 	}
 }

@@ -187,6 +187,28 @@ func (r *roster) join(s *Socket, names []string, since uint64, most int) (refuse
 	return refused
 }
 
+// joinIfBelow is join for one room that has fewer than limit members, those included
+// that will be in it once they are connected.
+func (r *roster) joinIfBelow(s *Socket, name string, limit int, since uint64, most int) (in, refused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if name == s.id || s.inRoom(name) {
+		return true, false
+	}
+	if most > 0 && len(s.rooms) >= most {
+		return false, true
+	}
+	members := 0
+	if rm := r.rooms[name]; rm != nil {
+		members = rm.refs
+	}
+	if members >= limit {
+		return false, false
+	}
+	r.joinLocked(s, name, since)
+	return s.inRoom(name), false
+}
+
 // inRoom reports whether s is in a room of that name. roster.mu must be held.
 func (s *Socket) inRoom(name string) bool {
 	return slices.ContainsFunc(s.rooms, func(m membership) bool { return m.room.name == name })

@@ -106,13 +106,13 @@ func (s *Socket) ConnID() string { return s.client.conn.ID() }
 func (s *Socket) Protocol() int { return s.client.conn.Protocol() }
 
 // Context returns a context that ends when the socket disconnects. Its cause is
-// a [*DisconnectError].
+// a [*DisconnectError], and its values are those of [Handshake.Context].
 func (s *Socket) Context() context.Context {
 	m := s.extras()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.ctx == nil {
-		m.ctx, m.cancel = context.WithCancelCause(context.Background())
+		m.ctx, m.cancel = context.WithCancelCause(s.client.conn.Context())
 		if s.state.Load() == stateClosed {
 			m.cancel(&DisconnectError{s.reason})
 		}
@@ -158,20 +158,42 @@ func DataOf[T any](s *Socket) (T, bool) {
 	return t, true
 }
 
-// Join puts the socket into rooms, [Options.MaxRooms] at most. With recovery and a session store, the
-// store knows of it after [Recovery.SaveEvery] at the latest.
-func (s *Socket) Join(rooms ...string) {
-	s.nsp.joinAt(s, rooms, s.nsp.server.offset())
+// Join puts the socket into rooms, [Options.MaxRooms] at most: it returns
+// [ErrTooManyRooms], which OnError is told too, where it left some out. With recovery
+// and a session store, the store knows of it after [Recovery.SaveEvery] at the latest.
+func (s *Socket) Join(rooms ...string) error {
+	return s.nsp.joinAt(s, rooms, s.nsp.server.offset())
 }
 
 // joinAt puts a socket into rooms at a log offset.
-func (n *Namespace) joinAt(s *Socket, rooms []string, offset uint64) {
+func (n *Namespace) joinAt(s *Socket, rooms []string, offset uint64) error {
 	srv := n.server
-	if left := n.roster.join(s, rooms, offset, srv.opts.MaxRooms); left > 0 {
-		srv.stats.tooManyRooms.Add(uint64(left))
-		s.report(ErrTooManyRooms)
-	}
+	refused := n.roster.join(s, rooms, offset, srv.opts.MaxRooms)
 	srv.sessionChanged(s)
+	if refused == 0 {
+		return nil
+	}
+	srv.stats.tooManyRooms.Add(uint64(refused))
+	s.report(ErrTooManyRooms)
+	return ErrTooManyRooms
+}
+
+// JoinIfBelow puts the socket into a room that has fewer than limit members on this
+// server, and returns whether it is in it now: of two that see room for one, one gets
+// in. Those count that join a room before they are connected, in middleware. The error
+// is that of Join.
+func (s *Socket) JoinIfBelow(room string, limit int) (in bool, err error) {
+	srv := s.nsp.server
+	in, refused := s.nsp.roster.joinIfBelow(s, room, limit, srv.offset(), srv.opts.MaxRooms)
+	if refused {
+		srv.stats.tooManyRooms.Add(1)
+		s.report(ErrTooManyRooms)
+		return false, ErrTooManyRooms
+	}
+	if in {
+		srv.sessionChanged(s)
+	}
+	return in, nil
 }
 
 // Leave takes the socket out of rooms. Its own room cannot be left.

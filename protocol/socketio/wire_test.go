@@ -60,6 +60,8 @@ func (w *wire) ID() string     { return w.id }
 func (w *wire) Protocol() int  { return w.protocol }
 func (w *wire) Writable() bool { return !w.blocked.Load() }
 
+func (w *wire) Context() context.Context { return context.Background() }
+
 func (w *wire) Pause()  { w.pauses.Add(1) }
 func (w *wire) Resume() { w.pauses.Add(-1) }
 

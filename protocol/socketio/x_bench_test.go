@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -19,6 +20,7 @@ type sink struct {
 func (k *sink) ID() string                      { return "sink" }
 func (k *sink) Protocol() int                   { return 4 }
 func (k *sink) Writable() bool                  { return true }
+func (k *sink) Context() context.Context        { return context.Background() }
 func (k *sink) Pause()                          {}
 func (k *sink) Resume()                         {}
 func (k *sink) Charge(func()) *budget.Charge    { return nil }

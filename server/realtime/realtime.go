@@ -169,12 +169,13 @@ func New(o Options) *Realtime {
 		MaxRooms:            o.MaxRooms,
 		MaxAuthBytes:        maxAuth,
 		Recovery: &socketio.Recovery{
-			Log:       rt.log(),
-			Sessions:  sessionStore{o.Contest},
-			Key:       o.Key,
-			MaxMissed: o.MaxMissed,
-			MaxAge:    o.MaxAge,
-			Now:       o.Now,
+			ReplayRefused: true, // old pages never look at recovered
+			Log:           rt.log(),
+			Sessions:      sessionStore{o.Contest},
+			Key:           o.Key,
+			MaxMissed:     o.MaxMissed,
+			MaxAge:        o.MaxAge,
+			Now:           o.Now,
 		},
 	})
 	rt.listen()
