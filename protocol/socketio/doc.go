@@ -36,6 +36,32 @@
 //
 // See [Recovery]. It is on where [Options.Recovery] is set.
 //
+// # Several servers
+//
+// Servers are one where they have a [Cluster], which carries messages between them, and
+// share a [Log] that is an [Appender] and a [Follower]: package podium/protocol/redis
+// has both, [MemoryCluster] has them for the servers of one process. Then
+//
+//   - what any of them emits stands in the log, and every server delivers the log in its
+//     order, from the first entry to the last: no event is passed over, and the server
+//     that emitted it delivers it at its place too. SocketsJoin, SocketsLeave and
+//     DisconnectSockets are entries like events, and apply to sockets that are away when
+//     they come back;
+//   - Emit returns when the event is logged and delivered by its own server. Many emits
+//     at the same time share a batch; a loop that emits waits for the log each time;
+//   - a client recovers at whichever server it comes to, also where its old one was
+//     killed. The one that takes a session up claims it in the log, and the others close
+//     older connections with it;
+//   - an acknowledgement leaves behind the record of the rooms that its handler joined;
+//   - volatile events, events with acknowledgements and ServerSideEmit are messages, at
+//     most once. Who asks all servers does not wait for one that leaves or dies;
+//   - a server that cannot reach the log delivers nothing, says so ([Server.Ready]) and
+//     sends its clients away after ten seconds; one whose log lost its past, or its end,
+//     closes the connections, and the clients are told that they did not recover;
+//   - with [Options].Address and a NodeID, polls may come to any server.
+//
+// Package clustertest is the suite that holds an engine to this.
+//
 // # For those who know the server for Node
 //
 //	in Node                              here
