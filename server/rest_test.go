@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"bytes"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,7 +77,21 @@ func TestASubmissionWithoutPhotoHasNoImage(t *testing.T) {
 	if e.ImageURL != nil || e.StorageMethod != "none" {
 		t.Fatalf("%+v", e)
 	}
-	g := s.submit(nil, part{"photo", "empty.jpg", ""}, part{"category", "", "worst"}).is(200)
+	// A form whose file field was left alone sends a part without name and bytes.
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for name, value := range map[string]string{"category": "worst", "caption": "from a form"} {
+		if err := w.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="photo"; filename=""`}, "Content-Type": {"application/octet-stream"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g := s.do("POST", "/api/submit", &b, "Content-Type", w.FormDataContentType()).is(200)
 	if !strings.Contains(g.body, `"imageUrl":null`) {
 		t.Fatal(g.body)
 	}

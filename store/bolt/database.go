@@ -148,6 +148,20 @@ func (d *database) View(fn func(*bolt.Tx) error) error {
 	})
 }
 
+// restoreMeta writes the second meta page of a file that has one only, as a
+// power loss in the middle of a commit leaves it: bbolt writes them in turn, so
+// a commit of nothing does.
+func (d *database) restoreMeta(options Options) error {
+	if d.verdict.heads != 1 || options.ReadOnly {
+		return nil
+	}
+	if err := d.Update(func(*bolt.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("write the second meta page: %w", err)
+	}
+	d.verdict.heads = 2
+	return nil
+}
+
 // hasMeta reports whether one of the meta pages is valid. It is asked before
 // every reading, and mostly reads the first alone.
 func (d *database) hasMeta() bool {

@@ -144,6 +144,9 @@ func Open(path string, options Options) (*Store, error) {
 		return nil, err
 	}
 	s.warn(db)
+	if err := db.restoreMeta(options); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if db, err = s.compactAtOpen(db); err != nil {
 		return nil, err
 	}
