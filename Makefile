@@ -48,7 +48,7 @@ maybe-node:
 setup:
 	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/lib/postgresql/15/bin; \
 	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; \
-	/usr/bin/python3 -c 'import socketio' 2>/dev/null || missing+=(python3-socketio python3-socketio-client); \
+	/usr/bin/python3 -c 'import socketio, socketIO_client, requests, websocket' 2>/dev/null || missing+=(python3-socketio python3-socketio-client python3-requests python3-websocket); \
 	[ $${#missing[@]} = 0 ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "missing, and only root can install it: $${missing[*]}"; exit 1; }; \
 	  echo "installing $${missing[*]} from Debian (once)"; export DEBIAN_FRONTEND=noninteractive; \

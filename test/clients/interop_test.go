@@ -191,11 +191,16 @@ func interop(t *testing.T, client interopClient, url, transport string) []result
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "clients/interop.cjs", client.pkg, url, transport, client.parser)
+	return checks(t, exec.CommandContext(ctx, "node", "clients/interop.cjs", client.pkg, url, transport, client.parser))
+}
+
+// checks runs a program that prints what interop.cjs does.
+func checks(t *testing.T, cmd *exec.Cmd) []result {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("interop.cjs: %v", err)
+		t.Fatalf("%v: %v", cmd.Args, err)
 	}
 	var results []result
 	for line := range strings.Lines(string(out)) {
@@ -208,7 +213,7 @@ func interop(t *testing.T, client interopClient, url, transport string) []result
 		}
 		results = append(results, r)
 	}
-	t.Fatal("interop.cjs ended early")
+	t.Fatalf("%v ended early", cmd.Args)
 	return nil
 }
 
