@@ -2,7 +2,10 @@ package engineio_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -165,4 +168,53 @@ func TestAClientThatPollsNoMoreHasOneBoundOnly(t *testing.T) {
 			t.Errorf("a client that is away: %v, want ErrSlow", err)
 		}
 	})
+}
+
+// hidden is a ResponseWriter of which nothing but its methods is known.
+type hidden struct{ http.ResponseWriter }
+
+func TestAConnectionThatCannotBeTakenOverIsToldOfOnce(t *testing.T) {
+	var log strings.Builder
+	var mu sync.Mutex // guards log
+	s := serve(t, engineio.Options{Logger: slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))})
+	inner := s.http.Config.Handler
+	s.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(hidden{w}, r) })
+	q := s.open()
+	for _, query := range []string{strings.Replace(q, "polling", "websocket", 1), "EIO=4&transport=websocket"} {
+		_, res, err := websocket.Dial(t.Context(), s.http.URL+"/?"+query, nil)
+		if err == nil || res == nil || res.StatusCode != http.StatusInternalServerError {
+			t.Errorf("%s: %v, %v; want status 500", query, res, err)
+		}
+	}
+	s.do("POST", q, "4hello")
+	if _, body := s.do("GET", q, ""); body != "4hello" {
+		t.Errorf("the session goes on with %q", body)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "Hijack") {
+		t.Errorf("%d warnings: %s", n, log.String())
+	}
+}
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+func TestNothingIsKeptOfAContextThatKeepDrops(t *testing.T) {
+	s := serve(t, engineio.Options{
+		Keep: func(r *http.Request) *http.Request { return r.WithContext(context.Background()) },
+	})
+	s.open()
+	if got := s.last().session.Request().Context; got != context.Background() {
+		t.Errorf("kept %v", got)
+	}
 }

@@ -92,9 +92,11 @@ type Options struct {
 	// Observer.PollEnded is called once. It must not block and may be called
 	// concurrently.
 	AllowPoll func(*Session) bool
-	// Keep, when set, returns what shall be kept of a handshake's request as long as
-	// its session lives; headers, and values of its context, may have kilobytes. It must not change the one it
-	// is given. Nil keeps the address and all headers.
+	// Keep, when set, returns the request of which URL, address, headers and context
+	// are kept as long as the session lives. It must not change the one it is given.
+	// Nil keeps them as they came: headers may have kilobytes, and a context holds
+	// whatever middleware put there. r.WithContext(context.Background()) drops that,
+	// and a new request all.
 	Keep func(*http.Request) *http.Request
 	// InitialHeaders may change the headers of a handshake's answer, over both
 	// transports.

@@ -20,7 +20,9 @@ type Request struct {
 	// Secure reports whether the request came over TLS.
 	Secure bool
 
-	// Context has the values of the request's context, and never ends.
+	// Context has the values of the request's context, and never ends. It holds on to
+	// what net/http and middleware put there, half a kilobyte and more: see
+	// Options.Keep.
 	Context context.Context
 
 	headers string // "Name\x00value\x00" for each field
@@ -50,9 +52,17 @@ func newRequest(r *http.Request) *Request {
 		Address: strings.Clone(r.RemoteAddr),
 		Time:    time.Now(),
 		Secure:  r.TLS != nil,
-		Context: context.WithoutCancel(r.Context()),
+		Context: lasting(r.Context()),
 		headers: b.String(),
 	}
+}
+
+// lasting returns a context that has the values of ctx and never ends.
+func lasting(ctx context.Context) context.Context {
+	if ctx == context.Background() {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
 }
 
 // Header makes the request's header fields, Host among them.

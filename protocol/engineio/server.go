@@ -40,6 +40,7 @@ type Server struct {
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine
 	unused   unused
+	tellOnce sync.Once // of connections that cannot be taken over
 	polls    sync.Pool // *poll
 
 	parking  parking

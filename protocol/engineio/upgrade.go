@@ -15,8 +15,9 @@ type channel struct{ session *Session }
 // openWebSocket answers a handshake over WebSocket.
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query) {
 	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, answerHeader(w, r))
-	if err != nil {
-		return // it has been answered, or there is nobody to answer
+	if err != nil { // it has been answered, or there is nobody to answer
+		s.server.noteRefusal(err)
+		return
 	}
 	s.mu.Lock()
 	s.enter(onWebSocket)
@@ -31,6 +32,18 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query
 		c.StartApart(openDelay)
 	} else {
 		c.Start()
+	}
+}
+
+// noteRefusal tells the operator, once, where a handshake over WebSocket was refused
+// since middleware hides the connection from it. Clients go on polling, and nothing
+// else would say why.
+func (srv *Server) noteRefusal(err error) {
+	if errors.Is(err, http.ErrNotSupported) {
+		srv.tellOnce.Do(func() {
+			srv.opts.Logger.Warn("engine.io: no WebSocket is possible: middleware wraps http.ResponseWriter "+
+				"without Hijack or Unwrap; clients go on with long-polling", "error", err)
+		})
 	}
 }
 
@@ -122,7 +135,8 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	s.mu.Unlock()
 	if !welcome {
-		_ = s.server.webSocket.TurnAway(w, r, websocket.CloseNoStatus) // it has been answered, or there is nobody to answer
+		// It has been answered, or there is nobody to answer.
+		s.server.noteRefusal(s.server.webSocket.TurnAway(w, r, websocket.CloseNoStatus))
 		return
 	}
 	c, err := s.server.webSocket.Upgrade(w, r, p, answerHeader(w, r))
@@ -137,6 +151,7 @@ func (s *Session) serveProbe(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	s.mu.Unlock()
 	if err != nil {
+		s.server.noteRefusal(err)
 		return
 	}
 	if !welcome {

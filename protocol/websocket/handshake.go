@@ -37,7 +37,8 @@ func IsUpgrade(r *http.Request) bool {
 // leaves together with what is sent until then. header is added to the answer; of
 // the handshake's own fields it may hold the subprotocol. The caller has judged the origin.
 //
-// On a *HandshakeError the request has been answered; after any other error its
+// On a *HandshakeError the request has been answered, also where that wraps
+// http.ErrNotSupported, since w cannot be hijacked; after any other error its
 // connection is lost. Neither the Conn nor the Server keeps w, r or header.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, h Handler, header http.Header) (*Conn, error) {
 	if bad := checkHandshake(r); bad != nil {
@@ -97,7 +98,8 @@ func (s *Server) TurnAway(w http.ResponseWriter, r *http.Request, code int) erro
 func takeOver(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, refuse(w, &HandshakeError{http.StatusInternalServerError, "connection cannot be taken over"})
+		refused := refuse(w, &HandshakeError{http.StatusInternalServerError, "connection cannot be taken over"})
+		return nil, nil, fmt.Errorf("%w: %w", refused, err)
 	}
 	return nc, buffered, nil
 }
