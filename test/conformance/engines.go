@@ -2,27 +2,36 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"podium/protocol/redis"
+	"podium/protocol/redis/officialwire"
 	"podium/protocol/socketio"
 )
 
 // engine is what makes a server one of a cluster.
 type engine struct {
-	join     func(socketio.Member, socketio.Node) (socketio.Cluster, error)
+	join     joiner
 	recovery *socketio.Recovery // nil where the engine has no log
 	close    func() error
 }
 
 // engines opens an engine by the scheme of its URL.
 var engines = map[string]func(ctx context.Context, url string) (engine, error){
-	"redis":  openRedis,
-	"rediss": openRedis,
+	"redis":         openRedis,
+	"rediss":        openRedis,
+	"redis-classic": openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
+	"redis-streams": openOfficial(func(o officialwire.Options) joiner { return officialwire.Streams{Options: o}.Join }),
 }
+
+// joiner makes a server one of those that an engine joins.
+type joiner = func(socketio.Member, socketio.Node) (socketio.Cluster, error)
 
 // openEngine opens the engine that a URL names.
 func openEngine(ctx context.Context, url string) (engine, error) {
@@ -46,4 +55,21 @@ func openRedis(ctx context.Context, url string) (engine, error) {
 		return engine{}, err
 	}
 	return engine{join: e.Join, recovery: e.Recovery(), close: e.Close}, nil
+}
+
+// openOfficial opens a wire of the official adapters on Redis.
+func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, string) (engine, error) {
+	return func(ctx context.Context, url string) (engine, error) {
+		_, rest, _ := strings.Cut(url, "://")
+		o, err := goredis.ParseURL("redis://" + rest)
+		if err != nil {
+			return engine{}, errors.New("the URL cannot be read: want user:password@host:port/db behind the scheme") // the error may quote a password
+		}
+		o.MaxRetries = -1
+		client := goredis.NewClient(o)
+		if err := client.Ping(ctx).Err(); err != nil {
+			return engine{}, errors.Join(err, client.Close())
+		}
+		return engine{join: wire(officialwire.Options{Client: client}), close: client.Close}, nil
+	}
 }

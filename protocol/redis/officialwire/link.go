@@ -1,0 +1,267 @@
+package officialwire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"podium/protocol/socketio"
+)
+
+// Options say where the Node servers meet.
+type Options struct {
+	// Client is their Redis. Its pool has room for one connection that waits beside
+	// those that write, and its MaxRetries should be -1: a message that is published
+	// again behind the back of the sender is delivered twice. It is the caller's to
+	// close, after the servers. Required.
+	Client *goredis.Client
+	// Namespaces are those that the servers share; "/" always is. What is emitted in
+	// others stays on its server.
+	Namespaces []string
+	// Prefix begins the names of channels: the option key of the classic adapter,
+	// channelPrefix of the streams adapter. Empty means "socket.io".
+	Prefix string
+	// Stream is the name of the stream: streamName of the streams adapter. Empty means
+	// "socket.io".
+	Stream string
+	// StreamCount is how many streams the namespaces are spread over: streamCount of
+	// the streams adapter. Zero means 1.
+	StreamCount int
+	// MaxEntries is about how many entries a stream keeps: maxLen of the streams
+	// adapter. Zero means 10,000.
+	MaxEntries int64
+	// Logger is told of what cannot be read. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = "socket.io"
+	}
+	if o.Stream == "" {
+		o.Stream = "socket.io"
+	}
+	if o.StreamCount == 0 {
+		o.StreamCount = 1
+	}
+	if o.MaxEntries == 0 {
+		o.MaxEntries = 10_000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	o.Namespaces = append([]string{"/"}, o.Namespaces...)
+	slices.Sort(o.Namespaces)
+	o.Namespaces = slices.Compact(o.Namespaces)
+	return o
+}
+
+var errClosed = errors.New("officialwire: the server has left the cluster")
+
+// link is a server's connection to the others.
+type link struct {
+	o      Options
+	self   string // its id, which Node calls uid
+	node   socketio.Node
+	sub    *goredis.PubSub
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	outbox  []*letter
+	sending bool
+	closed  bool
+}
+
+// letter is a command on its way to Redis.
+type letter struct {
+	command func(context.Context, goredis.Pipeliner)
+	done    chan error
+}
+
+// joinTimeout is how long Redis may take to confirm a subscription.
+const joinTimeout = 5 * time.Second
+
+// open subscribes to channels and patterns, and returns when Redis has confirmed them:
+// from then on Node's servers count this one. What is published is given to take, in
+// order.
+func open(o Options, self socketio.Member, node socketio.Node, channels, patterns []string, take func(channel, payload string)) (*link, error) {
+	if o.Client == nil {
+		return nil, errors.New("officialwire: Options.Client is missing")
+	}
+	l := &link{o: o, self: self.ID, node: node}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	ctx, stop := context.WithTimeout(l.ctx, joinTimeout)
+	defer stop()
+	l.sub = o.Client.Subscribe(ctx, channels...)
+	err := l.sub.PSubscribe(ctx, patterns...)
+	for range len(channels) + len(patterns) {
+		if err == nil {
+			err = l.confirmed(ctx)
+		}
+	}
+	if err != nil {
+		l.cancel()
+		_ = l.sub.Close()
+		return nil, fmt.Errorf("officialwire: join the cluster: %w", err)
+	}
+	l.work.Go(func() { l.receive(take) })
+	return l, nil
+}
+
+// confirmed waits for the confirmation of one subscription. What others publish
+// meanwhile is from before this server was there.
+func (l *link) confirmed(ctx context.Context) error {
+	for {
+		got, err := l.sub.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if _, ok := got.(*goredis.Subscription); ok {
+			return nil
+		}
+	}
+}
+
+// receive takes what is published until the link is closed. A connection that breaks is
+// made anew; what is published meanwhile is lost.
+func (l *link) receive(take func(channel, payload string)) {
+	for {
+		m, err := l.sub.ReceiveMessage(l.ctx)
+		if l.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			l.pause()
+			continue
+		}
+		take(m.Channel, m.Payload)
+	}
+}
+
+// pause waits before Redis is tried again.
+func (l *link) pause() {
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-l.ctx.Done():
+	}
+}
+
+// passedOver notes what could not be read.
+func (l *link) passedOver(where string, err error) {
+	l.o.Logger.Warn("socket.io cluster: a message was passed over", "from", where, "error", err)
+}
+
+// shares reports whether a namespace is one of all servers.
+func (l *link) shares(namespace string) bool { return slices.Contains(l.o.Namespaces, namespace) }
+
+// others returns a member without a name for each subscriber of a channel but this
+// server.
+func (l *link) others(ctx context.Context, channel string) ([]socketio.Member, error) {
+	counts, err := l.o.Client.PubSubNumSub(ctx, channel).Result()
+	if err != nil {
+		return nil, fmt.Errorf("officialwire: count the servers: %w", err)
+	}
+	return make([]socketio.Member, max(counts[channel]-1, 0)), nil
+}
+
+// publish sends a message over a channel, behind what was sent before.
+func (l *link) publish(ctx context.Context, channel string, payload []byte) error {
+	return l.do(ctx, func(ctx context.Context, p goredis.Pipeliner) { p.Publish(ctx, channel, payload) })
+}
+
+// do has Redis obey a command, behind those that were given before: many at a time leave
+// in one pipeline.
+func (l *link) do(ctx context.Context, command func(context.Context, goredis.Pipeliner)) error {
+	m := &letter{command, make(chan error, 1)}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errClosed
+	}
+	l.outbox = append(l.outbox, m)
+	lead := !l.sending
+	if lead {
+		l.sending = true
+		l.work.Add(1)
+	}
+	l.mu.Unlock()
+	if lead {
+		go l.dispatch()
+	}
+	select {
+	case err := <-m.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("officialwire: send: %w", context.Cause(ctx))
+	}
+}
+
+// maxLetters is how many commands leave in one pipeline, and sendTimeout how long that
+// may take.
+const (
+	maxLetters  = 256
+	sendTimeout = 5 * time.Second
+)
+
+// dispatch sends what waits until that is nothing.
+func (l *link) dispatch() {
+	defer l.work.Done()
+	for {
+		l.mu.Lock()
+		batch := l.outbox[:min(len(l.outbox), maxLetters)]
+		l.outbox = l.outbox[len(batch):]
+		if len(batch) == 0 {
+			l.outbox, l.sending = nil, false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		l.sendAll(batch)
+	}
+}
+
+func (l *link) sendAll(batch []*letter) {
+	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
+	defer cancel()
+	answers, err := l.o.Client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		for _, m := range batch {
+			m.command(ctx, p)
+		}
+		return nil
+	})
+	for i, m := range batch {
+		own := err
+		if i < len(answers) {
+			own = answers[i].Err() // one that Redis refuses does not stop the others
+		}
+		if own != nil {
+			own = fmt.Errorf("officialwire: send: %w", own)
+		}
+		m.done <- own
+	}
+}
+
+// Close implements [socketio.Cluster]. Node's servers notice by counting subscribers.
+func (l *link) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.cancel()
+	err := l.sub.Close()
+	l.work.Wait()
+	return err
+}
+
+// quote makes a name a pattern that matches nothing else.
+func quote(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(name)
+}
