@@ -19,9 +19,45 @@ type rateLimits struct {
 	sockets, connections, unjoined, polls, streams *limits.Gate
 	waiting                                        *limits.Gate // bytes of photos
 	uploads                                        *limits.Uploads
-	memory                                         *budget.Budget // what is held for clients
-	readers                                        *budget.Share  // of it, for those who read the feed
-	messages                                       *budget.Share  // of it, for messages that have not arrived whole
+	memory                                         shares
+}
+
+// shares are the kinds of use of the one budget of what is held for clients.
+// Together they may be larger than it: then those make room that package budget
+// chooses.
+type shares struct {
+	all         *budget.Budget
+	readers     *budget.Share // of the feed, and of an admin's list
+	messages    *budget.Share // that have not arrived whole, or wait for their client
+	spools      *budget.Share // submissions that arrive or wait
+	streams     *budget.Share // events on their way to Server-Sent Events
+	pictures    *budget.Share // being decoded
+	passwords   *budget.Share // being hashed
+	sockets     *budget.Share // of net/http
+	connections *budget.Share // real-time sessions
+}
+
+// What a connection takes at most while nothing is on its way, in bytes.
+const (
+	socketBytes     = 16 << 10 // a goroutine's stack and the buffers of net/http
+	connectionBytes = 5 << 10  // a session of Engine.IO and one of Socket.IO over a WebSocket
+)
+
+// divide divides the memory of a machine, 0 for one without limit.
+func divide(limit int64) shares {
+	held := heldMemory(limit)
+	all := budget.New(held)
+	return shares{
+		all:         all,
+		readers:     all.Share("readers", held/4),
+		messages:    all.Share("messages", held/3),
+		spools:      all.Share("spools", held/4),
+		streams:     all.Share("streams", held/16),
+		pictures:    all.Share("pictures", pictureBudget(limit)),
+		passwords:   all.Share("passwords", 0),
+		sockets:     all.Share("sockets", held/4),
+		connections: all.Share("connections", held/2),
+	}
 }
 
 // limits makes the limits from the settings.
@@ -32,16 +68,15 @@ func (s *Settings) limits() rateLimits {
 			Address: address, AddressBurst: int(seconds * address), Total: total, TotalBurst: int(seconds * total),
 		})
 	}
-	memory := budget.New(heldMemory(memoryLimit()))
+	memory := divide(memoryLimit())
 	return rateLimits{
-		memory: memory, readers: memory.Share("readers", heldMemory(memoryLimit())/4),
-		messages:    memory.Share("messages", heldMemory(memoryLimit())/4),
+		memory:      memory,
 		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
 		submissions: rate("submissions", s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, 40),
 		handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),
 		payloads:    rate("payloads", s.LimitPayloadsAddress, s.LimitPayloads, 5),
 		sockets:     s.socketGate(),
-		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()),
+		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()).Charge(memory.connections, connectionBytes),
 		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
 		polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
 		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
@@ -66,11 +101,15 @@ func (s *Settings) addresses() (*limits.Addresses, error) {
 // refusals are the figures of every limit, for the metrics.
 func (s *Server) refusals() []limits.Refusals {
 	l := &s.limits
-	return append([]limits.Refusals{
+	all := []limits.Refusals{
 		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(), l.payloads.Refusals(),
 		l.sockets.Refusals(), l.connections.Refusals(), l.unjoined.Refusals(), l.polls.Refusals(), l.streams.Refusals(),
 		l.uploads.Refusals(), l.waiting.Refusals(),
-	}, s.realtime.Refusals()...)
+	}
+	for _, one := range l.memory.all.Usage() {
+		all = append(all, limits.Refusals{Limit: "memory-" + one.Name, Total: one.Evicted + one.Refused, Held: one.Held})
+	}
+	return append(all, s.realtime.Refusals()...)
 }
 
 // socketCount counts the connections that net/http serves, by the address of

@@ -123,7 +123,7 @@ func (s *Server) build() error {
 	s.codes = limits.NewTurns(1)
 	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
-		FailuresPerMinute: s.settings.LimitSignIns, Shared: s.settings.Database != "", Now: s.ages.Now, Logger: s.log,
+		FailuresPerMinute: s.settings.LimitSignIns, Shared: s.settings.Database != "", Memory: s.limits.memory.passwords, Now: s.ages.Now, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -163,8 +163,8 @@ func (s *Server) buildRealtime() error {
 	set := &s.settings
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
-		MaxPhoto: int64(set.MaxPhoto), SpoolMemory: pictureBudget(memoryLimit()) / 16, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
-		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.readers,
+		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
+		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.memory.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		Reserve:   (&disk{folders: []string{set.Data, set.UploadsDir()}, room: statfs}).reserve,
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
@@ -184,7 +184,7 @@ func (s *Server) buildRealtime() error {
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
-		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams, Memory: s.limits.messages,
+		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams, Memory: s.limits.memory.messages, StreamMemory: s.limits.memory.streams,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
 		Observer: realtime.Observer{Delivered: s.instruments.Delivered, Pong: s.instruments.Ponged, Disconnected: s.instruments.Disconnected},
 		Now:      s.ages.Now, Logger: s.log,
@@ -213,7 +213,7 @@ func (s *Server) buildPictures() error {
 	limit := memoryLimit()
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
-		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), KeepOriginals: set.KeepOriginals, AddressOf: s.addresses.Of,
+		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), Memory: s.limits.memory.pictures, KeepOriginals: set.KeepOriginals, AddressOf: s.addresses.Of,
 		Cloud: cloud, Contest: s.contest, Published: func() { s.realtime.Publish() }, Logger: s.log,
 	})
 	return err
@@ -263,7 +263,7 @@ func (s *Server) Listen() (*Front, error) { return s.settings.Listen(s.log) }
 // Run serves behind front until ctx ends, and then stops in order (see stop).
 // It returns nil after a stop that was asked for.
 func (s *Server) Run(ctx context.Context, front *Front) error {
-	s.limits.sockets = front.sockets // before anybody can ask for the figures
+	s.limits.sockets = front.sockets.Charge(s.limits.memory.sockets, socketBytes) // before anybody can ask for the figures
 	metrics, err := s.serveMetrics()
 	if err != nil {
 		return errors.Join(err, front.Close(), s.Abandon())

@@ -376,3 +376,25 @@ func BenchmarkHoldUnderAttack(b *testing.B) {
 		_ = c.Hold(6 << 10)
 	}
 }
+
+func TestWhoCanDoWithoutEvictsNobody(t *testing.T) {
+	b, now := manual(1 << 20)
+	s := b.Share("test", 0)
+	slow := hold(t, s, address(1), 900<<10)
+	*now += time.Minute
+	c := s.Open(address(2), nil)
+	if err := c.TryHold(100 << 10); !errors.Is(err, ErrFull) {
+		t.Errorf("there is room for more than there is: %v", err)
+	}
+	if err := c.TryHold(50 << 10); err != nil {
+		t.Error(err)
+	}
+	if slow.gone.Load() || b.Held() != 950<<10 || c.Held() != 50<<10 {
+		t.Errorf("%d bytes are held, %d of them by who asked", b.Held(), c.Held())
+	}
+	c.Close()
+	slow.Close()
+	if b.Held() != 0 {
+		t.Errorf("%d bytes are left", b.Held())
+	}
+}

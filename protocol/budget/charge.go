@@ -84,6 +84,27 @@ func (c *Charge) Hold(n int64) error {
 	return c.makeRoom(n)
 }
 
+// TryHold is Hold that evicts nobody: where that were needed, it returns ErrFull. It
+// is for those who can do without.
+func (c *Charge) TryHold(n int64) error {
+	if c == nil || n <= 0 {
+		return nil
+	}
+	share, all := &c.share.account, &c.share.budget.account
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return ErrEvicted
+	}
+	if inShare, inAll := share.held.Add(n), all.held.Add(n); inShare > share.high() || inAll > all.high() {
+		share.held.Add(-n)
+		all.held.Add(-n)
+		return ErrFull
+	}
+	c.held += n
+	return nil
+}
+
 // makeRoom evicts whom it takes for n bytes that are charged already, or takes
 // them back.
 func (c *Charge) makeRoom(n int64) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -22,6 +23,9 @@ const (
 	hashSalt    = 16 // bytes
 	hashLength  = 32 // bytes
 )
+
+// HashBytes is what hashing a password takes, in bytes.
+const HashBytes = hashMemory << 10
 
 // maxPassword bounds what is hashed, in bytes.
 const maxPassword = 1024
@@ -118,6 +122,11 @@ func (a *Admin) verify(ctx context.Context, password string, known bool) (hash s
 	a.refreshLocked()
 	hash = a.hash
 	a.mu.Unlock()
+	charge := a.options.Memory.Open(netip.Addr{}, nil)
+	defer charge.Close()
+	if charge.Hold(HashBytes) != nil {
+		return "", false, ErrBusy
+	}
 	ok, err = checkPassword(hash, password)
 	return hash, ok, err
 }

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/server/limits"
 )
 
@@ -51,6 +52,8 @@ type Options struct {
 	SessionAge time.Duration
 	// AtOnce is how many passwords are hashed at the same time; 0 is 2.
 	AtOnce int
+	// Memory is charged for passwords while they are hashed; nil charges nothing.
+	Memory *budget.Share
 	// FailuresPerMinute is how many wrong passwords of everybody are taken
 	// before those who failed before have to wait; 0 is no such limit.
 	FailuresPerMinute float64

@@ -47,8 +47,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"podium/contest"
 	"podium/protocol/budget"
 	"podium/server/limits"
@@ -101,14 +99,15 @@ type Options struct {
 	// Moderation lets submissions wait when no admin has said otherwise.
 	Moderation bool
 	MaxPhoto   int64
-	// SpoolMemory bounds the bytes of photos that are held in memory while they
-	// arrive and wait; beyond, they are held in files of SpoolDir.
-	SpoolMemory int64
-	SpoolDir    string
+	// Spools is charged for what submissions hold in memory while they arrive and
+	// wait. Where it has no room for a photo, that is held in a file of SpoolDir.
+	Spools   *budget.Share
+	SpoolDir string
 	// FeedMemory bounds the bytes of the feed that are kept encoded; 0 is no
 	// bound. As much again may be kept of it compressed.
 	FeedMemory int64
-	// Readers is charged for what those who take the feed keep meanwhile.
+	// Readers is charged for what those who take the feed, or an admin's list of
+	// everything, keep meanwhile.
 	Readers *budget.Share
 	Uploads *limits.Uploads
 	// Waiting bounds the bytes of photos that have arrived and are worked on, or
@@ -140,10 +139,11 @@ type Options struct {
 // API answers the contest's requests. It is safe for concurrent use.
 type API struct {
 	Options
-	text  text
-	feed  feedCache
-	once  keyed
-	spool *semaphore.Weighted // bytes of SpoolMemory
+	text text
+	feed feedCache
+	once keyed
+
+	listing sync.Mutex // held while all submissions are read for an admin, so that one list is made at a time
 
 	cancel context.CancelFunc // ends work
 	work   sync.WaitGroup
@@ -152,7 +152,7 @@ type API struct {
 // New returns the API, which cleans up until Close. Every field of Options but
 // Facts must be set.
 func New(o Options) *API {
-	c := &API{Options: o, text: text{escape: o.EscapeText}, spool: semaphore.NewWeighted(o.SpoolMemory)}
+	c := &API{Options: o, text: text{escape: o.EscapeText}}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	c.work.Go(func() { c.clean(ctx) })

@@ -46,7 +46,11 @@ func (c *API) getFeed(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	w, done, err := c.charged(w, r, feed)
+	size := readerBytes
+	for _, one := range feed.categories {
+		size += 16 * len(one.chunks)
+	}
+	w, done, err := c.charged(w, r, size)
 	if err != nil {
 		return err
 	}
@@ -98,17 +102,13 @@ func feedQuery(r *http.Request) (q contest.Query, category string, err error) {
 // chunks: the chunks that are of its version only, and what is on its way.
 const readerBytes = 64 << 10
 
-// charged charges a reader of feed for what it keeps while it takes the answer.
-// done gives that back.
-func (c *API) charged(w http.ResponseWriter, r *http.Request, feed *encodedFeed) (charged http.ResponseWriter, done func(), err error) {
+// charged charges a reader for the size bytes that it keeps while it takes the
+// answer. done gives them back.
+func (c *API) charged(w http.ResponseWriter, r *http.Request, size int) (charged http.ResponseWriter, done func(), err error) {
 	control := http.NewResponseController(w)
 	charge := c.Readers.Open(c.AddressOf(r), func() {
 		_ = control.SetWriteDeadline(time.Unix(1, 0)) // best effort: tests have no connection
 	})
-	size := readerBytes
-	for _, one := range feed.categories {
-		size += 16 * len(one.chunks)
-	}
 	if err := charge.Hold(int64(size)); err != nil {
 		charge.Close()
 		return nil, nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many people read at once; please try again.", Retry: 2 * time.Second, Cause: err}

@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"podium/protocol/budget"
 	"podium/server/answer"
 	"podium/server/limits"
 )
@@ -26,7 +27,7 @@ const (
 	// arrives and waits. It is short, because thousands may wait.
 	spoolAlways = 4 << 10
 	// spoolInMemory is the longest body whose photo is held in memory where
-	// Options.SpoolMemory has room; others go to a file. A file costs more than its
+	// Options.Spools has room; others go to a file. A file costs more than its
 	// bytes: without a journal, ext4 looks at every inode that was freed in the last
 	// seconds before it gives one to a new file.
 	spoolInMemory = 1 << 20
@@ -36,6 +37,9 @@ const (
 	maxParts = 32
 	// formSlack is what a submission may hold besides its photo, in bytes.
 	formSlack = 1 << 20
+	// formBytes is what a submission takes in memory besides its photo: its fields,
+	// and what reads them.
+	formBytes = 16 << 10
 )
 
 // uploadSlowest is the least that must arrive of an upload in each
@@ -52,7 +56,8 @@ type form struct {
 	size   int64
 	hash   hash.Hash // of everything that counts as its content
 	length int64     // of the whole body, -1 where the client did not say
-	free   []func()  // give back what the form holds
+	charge *budget.Charge
+	free   []func() // give back what the form holds
 }
 
 func (f *form) close() {
@@ -80,16 +85,22 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	if !ok {
 		return nil, answer.New(http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
 	}
-	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, free: []func(){release}}
 	control := http.NewResponseController(w)
-	upload := c.Uploads.Begin(c.AddressOf(r), func() { control.SetReadDeadline(time.Unix(1, 0)) })
+	stop := func() { control.SetReadDeadline(time.Unix(1, 0)) }
+	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, charge: c.Spools.Open(c.AddressOf(r), stop), free: []func(){release}}
+	f.free = append(f.free, f.charge.Close)
+	if err := f.charge.Hold(formBytes); err != nil {
+		f.close()
+		return nil, c.formError(limits.ErrCrowded)
+	}
+	upload := c.Uploads.Begin(c.AddressOf(r), stop)
 	defer upload.Done()
-	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, start: c.Now(), every: c.UploadWindow}
+	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, memory: f.charge, start: c.Now(), every: c.UploadWindow}
 	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
 		f.close()
 		return nil, c.formError(err)
 	}
-	if err := upload.Arrived(); err != nil {
+	if err := errors.Join(upload.Arrived(), crowded(f.charge.Pin())); err != nil {
 		f.close()
 		return nil, c.formError(err)
 	}
@@ -102,6 +113,14 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 		f.free = append(f.free, func() { c.Waiting.LeaveN(addr, int(f.size)) })
 	}
 	return f, nil
+}
+
+// crowded is the error of an upload that was ended for others. Nil stays nil.
+func crowded(err error) error {
+	if err != nil {
+		return limits.ErrCrowded
+	}
+	return nil
 }
 
 // readParts reads each part into f.
@@ -190,7 +209,7 @@ func (c *API) readPhoto(part *multipart.Part, file string, f *form) error {
 		return err
 	}
 	spool := c.spoolToFile
-	if c.holds(f) {
+	if f.holds() {
 		spool = c.spoolToMemory
 	}
 	if err := spool(f, io.MultiReader(&head, limited)); err != nil {
@@ -201,12 +220,8 @@ func (c *API) readPhoto(part *multipart.Part, file string, f *form) error {
 
 // holds reports whether the photo may be held in memory, and keeps the room until
 // f is closed.
-func (c *API) holds(f *form) bool {
-	if f.length < 0 || f.length > spoolInMemory || !c.spool.TryAcquire(f.length) {
-		return false
-	}
-	f.free = append(f.free, func() { c.spool.Release(f.length) })
-	return true
+func (f *form) holds() bool {
+	return f.length >= 0 && f.length <= spoolInMemory && f.charge.TryHold(f.length) == nil
 }
 
 // spoolToMemory holds the photo in memory, for which holds has kept room.
@@ -272,6 +287,7 @@ type pacedBody struct {
 	body    io.Reader
 	control *http.ResponseController
 	upload  *limits.Upload
+	memory  *budget.Charge // of what is held in memory
 	start   time.Time
 	every   time.Duration
 	window  time.Time // when the running window began
@@ -288,14 +304,15 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		}
 		b.control.SetReadDeadline(end) // best effort: tests have no connection
 		// Who ended the upload may have set its deadline before this one.
-		if err := b.upload.Ended(); err != nil {
-			return 0, err
+		if b.upload.Ended() != nil || b.memory.Evicted() {
+			return 0, limits.ErrCrowded
 		}
 	}
 	n, err := b.body.Read(p)
 	b.bytes += int64(n)
-	if e := b.upload.Add(int64(n)); e != nil {
-		return n, e
+	b.memory.Progress(int64(n))
+	if b.upload.Add(int64(n)) != nil || b.memory.Evicted() {
+		return n, limits.ErrCrowded
 	}
 	return n, err
 }

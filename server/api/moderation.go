@@ -26,10 +26,27 @@ func (c *API) moderated() (bool, error) {
 }
 
 // submissions answers GET /api/submissions.
-func (c *API) submissions(w http.ResponseWriter, _ *http.Request) error {
+func (c *API) submissions(w http.ResponseWriter, r *http.Request) error {
+	body, err := c.allSubmissions()
+	if err != nil {
+		return err
+	}
+	w, done, err := c.charged(w, r, len(body))
+	if err != nil {
+		return err
+	}
+	defer done()
+	answer.Bytes(w, http.StatusOK, body)
+	return nil
+}
+
+// allSubmissions is every submission with what only admins see, as JSON.
+func (c *API) allSubmissions() ([]byte, error) {
+	c.listing.Lock()
+	defer c.listing.Unlock()
 	feed, _, err := c.Contest.Feed(contest.Query{All: true})
 	if err != nil {
-		return storeError(err)
+		return nil, storeError(err)
 	}
 	out := make(map[string][]entry, len(feed))
 	for _, one := range feed {
@@ -39,8 +56,11 @@ func (c *API) submissions(w http.ResponseWriter, _ *http.Request) error {
 		}
 		out[one.Category.ID] = list
 	}
-	answer.JSON(w, http.StatusOK, map[string]any{"submissions": out})
-	return nil
+	body, err := answer.Encode(map[string]any{"submissions": out})
+	if err != nil {
+		return nil, fmt.Errorf("encode the submissions: %w", err)
+	}
+	return body, nil
 }
 
 // entryID is the form of an entry's id, imported ones included.

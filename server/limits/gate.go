@@ -3,6 +3,8 @@ package limits
 import (
 	"net/netip"
 	"sync"
+
+	"podium/protocol/budget"
 )
 
 // Gate limits how many of something exist at the same time, per address and in
@@ -12,7 +14,9 @@ type Gate struct {
 	name           string
 	address, total int
 
-	mu                           sync.Mutex // guards all below
+	mu                           sync.Mutex     // guards all below
+	charge                       *budget.Charge // for all places together; nil charges nothing
+	size                         int64          // of one place
 	count                        int
 	counts                       map[netip.Prefix]int
 	refusedAddress, refusedTotal uint64
@@ -24,15 +28,36 @@ func NewGate(name string, address, total int) *Gate {
 	return &Gate{name: name, address: address, total: total, counts: make(map[netip.Prefix]int)}
 }
 
+// Charge makes every place take size bytes of memory's budget; where there is no
+// room for them, there is no place. Those that are taken already take it too.
+func (g *Gate) Charge(memory *budget.Share, size int64) *Gate {
+	charge := memory.Open(netip.Addr{}, nil)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = charge.Hold(int64(g.count) * size) // they are there, whether there is room or not
+	g.charge, g.size = charge, size
+	return g
+}
+
 // Enter takes a place for addr and reports whether there was one. Each place
 // taken is given back by one Leave.
 func (g *Gate) Enter(addr netip.Addr) bool { return g.EnterN(addr, 1) }
 
 // EnterN takes n places, which may be bytes, all of them or none.
 func (g *Gate) EnterN(addr netip.Addr, n int) bool {
+	// Without the lock: making room ends others, who may leave by this gate.
+	g.mu.Lock()
+	charge, size := g.charge, int64(n)*g.size
+	g.mu.Unlock()
+	full := charge.Hold(size) != nil
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if full {
+		g.refusedTotal++
+		return false
+	}
 	if !g.roomLocked(addr, n) {
+		charge.Free(size)
 		return false
 	}
 	g.count += n
@@ -77,6 +102,7 @@ func (g *Gate) LeaveN(addr netip.Addr, n int) {
 	key := Key(addr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.charge.Free(int64(n) * g.size)
 	g.count -= n
 	if g.counts[key] -= n; g.counts[key] <= 0 {
 		delete(g.counts, key)

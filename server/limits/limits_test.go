@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"podium/protocol/budget"
 )
 
 func prefixes(list ...string) (p []netip.Prefix) {
@@ -260,5 +262,26 @@ func TestLookingForRoomTakesNone(t *testing.T) {
 	looking.Wait()
 	if refused > 0 {
 		t.Errorf("%d of those who entered one by one were refused", refused)
+	}
+}
+
+func TestPlacesTakeMemory(t *testing.T) {
+	memory := budget.New(1 << 20)
+	g := NewGate("test", 0, 0)
+	addr := netip.MustParseAddr("192.0.2.1")
+	if !g.Enter(addr) { // before there is anything to charge
+		t.Fatal("no place")
+	}
+	g.Charge(memory.Share("places", 0), 100<<10)
+	n := 1
+	for g.Enter(addr) {
+		n++
+	}
+	if n != 10 || memory.Held() != int64(n)*100<<10 || g.Refusals().Total != 1 {
+		t.Errorf("%d places take %d bytes", n, memory.Held())
+	}
+	g.LeaveN(addr, n)
+	if memory.Held() != 0 || g.Count() != 0 {
+		t.Errorf("%d bytes are left", memory.Held())
 	}
 }

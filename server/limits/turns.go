@@ -36,10 +36,16 @@ func WithAddress(ctx context.Context, addr netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, addr)
 }
 
+// AddressOf is the address that WithAddress put into the context, or none.
+func AddressOf(ctx context.Context) netip.Addr {
+	addr, _ := ctx.Value(addressKey{}).(netip.Addr)
+	return addr
+}
+
 // Enter waits for a turn of the address that ctx names, until ctx ends. Each
 // turn that was got is given back by one Leave.
 func (t *Turns) Enter(ctx context.Context) error {
-	addr, _ := ctx.Value(addressKey{}).(netip.Addr)
+	addr := AddressOf(ctx)
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--

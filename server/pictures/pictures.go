@@ -33,7 +33,7 @@
 //
 // What decoding takes is known from the header, and the decoder gets that much and
 // no more: a file whose header is not true fails, and nobody else is touched.
-// Photos that together need more than the budget wait for each other, and one that
+// Options.Memory, which others share, is charged with the same. Photos that together need more than the budget wait for each other, and one that
 // alone needs more is refused before it is decoded. Scaling works row by row, and
 // needs no more than the new size.
 //
@@ -80,6 +80,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"podium/contest"
+	"podium/protocol/budget"
 	"podium/server/answer"
 	"podium/server/api"
 	"podium/server/limits"
@@ -105,6 +106,9 @@ type Options struct {
 	MaxPixels int    // of a photo that is taken
 	// MemoryBudget bounds what decoding takes at the same time, in bytes.
 	MemoryBudget int64
+	// Memory is charged for that too, beside whatever else the process holds for
+	// its clients.
+	Memory *budget.Share
 	// KeepOriginals keeps photos that are larger than the display size also in
 	// full, upright and without metadata.
 	KeepOriginals bool

@@ -9,9 +9,14 @@ import (
 	"image/jpeg"
 	"io"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
+	"golang.org/x/sync/semaphore"
+
+	"podium/server/answer"
 	"podium/server/limits"
 	"podium/server/pictures/codec"
 )
@@ -79,10 +84,11 @@ func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.Rea
 	}
 	defer turns.Leave()
 	held := min(size, p.filesBudget)
-	if err := p.files.Acquire(ctx, held); err != nil {
+	release, err := p.take(ctx, p.files, held)
+	if err != nil {
 		return err
 	}
-	defer p.files.Release(held)
+	defer release()
 	data := make([]byte, size)
 	if _, err := photo.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind the photo: %w", err)
@@ -93,6 +99,24 @@ func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.Rea
 	return f(data)
 }
 
+// take waits for n bytes of part, and charges Options.Memory with them until
+// release is called. Nobody can be made to stop decoding, so others go for it.
+func (p *Pictures) take(ctx context.Context, part *semaphore.Weighted, n int64) (release func(), err error) {
+	if err := part.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	charge := p.o.Memory.Open(limits.AddressOf(ctx), nil)
+	if err := charge.Hold(n); err != nil {
+		charge.Close()
+		part.Release(n)
+		return nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "The server has no memory for this picture at the moment; please send it again.", Retry: 2 * time.Second, Cause: err}
+	}
+	return func() {
+		charge.Close()
+		part.Release(n)
+	}, nil
+}
+
 // headerCost is what reading a header may take, in bytes: profiles and EXIF are
 // held, and of some formats the whole file.
 func headerCost(data []byte) int64 { return codec.Base + 4<<20 + int64(len(data)) }
@@ -101,10 +125,11 @@ func headerCost(data []byte) int64 { return codec.Base + 4<<20 + int64(len(data)
 // its sizes, in bytes. One that needs more than there can be is refused.
 func (p *Pictures) header(ctx context.Context, kind format, data []byte, side int) (codec.Info, int64, error) {
 	small := headerCost(data)
-	if err := p.decode.Acquire(ctx, small); err != nil {
+	release, err := p.take(ctx, p.decode, small)
+	if err != nil {
 		return codec.Info{}, 0, err
 	}
-	defer p.decode.Release(small)
+	defer release()
 	d, info, err := p.open(kind, data, side, small)
 	if err != nil {
 		return codec.Info{}, 0, refused(kind, err)
@@ -189,10 +214,11 @@ func (p *Pictures) decoded(ctx context.Context, kind format, data []byte, side i
 	if err != nil {
 		return err
 	}
-	if err := p.decode.Acquire(ctx, cost); err != nil {
+	release, err := p.take(ctx, p.decode, cost)
+	if err != nil {
 		return err
 	}
-	defer p.decode.Release(cost)
+	defer release()
 	d, _, err := p.open(kind, data, side, codec.Base+info.Need)
 	if err != nil {
 		return refused(kind, err)

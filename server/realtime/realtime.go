@@ -62,6 +62,9 @@ type Options struct {
 	Polls      *limits.Gate  // long-polling requests that wait
 	Streams    *limits.Gate  // Server-Sent Events
 	Memory     *budget.Share // optional: for messages that have not arrived whole
+	// StreamMemory is charged for the events that leave for Server-Sent Events; nil
+	// charges nothing.
+	StreamMemory *budget.Share
 
 	ConnectTimeout      time.Duration // to join a namespace; 0: 45 s
 	BodyTimeout         time.Duration // for a request's body to arrive; 0: 30 s

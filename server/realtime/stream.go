@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/budget"
 	"podium/server/answer"
 )
 
@@ -19,7 +20,7 @@ const (
 	// streamWrite is how long a write to an event stream may take.
 	streamWrite = 10 * time.Second
 	// streamBatch is how many events are read from the log at a time.
-	streamBatch = 200
+	streamBatch = 20
 )
 
 // Stream answers GET /api/events: Server-Sent Events over the event log, for
@@ -52,6 +53,8 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	s := &stream{rt: rt, w: w, control: http.NewResponseController(w)}
+	s.charge = rt.o.StreamMemory.Open(addr, func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) }) // best effort
+	defer s.charge.Close()
 	w.WriteHeader(http.StatusOK)
 	// The id holds also for a reader that sees no event before the stream breaks.
 	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Contest.Epoch(), position))
@@ -110,6 +113,7 @@ type stream struct {
 	rt      *Realtime
 	w       http.ResponseWriter
 	control *http.ResponseController
+	charge  *budget.Charge
 	err     error // of the first write that failed
 }
 
@@ -139,6 +143,13 @@ func (s *stream) send(position uint64) uint64 {
 		if s.err == nil {
 			batch, s.err = s.rt.o.Contest.Events(position, streamBatch)
 		}
+		held := int64(0)
+		for _, e := range batch {
+			held += 2 * int64(len(e.Payload)) // as it is kept, and as it leaves
+		}
+		if s.err == nil {
+			s.err = s.charge.Hold(held)
+		}
 		for _, e := range batch {
 			if e.Offset > position+1 { // what is between was taken off the log
 				s.reset()
@@ -146,6 +157,8 @@ func (s *stream) send(position uint64) uint64 {
 			position = e.Offset
 			s.event(e)
 		}
+		s.charge.Progress(held / 2)
+		s.charge.Free(held)
 		if len(batch) < streamBatch || s.err != nil {
 			return position
 		}
@@ -153,7 +166,7 @@ func (s *stream) send(position uint64) uint64 {
 }
 
 func (s *stream) event(e contest.Event) {
-	if len(e.Payload) == 0 {
+	if len(e.Payload) == 0 || s.err != nil {
 		return
 	}
 	payload, err := s.rt.o.Payload(e.Name, e.Payload)

@@ -201,7 +201,7 @@ func (s *target) state() state {
 			st.files = value
 		case strings.HasPrefix(name, "podium_connections{"):
 			st.sessions += int(value)
-		case strings.HasPrefix(name, "podium_limit_held{") && !strings.Contains(name, "sockets"):
+		case strings.HasPrefix(name, "podium_limit_held{") && !strings.Contains(name, "sockets") && !strings.Contains(name, "memory-total"):
 			st.held += int(value)
 		}
 	}
