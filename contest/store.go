@@ -163,6 +163,13 @@ type Shared interface {
 	// Follow returns when there may be events after an offset, whoever logged
 	// them, or with ctx's error.
 	Follow(ctx context.Context, after uint64) error
+	// Followed is the offset of the last event that this machine knows of, and
+	// Version is of that moment or a later one.
+	Followed() uint64
+	// Alone runs f unless another machine is at the same work, by its name, at
+	// this moment. It spares work and is no lock to rely on: where the database
+	// breaks off meanwhile, two may be at it.
+	Alone(ctx context.Context, work string, f func(context.Context) error) error
 	// Incarnation changes wherever events at the end of the log may have got lost
 	// while the epoch stayed, as where a replica took over that was behind.
 	Incarnation() string

@@ -129,3 +129,33 @@ func TestAServerWhoseDatabaseIsAwaySaysSoAndGoesOnAfterwards(t *testing.T) {
 		t.Errorf("the feed is %s", body)
 	}
 }
+
+// Whoever submits at one machine and reads the feed at another finds the photo
+// there at once, where the page says how far the first had come.
+func TestAGuestReadsTheirOwnSubmissionAtAnyMachine(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	machines := []*site{newSite(t, "--database", pg.URL()), newSite(t, "--database", pg.URL()), newSite(t, "--database", pg.URL())}
+	for i := range 30 {
+		at, then := machines[i%3], machines[(i+1+i%2)%3]
+		var made struct {
+			Entry struct{ ID string }
+		}
+		g := at.submit(nil, part{"category", "", "best"}, part{"caption", "", "mine"}).is(200).into(&made)
+		offset := g.header.Get("Podium-Offset")
+		if offset == "" {
+			t.Fatal("the answer does not say how far the log goes")
+		}
+		if feed := then.do("GET", "/api/feed", nil, "Podium-Offset", offset).is(200); !strings.Contains(feed.body, made.Entry.ID) {
+			t.Fatalf("submission %d is not in the other machine's feed", i)
+		}
+	}
+
+	// An offset that does not come holds nobody up for long, and rubbish not at all.
+	epoch, _, _ := strings.Cut(machines[0].submit(nil, part{"category", "", "best"}, part{"caption", "", "last"}).is(200).header.Get("Podium-Offset"), ".")
+	for _, offset := range []string{epoch + ".18446744073709551615", epoch + ".-1", "other.9", "."} {
+		machines[0].do("GET", "/api/feed", nil, "Podium-Offset", offset).is(200)
+	}
+	if alone := newSite(t).submit(nil, part{"category", "", "best"}, part{"caption", "", "x"}).is(200); alone.header.Get("Podium-Offset") != "" {
+		t.Error("a machine that is alone says how far its log goes")
+	}
+}

@@ -175,7 +175,10 @@ func (c *API) clean(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := c.Contest.TrimAnswers(ctx, c.Now().Add(-c.AnswerAge)); err != nil && ctx.Err() == nil {
+		err := c.Contest.Alone(ctx, "forget old answers", func(ctx context.Context) error {
+			return c.Contest.TrimAnswers(ctx, c.Now().Add(-c.AnswerAge))
+		})
+		if err != nil && ctx.Err() == nil {
 			c.Logger.Warn("forget old answers", "error", err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 // getFeed answers GET /api/feed.
 func (c *API) getFeed(w http.ResponseWriter, r *http.Request) error {
+	c.catchUp(r)
 	version, err := c.Contest.Version()
 	if err != nil {
 		return storeError(err)

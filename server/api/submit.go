@@ -57,7 +57,7 @@ func (c *API) submit(w http.ResponseWriter, r *http.Request) error {
 			return storeError(err)
 		}
 		if found {
-			return replay(w, first)
+			return c.replay(w, first)
 		}
 	}
 	return c.accept(w, r, f, once)
@@ -94,13 +94,14 @@ func (c *API) accept(w http.ResponseWriter, r *http.Request, f *form, once conte
 		if err = c.discard(ctx, picture, err); err != nil {
 			return err
 		}
-		return replay(w, first)
+		return c.replay(w, first)
 	}
 	c.Published()
 	c.Uploaded(picture.Method)
 	if f.photo != nil {
 		c.Pictures.Committed(ctx, sub.ID, picture)
 	}
+	c.tellOffset(w)
 	answer.Bytes(w, http.StatusOK, body)
 	return nil
 }
@@ -166,7 +167,8 @@ func idempotencyKey(r *http.Request) (string, error) {
 }
 
 // replay writes the first answer again.
-func replay(w http.ResponseWriter, body []byte) error {
+func (c *API) replay(w http.ResponseWriter, body []byte) error {
+	c.tellOffset(w)
 	w.Header().Set("Idempotent-Replay", "true")
 	answer.Bytes(w, http.StatusOK, body)
 	return nil

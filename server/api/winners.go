@@ -73,7 +73,7 @@ func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 		return storeError(err)
 	}
 	if replayed {
-		return replay(w, first)
+		return c.replay(w, first)
 	}
 	c.Published()
 	answer.Bytes(w, http.StatusOK, first)

@@ -192,10 +192,19 @@ func (p *Pictures) removeLater(id string) error {
 }
 
 // removeWaiting deletes the pictures at Cloudinary that were to be deleted, also
-// those from before a restart. Where some in a row fail the others wait, because each
-// can take Patience; in no order, so that a few that always fail hold up nobody. It
-// returns the last error.
+// those from before a restart, unless another machine is at it.
 func (p *Pictures) removeWaiting(ctx context.Context) error {
+	ids, err := p.o.Contest.Removals(1)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return p.o.Contest.Alone(ctx, "remove pictures", p.removeAll)
+}
+
+// removeAll deletes those pictures. Where some in a row fail the others wait,
+// because each can take Patience; in no order, so that a few that always fail hold
+// up nobody. It returns the last error.
+func (p *Pictures) removeAll(ctx context.Context) error {
 	ids, err := p.o.Contest.Removals(transferBatch)
 	if err != nil {
 		return err
@@ -256,15 +265,25 @@ func (p *Pictures) transfer(ctx context.Context) {
 	}
 }
 
-// transferWaiting sends all that wait. One that fails does not hold up the
-// others, unless Cloudinary itself does not answer. It returns the last error.
+// transferWaiting sends all that wait and are here. One that fails does not hold
+// up the others, unless Cloudinary itself does not answer. It returns the last error.
 func (p *Pictures) transferWaiting(ctx context.Context) error {
-	ids, _, err := p.o.Contest.Transfers(transferBatch)
+	ids, _, err := p.o.Contest.Transfers(transferBatch + len(p.elsewhere))
 	if err != nil {
 		return err
 	}
+	elsewhere := make(map[string]bool) // of those that still wait
+	for _, id := range ids {
+		if p.elsewhere[id] {
+			elsewhere[id] = true
+		}
+	}
+	p.elsewhere = elsewhere
 	var last error
 	for _, id := range ids {
+		if elsewhere[id] {
+			continue
+		}
 		err := p.transferOne(ctx, id)
 		switch {
 		case ctx.Err() != nil:
@@ -289,6 +308,11 @@ func (p *Pictures) transferOne(ctx context.Context, id string) error {
 		return p.stays(ctx, id)
 	}
 	f, err := os.Open(filepath.Join(p.o.Dir, sub.Files[0]))
+	if errors.Is(err, fs.ErrNotExist) && p.o.Contest.Shared() {
+		// It came to another machine, which has it and sends it.
+		p.elsewhere[id] = true
+		return nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		p.o.Logger.Error("a picture that waits for Cloudinary is gone", "submission", id)
 		return p.stays(ctx, id)

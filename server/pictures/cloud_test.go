@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/services"
 	"podium/server/api"
+	"podium/store/postgres"
 )
 
 // fakeCloud stands in for Cloudinary's upload API.
@@ -346,4 +348,58 @@ func TestAGuestDoesNotWaitForASlowCloudinary(t *testing.T) {
 func newID(t *testing.T) string {
 	t.Helper()
 	return time.Now().Format("150405.000000000") + "-aaaaaa"
+}
+
+// sharedPictures are those of a machine of its own that shares a database.
+func sharedPictures(t *testing.T, url string, f *fakeCloud) *Pictures {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() }) // after Pictures, which newCloudPictures ends
+	return newCloudPictures(t, f, func(o *Options) { o.Contest = contest.New(store) })
+}
+
+// A machine that does not have a picture leaves its transfer to the one that has.
+func TestEachMachineSendsThePicturesThatItHas(t *testing.T) {
+	url := services.StartPostgres(t, "fsync", "off").URL()
+	up, down := newFakeCloud(t), newFakeCloud(t)
+	down.set("down")
+	one, two := sharedPictures(t, url, up), sharedPictures(t, url, down)
+	kept := two.submit(t, "1-aaaaaa")
+	one.submit(t, "2-aaaaaa")
+	one.Close() // its transfers are made here
+	for range 3 {
+		if err := one.transferWaiting(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, _, err := one.o.Contest.Transfers(10); err != nil || len(ids) != 1 || ids[0] != "1-aaaaaa" {
+		t.Fatalf("%v wait (%v)", ids, err)
+	}
+	down.set("ok")
+	eventually(t, "the transfer", func() bool { return two.CloudState().Waiting == 0 })
+	if sub, err := one.o.Contest.Submission("1-aaaaaa"); err != nil || sub.CloudID != cloudID(kept.Files[0]) {
+		t.Errorf("%+v (%v)", sub, err)
+	}
+}
+
+// A file that is here while its submission was deleted at another machine goes.
+func TestAMachineRemovesPicturesThatAnotherDeleted(t *testing.T) {
+	url := services.StartPostgres(t, "fsync", "off").URL()
+	f := newFakeCloud(t)
+	f.set("down")
+	one, two := sharedPictures(t, url, f), sharedPictures(t, url, f)
+	kept := two.submit(t, "1-aaaaaa")
+	gone, err := one.o.Contest.Delete(t.Context(), "1-aaaaaa")
+	if err != nil || len(gone) != 1 {
+		t.Fatal(gone, err)
+	}
+	if n, err := two.sweep(t.Context(), time.Now().Add(time.Minute)); err != nil || n == 0 {
+		t.Fatalf("%d files removed (%v)", n, err)
+	}
+	if w := two.get(t, kept.Files[0]); w.Code != http.StatusNotFound {
+		t.Errorf("the picture is served: %d", w.Code)
+	}
 }

@@ -138,6 +138,10 @@ type Pictures struct {
 	making                    singleflight.Group // small sizes
 	hopeless                  hopeless           // pictures whose small size cannot be made
 
+	// elsewhere are the submissions whose pictures wait for Cloudinary on other
+	// machines. It is the transferring goroutine's.
+	elsewhere map[string]bool
+
 	wake   chan struct{}   // of capacity 1: there is something to transfer or to remove
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -168,23 +172,43 @@ func New(o Options) (*Pictures, error) {
 			return nil, err
 		}
 	}
-	started := time.Now()
-	p.work.Go(func() {
-		if n, err := p.sweep(ctx, started.Add(-leftoverAge)); err != nil {
-			o.Logger.Warn("look for pictures without a submission", "error", err)
-		} else if n > 0 {
-			o.Logger.Info("removed pictures whose submission was never stored", "files", n)
-		}
-	})
+	p.work.Go(func() { p.keepSwept(ctx) })
 	if o.Cloud != nil {
 		p.work.Go(func() { p.transfer(ctx) })
 	}
 	return p, nil
 }
 
-// leftoverAge is the age from which a file without a submission counts as left
-// over: long enough for any clock.
-const leftoverAge = 10 * time.Minute
+const (
+	// leftoverAge is the age from which a file without a submission counts as left
+	// over: long enough for any clock.
+	leftoverAge = 10 * time.Minute
+	// sweepEvery is how often files are looked for that are here, and whose
+	// submission was deleted at another machine.
+	sweepEvery = 10 * time.Minute
+)
+
+// keepSwept removes what no submission refers to, at the start, and again and
+// again where other machines delete submissions as well.
+func (p *Pictures) keepSwept(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for before := time.Now().Add(-leftoverAge); ; before = time.Now().Add(-leftoverAge) {
+		if n, err := p.sweep(ctx, before); err != nil {
+			p.o.Logger.Warn("look for pictures without a submission", "error", err)
+		} else if n > 0 {
+			p.o.Logger.Info("removed pictures that no submission has", "files", n)
+		}
+		if !p.o.Contest.Shared() {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // Close ends the transfers and waits for the one that runs.
 func (p *Pictures) Close() {

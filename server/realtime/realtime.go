@@ -295,8 +295,11 @@ func (rt *Realtime) clean(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		n, err := rt.o.Contest.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
-		rt.trimmed.Add(uint64(n))
+		err := rt.o.Contest.Alone(ctx, "trim the event log", func(ctx context.Context) error {
+			n, err := rt.o.Contest.TrimEvents(ctx, rt.o.Now().Add(-rt.o.MaxAge), rt.o.MaxMissed)
+			rt.trimmed.Add(uint64(n))
+			return err
+		})
 		if err != nil && ctx.Err() == nil {
 			rt.o.Logger.Warn("clean the event log", "error", err)
 		}

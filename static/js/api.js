@@ -32,13 +32,24 @@ export function errorOf(status, body, retryAfter = null) {
   return new ApiError(status, sentence || `The server answered with ${status}.`, Number(retryAfter) || 0);
 }
 
+let offset = ""; // of the newest answer to a submission: where machines share the contest, the next may be behind
+
+/**
+ * Keeps how far the machine had come that took a submission, for the requests that follow.
+ * @param {string|null} header Podium-Offset of its answer
+ */
+export function keepOffset(header) {
+  offset = header || offset;
+}
+
 // A network that goes silent would keep a request for minutes, and with it all that waits for its answer.
 const PATIENCE = 45000;
 
 /** Sends a request and reads the whole answer, as text. */
 async function exchange(path, init) {
   try {
-    const response = await fetch(path, { ...init, signal: AbortSignal.timeout?.(PATIENCE) });
+    const headers = offset ? { ...init.headers, "Podium-Offset": offset } : init.headers;
+    const response = await fetch(path, { ...init, headers, signal: AbortSignal.timeout?.(PATIENCE) });
     return { response, text: await response.text() };
   } catch {
     throw new ApiError(0, "The server can't be reached right now.");

@@ -1,5 +1,5 @@
 // Sends the guest's photos, one after the other, until each has an answer; exactly once, by its key.
-import { ApiError, errorOf, newKey } from "./api.js";
+import { ApiError, errorOf, keepOffset, newKey } from "./api.js";
 import { afterFailure, KEY_LIFE, waitBefore } from "./retry.js";
 
 const STALLED = 45000;
@@ -249,6 +249,7 @@ function send(item, report) {
     xhr.onloadend = () => {
       clearTimeout(stalled);
       if (xhr.status === 200) {
+        keepOffset(xhr.getResponseHeader("Podium-Offset"));
         try {
           return resolve(JSON.parse(xhr.responseText));
         } catch {

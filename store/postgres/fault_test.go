@@ -314,3 +314,33 @@ func TestOneMachineFollowsAnother(t *testing.T) {
 		})
 	}
 }
+
+func TestOneMachineAtATimeDoesWorkAlone(t *testing.T) {
+	url := startServer(t).fresh(t)
+	one, two := open(t, url), open(t, url)
+	ran := func(s *postgres.Store, work string) (did bool) {
+		t.Helper()
+		if err := s.Alone(t.Context(), work, func(context.Context) error { did = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return did
+	}
+	failed := errors.New("failed")
+	err := one.Alone(t.Context(), "clean", func(context.Context) error {
+		if ran(two, "clean") {
+			t.Error("two machines clean at the same time")
+		}
+		if !ran(two, "trim") {
+			t.Error("one kind of work holds up another")
+		}
+		return failed
+	})
+	if !errors.Is(err, failed) {
+		t.Errorf("the work's error is %v", err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !ran(two, "clean"); { // the server notices the end in a moment
+		if time.Now().After(deadline) {
+			t.Fatal("the work stays claimed")
+		}
+	}
+}

@@ -244,6 +244,14 @@ func (s *Store) Incarnation() string {
 	return s.watch.head.incarnation
 }
 
+// Followed is the last offset that was seen, by a commit of this machine or by
+// following.
+func (s *Store) Followed() uint64 {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	return s.watch.head.last
+}
+
 // Version is as it was last notified, so that whoever asks again and again asks
 // nobody; where notifications do not come the database is asked.
 func (s *Store) Version() (version uint64, err error) {
