@@ -58,6 +58,32 @@ func newFailures(perMinute float64) *failures {
 func (f *failures) begin(key string, networks []string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if wait := f.waitLocked(key, networks, now); wait > 0 {
+		return wait
+	}
+	for _, network := range networks {
+		f.countLocked(network, now)
+	}
+	r := f.countLocked(key, now)
+	if over := r.count - freeTries; over >= 0 {
+		wait := maxWait
+		if over < 16 {
+			wait = min(maxWait, firstWait<<over)
+		}
+		r.allowed = now.Add(wait)
+	}
+	return 0
+}
+
+// wait is how long key has to wait before it may try, and notes nothing.
+func (f *failures) wait(key string, networks []string, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waitLocked(key, networks, now)
+}
+
+// waitLocked is how long key has to wait before it may try. mu must be held.
+func (f *failures) waitLocked(key string, networks []string, now time.Time) time.Duration {
 	r := f.recordLocked(key, now)
 	if r != nil {
 		if wait := r.allowed.Sub(now); wait > 0 {
@@ -65,20 +91,7 @@ func (f *failures) begin(key string, networks []string, now time.Time) time.Dura
 		}
 	}
 	if r != nil || f.crowdedLocked(networks, now) {
-		if wait := f.totalWait(now); wait > 0 {
-			return wait
-		}
-	}
-	for _, network := range networks {
-		f.countLocked(network, now)
-	}
-	r = f.countLocked(key, now)
-	if over := r.count - freeTries; over >= 0 {
-		wait := maxWait
-		if over < 16 {
-			wait = min(maxWait, firstWait<<over)
-		}
-		r.allowed = now.Add(wait)
+		return f.totalWait(now)
 	}
 	return 0
 }

@@ -361,7 +361,11 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 	if !known {
 		networks = around(from.Address)
 	}
-	if wait := a.failures.begin(key, networks, a.now()); wait > 0 {
+	wait, err := a.begin(key, networks)
+	if err != nil {
+		return "", fmt.Errorf("count the tries: %w", err)
+	}
+	if wait > 0 {
 		a.waited.Add(1)
 		return "", &WaitError{Wait: wait}
 	}
@@ -370,11 +374,11 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 		return "", err
 	}
 	if !ok {
-		a.failures.failed(a.now())
+		a.wrong()
 		a.failed.Add(1)
 		return "", ErrPassword
 	}
-	a.failures.succeeded(key, networks)
+	a.right(key, networks)
 	return hash, nil
 }
 
