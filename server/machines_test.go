@@ -104,6 +104,9 @@ func TestTwoMachinesServeOneContest(t *testing.T) {
 			t.Errorf("%s: %d %s", path, g.status, g.body)
 		}
 	}
+	if g := one.do("GET", "/api/dashboard", nil); !strings.Contains(g.body, `"machine":{"name":"","shared":true}`) {
+		t.Errorf("the dashboard does not say whose figures it has: %s", g.body)
+	}
 	if _, err := one.server.Backup(t.Context()); err == nil {
 		t.Error("a database was backed up like a file")
 	}

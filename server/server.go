@@ -145,7 +145,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.observe = observe.New(observe.Options{
-		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
+		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, Machine: s.settings.NodeID, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
 		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: memoryLimit(),
 	})
 	s.handler = s.routes()

@@ -179,7 +179,10 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"disk":       map[string]any{"free": free, "total": total, "database": stats.Bytes, "uploads": ob.uploadsBytes()},
 		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
 		"cloudinary": ob.o.Pictures.CloudState(),
-		"series":     ob.history.series(),
+		// Connections, messages, errors, memory and the disk are this machine's; with
+		// shared, other machines have theirs.
+		"machine": map[string]any{"name": ob.o.Machine, "shared": ob.o.Contest.Shared()},
+		"series":  ob.history.series(),
 	})
 	return nil
 }

@@ -39,6 +39,7 @@ type Options struct {
 	Backups  *backup.Keeper
 	// Instruments are those that the rooms were given.
 	Instruments *Instruments
+	Machine     string // its name among those that share the contest, "" where it has none
 	DataDir     string
 	UploadsDir  string // of the pictures on this machine
 	MemoryLimit int64  // bytes that the process may use, 0 where nothing limits it
