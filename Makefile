@@ -14,7 +14,7 @@ MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node test game-day abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node module test game-day abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -42,6 +42,15 @@ static/client/%: | maybe-node
 maybe-node:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; \
 	else echo "npm is missing: building without the Socket.IO browser client"; fi
+
+# Given to make, PATH names a module, and recipes would not find a program: they get back what the shell has,
+# from make's own environment, or where there is no /proc the usual folders.
+ifeq ($(origin PATH),command line)
+MODULE := $(PATH)
+override PATH := $(or $(shell while IFS= read -r -d '' v; do case $$v in (PATH=*) printf %s "$${v#PATH=}";; esac; done 2>/dev/null </proc/$$PPID/environ),/usr/local/go/bin:/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin)
+endif
+module: ## give the modules another path: make module PATH=example.com/you/podium
+	@go run ./test/rename $(MODULE)
 
 # The packages that Debian lacks on a bare machine, each with a command that shows that it is there.
 .PHONY: setup

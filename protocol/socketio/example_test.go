@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/labstack/echo/v4"
-
 	"podium/protocol/socketio"
 )
 
@@ -230,18 +228,6 @@ func ExampleServer_ServeHTTP() {
 	mux.Handle("/socket.io/", srv)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a page") })
 	web := httptest.NewServer(mux)
-	defer web.Close()
-	defer srv.Shutdown(context.Background())
-
-	fmt.Println(dial(web.URL + "/socket.io/").join("")[:8])
-	// Output: 0{"sid":
-}
-
-func ExampleServer_ServeHTTP_echo() {
-	srv := socketio.NewServer(socketio.Options{})
-	e := echo.New()
-	e.Any("/socket.io/", echo.WrapHandler(srv))
-	web := httptest.NewServer(e)
 	defer web.Close()
 	defer srv.Shutdown(context.Background())
 

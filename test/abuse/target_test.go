@@ -30,11 +30,11 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "podium")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-C", "../..", "-o", path}
 	if *fuzzRace {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "podium")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build podium: %w\n%s", err, out)
 	}

@@ -38,6 +38,7 @@ func foreignModules(t *testing.T) func(path string) bool {
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	foreign := foreignModules(t)
+	module := regexp.MustCompile(`(?m)^module (\S+)$`).FindStringSubmatch(textOf(t, "go.mod"))[1]
 	found := make(map[string][]string)
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -60,7 +61,7 @@ func packages(t *testing.T) map[string][]string {
 		}
 		imports := found[dir]
 		for _, i := range file.Imports {
-			if room, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), "podium/"); ok && !slices.Contains(imports, room) {
+			if room, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/"); ok && !slices.Contains(imports, room) {
 				imports = append(imports, room)
 			}
 		}

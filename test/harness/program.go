@@ -28,7 +28,7 @@ var Binary = sync.OnceValues(func() (string, error) {
 	}
 	built = dir
 	path := filepath.Join(dir, "podium")
-	out, err := exec.Command("go", "build", "-o", path, "podium").CombinedOutput()
+	out, err := exec.Command("go", "build", "-C", "..", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build podium: %w\n%s", err, out)
 	}
