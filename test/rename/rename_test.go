@@ -93,7 +93,7 @@ func TestTheModulesGetAnotherPathAndComeBack(t *testing.T) {
 		}
 	}
 	// That every import is found, those of tests too. The next test builds: all of the program would take minutes.
-	run(t, root, "go", "list", "-deps", "-test", "./...", "./protocol/...", "./protocol/redis/...")
+	run(t, root, "go", "list", "-deps", "-test", "./...", "./protocol/...", "./protocol/redis/...", "./examples/...")
 
 	if _, err := rename(root, was); err != nil {
 		t.Fatal(err)

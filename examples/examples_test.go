@@ -1,0 +1,101 @@
+package examples
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// patience bounds a program's start, and what its client does.
+const patience = time.Minute
+
+// TestEveryProgramServesTheOfficialClient runs each folder's program with its client.cjs.
+func TestEveryProgramServesTheOfficialClient(t *testing.T) {
+	modules, err := filepath.Abs("../test/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "socket.io-client"))
+	}
+	if err != nil {
+		if os.Getenv("PODIUM_TEST_REQUIRE") != "" {
+			t.Fatal("the official client is missing: ", err)
+		}
+		t.Skip("the official client is missing, run make node: ", err)
+	}
+	clients, err := filepath.Glob("*/client.cjs")
+	if err != nil || len(clients) == 0 {
+		t.Fatal("there are no clients: ", err)
+	}
+	for _, client := range clients {
+		program := filepath.Dir(client)
+		ways := [][]string{nil}
+		if program == "routers" {
+			ways = [][]string{{"--on", "echo"}, {"--on", "chi"}}
+		}
+		binary := filepath.Join(t.TempDir(), program)
+		if out, err := exec.Command("go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", program, err, out)
+			continue
+		}
+		for _, args := range ways {
+			name := program
+			if args != nil {
+				name += " on " + args[1]
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				address := start(t, binary, args...)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				cmd := exec.CommandContext(ctx, node, client, "http://"+address)
+				cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v\n%s", client, err, out)
+				}
+			})
+		}
+	}
+}
+
+// start runs a program on a free port until the test ends, and returns its address.
+func start(t *testing.T, binary string, args ...string) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	var output bytes.Buffer
+	cmd := exec.Command(binary, append(args, "--listen", address)...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("the server said:\n%s", output.String())
+		}
+	})
+	for deadline := time.Now().Add(patience); ; {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return address
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
+	}
+}
