@@ -10,6 +10,8 @@
 // broadcasts with rooms, exceptions and flags, binary, acknowledgements, FetchSockets,
 // SocketsJoin, SocketsLeave, DisconnectSockets and ServerSideEmit.
 //
+// An [Emitter] of either sends from a process that has no sockets.
+//
 // What cannot be read is logged and passed over; it stops nothing.
 //
 // # What it promises

@@ -75,6 +75,8 @@ type link struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	everywhere bool // an emitter's: it only sends, to any namespace
+
 	mu      sync.Mutex // guards the fields below
 	outbox  []*letter
 	sending bool
@@ -161,7 +163,9 @@ func (l *link) passedOver(where string, err error) {
 }
 
 // shares reports whether a namespace is one of all servers.
-func (l *link) shares(namespace string) bool { return slices.Contains(l.o.Namespaces, namespace) }
+func (l *link) shares(namespace string) bool {
+	return l.everywhere || slices.Contains(l.o.Namespaces, namespace)
+}
 
 // others returns a member without a name for each subscriber of a channel but this
 // server.
