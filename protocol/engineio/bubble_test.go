@@ -243,6 +243,7 @@ type socket struct {
 	mu   sync.Mutex // guards the fields below
 	pong bool       // "3probe" came
 	over bool       // the server closed it
+	mute bool       // it answers no ping; set before it is asked
 }
 
 func (b *bubble) dialWebSocket(query string) *socket {
@@ -289,6 +290,9 @@ func (w *socket) read(b *bubble) error {
 		case head[0] == 0x88:
 			go func() { _, _ = w.conn.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) }()
 			continue // the server closes
+		case head[0] == 0x89 && !w.mute:
+			go func() { _, _ = w.conn.Write([]byte{0x8a, 0x80, 0, 0, 0, 0}) }()
+		case head[0] == 0x89:
 		case string(payload) == "3probe":
 			w.mu.Lock()
 			w.pong = true

@@ -38,7 +38,8 @@ type Options struct {
 	// the client next to nothing. Zero means no bound, as in the official server.
 	MaxIdlePackets float64
 	// UpgradeTimeout is how long an upgrade may take before its WebSocket is closed
-	// and the session goes on polling. Zero means 10 s.
+	// and the session goes on polling; where the WebSocket has not answered a ping by
+	// then and a poll waits, the session ends. Zero means 10 s.
 	UpgradeTimeout time.Duration
 	// ShutdownGrace is how long Shutdown waits for clients to take what was sent to
 	// them: for polling clients to fetch it, and for WebSocket close handshakes. Then

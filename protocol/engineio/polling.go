@@ -181,6 +181,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	switch {
 	case len(s.queue) > 0:
 		s.wakePoll()
+	case s.state == upgrading && !s.probe.carries: // ended when it does
 	case s.state == upgrading: // ended, so that the client can stop polling
 		if s.probe.noops++; s.probe.noops > promptNoops {
 			return noopDelay, true

@@ -104,14 +104,15 @@ type probe struct {
 	session *Session
 	conn    *websocket.Conn // nil while it is being taken over
 	timer   *time.Timer
-	noop    *time.Timer // ends the poll that waited when the probe came; may be nil
+	noop    *time.Timer // ends the poll that waited for that; may be nil
 	base64  bool        // it takes no binary
 	noops   int         // polls that were ended for it
+	carries bool        // it has shown that it carries both ways, since it was answered
 	done    bool        // it has taken over
 }
 
-// A client may poll until it has seen that its probe was answered. The first
-// such polls are ended soon, later ones after a delay, so that one that never
+// A client may poll until it has seen that its probe was answered. Polls are ended
+// for the upgrade's sake when its WebSocket carries both ways; the first of them soon, later ones after a delay, so that one that never
 // finishes its upgrade cannot poll as fast as the network lets it. Soon is not
 // at once: the end of the upgrade and a poll that a client sends after it come
 // on two connections, and may be read in either order. A poll as young as that
@@ -186,15 +187,28 @@ func (p *probe) drop() {
 
 // giveUp ends an upgrade that takes too long. It may have had to wait for the session:
 // an upgrade that was completed meanwhile stands, and one that is given up cannot be
-// completed on a WebSocket that is being closed.
+// completed on a WebSocket that is being closed. Where the probe's answer was all that
+// its WebSocket carried, it is one that broke.
 func (p *probe) giveUp() {
 	s := p.session
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.probe == p {
+	ours := s.probe == p
+	stranded := ours && !p.carries && p.stranded()
+	if ours {
 		p.drop()
 		p.conn.Close(websocket.CloseNoStatus, "")
 	}
+	s.mu.Unlock()
+	if stranded {
+		s.end(ReasonTransportError, errProbeBroke)
+	}
+}
+
+// stranded reports whether the client has been told to leave for the probe's WebSocket
+// and waits for the end of its poll. The session's lock must be held.
+func (p *probe) stranded() bool {
+	s := p.session
+	return s.probe == p && s.state == upgrading && s.poll != nil
 }
 
 // end stops probing. Where the WebSocket is still being taken over, who does that
@@ -236,7 +250,7 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	s := p.session
 	s.mu.Lock()
 	done := p.done
-	stranded := s.probe == p && s.state == upgrading && s.poll != nil
+	stranded := p.stranded()
 	p.drop()
 	s.mu.Unlock()
 	switch {
@@ -247,8 +261,7 @@ func (p *probe) OnClose(c *websocket.Conn, err error) {
 	}
 }
 
-// beginUpgrade answers the probe and ends the poll that waits, so that the
-// client can stop polling.
+// beginUpgrade answers the probe, with a ping behind it.
 func (s *Session) beginUpgrade(p *probe) {
 	s.mu.Lock()
 	if s.probe != p || s.state != polling {
@@ -257,15 +270,31 @@ func (s *Session) beginUpgrade(p *probe) {
 		return
 	}
 	s.enter(upgrading)
-	if s.poll != nil {
-		if young := promptDelay - time.Since(s.poll.since); young > 0 {
-			p.noop = time.AfterFunc(young, p.endPoll)
-		} else if len(s.queue) == 0 {
-			s.push(packetsNoop)
-		}
-	}
 	s.mu.Unlock()
 	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
+	_ = p.conn.Ping()
+}
+
+// OnPong implements websocket.PongHandler. The client has the probe's answer, or will
+// soon, over a WebSocket that carries both ways: the poll that waits is ended, so that
+// it can stop polling. Had the poll been ended with the probe's answer, and the
+// WebSocket broken on the way, nothing would wake the client (see OnClose).
+func (p *probe) OnPong(*websocket.Conn, []byte) {
+	s := p.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != p || s.state != upgrading || p.carries {
+		return
+	}
+	p.carries = true
+	if s.poll == nil {
+		return
+	}
+	if young := promptDelay - time.Since(s.poll.since); young > 0 {
+		p.noop = time.AfterFunc(young, p.endPoll)
+	} else if len(s.queue) == 0 {
+		s.push(packetsNoop)
+	}
 }
 
 // endPoll ends the poll that waits for the upgrade's sake.

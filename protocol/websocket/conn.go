@@ -21,6 +21,13 @@ type Handler interface {
 	OnClose(c *Conn, err error)
 }
 
+// PongHandler is a Handler that wants to know of the peer's pongs.
+type PongHandler interface {
+	// OnPong is called for each pong, asked for by [Conn.Ping] or not, under the
+	// rules of OnMessage. (RFC 6455, section 5.5.3)
+	OnPong(c *Conn, payload []byte)
+}
+
 // Conn is one end of a WebSocket connection: the server's after [Server.Upgrade], the
 // client's after [Client.Dial]. All methods are safe for
 // concurrent use, also from within the handler, and none of them blocks.
@@ -121,6 +128,21 @@ func (c *Conn) Send(ms ...*Message) error {
 		return c.boundLocked()
 	}
 	c.flushLocked()
+	return c.boundLocked()
+}
+
+// Ping asks the peer for a pong, behind all that was sent. Every peer answers, browsers
+// too; a [PongHandler] is told. It returns what Send would.
+func (c *Conn) Ping() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != stateOpen {
+		return c.closedLocked()
+	}
+	c.copyLocked([]byte{bitFin | byte(opPing), 0})
+	if !c.corked {
+		c.flushLocked()
+	}
 	return c.boundLocked()
 }
 

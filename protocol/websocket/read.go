@@ -357,6 +357,10 @@ func (c *Conn) control(op Opcode, payload []byte) {
 	switch op {
 	case opPing:
 		c.pong(payload)
+	case opPong:
+		if h, ok := c.handler.(PongHandler); ok && c.state.Load() == stateOpen {
+			h.OnPong(c, payload)
+		}
 	case opClose:
 		c.peerClosed(payload)
 	}

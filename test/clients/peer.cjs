@@ -1,4 +1,4 @@
-// The official server with its recovery in memory, as the peer of the jitter test:
+// The official server with its recovery in memory, as the peer of tests:
 //   node peer.cjs PORT
 // POST /emit with a JSON body sends the body to everybody as newSubmission and answers when it was emitted.
 const { createServer } = require("node:http");
@@ -18,4 +18,5 @@ const io = new Server(http, {
   pingTimeout: 15_000,
   connectionStateRecovery: { maxDisconnectionDuration: 5 * 60_000, skipMiddlewares: true },
 });
+io.on("connection", (socket) => socket.on("echo", (value, answer) => answer(value)));
 http.listen(Number(process.argv[2]), "127.0.0.1");
