@@ -48,7 +48,17 @@ const (
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+	// Name says more for Observer.Refused, as the official server's context does; the
+	// client does not see it. It is "" where Code says all.
+	Name string `json:"-"`
 }
+
+// The values of Error.Name.
+const (
+	NameTransportMismatch = "TRANSPORT_MISMATCH"  // the session, or a handshake, is over the other transport
+	NameInvalidOrigin     = "INVALID_ORIGIN"      // CORS does not allow the page of the request's Origin
+	NameIDGeneration      = "ID_GENERATION_ERROR" // NewID failed, or made no valid id
+)
 
 // Error implements error.
 func (e *Error) Error() string { return "engineio: " + e.Message }
@@ -62,20 +72,27 @@ func (e *Error) Is(target error) bool {
 
 // The official errors.
 var (
-	ErrUnknownTransport    = &Error{0, "Transport unknown"}
-	ErrUnknownSession      = &Error{1, "Session ID unknown"}
-	ErrBadHandshakeMethod  = &Error{2, "Bad handshake method"}
-	ErrBadRequest          = &Error{3, "Bad request"}
-	ErrForbidden           = &Error{4, "Forbidden"}
-	ErrUnsupportedProtocol = &Error{5, "Unsupported protocol version"}
+	ErrUnknownTransport    = &Error{Code: 0, Message: "Transport unknown"}
+	ErrUnknownSession      = &Error{Code: 1, Message: "Session ID unknown"}
+	ErrBadHandshakeMethod  = &Error{Code: 2, Message: "Bad handshake method"}
+	ErrBadRequest          = &Error{Code: 3, Message: "Bad request"}
+	ErrForbidden           = &Error{Code: 4, Message: "Forbidden"}
+	ErrUnsupportedProtocol = &Error{Code: 5, Message: "Unsupported protocol version"}
+)
+
+// Those of them that have a name.
+var (
+	errMismatch = &Error{ErrBadRequest.Code, ErrBadRequest.Message, NameTransportMismatch}
+	errOrigin   = &Error{ErrForbidden.Code, ErrForbidden.Message, NameInvalidOrigin}
+	errNewID    = &Error{ErrBadRequest.Code, ErrBadRequest.Message, NameIDGeneration}
 )
 
 // errFull refuses a handshake beyond Options.MaxSessions, with 503. The official
 // server has no such limit, and no code for it.
-var errFull = &Error{3, "Too many sessions"}
+var errFull = &Error{Code: 3, Message: "Too many sessions"}
 
 // errTooManyPolls refuses a poll that Options.AllowPoll does, with 503.
-var errTooManyPolls = &Error{3, "Too many polls"}
+var errTooManyPolls = &Error{Code: 3, Message: "Too many polls"}
 
 // reject refuses a request that fits no session, and tells the observer.
 func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *Error, webSocket bool) {

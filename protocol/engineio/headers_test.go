@@ -1,12 +1,14 @@
 package engineio_test
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -190,5 +192,79 @@ func TestTheObserverIsToldOfRefusedRequests(t *testing.T) {
 		if got := <-refused; got != want {
 			t.Errorf("%s: told of %v", query, got)
 		}
+	}
+}
+
+func TestARefusalNamesWhatItsCodeDoesNotTell(t *testing.T) {
+	refused := make(chan *engineio.Error, 1)
+	s := serve(t, engineio.Options{
+		AllowEIO3: true,
+		CORS:      &engineio.CORS{Origins: []string{"https://good.example"}},
+		NewID:     func(*http.Request) (string, error) { return "", errors.New("no") },
+		Observer:  engineio.Observer{Refused: func(_ *http.Request, e *engineio.Error) { refused <- e }},
+	})
+	for query, want := range map[string]engineio.Error{
+		"EIO=4&transport=websocket":     {Code: 3, Message: "Bad request", Name: engineio.NameTransportMismatch},
+		"EIO=4&transport=polling":       {Code: 3, Message: "Bad request", Name: engineio.NameIDGeneration},
+		"EIO=3&transport=polling&j=1":   {Code: 4, Message: "Forbidden", Name: engineio.NameInvalidOrigin},
+		"EIO=4&transport=polling&sid=x": {Code: 1, Message: "Session ID unknown"},
+	} {
+		_, body := s.do("GET", query, "")
+		if got := <-refused; *got != want {
+			t.Errorf("%s: told of %+v", query, got)
+		}
+		if strings.Contains(body, "_") {
+			t.Errorf("%s: the client is told %s", query, body)
+		}
+	}
+}
+
+func TestACookieMayHaveNoPath(t *testing.T) {
+	s := serve(t, engineio.Options{Cookie: &http.Cookie{Name: "io"}, CookieWithoutPath: true})
+	if got := s.ask("GET", nil).Header.Get("Set-Cookie"); !strings.HasPrefix(got, "io=") || strings.Contains(got, "Path") {
+		t.Errorf("Set-Cookie: %s", got)
+	}
+}
+
+func TestSeveralCookiesStaySeveralInTheAnswerOfAWebSocket(t *testing.T) {
+	s := serve(t, engineio.Options{InitialHeaders: func(h http.Header, _ *http.Request) {
+		h.Add("Set-Cookie", "a=1")
+		h.Add("Set-Cookie", "b=2")
+	}})
+	c, res, err := websocket.Dial(t.Context(), s.http.URL+"/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	if got := res.Header["Set-Cookie"]; len(got) != 2 {
+		t.Errorf("Set-Cookie: %q", got)
+	}
+}
+
+func TestTheHeartbeatOfEitherProtocolIsObserved(t *testing.T) {
+	for protocol, beat := range map[string]string{"3": "1:2", "4": "3"} {
+		t.Run(protocol, func(t *testing.T) {
+			beats := make(chan string, 10)
+			s := serve(t, engineio.Options{
+				AllowEIO3: true, PingInterval: 50 * time.Millisecond, ParkAfter: -1,
+				Observer: engineio.Observer{Heartbeat: func(s *engineio.Session) { beats <- s.ID() }},
+			})
+			_, body := s.do("GET", "EIO="+protocol+"&transport=polling", "")
+			_, after, _ := strings.Cut(body, `"sid":"`)
+			sid, _, _ := strings.Cut(after, `"`)
+			q := "EIO=" + protocol + "&transport=polling&sid=" + sid
+			if protocol == "4" {
+				s.do("GET", q, "") // until the ping
+			}
+			s.do("POST", q, beat)
+			select {
+			case got := <-beats:
+				if got != sid {
+					t.Errorf("of session %q, want %q", got, sid)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("not observed")
+			}
+		})
 	}
 }

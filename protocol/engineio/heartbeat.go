@@ -141,12 +141,20 @@ func (s *Session) onPong() {
 	if f := s.server.opts.Observer.Pong; f != nil {
 		f(s, rtt)
 	}
+	s.noteHeartbeat()
+}
+
+func (s *Session) noteHeartbeat() {
+	if f := s.server.opts.Observer.Heartbeat; f != nil {
+		f(s)
+	}
 }
 
 // onPing answers a client's ping, in protocol 3.
 func (s *Session) onPing() {
 	o := &s.server.opts
 	s.setTimer(time.Now().Add(o.PingInterval + o.PingTimeout))
+	defer s.noteHeartbeat()
 	if c := s.webSocket.Load(); c != nil {
 		_ = c.Send(packetsPong) // a broken connection reports itself
 		return

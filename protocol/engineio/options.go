@@ -82,6 +82,9 @@ type Options struct {
 	// id for value, so that a router can send what follows to the same machine. An
 	// empty Path means "/"; an unset SameSite means Lax; HttpOnly is as it is given.
 	Cookie *http.Cookie
+	// CookieWithoutPath leaves an empty Path of Cookie out, as path: false does in the
+	// official server: browsers then send it to paths beside the handshake's.
+	CookieWithoutPath bool
 	// CORS, when set, answers cross-origin requests and decides which origins may
 	// open a WebSocket.
 	CORS *CORS
@@ -130,8 +133,12 @@ type Observer struct {
 	Opened   func(*Session)
 	Closed   func(*Session, Reason)
 	Upgraded func(*Session)
-	Pong     func(*Session, time.Duration) // the round trip of the ping
+	Pong     func(*Session, time.Duration) // the round trip of the ping; protocol 4 only
 	Refused  func(*http.Request, *Error)   // valid during the call only
+
+	// Heartbeat is called when the client has done its part of the heartbeat: a pong, or
+	// in protocol 3, where there is no round trip to measure, a ping.
+	Heartbeat func(*Session)
 
 	PollEnded func(*Session)
 }

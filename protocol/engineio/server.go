@@ -174,7 +174,7 @@ func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Sess
 		return nil, ErrUnknownTransport
 	}
 	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
-		return nil, ErrForbidden
+		return nil, errOrigin
 	}
 	if q.jsonp && !wantsWebSocket {
 		// A script is read by any page that names it. Protocol 4 has no such transport.
@@ -182,7 +182,7 @@ func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Sess
 			return nil, ErrBadRequest
 		}
 		if !srv.cors.allowsScript(r) {
-			return nil, ErrForbidden
+			return nil, errOrigin
 		}
 	}
 	if q.sid != "" {
@@ -195,7 +195,7 @@ func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Sess
 		return nil, ErrBadHandshakeMethod
 	}
 	if wantsWebSocket != (q.transport == TransportWebSocket) {
-		return nil, ErrBadRequest
+		return nil, errMismatch
 	}
 	return nil, nil
 }
@@ -211,7 +211,7 @@ func (srv *Server) named(q *query, wantsWebSocket bool) (*Session, *Error) {
 		return nil, ErrUnknownSession
 	}
 	if wantsWebSocket != (q.transport == TransportWebSocket) || !wantsWebSocket && s.Transport() != q.transport {
-		return nil, ErrBadRequest
+		return nil, errMismatch
 	}
 	if s.Protocol() != q.protocol() {
 		return nil, ErrBadRequest
@@ -242,7 +242,7 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 	id, err := srv.newID(r)
 	if err != nil {
 		srv.opts.Logger.Error("engine.io: make a session id", "error", err)
-		srv.reject(w, r, ErrBadRequest, wantsWebSocket)
+		srv.reject(w, r, errNewID, wantsWebSocket)
 		return
 	}
 	s := &Session{
@@ -279,13 +279,15 @@ func forbidden(err error) *Error {
 	if e, ok := err.(*Error); ok {
 		return e
 	}
-	return &Error{ErrForbidden.Code, err.Error()}
+	return &Error{Code: ErrForbidden.Code, Message: err.Error()}
 }
 
 func (srv *Server) cookie(sid string) *http.Cookie {
 	c := *srv.opts.Cookie
 	c.Value = sid
-	c.Path = or(c.Path, "/")
+	if !srv.opts.CookieWithoutPath {
+		c.Path = or(c.Path, "/")
+	}
 	c.SameSite = or(c.SameSite, http.SameSiteLaxMode)
 	return &c
 }

@@ -87,6 +87,16 @@ func (c *client) list() []*Socket {
 	return out
 }
 
+// count returns how many sockets the connection has.
+func (c *client) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == nil {
+		return len(c.others)
+	}
+	return 1 + len(c.others)
+}
+
 func (c *client) socket(nsp string) *Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,6 +293,11 @@ func (c *client) connect(name string, auth Value) {
 	if n := c.server.opts.MaxAuthBytes; n > 0 && auth.Present() && len(auth.Raw()) > n {
 		c.server.stats.tooLargeAuth.Add(1)
 		_ = c.refuse(name, &Error{Message: "Payload too large"}) // it may be gone already
+		return
+	}
+	if n := c.server.opts.MaxNamespaces; n > 0 && c.count() >= n { // before one is made for it
+		c.server.stats.tooManyNamespaces.Add(1)
+		_ = c.refuse(name, &Error{Message: "Too many namespaces"}) // it may be gone already
 		return
 	}
 	auth = auth.Clone()

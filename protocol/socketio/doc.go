@@ -78,7 +78,7 @@
 //	io.engine.use(middleware)            Server.Use
 //	io.engine.clientsCount               Server.Connections
 //	io.engine.on("connection")           Observer.Opened, in Options.Engine
-//	io.engine.on("connection_error")     Observer.Refused
+//	io.engine.on("connection_error")     Observer.Refused; err.context is Error.Name and the request
 //	io.engine.on("initial_headers")      InitialHeaders, in Options.Engine
 //	io.engine.on("headers")              Headers, in Options.Engine
 //	io.engine.generateId                 NewID, in Options.Engine; NodeID begins every id
@@ -98,7 +98,7 @@
 //	nsp.serverSideEmitWithAck            Namespace.ServerSideEmitWithAck
 //	nsp.on(event) from other servers     Namespace.OnServerSide
 //	nsp.adapter.rooms                    Namespace.Rooms, Namespace.RoomSize
-//	nsp.adapter.on("create-room") ...    not here
+//	nsp.adapter.on("create-room") ...    Namespace.OnRoom
 //	socket.on(event, fn)                 On, OnAck, OnEvent, for a Socket or a Namespace
 //	socket.once(event, fn)               On with the option Once
 //	socket.off, removeAllListeners       what On returns; Off
@@ -127,6 +127,8 @@
 //	socket.conn.transport.name           Transport of Socket.Conn
 //	socket.conn.on("upgrade")            Observer.Upgraded, in Options.Engine
 //	socket.conn.on("close")              Observer.Closed
+//	socket.conn.on("heartbeat")          Observer.Heartbeat
+//	socket.conn.on("drain")              not here
 //	remoteSocket.emit, join ...          the same on RemoteSocket
 //	Buffer in arguments                  []byte and Binary
 //	options.parser                       Options.Parser; packages parser and msgpack
@@ -144,6 +146,7 @@
 //	  perMessageDeflate                  Compression
 //	  httpCompression                    HTTPCompression
 //	  cookie, cors                       Cookie, CORS
+//	  cookie.path: false                 CookieWithoutPath
 //	options.path, addTrailingSlash       where the Server is mounted
 //	options.serveClient                  not here: serve the file as any other
 //
@@ -180,7 +183,14 @@
 // Node's request is not [Handshake]: what middleware put into the request's context is
 // in [Handshake.Context], and the rest of the request is gone.
 //
-// Shutdown delivers what is queued before it closes connections.
+// Shutdown delivers what is queued before it closes connections, within ShutdownGrace of
+// Options.Engine; there it is lost.
+//
+// A fixed CORS origin that is not the page's is left out of the answer, and refused over
+// WebSocket and JSONP; there the answer names it, and the browser refuses. compress(false)
+// holds for the frames of a WebSocket; answers to polls are compressed by their size
+// alone, where there one is not if that was said of all it brings. Several Set-Cookie that InitialHeaders or Headers add stay several
+// also in the 101 of a WebSocket.
 //
 // A recovering client whose offset is unknown is sent all that its session missed,
 // where the official server begins a new session.

@@ -36,6 +36,7 @@ type hookTable struct {
 	admission     []func(*Socket) error
 	disconnecting []*disconnectHook
 	disconnect    []*disconnectHook
+	rooms         []*roomHook
 	serverSide    map[string][]*serverHandler
 }
 

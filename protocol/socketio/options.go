@@ -38,6 +38,10 @@ type Options struct {
 	// reported to OnError as [ErrTooManyRooms] and not done. Zero means no
 	// bound.
 	MaxRooms int
+	// MaxNamespaces bounds the namespaces that one connection is in at a time, those
+	// that it waits for included. A request for more is refused with a CONNECT_ERROR.
+	// Zero means no bound.
+	MaxNamespaces int
 	// MaxAuthBytes bounds the payload with which a client joins a namespace: it
 	// is kept as long as the socket. A larger one is refused with a
 	// CONNECT_ERROR. Zero means no bound but the engine's MaxPayload.

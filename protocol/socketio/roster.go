@@ -10,13 +10,14 @@ import (
 // A socket's own room, named by its id, is no entry in rooms: the ids serve.
 // Walking all sockets or one room takes no lock while it delivers.
 type roster struct {
-	// mu guards ids, rooms, claims, and slot and rooms of every socket of the
+	// mu guards ids, rooms, claims, news, and slot and rooms of every socket of the
 	// namespace. Lock order: publisher.mu → roster.mu → Socket.mu.
 	mu     sync.RWMutex
 	ids    map[string]*Socket
 	rooms  map[string]*room
 	claims map[string]*Socket // sockets that are recovering under an id
 	all    set
+	news   roomNews
 }
 
 // room is a named set of sockets. It exists while it has members.
@@ -86,10 +87,19 @@ func (r *roster) detachLocked(s *Socket) {
 		if member {
 			m.room.members.remove(m.slot)
 		}
-		m.room.refs--
-		r.tidyLocked(m.room)
+		r.leftLocked(s, m.room)
 	}
 	s.rooms = nil
+}
+
+// leftLocked counts s out of a room that it was taken out of.
+func (r *roster) leftLocked(s *Socket, rm *room) {
+	rm.refs--
+	r.tidyLocked(rm)
+	r.noteRoomLocked(s, RoomLeft, rm.name)
+	if rm.refs == 0 {
+		r.noteRoomLocked(s, RoomDeleted, rm.name)
+	}
 }
 
 // tidyLocked drops a room that has no member left, and shrinks one that
@@ -234,6 +244,7 @@ func (r *roster) joinLocked(s *Socket, name string, since uint64) {
 			r.rooms = make(map[string]*room)
 		}
 		r.rooms[name] = rm
+		r.noteRoomLocked(s, RoomCreated, name)
 	} else if s.memberOf(rm) >= 0 {
 		return
 	}
@@ -243,6 +254,7 @@ func (r *roster) joinLocked(s *Socket, name string, since uint64) {
 		m.slot = rm.members.add(s)
 	}
 	s.rooms = append(s.rooms, m)
+	r.noteRoomLocked(s, RoomJoined, name)
 }
 
 // leave takes s out of rooms.
@@ -260,8 +272,7 @@ func (r *roster) leave(s *Socket, names []string) {
 		if connected {
 			m.room.members.remove(m.slot)
 		}
-		m.room.refs--
-		r.tidyLocked(m.room)
+		r.leftLocked(s, m.room)
 	}
 	if len(s.rooms) == 0 {
 		s.rooms = nil

@@ -8,6 +8,7 @@ type counters struct {
 	refused                                            refusalCounts
 	deadLetters                                        atomic.Uint64
 	tooFast, tooManyRooms, tooLargeAuth                atomic.Uint64
+	tooManyNamespaces                                  atomic.Uint64
 }
 
 // Stats says what recovery did and what limits refused since the server was
@@ -25,6 +26,8 @@ type Stats struct {
 	TooFast      uint64 // connections closed for Options.MaxPacketsPerSecond
 	TooManyRooms uint64 // rooms not joined for Options.MaxRooms
 	TooLargeAuth uint64 // requests to join refused for Options.MaxAuthBytes
+
+	TooManyNamespaces uint64 // requests to join refused for Options.MaxNamespaces
 }
 
 // Stats returns the counters. Safe for concurrent use.
@@ -35,5 +38,6 @@ func (srv *Server) Stats() Stats {
 		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(),
 		Refused: c.refused.load(), DeadLetters: c.deadLetters.Load(),
 		TooFast: c.tooFast.Load(), TooManyRooms: c.tooManyRooms.Load(), TooLargeAuth: c.tooLargeAuth.Load(),
+		TooManyNamespaces: c.tooManyNamespaces.Load(),
 	}
 }
