@@ -10,6 +10,11 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 	e.acked.Store(false)
 	tables := s.nsp.tables(s)
 	how := handlersFor(tables, e.Name)
+	counted := "" // clients make names up
+	if how.named {
+		counted = e.Name
+	}
+	s.nsp.counts.of(counted).received.Add(1)
 	if !how.some && !s.busy() { // what runs or waits may register somebody yet
 		return
 	}
@@ -39,6 +44,7 @@ func (s *Socket) onEvent(in *incomingEvent, size int) {
 // handling says how an event is handled.
 type handling struct {
 	some       bool // somebody listens for it
+	named      bool // somebody does by its name
 	inline     bool // all that do run inline
 	keeps      bool // one of those may keep the event
 	concurrent bool // one that does lets the next events be handled meanwhile
@@ -52,7 +58,7 @@ func handlersFor(tables [3]*hookTable, event string) handling {
 			how.some, how.inline = true, false
 		}
 		for _, h := range t.events[event] {
-			how.some = true
+			how.some, how.named = true, true
 			how.inline = how.inline && h.inline && !h.concurrent
 			how.keeps = how.keeps || h.keeps
 			how.concurrent = how.concurrent || h.concurrent

@@ -129,6 +129,9 @@ func (n *Namespace) emit(t target, f flags, event string, args []any) error {
 		}
 		return nil
 	}
+	if !f.relayed {
+		n.counts.of(event).emitted.Add(1)
+	}
 	if pub := n.server.publisher; pub != nil {
 		if pub.appender != nil && !f.volatile && !f.local {
 			return pub.append(n, t, f, event, args)
@@ -175,6 +178,7 @@ func (s *Socket) emitTo(f flags, event string, args []any) error {
 		return ErrReservedEvent
 	}
 	n := s.nsp
+	n.counts.of(event).emitted.Add(1)
 	if pub := n.server.publisher; pub != nil && s.Protocol() != 3 {
 		if pub.appender != nil && !f.volatile {
 			return pub.append(n, target{rooms: []string{s.id}}, f, event, args)

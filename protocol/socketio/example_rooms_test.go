@@ -29,3 +29,20 @@ func ExampleNamespace_OnRoom() {
 	// leave-room news
 	// delete-room news
 }
+
+func ExampleNamespace_Stats() {
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "join", func(s *socketio.Socket, room string) (bool, error) {
+		return true, s.Join(room)
+	})
+	client, end := serve(srv)
+	defer end()
+	client.join("")
+	client.send(`21["join","news"]`)
+	fmt.Println(client.next())
+	stats := srv.Of("/").Stats()
+	fmt.Println(stats.Sockets, stats.Rooms, stats.Events)
+	// Output:
+	// 31[true]
+	// 1 map[news:1] map[join:{1 0}]
+}

@@ -28,6 +28,7 @@ type Namespace struct {
 
 	hooks  hooks
 	roster roster
+	counts eventCounts
 	ackIDs atomic.Int64
 	live   atomic.Int64 // sockets, connecting ones included
 }

@@ -30,7 +30,7 @@ type Stats struct {
 	TooManyNamespaces uint64 // requests to join refused for Options.MaxNamespaces
 }
 
-// Stats returns the counters. Safe for concurrent use.
+// Stats returns the counters; [Namespace.Stats] has those by event and room. Safe for concurrent use.
 func (srv *Server) Stats() Stats {
 	c := &srv.stats
 	return Stats{
