@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,6 +63,26 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTheProgramOfTheREADMEBuilds holds the library's front page to the library.
+func TestTheProgramOfTheREADMEBuilds(t *testing.T) {
+	text, err := os.ReadFile("../protocol/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```go\n")
+	program, _, end := strings.Cut(rest, "```\n")
+	if !found || !end {
+		t.Fatal("the README has no program")
+	}
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", os.DevNull, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 
