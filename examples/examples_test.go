@@ -3,6 +3,12 @@ package examples
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -38,8 +44,14 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 	for _, client := range clients {
 		program := filepath.Dir(client)
 		ways := [][]string{nil}
-		if program == "routers" {
+		scheme, cert := "http://", ""
+		switch program {
+		case "routers":
 			ways = [][]string{{"--on", "echo"}, {"--on", "chi"}}
+		case "tls":
+			var key string
+			cert, key = certificate(t)
+			ways, scheme = [][]string{{"--cert", cert, "--key", key}}, "https://"
 		}
 		binary := filepath.Join(t.TempDir(), program)
 		if out, err := exec.Command("go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
@@ -48,7 +60,7 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 		}
 		for _, args := range ways {
 			name := program
-			if args != nil {
+			if program == "routers" {
 				name += " on " + args[1]
 			}
 			t.Run(name, func(t *testing.T) {
@@ -56,14 +68,45 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 				address := start(t, binary, args...)
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				cmd := exec.CommandContext(ctx, node, client, "http://"+address)
-				cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+				cmd := exec.CommandContext(ctx, node, client, scheme+address)
+				cmd.Env = append(os.Environ(), "NODE_PATH="+modules, "NODE_EXTRA_CA_CERTS="+cert)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Fatalf("%s: %v\n%s", client, err, out)
 				}
 			})
 		}
 	}
+}
+
+// certificate makes one for 127.0.0.1, and returns the files that it and its key are in.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
 }
 
 // TestTheProgramOfTheREADMEBuilds holds the library's front page to the library.
