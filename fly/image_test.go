@@ -94,7 +94,7 @@ func TestTheImageIsPinnedAndHoldsTheProgramAlone(t *testing.T) {
 			t.Error("the last stage runs something, and has nothing to run it with")
 		}
 	}
-	if !slices.Equal(copied, []string{"/etc/ssl/certs/ca-certificates.crt", "/podium"}) {
+	if !slices.Equal(copied, []string{"/etc/ssl/certs/ca-certificates.crt", "/podium", "/src/LICENSE"}) {
 		t.Errorf("the image holds %q", copied)
 	}
 	for name, want := range map[string]string{

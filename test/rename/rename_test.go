@@ -152,10 +152,13 @@ func main() {
 
 	run(t, outside, "go", "build", "-o", "outside", ".")
 	greet(t, filepath.Join(outside, "outside"))
+
+	run(t, root, "go", "build", "-o", filepath.Join(outside, "chat"), "./examples/chat")
+	greet(t, filepath.Join(outside, "chat"), "--listen")
 }
 
 // greet starts the program with an address, and has it answer a client.
-func greet(t *testing.T, program string) {
+func greet(t *testing.T, program string, args ...string) {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -163,7 +166,7 @@ func greet(t *testing.T, program string) {
 	}
 	address := free.Addr().String()
 	free.Close()
-	cmd := exec.Command(program, address)
+	cmd := exec.Command(program, append(args, address)...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
