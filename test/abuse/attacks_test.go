@@ -62,6 +62,10 @@ var attacks = []attack{
 	{"polls by the hundred on a connection", 50, each(pipelinedPolls)},
 	{"feeds of < that nobody takes", 80, slowFeeds},
 	{"uploads that stall", 60, each(stalledUpload)},
+	{"upgrades of one session by the hundred", 8, each(manyProbes)},
+	{"thousands of placeholders for one attachment", 10, each(samePlaceholders)},
+	{"a phone's many entries deleted at once", 40, deleteMany},
+	{"events read by script elements", 40, each(scriptPoll)},
 	{"pipelined garbage", 100, each(garbage)},
 }
 

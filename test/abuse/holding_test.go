@@ -3,6 +3,8 @@ package abuse
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -92,4 +94,82 @@ func stalledUpload(s *target) error {
 		return errors.Join(errors.New("a stalled upload goes on"), err)
 	}
 	return nil
+}
+
+// manyProbes opens WebSockets for the upgrade of one session, and says nothing on them.
+func manyProbes(s *target) error {
+	sid, c, err := s.handshake()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range 30 {
+		probe, err := s.open()
+		if err != nil {
+			return err
+		}
+		defer probe.Close()
+		if err := probe.write("GET /socket.io/?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+			return nil // the server has had enough
+		}
+	}
+	return c.post(sid, "40") // the session goes on
+}
+
+// samePlaceholders names one attachment in thousands of places.
+func samePlaceholders(s *target) error {
+	c, err := s.joined()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	text := `451-["heartbeat-pong"` + strings.Repeat(`,{"_placeholder":true,"num":0}`, 2000) + `]`
+	if c.say(text) != nil || c.write(frame(opBinary, false, strings.Repeat("x", 60_000))) != nil {
+		return nil // the server has had enough
+	}
+	_ = c.say("40/are-you-there,") // likewise
+	return c.answeredOrDismissed("44/are-you-there,")
+}
+
+// deleteMany has an admin delete what a script sent under one phone number.
+func deleteMany(t *testing.T, s *target, n int) {
+	for range n {
+		if err := s.submitForm("category", "best", "caption", "spam", "phone", "0170 1234567"); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	r, err := http.NewRequest("POST", s.url+"/api/submissions/delete-by-phone", strings.NewReader(`{"phone":"+49 170 1234567"}`))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	r.Header.Set("Cookie", s.cookie)
+	res, err := s.client.Do(r)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("delete: %s", res.Status)
+	}
+}
+
+// scriptPoll asks for events as a foreign page's script element does.
+func scriptPoll(s *target) error {
+	c, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.write("GET /socket.io/?EIO=4&transport=polling&j=0 HTTP/1.1\r\nHost: x\r\nReferer: http://elsewhere.example/\r\nConnection: close\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(c.in)
+	if err == nil && strings.Contains(string(answer), "___eio[") {
+		err = errors.New("a script was answered")
+	}
+	return err
 }
