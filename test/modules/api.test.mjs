@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { changesOf, oneAtATime, request } = await load("api.js");
+const { changesOf, keepOffset, oneAtATime, request } = await load("api.js");
 
 let limits = []; // of the requests that are under way, to be reached by hand
 AbortSignal.timeout = () => {
@@ -39,4 +39,18 @@ for (const [where, answer] of [
 test("an answer that is no JSON is no answer", async () => {
   globalThis.fetch = async () => new Response("<html>Sign in to this network</html>", { status: 200 });
   await assert.rejects(request("/x"), SyntaxError);
+});
+
+test("what a submission was told of the log goes with what is read next, to whichever machine", async () => {
+  const sent = [];
+  globalThis.fetch = async (path, { headers }) => {
+    sent.push(headers["Podium-Offset"]);
+    return new Response("[]", { status: 200 });
+  };
+  await request("/before");
+  keepOffset("abc.7");
+  keepOffset(null); // a machine that is alone says nothing
+  await request("/after");
+  await changesOf("/after")();
+  assert.deepEqual(sent, [undefined, "abc.7", "abc.7"]);
 });
