@@ -120,7 +120,7 @@ func adopt(tx Tx, list []*Submission) error {
 	ids, counts := make(map[string]bool, len(list)), make(map[group]int)
 	for _, sub := range list {
 		if sub.ID == "" || ids[sub.ID] {
-			return fmt.Errorf("the submission id %q is empty or used twice: %w", sub.ID, ErrInvalid)
+			return fmt.Errorf("%w: the submission id %q is empty or used twice", ErrInvalid, sub.ID)
 		}
 		ids[sub.ID] = true
 		sub.Announced = sub.Status == Approved

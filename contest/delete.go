@@ -208,6 +208,11 @@ func remove(tx Tx, ids []string) ([]Submission, error) {
 		if err := tx.Count(sub.Category, sub.Status, -1); err != nil {
 			return nil, err
 		}
+		if sub.Guest != "" {
+			if err := forgetGuestSubmission(tx, sub.Guest, sub.ID); err != nil {
+				return nil, err
+			}
+		}
 		if sub.CloudID != "" {
 			if err := tx.SetSetting(settingRemoval+sub.CloudID, []byte{}); err != nil {
 				return nil, err

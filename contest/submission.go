@@ -42,6 +42,9 @@ type Submission struct {
 	Place int `json:"place,omitempty"`
 	// Credit: its sender agreed to be named if it wins.
 	Credit bool `json:"credit,omitempty"`
+	// Guest tells who sent it from others, as long as their phone keeps its secret:
+	// a hash of that. "" where it sent none.
+	Guest string `json:"guest,omitempty"`
 	// Files are the names of the picture's files in the folder of uploads.
 	Files []string `json:"files,omitempty"`
 	// CloudID is the picture's id in Cloudinary.
@@ -95,7 +98,7 @@ func (c Counts) Total() int {
 // answer to the request where once names a key. Where that key was used
 // before with the same content, nothing is stored and the first answer comes
 // back with replayed true; with other content the error is
-// ErrIdempotencyMismatch. Errors besides: ErrUnknownCategory, ErrDuplicate.
+// ErrIdempotencyMismatch. Errors besides: ErrUnknownCategory, ErrDuplicate, ErrTooMany.
 func (c *Contest) Submit(ctx context.Context, sub Submission, once Once, answer []byte) (first []byte, replayed bool, err error) {
 	err = c.Update(ctx, "store the submission", func(tx Tx) error {
 		var err error
@@ -104,6 +107,11 @@ func (c *Contest) Submit(ctx context.Context, sub Submission, once Once, answer 
 		}
 		if err := admissible(tx, &sub); err != nil {
 			return err
+		}
+		if sub.Guest != "" {
+			if err := addGuestSubmission(tx, sub.Guest, sub.ID); err != nil {
+				return err
+			}
 		}
 		if err := insert(tx, sub); err != nil {
 			return err

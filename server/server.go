@@ -12,12 +12,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"podium/contest"
@@ -52,6 +52,7 @@ type Server struct {
 	realtime    *realtime.Realtime
 	pictures    *pictures.Pictures
 	pages       *pages.Pages
+	lastEvening atomic.Pointer[static.Evening] // what the pages said last
 	client      *pages.Client
 	observe     *observe.Observer
 	instruments *observe.Instruments
@@ -235,7 +236,7 @@ func (s *Server) buildBackups() error {
 
 func (s *Server) buildPages() {
 	s.client = pages.NewClient(static.Client(), static.ClientVersion, s.log)
-	var files fs.FS = static.Files()
+	files := static.For(s.evening)
 	if s.settings.Static != "" {
 		// A root cannot be left through links either.
 		if root, err := os.OpenRoot(s.settings.Static); err == nil {
@@ -245,6 +246,21 @@ func (s *Server) buildPages() {
 		}
 	}
 	s.pages = pages.New(files, s.client.Origin())
+}
+
+// evening is what the pages say of the event: the last that is known, where the
+// store can't be read.
+func (s *Server) evening() static.Evening {
+	e, changed, err := s.contest.Evening()
+	if err != nil {
+		if last := s.lastEvening.Load(); last != nil {
+			return *last
+		}
+		return static.Evening{}
+	}
+	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Changed: changed}
+	s.lastEvening.Store(&now)
+	return now
 }
 
 // Handler is the server's HTTP handler.

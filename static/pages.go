@@ -68,13 +68,14 @@ func (t tree) Open(name string) (fs.File, error) {
 // pageFile is an open page, and what is known of it.
 type pageFile struct {
 	*bytes.Reader
-	name string
+	name    string
+	changed time.Time // zero for a page as it is embedded
 }
 
 func (f *pageFile) Stat() (fs.FileInfo, error) { return f, nil }
 func (f *pageFile) Close() error               { return nil }
 func (f *pageFile) Name() string               { return f.name }
 func (f *pageFile) Mode() fs.FileMode          { return 0o444 }
-func (f *pageFile) ModTime() time.Time         { return time.Time{} } // as of every embedded file
+func (f *pageFile) ModTime() time.Time         { return f.changed }
 func (f *pageFile) IsDir() bool                { return false }
 func (f *pageFile) Sys() any                   { return nil }

@@ -22,14 +22,20 @@
 //   - POST /api/submissions/delete-by-phone {"phone"}.
 //   - POST /api/reveal {"winners","order","names"} prepares a presentation, DELETE
 //     ends it, GET /api/reveal/prepared says what is prepared.
-//   - GET and POST /api/settings {"moderation":bool}.
+//   - GET and POST /api/settings {"moderation":bool,"event":{"name","date","accent",
+//     "welcome","terms","opens","closes","nameRequired","photosPerGuest",
+//     "wallSeconds","wallOrder"}}: what is left out stays. GET /api/contest has
+//     "event" too. Submissions outside its times are 403; where it asks for them, a
+//     submission has a name, the field terms with "yes", and the field guest with
+//     a secret of the phone, by which a guest's photos are counted.
 //   - GET /api/export.csv, GET /api/export.zip.
 //
 // Events beyond newSubmission and winnersUpdated: submissionUpdated (the same
 // payload as newSubmission), submissionRemoved {"id","category"}, for many that
 // were deleted at once submissionsRemoved {"count","ids"} (without ids where they
 // are over 500: then the feed says what is left), categoriesUpdated {"categories"}
-// and revealUpdated {"state","turn","place":{"category","place","id"}}.
+// eventUpdated {} and
+// revealUpdated {"state","turn","place":{"category","place","id"}}.
 //
 // # Text
 //

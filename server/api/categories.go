@@ -68,8 +68,12 @@ func (c *API) about(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
+	evening, err := c.evening()
+	if err != nil {
+		return err
+	}
 	facts := map[string]any{
-		"categories": list, "moderation": waits, "winnersLimit": c.WinnersLimit,
+		"categories": list, "event": evening, "moderation": waits, "winnersLimit": c.WinnersLimit,
 		"limits": map[string]int64{"photoBytes": c.MaxPhoto, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone},
 	}
 	maps.Copy(facts, c.Facts)

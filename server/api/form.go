@@ -152,7 +152,7 @@ func (c *API) readPart(part *multipart.Part, f *form) error {
 	switch field {
 	case "photo":
 		return c.readPhoto(part, file, f)
-	case "category", "caption", "name", "phone", "credit":
+	case "category", "caption", "name", "phone", "credit", "terms", "guest":
 		return readField(part, field, f)
 	}
 	if file != "" && f.photo == nil {
@@ -170,7 +170,7 @@ func readField(part *multipart.Part, name string, f *form) error {
 	if _, twice := f.fields[name]; twice {
 		return nil
 	}
-	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8}[name]
+	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8, "terms": 8, "guest": maxGuestSecret}[name]
 	text, readable := decodeField(part, value)
 	if !readable && len(value) <= maxField {
 		return answer.New(http.StatusBadRequest, "The %s is not in UTF-8.", name)

@@ -154,35 +154,3 @@ func (c *API) RemovePictures(ctx context.Context, gone []contest.Submission) {
 		}
 	}
 }
-
-// settings answers GET /api/settings.
-func (c *API) settings(w http.ResponseWriter, _ *http.Request) error {
-	waits, err := c.moderated()
-	if err != nil {
-		return err
-	}
-	answer.JSON(w, http.StatusOK, map[string]any{"settings": map[string]bool{"moderation": waits}})
-	return nil
-}
-
-// saveSettings answers POST /api/settings.
-func (c *API) saveSettings(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Moderation *bool `json:"moderation"`
-	}
-	if err := answer.Read(w, r, maxJSON, &body); err != nil {
-		return err
-	}
-	if body.Moderation == nil {
-		return answer.New(http.StatusBadRequest, "moderation must be true or false.")
-	}
-	choice := "off"
-	if *body.Moderation {
-		choice = "on"
-	}
-	if err := c.Contest.SaveSetting(settingModeration, []byte(choice)); err != nil {
-		return storeError(err)
-	}
-	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "settings": map[string]bool{"moderation": *body.Moderation}})
-	return nil
-}

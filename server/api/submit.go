@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"podium/contest"
 	"podium/server/answer"
@@ -66,6 +68,9 @@ func (c *API) submit(w http.ResponseWriter, r *http.Request) error {
 // accept keeps the photo and stores the submission.
 func (c *API) accept(w http.ResponseWriter, r *http.Request, f *form, once contest.Once) error {
 	if err := c.knownCategory(f.fields["category"]); err != nil {
+		return err
+	}
+	if err := c.admit(f); err != nil {
 		return err
 	}
 	// Once the photo is here the work is finished even if the phone goes away:
@@ -130,7 +135,7 @@ func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
 	now := c.Now().UnixMilli()
 	sub := contest.Submission{
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
-		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"], Credit: f.fields["credit"] == "yes",
+		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"], Credit: f.fields["credit"] == "yes", Guest: guestOf(f.fields["guest"]),
 		StorageMethod: p.Method, CreatedAt: now, Status: status,
 		Images: p.Images, Files: p.Files, CloudID: p.CloudID, Awaits: p.Awaits,
 	}
@@ -174,6 +179,12 @@ func (c *API) replay(w http.ResponseWriter, body []byte) error {
 	return nil
 }
 
+// capital is a sentence as it begins.
+func capital(sentence string) string {
+	first, size := utf8.DecodeRuneInString(sentence)
+	return string(unicode.ToUpper(first)) + sentence[size:]
+}
+
 // storeError makes an error of the store into an answer. Nil stays nil.
 func storeError(err error) error {
 	var own *answer.Error
@@ -186,6 +197,8 @@ func storeError(err error) error {
 		return err
 	case errors.Is(err, contest.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	case errors.Is(err, contest.ErrTooMany):
+		return answer.Because(err, http.StatusForbidden, "You have sent as many photos as the organiser allows.")
 	case errors.Is(err, contest.ErrUnknownCategory):
 		return answer.Because(err, http.StatusBadRequest, "There is no such category.")
 	case errors.Is(err, contest.ErrIdempotencyMismatch):
@@ -193,8 +206,8 @@ func storeError(err error) error {
 	case errors.Is(err, contest.ErrNotFound):
 		return answer.Because(err, http.StatusNotFound, "There is no such submission.")
 	case errors.Is(err, contest.ErrInvalid):
-		sentence := strings.TrimPrefix(err.Error(), contest.ErrInvalid.Error()+": ")
-		return answer.Because(err, http.StatusBadRequest, strings.ToUpper(sentence[:1])+sentence[1:]+".")
+		_, sentence, _ := strings.Cut(err.Error(), contest.ErrInvalid.Error()+": ") // what was being done is before it
+		return answer.Because(err, http.StatusBadRequest, capital(sentence)+".")
 	case errors.Is(err, contest.ErrAway):
 		return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.")
 	case errors.Is(err, contest.ErrReadOnly):

@@ -1,6 +1,7 @@
 // The admin page: sign in, judge, pick, publish.
 import { newKey, oneAtATime, request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
+import { EventDesk } from "/js/event-desk.js";
 import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
 import { PickList } from "/js/pick-list.js";
@@ -22,6 +23,8 @@ const list = new EntryList(byId("entries"), { pick, change, remove });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
 const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; showPicks(); } });
+
+const eventDesk = new EventDesk({ attempt, say });
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
@@ -110,6 +113,7 @@ const read = oneAtATime(async () => {
   const there = (c, ids) => ids.filter((id) => submissions[c.id]?.some((one) => one.id === id && one.status === "approved"));
   picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? there(c, picks[c.id]) : published(c)]));
   if (!switching) byId("moderation").checked = answers[3].settings.moderation;
+  eventDesk.show(answers[3].event);
   showAll();
   stage.load();
   cost = performance.now() - began;

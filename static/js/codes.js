@@ -4,6 +4,7 @@ import { byId, make } from "/js/dom.js";
 
 const words = { "/": "Send your photo", "/winners.html": "See the winners", "/wall": "Watch the wall" };
 let addresses = [];
+let event = { name: "", welcome: "" }; // what the organiser says of it
 
 function show() {
   const at = byId("address").selectedIndex;
@@ -14,13 +15,13 @@ function show() {
   const url = addresses[at].replace(/\/$/, "") + path;
   byId("sheet").dataset.count = String(count);
   byId("sheet").replaceChildren(...Array.from({ length: count }, () => make("article", { class: "code" },
-    make("h2", {}, words[path]), make("img", { src: code, alt: `QR code of ${url}`, width: 300, height: 300 }), make("p", {}, url))));
+    event.name && make("p", { class: "event", dir: "auto" }, event.name), make("h2", {}, words[path]), make("img", { src: code, alt: `QR code of ${url}`, width: 300, height: 300 }), make("p", {}, url))));
 }
 
 async function load() {
   let join;
   try {
-    join = await request("/api/join");
+    [join, { event }] = await Promise.all([request("/api/join"), request("/api/contest")]);
   } catch (refusal) {
     byId("warning").textContent = refusal.message;
     byId("warning").hidden = false;

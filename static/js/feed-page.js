@@ -5,6 +5,7 @@ import { byId, make } from "./dom.js";
 import { FeedView } from "./feed-view.js";
 import { LargePhoto } from "./large-photo.js";
 import { Live } from "./live.js";
+import { isOpen, timesInWords } from "./opening.js";
 import { OutboxStore } from "./outbox-store.js";
 import { showOutbox } from "./outbox-view.js";
 import { Outbox } from "./outbox.js";
@@ -20,6 +21,7 @@ const large = new LargePhoto(() => photos.newestFirst(chosen));
 const view = new FeedView(byId("prints"), byId("sentinel"), (id) => large.open(id));
 const readFeed = changesOf("/api/feed");
 let categories = [];
+let times = { opens: 0, closes: 0 }; // when photos are taken
 let chosen = categoryNamed(location.hash.slice(1));
 let announced = false; // whether there are winners, as the feed has it
 let heard = 0; // how many events brought categories or winners
@@ -75,6 +77,22 @@ function setCategories(list) {
   show();
 }
 
+/** @param {object} event what the organiser says of the event */
+function setEvent(event) {
+  times = event;
+  sheet.ask(event);
+  showTimes();
+}
+
+/** Counts down to when photos are taken, and to when they no longer are. */
+function showTimes() {
+  const now = Date.now();
+  const words = timesInWords(times, now);
+  if (byId("times").textContent !== words) byId("times").textContent = words;
+  byId("times").hidden = !words;
+  document.body.classList.toggle("closed", !isOpen(times, now));
+}
+
 async function readPlaces() {
   const [{ winners }, reveal] = await Promise.all([announced ? request("/api/winners") : { winners: {} }, readReveal()]);
   return placesOf(winners, reveal);
@@ -114,11 +132,12 @@ const showPlaces = oneAtATime(async () => {
 const reload = oneAtATime(async () => {
   const before = heard;
   try {
-    const [list] = await Promise.all([request("/categories.json"), loadFeed()]);
+    const [list, { event }] = await Promise.all([request("/categories.json"), request("/api/contest"), loadFeed()]);
     const won = await readPlaces();
     // An event that came meanwhile is newer than these answers.
     if (heard !== before) return void reload();
     setCategories(list);
+    setEvent(event);
     places = won;
     live.reached();
     show();
@@ -146,6 +165,8 @@ function received({ detail: { name, payload } }) {
       if (payload.winners) announced = Object.values(payload.winners).some((list) => list.length);
       heard++;
       return showPlaces();
+    case "eventUpdated":
+      return void reload();
     case "categoriesUpdated": {
       heard++;
       const ids = (list) => list.map(({ id }) => id).sort().join();
@@ -155,9 +176,9 @@ function received({ detail: { name, payload } }) {
   }
 }
 
-/** Sends a refused photo again; where its category is gone, the guest says to which. */
+/** Sends a refused photo again; where its category is gone, or more is asked than it says, the guest says that first. */
 function sendAgain(item) {
-  if (sheet.offers(item.category)) return outbox.again(item.key);
+  if (sheet.offers(item.category) && sheet.asksNoMoreThan(item)) return outbox.again(item.key);
   sheet.reopen(item, () => outbox.discard(item.key));
 }
 
@@ -192,6 +213,7 @@ live.addEventListener("event", received);
 live.addEventListener("gap", reload);
 live.addEventListener("state", ({ detail }) => { if (detail.state === "live" || detail.state === "polling") outbox.nudge(); });
 outbox.addEventListener("saved", () => outbox.seen((id) => photos.has(id)));
+setInterval(showTimes, 1000);
 showConnection(byId("connection"), live);
 showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox, sendAgain);
 acceptDrops();

@@ -6,7 +6,7 @@ import { request } from "./api.js";
 import { guardUpgrade } from "./guard-upgrade.js";
 import { waitBefore } from "./retry.js";
 
-const EVENTS = ["newSubmission", "submissionUpdated", "submissionRemoved", "submissionsRemoved", "winnersUpdated", "revealUpdated", "categoriesUpdated"];
+const EVENTS = ["newSubmission", "submissionUpdated", "submissionRemoved", "submissionsRemoved", "winnersUpdated", "revealUpdated", "categoriesUpdated", "eventUpdated"];
 const FAILURES_BEFORE_FALLBACK = 2;
 const FEED_INTERVAL = 5000;
 const LOADING = 20000; // how long the client may take to arrive

@@ -1,5 +1,6 @@
 // Sends the guest's photos, one after the other, until each has an answer; exactly once, by its key.
 import { ApiError, errorOf, keepOffset, newKey } from "./api.js";
+import { guestSecret } from "./guest.js";
 import { afterFailure, KEY_LIFE, waitBefore } from "./retry.js";
 
 const STALLED = 45000;
@@ -37,10 +38,10 @@ export class Outbox extends EventTarget {
 
   /**
    * Keeps a photo and begins to send it. The key is made here, once, and stays with the photo.
-   * @param {{category: string, caption: string, name: string, phone: string, photo: Blob, thumbnail: Blob}} what
+   * @param {{category: string, caption: string, name: string, phone: string, terms?: string, photo: Blob, thumbnail: Blob}} what
    */
   async add(what) {
-    const item = { ...what, key: newKey(), createdAt: Date.now(), firstTry: 0, state: "waiting" };
+    const item = { ...what, guest: guestSecret(), key: newKey(), createdAt: Date.now(), firstTry: 0, state: "waiting" };
     this.items.set(item.key, item);
     this.changed();
     await this.keep(item);
@@ -59,7 +60,7 @@ export class Outbox extends EventTarget {
     const item = this.items.get(key);
     if (!item) return; // pressed twice
     this.forget(key);
-    await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, photo: item.photo, thumbnail: item.thumbnail });
+    await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, terms: item.terms, photo: item.photo, thumbnail: item.thumbnail });
     await this.remove(key); // last, so that a page that is closed in between loses nothing
   }
 
@@ -234,6 +235,9 @@ function send(item, report) {
   form.append("caption", item.caption);
   form.append("name", item.name);
   form.append("phone", item.phone);
+  // Those that were put here before pages said these two say neither.
+  if (item.terms) form.append("terms", item.terms);
+  if (item.guest) form.append("guest", item.guest);
   form.append("photo", item.photo, "photo");
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();

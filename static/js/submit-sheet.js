@@ -7,7 +7,7 @@ import { preparePhoto } from "./prepare-photo.js";
  * that nothing answers is made again.
  */
 export class SubmitSheet {
-  /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, photo and thumbnail */
+  /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, terms, photo and thumbnail */
   constructor(send) {
     this.send = send;
     this.waiting = []; // photos to be shown: what prepares each, and for one that was refused, its caption and what to do when it is sent
@@ -23,6 +23,28 @@ export class SubmitSheet {
     this.preview.addEventListener("load", () => this.show(true));
     this.preview.addEventListener("error", () => this.show(false));
     for (const id of ["name", "phone"]) byId(id).value = recall(id);
+    this.ask(JSON.parse(recall("event") || "{}"));
+  }
+
+  /**
+   * Asks what the organiser wants to know of everybody.
+   * @param {{nameRequired?: boolean, terms?: string}} event
+   */
+  ask({ nameRequired = false, terms = "" }) {
+    remember("event", JSON.stringify({ nameRequired, terms }));
+    byId("name").required = nameRequired;
+    byId("contact-summary").textContent = nameRequired ? "Your name, for the organiser" : "Tell the organiser who you are";
+    if (nameRequired) byId("contact").open = true; // what is asked for has to be seen
+    const accepted = terms !== "" && recall("accepted") === terms;
+    byId("terms").required = terms !== "";
+    byId("terms").checked = accepted || (byId("terms").checked && byId("terms-text").textContent === terms);
+    byId("terms-line").hidden = byId("terms-whole").hidden = terms === "";
+    byId("terms-text").textContent = terms;
+  }
+
+  /** @param {{name: string, terms?: string}} item a photo; whether it says all that is asked for now */
+  asksNoMoreThan({ name, terms }) {
+    return !(byId("name").required && !name) && !(byId("terms").required && terms !== "yes");
   }
 
   /**
@@ -120,7 +142,8 @@ export class SubmitSheet {
     byId("send").textContent = "One moment…";
     const ready = await current.prepared.catch(() => null); // next() says what is wrong with it
     if (!ready || this.current !== current) return; // closed meanwhile: the guest changed their mind
-    const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), ...ready };
+    const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), terms: byId("terms").required ? "yes" : "", ...ready };
+    if (what.terms) remember("accepted", byId("terms-text").textContent);
     remember("category", category);
     remember("name", what.name);
     remember("phone", what.phone);

@@ -129,13 +129,20 @@ async function showTheWay() {
   byId("code").src = "/api/join.svg";
 }
 
-const readAll = () => Promise.all([load(), readWinners(), showTheWay()]);
+/** Shows photos as long and in the order that the organiser wants. */
+async function readEvent() {
+  const { event } = await request("/api/contest");
+  slideshow.set({ seconds: event.wallSeconds, order: event.wallOrder });
+}
+
+const readAll = () => Promise.all([load(), readWinners(), showTheWay(), readEvent()]);
 await readAll().catch(() => {}); // connecting reads it again
 follow({
   sign: byId("state"),
   onResync: readAll,
   onEvent(event, payload) {
     if (event === "winnersUpdated" || event === "revealUpdated") return readWinners();
+    if (event === "eventUpdated") return readEvent();
     if (event === "categoriesUpdated") return readAll(); // photos come and go with their category
     if (event === "submissionsRemoved" && !payload.ids) return readAll(); // too many to name
     if (event === "submissionsRemoved") for (const id of payload.ids) photos.remove(id);

@@ -1,0 +1,127 @@
+package static
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io/fs"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// An Evening is what the pages say of the event. The zero value leaves them as
+// they are.
+type Evening struct {
+	Name    string // "" leaves Podium
+	Date    string // 2006-01-02, or ""
+	Accent  string // #rrggbb, or ""
+	Welcome string // the line below the title, or ""
+	// Changed is when any of it was changed last: an evening of the same time is
+	// the same.
+	Changed time.Time
+}
+
+// For returns the tree to serve at an event: that of Files, with the event's
+// name, words and colour in the pages and the manifest. evening is asked each
+// time when one of them is opened. It is safe for concurrent use.
+func For(evening func() Evening) fs.FS { return dressed{served(), evening} }
+
+type dressed struct {
+	fs.FS
+	evening func() Evening
+}
+
+// Open implements [fs.FS].
+func (d dressed) Open(name string) (fs.File, error) {
+	dress := dressPage
+	switch {
+	case name == "manifest.webmanifest":
+		dress = dressManifest
+	case !strings.HasSuffix(name, ".html"):
+		return d.FS.Open(name)
+	}
+	e := d.evening()
+	if e.Changed.IsZero() {
+		return d.FS.Open(name)
+	}
+	data, err := fs.ReadFile(d.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	return &pageFile{Reader: bytes.NewReader(dress(data, e)), name: name, changed: e.Changed}, nil
+}
+
+// Where a page says what an event has words of its own for.
+var (
+	titlePlace       = regexp.MustCompile(`<title>([^<]*)</title>`)
+	namePlace        = regexp.MustCompile(`(<[a-z0-9]+ class="(?:word|sr)">)Podium(</)`)
+	descriptionPlace = regexp.MustCompile(`(<meta name="description" content=")([^"]*)(">)`)
+	welcomePlace     = regexp.MustCompile(`(<p id="welcome">)[^<]*(</p>)`)
+)
+
+// dressPage puts an event into a page. The first of its title's words is the
+// page's own, except on the page that guests open.
+func dressPage(page []byte, e Evening) []byte {
+	text := string(page)
+	title := titlePlace.FindStringSubmatch(text)
+	if title == nil {
+		return page
+	}
+	name := title[1]
+	if e.Name != "" {
+		if name = html.EscapeString(e.Name); title[1] != "Podium" {
+			name = title[1] + " · " + name
+		}
+		text = namePlace.ReplaceAllStringFunc(text, func(found string) string {
+			return strings.Replace(found, "Podium", html.EscapeString(e.Name), 1)
+		})
+	}
+	description := ""
+	if found := descriptionPlace.FindStringSubmatch(text); found != nil {
+		description = found[2]
+	}
+	if e.Welcome != "" {
+		description = html.EscapeString(e.Welcome)
+		welcome := func(found string) string {
+			parts := welcomePlace.FindStringSubmatch(found)
+			return parts[1] + description + parts[2]
+		}
+		text = welcomePlace.ReplaceAllStringFunc(text, welcome)
+	}
+	if day, err := time.Parse(time.DateOnly, e.Date); err == nil {
+		description = strings.TrimSpace(day.Format("2 January 2006") + ". " + description)
+	}
+	text = descriptionPlace.ReplaceAllStringFunc(text, func(found string) string {
+		parts := descriptionPlace.FindStringSubmatch(found)
+		return parts[1] + description + parts[3]
+	})
+	preview := fmt.Sprintf("<title>%s</title>\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:title\" content=\"%s\">\n<meta property=\"og:description\" content=\"%s\">", name, name, description)
+	text = strings.Replace(text, title[0], preview, 1)
+	if sheet := accentSheet(e.Accent); sheet != "" {
+		text = strings.Replace(text, "</head>", "<style>"+sheet+"</style>\n</head>", 1)
+	}
+	return []byte(text)
+}
+
+// dressManifest puts an event into the manifest, by which a phone names what is
+// put on its first screen.
+func dressManifest(manifest []byte, e Evening) []byte {
+	if e.Name == "" {
+		return manifest
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(manifest, &fields); err != nil {
+		return manifest // held by a test
+	}
+	fields["name"], fields["short_name"] = e.Name, e.Name
+	if e.Welcome != "" {
+		fields["description"] = e.Welcome
+	}
+	out, err := json.MarshalIndent(fields, "", "  ")
+	if err != nil {
+		return manifest
+	}
+	return out
+}
