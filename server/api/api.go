@@ -28,7 +28,8 @@
 //     "event" too. Submissions outside its times are 403; where it asks for them, a
 //     submission has a name, the field terms with "yes", and the field guest with
 //     a secret of the phone, by which a guest's photos are counted.
-//   - GET /api/export.csv, GET /api/export.zip.
+//   - GET /api/export.csv, GET /api/export.zip, and GET /api/album.zip: the photos
+//     that everybody saw by name, the winners first, with a gallery.
 //
 // Events beyond newSubmission and winnersUpdated: submissionUpdated (the same
 // payload as newSubmission), submissionRemoved {"id","category"}, for many that
@@ -237,5 +238,6 @@ func (c *API) Routes() []Route {
 		{http.MethodPost, "/api/settings", Admins, c.saveSettings},
 		{http.MethodGet, "/api/export.csv", Admins, c.exportCSV},
 		{http.MethodGet, "/api/export.zip", Admins, c.exportZip},
+		{http.MethodGet, "/api/album.zip", Admins, c.albumZip},
 	}
 }

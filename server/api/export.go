@@ -25,6 +25,15 @@ func (c *API) exportZip(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// albumZip answers GET /api/album.zip: the photos to take home, as a stream.
+func (c *API) albumZip(w http.ResponseWriter, r *http.Request) error {
+	attachment(w, "application/zip", "photos.zip")
+	if err := (archive.Album{Contest: c.Contest, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
+		c.brokeOff(r, err)
+	}
+	return nil
+}
+
 func attachment(w http.ResponseWriter, kind, name string) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

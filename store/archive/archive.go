@@ -3,8 +3,8 @@
 //
 // A folder comes in and a store is filled, with a report of what could not be
 // taken; or a store comes in and files go out, in the same format, so that one
-// can go back, and as a table for a spreadsheet. The package asks nothing and
-// prints nothing.
+// can go back, as a table for a spreadsheet, and as an album of photos to keep.
+// The package asks nothing and prints nothing.
 package archive
 
 import (

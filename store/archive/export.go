@@ -169,12 +169,20 @@ func (e Export) WriteCSV(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	categories, err := e.Contest.Categories()
+	if err != nil {
+		return err
+	}
+	names := make(map[string]string, len(categories))
+	for _, c := range categories {
+		names[c.ID] = c.Name
+	}
 	// The mark at the beginning tells spreadsheets that the text is UTF-8.
 	if _, err := io.WriteString(w, "\uFEFF"); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
 	out := csv.NewWriter(w)
-	head := []string{"id", "submissionId", "category", "caption", "imageUrl", "storageMethod", "createdAt", "status", "place"}
+	head := []string{"id", "submissionId", "category", "caption", "imageUrl", "storageMethod", "createdAt", "status", "place", "categoryName"}
 	if !e.Anonymous {
 		head = append(head, "name", "phone")
 	}
@@ -188,7 +196,7 @@ func (e Export) WriteCSV(w io.Writer) error {
 			image = *s.ImageURL
 		}
 		row := []string{s.ID, cell(s.SubmissionID), cell(s.Category), cell(s.Caption), cell(image), cell(s.StorageMethod),
-			time.UnixMilli(s.CreatedAt).UTC().Format(time.RFC3339), string(s.Status), place}
+			time.UnixMilli(s.CreatedAt).UTC().Format(time.RFC3339), string(s.Status), place, cell(names[s.Category])}
 		if !e.Anonymous {
 			row = append(row, cell(s.Name), cell(s.Phone))
 		}

@@ -1,0 +1,297 @@
+package archive
+
+import (
+	"archive/zip"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"podium/contest"
+)
+
+// Album is what organisers take home: the photos that everybody saw, under names
+// that people can read, with a gallery to put anywhere. It holds nobody's name or
+// phone number, and no winner that was not announced.
+type Album struct {
+	Contest *contest.Contest
+	Uploads string // folder of the pictures
+}
+
+// What an album holds beside the photos.
+const (
+	albumPage  = "index.html" // shows them all in a browser
+	albumTable = "photos.csv" // lists them for a spreadsheet
+)
+
+// albumShelf is a category of an album.
+type albumShelf struct {
+	Name   string
+	Photos []albumPhoto
+}
+
+// albumPhoto is a photo of an album.
+type albumPhoto struct {
+	Caption string
+	Place   int    // among the winners, 1 for the first; 0 for none
+	File    string // in the album; "" where only Source is known
+	Source  string // the file in the folder of uploads, or the address of a picture that is kept elsewhere
+	Sent    time.Time
+}
+
+// Address is where the album's page finds the photo.
+func (p albumPhoto) Address() string {
+	if p.File == "" {
+		return p.Source
+	}
+	folder, file := path.Split(p.File)
+	return "./" + url.PathEscape(path.Clean(folder)) + "/" + url.PathEscape(file)
+}
+
+// WriteZip writes the album as a zip, as a stream. After an error the zip has no
+// end, so nobody takes it for whole.
+func (a Album) WriteZip(w io.Writer) error {
+	shelves, err := a.shelves()
+	if err != nil {
+		return err
+	}
+	evening, _, err := a.Contest.Evening()
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(w)
+	for i := range shelves {
+		for j := range shelves[i].Photos {
+			if err := a.photo(z, &shelves[i].Photos[j]); err != nil {
+				return err
+			}
+		}
+		// One that was deleted since is in neither list.
+		shelves[i].Photos = slices.DeleteFunc(shelves[i].Photos, func(p albumPhoto) bool { return p.Source == "" })
+	}
+	page, err := z.CreateHeader(&zip.FileHeader{Name: albumPage, Method: zip.Deflate, Modified: time.Now()})
+	if err != nil {
+		return err
+	}
+	title := evening.Name
+	if title == "" {
+		title = "Photos"
+	}
+	if err := albumTemplate.Execute(page, map[string]any{"Title": title, "Shelves": shelves}); err != nil {
+		return fmt.Errorf("write the album's page: %w", err)
+	}
+	table, err := z.CreateHeader(&zip.FileHeader{Name: albumTable, Method: zip.Deflate, Modified: time.Now()})
+	if err != nil {
+		return err
+	}
+	if err := writeAlbumTable(table, shelves); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// shelves are the categories in their order, of each the winners first, by their
+// places, and then the others as they came.
+func (a Album) shelves() ([]albumShelf, error) {
+	feed, _, err := a.Contest.Feed(contest.Query{})
+	if err != nil {
+		return nil, err
+	}
+	picks, err := a.Contest.AllWinners()
+	if err != nil {
+		return nil, err
+	}
+	shelves := make([]albumShelf, 0, len(feed))
+	folders := map[string]bool{}
+	for _, one := range feed {
+		folder := fileName(one.Category.Name, one.Category.ID)
+		if folders[strings.ToLower(folder)] {
+			folder += " " + one.Category.ID
+		}
+		folders[strings.ToLower(folder)] = true
+		shelf := albumShelf{Name: one.Category.Name}
+		for _, sub := range winnersFirst(one.Submissions, picks[one.Category.ID]) {
+			source := albumSource(&sub)
+			if source == "" {
+				continue // words without a picture
+			}
+			photo := albumPhoto{Caption: sub.Caption, Place: slices.Index(picks[one.Category.ID], sub.ID) + 1, Source: source, Sent: time.UnixMilli(sub.CreatedAt)}
+			if uploadName.MatchString(source) {
+				name := fmt.Sprintf("%03d", len(shelf.Photos)+1)
+				if words := fileName(sub.Caption, ""); words != "" {
+					name += " – " + words
+				}
+				photo.File = folder + "/" + name + strings.ToLower(path.Ext(source))
+			}
+			shelf.Photos = append(shelf.Photos, photo)
+		}
+		shelves = append(shelves, shelf)
+	}
+	return shelves, nil
+}
+
+// winnersFirst is a list that came newest first, oldest first behind its winners.
+func winnersFirst(list []contest.Submission, winners []string) []contest.Submission {
+	sorted := slices.Clone(list)
+	slices.Reverse(sorted)
+	rank := func(sub contest.Submission) int {
+		if at := slices.Index(winners, sub.ID); at >= 0 {
+			return at
+		}
+		return len(winners)
+	}
+	slices.SortStableFunc(sorted, func(a, b contest.Submission) int { return rank(a) - rank(b) })
+	return sorted
+}
+
+// albumSource is a submission's picture in its largest size: the name of its file
+// or, where it is kept elsewhere, its address.
+func albumSource(sub *contest.Submission) string {
+	if sub.ImageURL == nil {
+		return ""
+	}
+	source := *sub.ImageURL // of its sizes the largest
+	if file, here := strings.CutPrefix(source, "/uploads/"); here {
+		if !uploadName.MatchString(file) {
+			return ""
+		}
+		return file
+	}
+	if !strings.HasPrefix(source, "https://") && !strings.HasPrefix(source, "http://") {
+		return ""
+	}
+	return source
+}
+
+// photo writes one photo. Of one whose file is gone nothing is left.
+func (a Album) photo(z *zip.Writer, p *albumPhoto) error {
+	if p.File == "" {
+		return nil
+	}
+	from, err := os.Open(filepath.Join(a.Uploads, p.Source))
+	if errors.Is(err, fs.ErrNotExist) {
+		p.Source = ""
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the picture %s: %w", p.Source, err)
+	}
+	defer from.Close()
+	// It is compressed already.
+	to, err := z.CreateHeader(&zip.FileHeader{Name: p.File, Method: zip.Store, Modified: p.Sent})
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return fmt.Errorf("write the picture %s: %w", p.Source, err)
+	}
+	return nil
+}
+
+func writeAlbumTable(w io.Writer, shelves []albumShelf) error {
+	// The mark at the beginning tells spreadsheets that the text is UTF-8.
+	if _, err := io.WriteString(w, "\uFEFF"); err != nil {
+		return fmt.Errorf("write the album's table: %w", err)
+	}
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"file", "category", "place", "caption", "sent"}) // Error tells below
+	for _, shelf := range shelves {
+		for _, p := range shelf.Photos {
+			place, file := "", p.File
+			if p.Place > 0 {
+				place = strconv.Itoa(p.Place)
+			}
+			if file == "" {
+				file = p.Source
+			}
+			_ = out.Write([]string{cell(file), cell(shelf.Name), place, cell(p.Caption), p.Sent.UTC().Format(time.RFC3339)})
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// longestFileName bounds what a text gives to a file's name, in characters, so that
+// names in any script stay below the 255 bytes of file systems.
+const longestFileName = 50
+
+// fileName makes a text into the name of a file or folder on any system, otherwise
+// where nothing of it is left.
+func fileName(text, otherwise string) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case strings.ContainsRune(`/\:*?"<>|`, r), unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+			return -1 // what turns the direction of text would disguise a name
+		}
+		return r
+	}, text)
+	runes := []rune(strings.Join(strings.Fields(clean), " "))
+	name := strings.Trim(string(runes[:min(len(runes), longestFileName)]), " .")
+	if name == "" {
+		return otherwise
+	}
+	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	if slices.Contains(reservedNames, base) {
+		name += "_"
+	}
+	return name
+}
+
+// reservedNames are names that Windows keeps for devices.
+var reservedNames = []string{"CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9",
+	"LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9"}
+
+// albumTemplate is the album's page: no script, nothing from elsewhere but pictures
+// that were kept there.
+var albumTemplate = template.Must(template.New("album").Funcs(template.FuncMap{"ordinal": ordinal}).Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 0 auto; max-width: 90rem; padding: 1rem max(1rem, 3vw) 4rem; font: 100%/1.5 system-ui, sans-serif; }
+h1, h2 { line-height: 1.1; overflow-wrap: anywhere; }
+.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); gap: 1rem; margin: 0; padding: 0; list-style: none; }
+figure { margin: 0; }
+img { display: block; width: 100%; aspect-ratio: 4 / 5; object-fit: cover; background: #8883; }
+figcaption { padding: .4rem 0; overflow-wrap: anywhere; }
+.won img { outline: 4px solid #f2a900; }
+</style>
+</head>
+<body>
+<h1 dir="auto">{{.Title}}</h1>
+{{range .Shelves}}{{if .Photos}}<h2 dir="auto">{{.Name}}</h2>
+<ul class="photos">
+{{range .Photos}}<li{{if .Place}} class="won"{{end}}><figure><a href="{{.Address}}"><img src="{{.Address}}" alt="{{or .Caption "Photo"}}" loading="lazy"></a><figcaption dir="auto">{{if .Place}}<strong>{{ordinal .Place}}</strong> {{end}}{{.Caption}}</figcaption></figure></li>
+{{end}}</ul>
+{{end}}{{end}}</body>
+</html>
+`))
+
+// ordinal is a place as the pages say it.
+func ordinal(place int) string {
+	switch place {
+	case 1:
+		return "Winner"
+	case 2:
+		return "Second"
+	case 3:
+		return "Third"
+	}
+	return "Place " + strconv.Itoa(place)
+}
