@@ -11,6 +11,8 @@
 //   - GET /api/contest: what a page needs to know once (categories, limits,
 //     whether submissions wait for approval).
 //   - GET /api/feed?limit=N, ?since=ms, ?category=ID&before=ENTRY&limit=N.
+//   - GET /api/mine, DELETE /api/mine/ID: a phone's own photos, by its secret in the
+//     header Podium-Guest.
 //   - GET /api/reveal: the presentation of the winners, as far as it is told.
 //
 // For admins and whoever has the presenter's link:
@@ -227,6 +229,8 @@ func (c *API) Routes() []Route {
 		{http.MethodPost, "/api/submissions/:id/approve", Admins, c.approve},
 		{http.MethodPost, "/api/submissions/:id/hide", Admins, c.hide},
 		{http.MethodDelete, "/api/submissions/:id", Admins, c.remove},
+		{http.MethodGet, "/api/mine", Anyone, c.mine},
+		{http.MethodDelete, "/api/mine/:id", Anyone, c.removeMine},
 		{http.MethodGet, "/api/reveal", Anyone, c.reveal},
 		{http.MethodPost, "/api/reveal", Admins, c.prepareReveal},
 		{http.MethodDelete, "/api/reveal", Admins, c.endReveal},

@@ -53,6 +53,9 @@ export class LargePhoto {
     if (!photo) return;
     byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, "No picture"));
     byId("large-caption").replaceChildren(make("strong", {}, photo.caption || "Without a caption"), make("span", {}, ago(photo.createdAt)));
+    byId("large-save").hidden = !photo.imageUrl;
+    byId("large-save").href = photo.imageUrl ?? "";
+    byId("large-save").setAttribute("aria-label", `Save this photo: ${photo.caption || "without a caption"}`);
     this.offerTurns(place);
   }
 

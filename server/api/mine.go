@@ -1,0 +1,84 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"podium/contest"
+	"podium/server/answer"
+)
+
+// guestHeader is the header in which a phone says its secret. No page of another
+// site can make a browser send it.
+const guestHeader = "Podium-Guest"
+
+// minePhoto is a photo as its sender sees it.
+type minePhoto struct {
+	feedItem
+	Category string         `json:"category"`
+	Status   contest.Status `json:"status"`
+	Place    int            `json:"place,omitempty"` // among the winners that were announced, 1 for the first
+}
+
+// asGuest is how the phone behind a request is known.
+func asGuest(r *http.Request) (string, error) {
+	secret := r.Header.Get(guestHeader)
+	if err := guestSecret(secret); err != nil || secret == "" {
+		return "", answer.New(http.StatusUnauthorized, "This page does not say whose photos are meant.")
+	}
+	return guestOf(secret), nil
+}
+
+// mine answers GET /api/mine: what a phone has sent and is still here, newest
+// first, held back or not.
+func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
+	guest, err := asGuest(r)
+	if err != nil {
+		return err
+	}
+	list, err := c.Contest.GuestSubmissions(guest)
+	if err != nil {
+		return storeError(err)
+	}
+	picks, err := c.Contest.AllWinners()
+	if err != nil {
+		return storeError(err)
+	}
+	photos := make([]minePhoto, 0, len(list))
+	for i := range list {
+		sub := &list[i]
+		photos = append(photos, minePhoto{c.feedItem(sub), sub.Category, sub.Status, slices.Index(picks[sub.Category], sub.ID) + 1})
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	answer.JSON(w, http.StatusOK, map[string]any{"photos": photos})
+	return nil
+}
+
+// removeMine answers DELETE /api/mine/ID: a guest takes a photo back. One that is
+// somebody else's is as unknown as one that never was.
+func (c *API) removeMine(w http.ResponseWriter, r *http.Request) error {
+	guest, err := asGuest(r)
+	if err != nil {
+		return err
+	}
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	sub, err := c.Contest.Submission(id)
+	if err == nil && sub.Guest != guest {
+		err = contest.ErrNotFound
+	}
+	if errors.Is(err, contest.ErrNotFound) {
+		return answer.Because(err, http.StatusNotFound, "This phone has sent no such photo.")
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	if _, err := c.delete(r, id); err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, answer.OK)
+	return nil
+}
