@@ -72,7 +72,7 @@ abuse: ## attack a running server in every way, and print what it cost others
 	@go test -count=1 -timeout 10m -v ./test/abuse | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 game-day: ## have clients move between servers that die, for minutes to hours: make game-day FOR=20m
-	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${FOR:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster' ./protocol/socketio/clustertest ./protocol/redis
+	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${FOR:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster' ./protocol/socketio/clustertest ./protocol/redis ./protocol/postgres
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"

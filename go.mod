@@ -89,9 +89,12 @@ require (
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	podium/protocol v0.0.0
+	podium/protocol/postgres v0.0.0
 	podium/protocol/redis v0.0.0
 )
 
 replace podium/protocol => ./protocol
+
+replace podium/protocol/postgres => ./protocol/postgres
 
 replace podium/protocol/redis => ./protocol/redis

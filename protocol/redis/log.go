@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"podium/protocol/internal/logentry"
 	"podium/protocol/socketio"
 )
 
@@ -148,15 +149,12 @@ func offsetOf(id, epoch string) (uint64, bool) {
 	return offset, err == nil
 }
 
-// unreadable is the kind of an entry that cannot be read. It counts, and is passed over.
-const unreadable socketio.Kind = 255
-
 // entryOf reads an entry of the stream.
 func entryOf(offset uint64, values map[string]any) socketio.Entry {
 	data, _ := values["d"].(string)
-	entry, err := decode([]byte(data))
+	entry, err := logentry.Decode([]byte(data))
 	if err != nil {
-		entry = socketio.Entry{Kind: unreadable}
+		entry = socketio.Entry{Kind: logentry.Unreadable}
 	}
 	entry.Offset = offset
 	if at, ok := values["t"].(string); ok {
@@ -187,7 +185,7 @@ func (e *Engine) Append(ctx context.Context, entries []socketio.Entry) error {
 	args := make([]any, 3, 3+len(entries))
 	args[0], args[1], args[2] = epoch, e.seq.Add(1), e.o.MaxEntries
 	for i := range entries {
-		args = append(args, encode(&entries[i]))
+		args = append(args, logentry.Encode(&entries[i]))
 	}
 	keys := []string{e.keys.epoch, e.keys.log, e.keys.batch + e.node}
 	answer, err := e.insist(ctx, keys, args)

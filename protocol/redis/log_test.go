@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"podium/protocol/internal/logentry"
 	"podium/protocol/services"
 	"podium/protocol/socketio"
 )
@@ -147,7 +148,7 @@ func TestWhatCannotBeReadIsPassedOver(t *testing.T) {
 	must(t, e.Append(t.Context(), events(1)))
 	got, _, err := e.Follow(t.Context(), 0, 10)
 	must(t, err)
-	if len(got) != 4 || got[3].Event != "e" || got[0].Kind != unreadable {
+	if len(got) != 4 || got[3].Event != "e" || got[0].Kind != logentry.Unreadable {
 		t.Errorf("%+v", got)
 	}
 }
@@ -197,23 +198,4 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
-}
-
-// FuzzDecode: whatever stands in the stream is read or refused, and what is read is
-// written as it was.
-func FuzzDecode(f *testing.F) {
-	for _, e := range events(1) {
-		f.Add(encode(&e))
-	}
-	f.Add([]byte{1, 0, 0})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := decode(data)
-		if err != nil {
-			return
-		}
-		again, err := decode(encode(&e))
-		if err != nil || !reflect.DeepEqual(again, e) {
-			t.Fatalf("%+v came back as %+v, %v", e, again, err)
-		}
-	})
 }

@@ -174,19 +174,30 @@ func (p *program) Kill() { p.end(syscall.SIGKILL) }
 // Stop ends it in an orderly way.
 func (p *program) Stop() { p.end(syscall.SIGTERM) }
 
-// Pause stops it from running, as a machine that hangs: connections stay open and
-// nothing is answered.
+// Pause stops it from running, with the processes that it has started, as a machine that
+// hangs: connections stay open and nothing is answered.
 func (p *program) Pause() {
 	p.t.Helper()
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		p.t.Fatal(err)
 	}
+	p.signalChildren(syscall.SIGSTOP)
 }
 
 // Resume lets a paused one run again.
 func (p *program) Resume() {
 	p.t.Helper()
+	p.signalChildren(syscall.SIGCONT)
 	if err := p.signal(syscall.SIGCONT); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// signalChildren sends a signal to the processes that the paused one has started.
+func (p *program) signalChildren(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pid := range children(p.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, s) // it may have ended
 	}
 }

@@ -39,8 +39,9 @@
 // # Several servers
 //
 // Servers are one where they have a [Cluster], which carries messages between them, and
-// share a [Log] that is an [Appender] and a [Follower]: package podium/protocol/redis
-// has both, [MemoryCluster] has them for the servers of one process. Then
+// share a [Log] that is an [Appender] and a [Follower]: packages podium/protocol/redis
+// and podium/protocol/postgres have both, [MemoryCluster] has them for the servers of
+// one process. Then
 //
 //   - what any of them emits stands in the log, and every server delivers the log in its
 //     order, from the first entry to the last: no event is passed over, and the server

@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"podium/protocol/postgres"
 	"podium/protocol/redis"
 	"podium/protocol/redis/officialwire"
 	"podium/protocol/socketio"
@@ -24,6 +25,8 @@ type engine struct {
 
 // engines opens an engine by the scheme of its URL.
 var engines = map[string]func(ctx context.Context, url string) (engine, error){
+	"postgres":      openPostgres,
+	"postgresql":    openPostgres,
 	"redis":         openRedis,
 	"rediss":        openRedis,
 	"redis-classic": openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
@@ -72,4 +75,12 @@ func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, 
 		}
 		return engine{join: wire(officialwire.Options{Client: client}), close: client.Close}, nil
 	}
+}
+
+func openPostgres(ctx context.Context, url string) (engine, error) {
+	e, err := postgres.Open(ctx, postgres.Options{URL: url, MaxEntries: 2 * recoverMost})
+	if err != nil {
+		return engine{}, err
+	}
+	return engine{join: e.Join, recovery: e.Recovery(), close: e.Close}, nil
 }

@@ -1,4 +1,5 @@
-package redis
+// Package logentry writes entries of a log as bytes, for the engines that keep them so.
+package logentry
 
 import (
 	"encoding/binary"
@@ -21,8 +22,8 @@ const (
 
 var errEntry = errors.New("an entry that cannot be read")
 
-// encode writes an entry, but for its offset and time.
-func encode(e *socketio.Entry) []byte {
+// Encode writes an entry, but for its offset, time and check.
+func Encode(e *socketio.Entry) []byte {
 	flags := byte(0)
 	if e.Uncompressed {
 		flags |= flagUncompressed
@@ -59,8 +60,11 @@ func appendList[T ~string | ~[]byte](out []byte, list []T) []byte {
 	return out
 }
 
-// decode reads what encode wrote. The entry refers to data.
-func decode(data []byte) (e socketio.Entry, err error) {
+// Unreadable is the kind of an entry that cannot be read. It counts, and is passed over.
+const Unreadable socketio.Kind = 255
+
+// Decode reads what [Encode] wrote. The entry refers to data.
+func Decode(data []byte) (e socketio.Entry, err error) {
 	if len(data) < 3 || data[0] != codecVersion {
 		return e, errEntry
 	}
