@@ -3,7 +3,7 @@ package engineio
 import (
 	"encoding/json"
 	"net/url"
-	"regexp"
+	"strings"
 )
 
 // appendJSONP makes a script of a text payload: it calls the callback whose
@@ -25,7 +25,7 @@ func appendJSONP(script []byte, callback string, payload []byte) []byte {
 
 // escapedNewlines are newlines that the client wrote as \n, because a form's
 // field would turn them into \r\n. A backslash before means that the text had a \n.
-var escapedNewlines = regexp.MustCompile(`\\?\\n`)
+var escapedNewlines = strings.NewReplacer(`\\n`, `\n`, `\n`, "\n")
 
 // decodeJSONP is the payload in the body of a JSONP POST, which is a form with
 // the field "d". Where that is missing ok is false, and the official server takes the
@@ -35,11 +35,5 @@ func decodeJSONP(body []byte) (payload []byte, ok bool) {
 	if !form.Has("d") {
 		return nil, false
 	}
-	d := escapedNewlines.ReplaceAllStringFunc(form.Get("d"), func(s string) string {
-		if len(s) == len(`\n`) {
-			return "\n"
-		}
-		return `\n`
-	})
-	return []byte(d), true
+	return []byte(escapedNewlines.Replace(form.Get("d"))), true
 }
