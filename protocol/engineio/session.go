@@ -390,7 +390,7 @@ func saysGoodbye(packets []*Message) bool { return len(withoutClose(packets)) < 
 // anything: it is the one that finds the session in the registry.
 func (s *Session) end(reason Reason, err error) {
 	// 1. Out of the registry: from here on requests find no such session, and
-	// whoever comes second goes away empty-handed.
+	// a second call has nothing to do.
 	if !s.server.registry.remove(s) {
 		return
 	}

@@ -18,7 +18,7 @@ const (
 )
 
 // replay sends what was missed, if anything.
-func (b *bringIn) replay() bool {
+func (b *joining) replay() bool {
 	for b.after < b.until {
 		if !b.round() {
 			return false
@@ -30,7 +30,7 @@ func (b *bringIn) replay() bool {
 }
 
 // round replays some events.
-func (b *bringIn) round() bool {
+func (b *joining) round() bool {
 	p := b.pub
 	p.mu.RLock()
 	recs, covered := p.ringAfterLocked(b.after)
@@ -49,7 +49,7 @@ func (b *bringIn) round() bool {
 }
 
 // fromLog sends events that the ring no longer holds.
-func (b *bringIn) fromLog() bool {
+func (b *joining) fromLog() bool {
 	p := b.pub
 	ctx, cancel := p.patience()
 	defer cancel()
@@ -90,7 +90,7 @@ func (b *bringIn) fromLog() bool {
 }
 
 // pick queues those of recs that are for the socket.
-func (b *bringIn) pick(recs []*logged) bool {
+func (b *joining) pick(recs []*logged) bool {
 	for _, rec := range recs {
 		if rec.offset <= b.after || rec.offset > b.until || len(rec.messages) == 0 || rec.nsp != b.socket.nsp.name {
 			continue
@@ -107,7 +107,7 @@ func (b *bringIn) pick(recs []*logged) bool {
 }
 
 // queue has the messages of an event sent, sooner or later.
-func (b *bringIn) queue(ms []*engineio.Message, size int) bool {
+func (b *joining) queue(ms []*engineio.Message, size int) bool {
 	if b.size+size > bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) && !b.flush() {
 		return false
 	}
@@ -118,7 +118,7 @@ func (b *bringIn) queue(ms []*engineio.Message, size int) bool {
 
 // flush sends what is queued once there is room for it. It returns false where the
 // client has left or the connection has ended, which needs no closing.
-func (b *bringIn) flush() bool {
+func (b *joining) flush() bool {
 	if len(b.out) == 0 {
 		return true
 	}
@@ -130,7 +130,7 @@ func (b *bringIn) flush() bool {
 
 // send does it, while its client cannot leave: it has all of it before the answer
 // that it gets when it joins again.
-func (b *bringIn) send() bool {
+func (b *joining) send() bool {
 	s := b.socket
 	s.ending.Lock()
 	defer s.ending.Unlock()
@@ -139,7 +139,7 @@ func (b *bringIn) send() bool {
 
 // drained waits until the connection has room for what is queued, or nothing else to
 // send. It is nobody's turn meanwhile. It returns false where that is in vain.
-func (b *bringIn) drained() bool {
+func (b *joining) drained() bool {
 	c := b.socket.client
 	room := bounded(maxReplayQueue, b.server.opts.Engine.MaxQueuedBytes/2)
 	full := func() bool {
@@ -164,7 +164,7 @@ func (b *bringIn) drained() bool {
 }
 
 // gone reports whether nothing may be sent to the socket any more.
-func (b *bringIn) gone() bool {
+func (b *joining) gone() bool {
 	b.socket.ending.Lock()
 	defer b.socket.ending.Unlock()
 	return b.socket.gone()

@@ -275,7 +275,7 @@ func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
 			}
 		}
 	}
-	b := &bringIn{server: srv, pub: pub, socket: s, position: from, mayWait: inBox}
+	b := &joining{server: srv, pub: pub, socket: s, position: from, mayWait: inBox}
 	if !b.join() {
 		n.roster.release(s.id, s) // closed before it had the id that it claimed
 		return                    // gone while it waited

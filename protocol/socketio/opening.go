@@ -12,10 +12,10 @@ import (
 // until CONNECT is queued, and with recovery what was missed, so that everything
 // comes in the order of emitting.
 
-// bringIn is how one socket comes into its namespace: it joins, and gets the answer
+// joining is how one socket comes into its namespace: it joins, and gets the answer
 // to CONNECT, the events after its session's position, and what was emitted since
 // it joined.
-type bringIn struct {
+type joining struct {
 	server *Server
 	pub    *publisher // nil where nothing is recovered
 	socket *Socket
@@ -33,7 +33,7 @@ type bringIn struct {
 // join puts the socket into the roster. What is emitted from then on is held back;
 // what was logged before, and nothing else, is to be replayed. It returns false
 // where [roster.add] does.
-func (b *bringIn) join() bool {
+func (b *joining) join() bool {
 	s := b.socket
 	if b.pid == "" {
 		return s.nsp.roster.add(s)
@@ -60,7 +60,7 @@ func (b *bringIn) join() bool {
 
 // settleRooms follows the orders that came since the session was judged, and notes
 // in which rooms it was while it was away. publisher.mu must be held.
-func (b *bringIn) settleRooms() {
+func (b *joining) settleRooms() {
 	s, r := b.socket, &b.socket.nsp.roster
 	if b.view == nil {
 		rooms, _ := r.memberships(s)
@@ -100,7 +100,7 @@ func namesBut(rooms, others []RoomRecord) (names []string) {
 }
 
 // endTurn gives the turn back, where it has it.
-func (b *bringIn) endTurn() {
+func (b *joining) endTurn() {
 	if b.inTurn {
 		b.inTurn = false
 		b.pub.turns.giveBack()
@@ -110,7 +110,7 @@ func (b *bringIn) endTurn() {
 // run sends everything and opens the socket, and reports whether it came to that.
 // Where something could not be read or encoded it closes the connection: the client
 // comes again for it.
-func (b *bringIn) run() (opened bool) {
+func (b *joining) run() (opened bool) {
 	s := b.socket
 	b.failed = true // where a parser or a log panics
 	defer func() {
@@ -136,7 +136,7 @@ func (b *bringIn) run() (opened bool) {
 }
 
 // open sends what was held back, and lets everything through once that is nothing.
-func (b *bringIn) open() bool {
+func (b *joining) open() bool {
 	for {
 		held := b.socket.takeHeld()
 		if held == nil {

@@ -34,9 +34,8 @@ type publisher struct {
 	// log is never read under it.
 	// It guards ring, ringBytes, ringFrom, ringFloor and lastCheck.
 	//
-	// Lock order: reading → publisher.mu → roster.mu → Socket.mu, and
-	// publisher.mu → saver.mu, → committer.mu. Nothing that an application
-	// registered is called under it but listeners for outgoing events.
+	// Nothing that an application registered is called under it but listeners for
+	// outgoing events. For the order of locks see locks.go.
 	mu        sync.RWMutex
 	last      atomic.Uint64 // offset of the last entry delivered; written under mu
 	lastCheck uint32        // what it was

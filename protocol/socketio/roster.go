@@ -11,7 +11,7 @@ import (
 // Walking all sockets or one room takes no lock while it delivers.
 type roster struct {
 	// mu guards ids, rooms, claims, news, and slot and rooms of every socket of the
-	// namespace. Lock order: publisher.mu → roster.mu → Socket.mu.
+	// namespace. For the order of locks see locks.go.
 	mu     sync.RWMutex
 	ids    map[string]*Socket
 	rooms  map[string]*room
