@@ -33,7 +33,6 @@ const wait = 20 * time.Second
 // backend is a kind of server that the behaviour suite runs against.
 type backend struct {
 	name  string
-	node  string // package of the official server; "" for ours
 	eio3  bool
 	start func(t *testing.T, o serverOptions) *server
 }

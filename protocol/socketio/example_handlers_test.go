@@ -8,16 +8,19 @@ import (
 	"podium/protocol/socketio"
 )
 
+// traceKey is the key of a trace in a context.
+type traceKey struct{}
+
 // Interceptors see every event and what became of it.
 func ExampleNamespace_Intercept() {
 	srv := socketio.NewServer(socketio.Options{})
 	srv.Intercept(func(ctx context.Context, e *socketio.Event, next func(context.Context) error) error {
-		err := next(context.WithValue(ctx, "trace", "t1"))
+		err := next(context.WithValue(ctx, traceKey{}, "t1"))
 		fmt.Println(e.Name, "failed:", err != nil)
 		return err
 	})
 	socketio.OnAckCtx(srv, "order", func(ctx context.Context, _ *socketio.Socket, item string) (string, error) {
-		return fmt.Sprint(item, " in trace ", ctx.Value("trace")), nil
+		return fmt.Sprint(item, " in trace ", ctx.Value(traceKey{})), nil
 	})
 	c, end := serve(srv)
 	defer end()

@@ -44,19 +44,6 @@ func (s *Socket) postEvent(f func(), size, limit int) {
 	}
 }
 
-// overloadedLocked reports whether an event more would make more than limit bytes wait,
-// those that are handled beside others included. mu must be held.
-func (s *Socket) overloadedLocked(size, limit int) bool {
-	beside := 0
-	if m := s.more.Load(); m != nil {
-		beside = m.beside
-	}
-	if s.box == nil {
-		return beside > 0 && beside+size > limit
-	}
-	return s.box.bytes+beside+size > limit
-}
-
 // busy reports whether something of the socket waits or runs.
 func (s *Socket) busy() bool {
 	s.mu.Lock()

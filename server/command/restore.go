@@ -20,9 +20,6 @@ import (
 	"podium/store/bolt"
 )
 
-// stamp is the form of times in the names of backups; they sort by it.
-const stamp = backup.Stamp
-
 // restoreCommand puts a backup in the place of the data.
 type restoreCommand struct {
 	Backup  string    `arg:"" optional:"" default:"latest" help:"A backup's file or name, latest, or a bucket's URL for the latest there (${default})."`

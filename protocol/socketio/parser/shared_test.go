@@ -100,7 +100,7 @@ func TestAnAttachmentThatIsNamedOftenIsShared(t *testing.T) {
 // What is named more than once reads the same as what is named once, wherever it ends
 // up.
 func TestSharedAttachmentsReadAsOthers(t *testing.T) {
-	type custom struct{ whole textual }
+	type custom struct{ Whole textual }
 	type fields struct {
 		A   Binary
 		B   []byte
