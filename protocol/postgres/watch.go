@@ -48,13 +48,11 @@ func (b *bell) ring() {
 // watch rings the bells until the engine ends.
 func (e *Engine) watch() {
 	for poll := e.o.Poll; e.life.Err() == nil; {
-		var err error
 		if poll {
-			err = e.poll()
+			_ = e.poll() // whatever ended it, the next try comes after a pause
 			poll = e.o.Poll
 		} else {
-			err = e.listen()
-			poll = errors.Is(err, errNoEcho)
+			poll = errors.Is(e.listen(), errNoEcho)
 		}
 		if !poll {
 			e.pause(e.life, retryEvery)
