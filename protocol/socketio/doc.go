@@ -157,7 +157,8 @@
 // the official server sends it before, where a connection that breaks in between
 // makes the client handle it twice. Offsets of recovery are told from other
 // strings, so that an event that ends in a string does not break it; recovery
-// survives restarts where log and key do.
+// survives restarts where log and key do. An attachment that a packet names
+// more than once is passed on once; the official server copies it for each.
 //
 // A volatile event is dropped where something sent earlier is still waiting in
 // this process, or a client that polls has no poll open. The official server

@@ -197,12 +197,12 @@ func (v *verifier) machine(data string) {
 			return err
 		}
 		defer body.Close()
-		var found []any
+		var found server.Findings
 		if err := json.NewDecoder(body).Decode(&found); err != nil {
 			return err
 		}
-		if len(found) > 0 {
-			return fmt.Errorf("%d faults; podium check names them", len(found))
+		if n := len(found.Faults); n > 0 {
+			return fmt.Errorf("%d faults; podium check names them", n)
 		}
 		return nil
 	})

@@ -188,7 +188,7 @@ function* packets() {
     ['2["message",{"__proto__":1}]'], ['2["message",{"a":1,"a":2}]'], ['2["message",-0]'], ['2["message", 1 , [ 2 ] ] '], ['2["\\u006dessage",1]'], ['2["message",1E3]'], ['2["message",""]'],
     ['2/custom,["message",1]'], ['2/none,["message",1]'], ['2/,["message",1]'], ['2/["message",1]'], ["30[]"], ['312["a"]'], ["31{}"], ["3/custom,1[]"], ["4"], ['4{"message":"x"}'],
     ["0[]"], ["0null"], ['0"x"'], ["1{}"], ["1/custom,"], ["1/none,"], ["0/none,"], ["0/none"], ["8"], [""], ["x"], ["5"], ["5-"], ["6"], ['51["message"]'], ['50-["message"]'],
-    [`51-["message",${photo}]`, bytes(1, 2)], [`51-["message",${photo}]`, '2["message",1]'], [`51-["message",{"a":[${photo}]},${photo}]`, bytes()], [`52-["message",${photo.replace("0", "1")},${photo}]`, bytes(1), bytes(2)],
+    [`51-["message",${photo}]`, bytes(1, 2)], [`51-["message",${photo}]`, '2["message",1]'], [`52-["message",${photo.replace("0", "1")},${photo}]`, bytes(1), bytes(2)],
     [`51-["message",${photo.replace("0", "1")}]`, bytes(1)], [`51-["message",${photo.replace("0", "-1")}]`, bytes(1)], [`51-["message",${photo.replace("0", '"0"')}]`, bytes(1)], ['51-["message",{"_placeholder":true}]', bytes(1)],
     ['51-["message",{"_placeholder":false,"num":0}]', bytes(1)], ['51-["message"]', bytes(1)], ["51-{}", bytes(1)], [`51-[${photo}]`, bytes(1)], [`51-5["message-with-ack",${photo}]`, bytes(1, 2)], [`501-["message",${photo}]`, bytes(1)],
     [`51-/custom,["message",${photo}]`, bytes(1)], [`61-0[${photo}]`, bytes(1)], [bytes(1)], [`2["message",${photo}]`],

@@ -26,11 +26,16 @@ func exported(t *testing.T, data string) string {
 func TestImportingTwiceChangesNothing(t *testing.T) {
 	o, data := makeOldDeployment(t, 500), filepath.Join(t.TempDir(), "data")
 	first := runImport(t, o.dir, "--data", data)
-	before, inspected := exported(t, data), harness.MustRun(t, "inspect", "--json", "--data", data)
+	// What inspect says, but for the copy that each import puts aside first.
+	inspect := func() string {
+		said, _, _ := strings.Cut(harness.MustRun(t, "inspect", "--json", "--data", data), `,"aside"`)
+		return strings.TrimRight(said, "}\n")
+	}
+	before, inspected := exported(t, data), inspect()
 	if again := runImport(t, o.dir, "--data", data); again.Submissions != 0 || again.Present != first.Submissions || again.Pictures != 0 {
 		t.Errorf("the second import: %+v", again)
 	}
-	if exported(t, data) != before || harness.MustRun(t, "inspect", "--json", "--data", data) != inspected {
+	if exported(t, data) != before || inspect() != inspected {
 		t.Error("the second import changed something")
 	}
 	if dry := runImport(t, o.dir, "--dry-run", "--data", data); dry.Submissions != 0 || dry.Present != first.Submissions {
