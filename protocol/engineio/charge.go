@@ -28,11 +28,8 @@ func (r *Request) addr() netip.Addr {
 
 // charge opens the charge for a message that arrives over a WebSocket.
 func charge(h websocket.Handler, evict func()) *budget.Charge {
-	switch h := h.(type) {
-	case channel:
-		return h.session.Charge(evict)
-	case *probe:
-		return h.session.Charge(evict)
+	if s := sessionOf(h); s != nil {
+		return s.Charge(evict)
 	}
 	return nil
 }

@@ -218,3 +218,49 @@ func TestNothingIsKeptOfAContextThatKeepDrops(t *testing.T) {
 		t.Errorf("kept %v", got)
 	}
 }
+
+func TestADrainOfThePollsQueueIsToldOf(t *testing.T) {
+	drained := make(chan *engineio.Session, 10)
+	s := serve(t, engineio.Options{Observer: engineio.Observer{Drained: func(s *engineio.Session) { drained <- s }}})
+	q := s.open()
+	session := s.last().session
+	for range 3 {
+		if err := session.Send(engineio.Text([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(drained) != 0 {
+		t.Error("told of a drain while three messages wait")
+	}
+	if _, body := s.do("GET", q, ""); body != "4x\x1e4x\x1e4x" {
+		t.Errorf("the poll got %q", body)
+	}
+	if got := <-drained; got != session || got.Buffered() != 0 {
+		t.Errorf("told of %v, with %d bytes waiting", got, got.Buffered())
+	}
+}
+
+// Who waited for a drain while the client was polling learns of it where the queue
+// moves to a WebSocket and leaves there.
+func TestADrainIsToldOfWhereTheQueueLeavesByAnUpgrade(t *testing.T) {
+	drained := make(chan *engineio.Session, 10)
+	s := serve(t, engineio.Options{Observer: engineio.Observer{Drained: func(s *engineio.Session) { drained <- s }}})
+	q := s.open()
+	session := s.last().session
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	if got := s.read(c); got != "3probe" {
+		t.Fatalf("got %q", got)
+	}
+	for range len(drained) {
+		<-drained
+	}
+	_ = session.Send(engineio.Text([]byte("x")))
+	s.write(c, "5")
+	if got := s.read(c); got != "4x" {
+		t.Errorf("got %q", got)
+	}
+	if got := <-drained; got != session {
+		t.Errorf("told of %v", got)
+	}
+}

@@ -126,8 +126,8 @@ type Options struct {
 }
 
 // Observer has functions that are called, on the goroutine where it happens,
-// when a session opens, ends, moves to WebSocket, answers a ping, and when a poll
-// that AllowPoll allowed ends. They must not block and may be called concurrently.
+// when a session opens, ends, moves to WebSocket, answers a ping or has been sent all
+// that waited for it, and when a poll that AllowPoll allowed ends. They must not block and may be called concurrently.
 // Closed is called for every session that Opened was called for, possibly before.
 type Observer struct {
 	Opened   func(*Session)
@@ -139,6 +139,12 @@ type Observer struct {
 	// Heartbeat is called when the client has done its part of the heartbeat: a pong, or
 	// in protocol 3, where there is no round trip to measure, a ping.
 	Heartbeat func(*Session)
+
+	// Drained is called when all that waited for the client has left: it was written to
+	// the WebSocket, or answered to a poll, and [Session.Buffered] is 0 unless something
+	// was sent since. Who sends much to one client waits for it between two pieces. What
+	// a WebSocket takes at once does not wait, and is not told of.
+	Drained func(*Session)
 
 	PollEnded func(*Session)
 }

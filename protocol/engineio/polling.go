@@ -158,7 +158,11 @@ func (s *Session) answered(st state, packets []*Message, err error) {
 	} else if len(s.queue) > 0 {
 		s.wakePoll()
 	}
+	drained := !lost && err == nil && len(s.queue) == 0
 	s.mu.Unlock()
+	if f := s.server.opts.Observer.Drained; f != nil && drained {
+		f(s)
+	}
 	switch {
 	case lost:
 		s.end(reason, err)

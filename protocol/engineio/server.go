@@ -79,6 +79,7 @@ func NewServer(o Options, accept func(*Session) Receiver) *Server {
 		webSocket: websocket.NewServer(websocket.Options{
 			MaxMessageBytes: o.MaxPayload,
 			MaxQueuedBytes:  o.MaxQueuedBytes,
+			Drained:         drained(o.Observer.Drained),
 			Compression:     o.Compression,
 			MessageTimeout:  o.BodyTimeout,
 			Charge:          charge,

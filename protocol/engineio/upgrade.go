@@ -12,6 +12,29 @@ import (
 // channel hands what a WebSocket receives to its session.
 type channel struct{ session *Session }
 
+// sessionOf is the session whose WebSocket has the handler h, or nil.
+func sessionOf(h websocket.Handler) *Session {
+	switch h := h.(type) {
+	case channel:
+		return h.session
+	case *probe:
+		return h.session
+	}
+	return nil
+}
+
+// drained is what the WebSocket server calls for [Observer.Drained].
+func drained(f func(*Session)) func(websocket.Handler) {
+	if f == nil {
+		return nil
+	}
+	return func(h websocket.Handler) {
+		if s := sessionOf(h); s.webSocket.Load() != nil { // else it was the answer to a probe
+			f(s)
+		}
+	}
+}
+
 // openWebSocket answers a handshake over WebSocket.
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request, q *query) {
 	c, err := s.server.webSocket.Upgrade(w, r, channel{s}, answerHeader(w, r))

@@ -19,8 +19,8 @@ type Broadcast struct {
 // all addresses everybody.
 func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
 
-// Emit sends an event to everybody in the namespace, on all servers. It
-// encodes once and never blocks: see [Socket.Emit].
+// Emit sends an event to everybody in the namespace, on all servers. It encodes
+// once, and waits for as little as [Socket.Emit] does.
 func (n *Namespace) Emit(event string, args ...any) error {
 	return n.emit(target{}, flags{}, event, args)
 }

@@ -14,8 +14,8 @@
 //
 // # Which goroutine runs what
 //
-// Everything exported is safe for concurrent use, and Emit waits for no client: for
-// the log it does, where a [Recovery] appends to one. The
+// Everything exported is safe for concurrent use, and Emit waits for no client:
+// [Socket.Emit] says what it waits for where there is a [Recovery] or a [Cluster]. The
 // handlers of one socket run one after another, in the order of its events, on
 // a goroutine that exists only while the socket has something to do; so they
 // may block, and only that socket waits. Handlers registered with [Concurrent] let
@@ -129,9 +129,9 @@
 //	socket.conn.on("upgrade")            Observer.Upgraded, in Options.Engine
 //	socket.conn.on("close")              Observer.Closed
 //	socket.conn.on("heartbeat")          Observer.Heartbeat
-//	socket.conn.on("drain")              not here
+//	socket.conn.on("drain")              Observer.Drained
 //	remoteSocket.emit, join ...          the same on RemoteSocket
-//	Buffer in arguments                  []byte and Binary
+//	Buffer in arguments                  []byte, Binary, fields with the tag sio:"binary"
 //	options.parser                       Options.Parser; packages parser and msgpack
 //	options.adapter                      Options.Cluster, and Recovery.Log shared by servers
 //	options.connectTimeout               Options.ConnectTimeout

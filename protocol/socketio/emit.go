@@ -19,6 +19,7 @@ type flags struct {
 
 // encode turns an event into messages.
 func (n *Namespace) encode(event string, id int64, args []any) ([]*engineio.Message, error) {
+	n.server.warnOfBase64(event, args)
 	p := parser.Packet{Type: parser.Event, Namespace: n.name, ID: id, Event: event, Args: args}
 	return n.server.opts.Parser.Encode(&p)
 }
@@ -213,7 +214,9 @@ func endsInString(args []any) bool {
 
 // Emit sends an event to the client. It does not wait for the client: what cannot
 // leave at once is queued, and a client whose queue overflows is disconnected. Packets
-// arrive in the order of emitting.
+// arrive in the order of emitting. It waits for the log, [Recovery].LogTimeout at most,
+// where the event is logged, and for [Cluster].Send where it is a message to other
+// servers; it never blocks otherwise.
 //
 // Arguments are encoded as [encoding/json] does, without escaping HTML; for
 // bytes see [Binary]. The error is [ErrDisconnected] or of encoding.

@@ -92,7 +92,7 @@ func (s *Socket) report(err error) { s.nsp.server.reportError(s, err) }
 // reportError tells OnError, or the log: panics always, with their stack, and at
 // level warn what an application returned and did not mean for the peer.
 func (srv *Server) reportError(s *Socket, err error) {
-	level, attrs := slog.LevelDebug, []any{"namespace", s.nsp.name}
+	level, attrs := slog.LevelDebug, []any{"socket", s}
 	var h *HandlerError
 	var p *PanicError
 	if errors.As(err, &h) {

@@ -54,6 +54,7 @@ func (e *Event) WantsAck() bool { return e.id != parser.NoID }
 // Ack sends the acknowledgement, at any time, from any goroutine, once. Where the
 // arguments cannot be encoded nothing is sent, and it may be called again.
 func (e *Event) Ack(args ...any) error {
+	e.Socket.nsp.server.warnOfBase64(e.Name, args)
 	return e.answer(func() error { return e.Socket.sendAck(e.id, args) })
 }
 

@@ -420,6 +420,7 @@ func (p *publisher) keepLocked(rec *logged) {
 
 // append logs an event and delivers it.
 func (p *publisher) append(n *Namespace, t target, f flags, event string, args []any) error {
+	p.server.warnOfBase64(event, args)
 	raw, attachments, err := parser.MarshalArgs(args)
 	if err != nil {
 		return fmt.Errorf("socketio: encode %q: %w", event, err)

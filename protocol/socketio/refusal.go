@@ -82,7 +82,7 @@ func (why Refusal) passing() bool { return why == RefusedLog || why == RefusedRe
 // refused counts and logs a refusal. Ids stay out of the log.
 func (p *publisher) refused(s *Socket, why Refusal, t ticket, after uint64) {
 	p.server.stats.refused.add(why)
-	attrs := []any{"namespace", s.nsp.name, "reason", string(why)}
+	attrs := []any{"socket", s, "reason", string(why)}
 	if !t.issued.IsZero() {
 		attrs = append(attrs, "session_age", p.now().Sub(t.issued).Round(time.Second), "began_at", t.begin.offset)
 	}

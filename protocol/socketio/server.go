@@ -17,21 +17,23 @@ import (
 // Server is a Socket.IO server: an [http.Handler] to be mounted at its path,
 // by default /socket.io/. All methods are safe for concurrent use.
 type Server struct {
-	opts      Options
-	self      string // names this process among the servers of a cluster
-	engine    *engineio.Server
-	handler   atomic.Pointer[http.Handler] // engine behind its middleware
-	names     parser.Names
-	seed      maphash.Seed // of hash
-	publisher *publisher   // nil without recovery
-	sessions  *saver       // nil without recovery
-	cluster   *cluster     // nil where the server is alone
-	forwarder *forwarder   // nil where it has no name among others
-	workers   workers
-	started   time.Time // when it was made
-	stats     counters
-	ending    sync.Once
-	endErr    error // set by ending
+	opts    Options
+	self    string // names this process among the servers of a cluster
+	engine  *engineio.Server
+	handler atomic.Pointer[http.Handler] // engine behind its middleware
+	names   parser.Names
+	// base64Fields are the fields that warnOfBase64 has told of, by name.
+	base64Fields sync.Map
+	seed         maphash.Seed // of hash
+	publisher    *publisher   // nil without recovery
+	sessions     *saver       // nil without recovery
+	cluster      *cluster     // nil where the server is alone
+	forwarder    *forwarder   // nil where it has no name among others
+	workers      workers
+	started      time.Time // when it was made
+	stats        counters
+	ending       sync.Once
+	endErr       error // set by ending
 
 	// mu guards the fields below, and dynamic.list. No other lock is taken
 	// under it.

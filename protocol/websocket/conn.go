@@ -48,6 +48,7 @@ type Conn struct {
 	answered  bool        // the peer's close frame arrived
 	lingering bool        // after a violation: half-close, and let the peer close
 	waiting   bool        // for room: the link will go on
+	emptied   bool        // Options.Drained is to be called
 	pauses    int         // calls of Pause less those of Resume
 	arriving  *time.Timer // of the message that has begun to arrive; nil for none
 
@@ -80,6 +81,8 @@ type link interface {
 	closing()
 	// pause stops reading, or goes on with it, as Conn.paused says.
 	pause()
+	// drained has the link call Conn.tellDrained, where the mutex is not held.
+	drained()
 	// halfClose says to the peer that nothing more comes.
 	halfClose()
 	// shut ends reading and writing; the link then calls Conn.finish, once, on the
@@ -466,6 +469,10 @@ func (c *Conn) drainedLocked() {
 	c.server.pools.freeQueue(c.out)
 	c.out = nil
 	if c.state.Load() != stateClosing {
+		if c.server.opts.Drained != nil {
+			c.emptied = true
+			c.link.drained()
+		}
 		return
 	}
 	switch {
@@ -474,6 +481,23 @@ func (c *Conn) drainedLocked() {
 	case c.lingering:
 		c.link.halfClose()
 	}
+}
+
+// tellDrained calls Options.Drained where that is due; mu must not be held.
+func (c *Conn) tellDrained() {
+	c.mu.Lock()
+	due := c.emptied && c.state.Load() == stateOpen
+	c.emptied = false
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			c.server.logPanic("Drained", r)
+		}
+	}()
+	c.server.opts.Drained(c.handler)
 }
 
 // failLocked ends the connection without further writing; mu must be held. The

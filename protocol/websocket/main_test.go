@@ -288,6 +288,7 @@ func (l *fakeLink) start()     {}
 func (l *fakeLink) await()     {}
 func (l *fakeLink) later()     {}
 func (l *fakeLink) closing()   {}
+func (l *fakeLink) drained()   {}
 func (l *fakeLink) halfClose() {}
 func (l *fakeLink) shut(bool)  { l.shutAt = true }
 

@@ -31,6 +31,11 @@ type Options struct {
 	// Charge, when set, opens the charge for what is kept of a message while it
 	// arrives on the handler's connection. evict cuts that.
 	Charge func(h Handler, evict func()) *budget.Charge
+	// Drained, when set, is called when all that waited in memory for the peer of the
+	// handler's connection has been written. What the kernel takes at once waits for
+	// nothing. It runs on the connection's loop, or on the goroutine that writes, and
+	// must not block; several drains in a row may be told of once.
+	Drained func(h Handler)
 	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
 	Compression *Compression
 	// Loops is the number of event loops (Linux, plain TCP). Zero means 1; negative

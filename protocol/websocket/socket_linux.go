@@ -26,7 +26,7 @@ type socket struct {
 	unheard bool // out of it, because its peer went away while it was paused
 	armed   bool // waits for room to write
 	timed   bool // the loop shall note the deadline of the close handshake
-	drained bool // ended in order
+	orderly bool // ended after all was written
 
 	gone bool // finish was called; owned by the loop
 }
@@ -200,7 +200,11 @@ func (s *socket) serve() {
 		if !c.corked {
 			c.flushLocked()
 		}
+		emptied := c.emptied
 		c.mu.Unlock()
+		if emptied {
+			c.tellDrained()
+		}
 		return
 	}
 	s.closeLocked()
@@ -290,6 +294,8 @@ func (s *socket) later() {
 	}
 }
 
+func (s *socket) drained() { s.loop.push(s) }
+
 func (s *socket) closing() {
 	s.timed = true
 	s.loop.push(s)
@@ -298,6 +304,6 @@ func (s *socket) closing() {
 func (s *socket) halfClose() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
 
 func (s *socket) shut(drained bool) {
-	s.drained = drained
+	s.orderly = drained
 	s.loop.push(s)
 }

@@ -18,7 +18,7 @@ type stream struct {
 	// Guarded by conn.mu.
 	writing bool          // the writer runs
 	timer   *time.Timer   // of the close handshake
-	drained bool          // ended in order
+	orderly bool          // ended after all was written
 	resumed chan struct{} // closed when the reader may go on; nil where it need not wait
 }
 
@@ -84,7 +84,7 @@ func (st *stream) wakeReader() {
 // end closes the connection and reports it. It runs on the reader's goroutine.
 func (st *stream) end() {
 	st.conn.mu.Lock()
-	drained := st.drained
+	drained := st.orderly
 	if st.timer != nil {
 		st.timer.Stop()
 	}
@@ -113,6 +113,9 @@ func (st *stream) writeOne([]byte) (int, error) { return 0, nil }
 
 func (st *stream) later() { st.await() }
 
+// drained need not do anything: only the writer empties the queue, and tells of it.
+func (st *stream) drained() {}
+
 func (st *stream) await() {
 	if st.writing || st.conn.state.Load() == stateDead {
 		return
@@ -128,6 +131,7 @@ func (st *stream) drain() {
 	c := &st.conn
 	scratch := c.server.pools.scratchBuffer()
 	defer c.server.pools.scratch.Put(scratch)
+	defer c.tellDrained()
 	var vector [maxVector][]byte
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,7 +182,7 @@ func (st *stream) halfClose() {
 }
 
 func (st *stream) shut(drained bool) {
-	st.drained = drained
+	st.orderly = drained
 	st.wakeReader()
 	if !st.conn.started {
 		st.conn.started = true

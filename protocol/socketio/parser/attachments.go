@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
+	"slices"
 )
 
 // jsonAttachments is the codec of the values of one binary packet. Their
@@ -154,57 +156,45 @@ func (j *jsonAttachments) fillIn(v any) any {
 }
 
 // markBytes returns v with Binary in place of each []byte that stands in a
-// map[string]any or []any, however deep. Containers that hold none are
-// returned as they are; others are copied on the way.
-func markBytes(v any, depth int) any {
+// map[string]any or []any, however deep, and with tokens of t in the place of bytes in
+// tagged fields. Where there are none, changed is false and v is as it was; else
+// containers are copied on the way.
+func markBytes(v any, t *tagged, depth int) (marked any, changed bool) {
 	if depth == 0 {
-		return v
+		return v, false
 	}
 	switch v := v.(type) {
+	case nil, string, bool, int, int64, float64, Binary, Value, json.RawMessage:
+		return v, false
 	case []byte:
-		return Binary(v)
+		return Binary(v), true
 	case []any:
-		var out []any
+		out := v
 		for i, e := range v {
-			if m := markBytes(e, depth-1); changed(e, m) {
-				if out == nil {
-					out = append([]any(nil), v...)
+			if m, ok := markBytes(e, t, depth-1); ok {
+				if !changed {
+					out, changed = slices.Clone(v), true
 				}
 				out[i] = m
 			}
 		}
-		if out != nil {
-			return out
-		}
+		return out, changed
 	case map[string]any:
-		var out map[string]any
+		out := v
 		for k, e := range v {
-			if m := markBytes(e, depth-1); changed(e, m) {
-				if out == nil {
-					out = maps.Clone(v)
+			if m, ok := markBytes(e, t, depth-1); ok {
+				if !changed {
+					out, changed = maps.Clone(v), true
 				}
 				out[k] = m
 			}
 		}
-		if out != nil {
-			return out
-		}
+		return out, changed
 	}
-	return v
-}
-
-// changed reports whether markBytes replaced before by after.
-func changed(before, after any) bool {
-	switch b := before.(type) {
-	case []byte:
-		return true
-	case []any:
-		a := after.([]any)
-		return len(a) > 0 && &a[0] != &b[0]
-	case map[string]any:
-		return fmt.Sprintf("%p", before) != fmt.Sprintf("%p", after)
+	if planOf(reflect.TypeOf(v)).tagged {
+		return t.mark(v), true
 	}
-	return false
+	return v, false
 }
 
 // takeMarked moves the marked attachments in text, which was just marshalled,

@@ -9,8 +9,16 @@ import (
 
 // Binary is bytes that travel as an attachment wherever they stand: as an
 // argument, or inside a struct, map or slice. A []byte that is an argument by
-// itself, or inside a map[string]any or []any, is an attachment too; elsewhere
-// a []byte is base64 text, as encoding/json has it.
+// itself, or inside a map[string]any or []any, is an attachment too, and so are those
+// in a struct's field with the tag
+//
+//	Data []byte `sio:"binary"`
+//
+// whether the field is a []byte or a slice, array, map or pointer of them. Elsewhere a
+// []byte is base64 text, as encoding/json has it. The server logs a warning for the
+// first such field of each type; with the tag `sio:"base64"` it does not. Fields of an
+// interface type, and types with a MarshalJSON or MarshalText of their own, are not
+// looked into.
 //
 // Marshalled by itself a Binary is base64 that any decoder takes.
 type Binary []byte

@@ -178,18 +178,21 @@ func (e *encoder) value(v any) error {
 		}
 		e.body = append(e.body, v...)
 	default:
-		return e.marshal(markBytes(v, maxDepth))
+		return e.marshal(v)
 	}
 	return nil
 }
 
 func (e *encoder) marshal(v any) error {
+	var t tagged
+	v, _ = markBytes(v, &t, maxDepth)
 	e.scratch.Reset()
 	if err := e.json.Encode(v); err != nil {
 		return err
 	}
 	text := bytes.TrimSuffix(e.scratch.Bytes(), []byte("\n"))
-	e.body = append(e.body, takeMarked(text, &e.attachments)...)
+	text = takeMarked(text, &e.attachments)
+	e.body = append(e.body, t.take(text, &e.attachments)...)
 	return nil
 }
 
