@@ -37,6 +37,7 @@ type Evening struct {
 	Accent  string `json:"accent"`  // the colour #rrggbb, or ""
 	Welcome string `json:"welcome"` // a line for guests, or ""
 	Terms   string `json:"terms"`   // what guests accept before they send, or ""
+	Logo    string `json:"logo"`    // names this very logo, "" where there is none; SetLogo sets it
 	// Opens and Closes bound the time in which photos are taken, in milliseconds
 	// since the Unix epoch. 0 is no bound.
 	Opens  int64 `json:"opens"`
@@ -128,9 +129,19 @@ func readEvening(data []byte) (kept keptEvening, err error) {
 // ChangeEvening lets change make something else of the evening, announces that,
 // and returns it. Nobody else changes it in between. change may be called more
 // than once; its last call counts. An evening that is not valid is ErrInvalid.
+// The logo stays as it is.
 func (c *Contest) ChangeEvening(ctx context.Context, change func(*Evening) error) (Evening, error) {
+	return c.changeEvening(ctx, "change the event's settings", func(_ Tx, e *Evening) error {
+		logo := e.Logo
+		err := change(e)
+		e.Logo = logo
+		return err
+	})
+}
+
+func (c *Contest) changeEvening(ctx context.Context, doing string, change func(Tx, *Evening) error) (Evening, error) {
 	var kept keptEvening
-	err := c.Update(ctx, "change the event's settings", func(tx Tx) error {
+	err := c.Update(ctx, doing, func(tx Tx) error {
 		data, err := tx.Setting(settingEvening)
 		if err != nil {
 			return err
@@ -138,7 +149,7 @@ func (c *Contest) ChangeEvening(ctx context.Context, change func(*Evening) error
 		if kept, err = readEvening(data); err != nil {
 			return err
 		}
-		if err := change(&kept.Evening); err != nil {
+		if err := change(tx, &kept.Evening); err != nil {
 			return err
 		}
 		if err := kept.Validate(); err != nil {

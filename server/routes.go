@@ -41,11 +41,14 @@ func (s *Server) routes() http.Handler {
 			add(r.Method, r.Path, r.Handler, s.onlyAdmins)
 		case api.Presenters:
 			add(r.Method, r.Path, r.Handler, s.onlyPresenters)
+		case api.Founders:
+			add(r.Method, r.Path, r.Handler, s.onlyFounders)
 		default:
 			add(r.Method, r.Path, r.Handler)
 		}
 	}
 	s.adminRoutes(add)
+	s.setupRoutes(add)
 	get := func(path string, h api.Handler, m ...echo.MiddlewareFunc) { add(http.MethodGet, path, h, m...) }
 	get("/api/realtime-health", s.realtime.Health)
 	get("/api/realtime-metrics", s.realtime.Metrics)
@@ -209,7 +212,10 @@ func sameSite(r *http.Request) error {
 	return nil
 }
 
-var errNoRoute = answer.New(http.StatusNotFound, "There is no such route.")
+var (
+	errNoRoute = answer.New(http.StatusNotFound, "There is no such route.")
+	errNoPage  = answer.New(http.StatusNotFound, "There is no such page.")
+)
 
 // writeError is Echo's error handler.
 func (s *Server) writeError(err error, c echo.Context) {

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,7 @@ type Server struct {
 	stopTidying context.CancelFunc
 
 	handler http.Handler
+	setup   string // the code of the first-run page, "" where the event is set up
 	// Password is the admin password that New made, or "": the only time that it
 	// can be read.
 	Password string
@@ -136,6 +138,10 @@ func (s *Server) build() error {
 		return err
 	}
 	s.api.Pictures = s.pictures
+	s.api.Founded = s.admin.EndSetup
+	if err := s.beginSetup(); err != nil {
+		return err
+	}
 	gone, err := s.contest.FinishDeletions(context.Background())
 	if err != nil {
 		return err
@@ -258,7 +264,7 @@ func (s *Server) evening() static.Evening {
 		}
 		return static.Evening{}
 	}
-	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Changed: changed}
+	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Logo: e.Logo, Origin: strings.TrimSuffix(s.settings.PublicURL, "/"), Changed: changed}
 	s.lastEvening.Store(&now)
 	return now
 }

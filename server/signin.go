@@ -144,12 +144,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	mine, _ := admin.FromContext(r.Context())
 	err := s.admin.ChangePassword(r.Context(), body.Current, body.Password, mine.ID, s.from(r))
-	switch {
-	case errors.Is(err, admin.ErrFixed):
-		return answer.New(http.StatusBadRequest, "The password is set by ADMIN_PASSWORD; change it there.")
-	case errors.Is(err, admin.ErrLength):
-		return answer.New(http.StatusBadRequest, "That password is too short or too long.")
-	case err != nil:
+	if err := passwordError(err); err != nil {
 		return signInError(err, http.StatusForbidden, "The current password is wrong.")
 	}
 	answer.JSON(w, http.StatusOK, answer.OK)

@@ -18,6 +18,8 @@ type Evening struct {
 	Date    string // 2006-01-02, or ""
 	Accent  string // #rrggbb, or ""
 	Welcome string // the line below the title, or ""
+	Logo    string // names the picture that is served as /api/logo; "" where there is none
+	Origin  string // of the server as guests reach it, https://example.org; "" where that is not known
 	// Changed is when any of it was changed last: an evening of the same time is
 	// the same.
 	Changed time.Time
@@ -98,6 +100,10 @@ func dressPage(page []byte, e Evening) []byte {
 		return parts[1] + description + parts[3]
 	})
 	preview := fmt.Sprintf("<title>%s</title>\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:title\" content=\"%s\">\n<meta property=\"og:description\" content=\"%s\">", name, name, description)
+	if e.Logo != "" {
+		text = dressLogo(text, e)
+		preview += fmt.Sprintf("\n<meta property=\"og:image\" content=\"%s\">", html.EscapeString(e.Origin)+e.icon())
+	}
 	text = strings.Replace(text, title[0], preview, 1)
 	if sheet := accentSheet(e.Accent); sheet != "" {
 		text = strings.Replace(text, "</head>", "<style>"+sheet+"</style>\n</head>", 1)
@@ -105,17 +111,34 @@ func dressPage(page []byte, e Evening) []byte {
 	return []byte(text)
 }
 
+// Where a page has the mark in whose place a logo comes, and its icon.
+var (
+	markPlace = regexp.MustCompile(`(<(?:a|span) class="brand"[^>]*>)(?:<svg.*?</svg>|<img [^>]*>)`)
+	iconPlace = regexp.MustCompile(`<link rel="icon"[^>]*>`)
+)
+
+// icon is the address of the logo as a square.
+func (e Evening) icon() string { return "/api/logo/icon?v=" + e.Logo }
+
+// dressLogo puts an event's logo into a page.
+func dressLogo(text string, e Evening) string {
+	text = markPlace.ReplaceAllString(text, `${1}<img class="logo" src="/api/logo?v=`+e.Logo+`" alt="">`)
+	return iconPlace.ReplaceAllString(text, `<link rel="icon" href="`+e.icon()+`" type="image/png">`)
+}
+
 // dressManifest puts an event into the manifest, by which a phone names what is
 // put on its first screen.
 func dressManifest(manifest []byte, e Evening) []byte {
-	if e.Name == "" {
-		return manifest
-	}
 	var fields map[string]any
 	if err := json.Unmarshal(manifest, &fields); err != nil {
 		return manifest // held by a test
 	}
-	fields["name"], fields["short_name"] = e.Name, e.Name
+	if e.Name != "" {
+		fields["name"], fields["short_name"] = e.Name, e.Name
+	}
+	if e.Logo != "" {
+		fields["icons"] = []map[string]string{{"src": e.icon(), "sizes": "any", "type": "image/png", "purpose": "any maskable"}}
+	}
 	if e.Welcome != "" {
 		fields["description"] = e.Welcome
 	}

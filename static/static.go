@@ -56,6 +56,8 @@ func PageFile(path string) (name string, ok bool) {
 		return "wall.html", true
 	case "/present", "/present.html":
 		return "present.html", true
+	case "/setup", "/setup.html":
+		return "setup.html", true
 	case "/admin", "/admin/", "/admin.html":
 		return "admin.html", true
 	case "/admin/codes", "/admin/codes.html":

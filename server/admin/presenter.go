@@ -16,22 +16,29 @@ const presenterHeader = "Podium-Presenter"
 
 // MakePresenter makes the key of a link that can go on with the presentation of
 // the winners, and nothing else. The key before it ends.
-func (a *Admin) MakePresenter() (key string, err error) {
-	key = rand.Text()
-	sum := sha256.Sum256([]byte(key))
-	return key, a.store.SaveSetting(settingPresenter, sum[:])
-}
+func (a *Admin) MakePresenter() (key string, err error) { return a.makeKey(settingPresenter) }
 
 // EndPresenter ends the presenter's key.
 func (a *Admin) EndPresenter() error { return a.store.SaveSetting(settingPresenter, nil) }
 
 // Presents reports whether a request carries the presenter's key.
 func (a *Admin) Presents(r *http.Request) bool {
-	key := r.Header.Get(presenterHeader)
+	return a.isKey(settingPresenter, r.Header.Get(presenterHeader))
+}
+
+// makeKey makes a key, of which the store keeps the hash under a name.
+func (a *Admin) makeKey(setting string) (key string, err error) {
+	key = rand.Text()
+	sum := sha256.Sum256([]byte(key))
+	return key, a.store.SaveSetting(setting, sum[:])
+}
+
+// isKey reports whether key is the one whose hash is kept under a name.
+func (a *Admin) isKey(setting, key string) bool {
 	if key == "" || len(key) > 64 {
 		return false
 	}
-	kept, err := a.store.Setting(settingPresenter)
+	kept, err := a.store.Setting(setting)
 	if err != nil || kept == nil {
 		return false
 	}

@@ -385,11 +385,8 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 // ChangePassword makes password the right one when current is, and ends all
 // sessions but the one with the id keep.
 func (a *Admin) ChangePassword(ctx context.Context, current, password, keep string, from From) error {
-	if a.options.Password != "" {
-		return ErrFixed
-	}
-	if len(password) < minPassword || len(password) > maxPassword {
-		return ErrLength
+	if err := a.PasswordFits(password); err != nil {
+		return err
 	}
 	if _, err := a.attempt(ctx, current, from); err != nil {
 		return err

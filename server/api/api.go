@@ -13,6 +13,7 @@
 //   - GET /api/feed?limit=N, ?since=ms, ?category=ID&before=ENTRY&limit=N.
 //   - GET /api/mine, DELETE /api/mine/ID: a phone's own photos, by its secret in the
 //     header Podium-Guest.
+//   - GET /api/logo, GET /api/logo/icon: the event's logo, and the same as a square.
 //   - GET /api/reveal: the presentation of the winners, as far as it is told.
 //
 // For admins and whoever has the presenter's link:
@@ -30,6 +31,7 @@
 //     "event" too. Submissions outside its times are 403; where it asks for them, a
 //     submission has a name, the field terms with "yes", and the field guest with
 //     a secret of the phone, by which a guest's photos are counted.
+//   - POST /api/logo, whose body is a picture, and DELETE /api/logo.
 //   - GET /api/export.csv, GET /api/export.zip, and GET /api/album.zip: the photos
 //     that everybody saw by name, the winners first, with a gallery.
 //
@@ -86,6 +88,9 @@ type Pictures interface {
 	// Keep judges the photo of size bytes and keeps it. A photo that is refused
 	// is an *answer.Error.
 	Keep(ctx context.Context, photo io.ReadSeeker, size int64) (Picture, error)
+	// Logo judges the picture of size bytes in the same way and makes a logo of
+	// it, which it does not keep.
+	Logo(ctx context.Context, picture io.ReadSeeker, size int64) (contest.Logo, error)
 	// Committed is called when the submission that shows p is stored, so that
 	// what is left to do for p begins.
 	Committed(ctx context.Context, submission string, p Picture)
@@ -99,6 +104,8 @@ type Options struct {
 	Pictures Pictures
 	// Published is called after each commit that put an event into the log.
 	Published func()
+	// Founded is called when an admin has said what the event is.
+	Founded func() error
 	// Uploaded is called for each submission that was stored, with the method
 	// by which its picture is kept.
 	Uploaded func(method string)
@@ -207,10 +214,12 @@ type Route struct {
 // Who says who may use a route.
 type Who int
 
-// Everybody; whoever presents the winners, and admins; admins.
+// Everybody; whoever presents the winners, and admins; whoever sets a new event
+// up, and admins; admins.
 const (
 	Anyone Who = iota
 	Presenters
+	Founders
 	Admins
 )
 
@@ -238,6 +247,10 @@ func (c *API) Routes() []Route {
 		{http.MethodGet, "/api/reveal/cue", Presenters, c.cueReveal},
 		{http.MethodPost, "/api/reveal/next", Presenters, c.nextReveal},
 		{http.MethodPost, "/api/reveal/back", Presenters, c.backReveal},
+		{http.MethodGet, "/api/logo", Anyone, c.logo},
+		{http.MethodGet, "/api/logo/icon", Anyone, c.logoIcon},
+		{http.MethodPost, "/api/logo", Founders, c.saveLogo},
+		{http.MethodDelete, "/api/logo", Founders, c.removeLogo},
 		{http.MethodGet, "/api/settings", Admins, c.settings},
 		{http.MethodPost, "/api/settings", Admins, c.saveSettings},
 		{http.MethodGet, "/api/export.csv", Admins, c.exportCSV},

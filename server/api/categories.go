@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -42,20 +43,25 @@ func (c *API) saveCategories(w http.ResponseWriter, r *http.Request) error {
 	if err := answer.Read(w, r, maxJSON, &body); err != nil {
 		return err
 	}
-	var sent []category
-	if !bytes.HasPrefix(body.Categories, []byte("[")) || json.Unmarshal(body.Categories, &sent) != nil {
-		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
-	}
-	list := make([]contest.Category, 0, len(sent))
-	for _, one := range sent {
-		list = append(list, contest.Category{ID: one.ID, Name: c.text.in(one.Name)})
-	}
-	if err := c.Contest.ReplaceCategories(r.Context(), list); err != nil {
-		return storeError(err)
+	if err := c.replaceCategories(r.Context(), body.Categories); err != nil {
+		return err
 	}
 	c.Published()
 	answer.JSON(w, http.StatusOK, answer.OK)
 	return nil
+}
+
+// replaceCategories makes the list that was sent the categories.
+func (c *API) replaceCategories(ctx context.Context, list json.RawMessage) error {
+	var sent []category
+	if !bytes.HasPrefix(list, []byte("[")) || json.Unmarshal(list, &sent) != nil {
+		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
+	}
+	categories := make([]contest.Category, 0, len(sent))
+	for _, one := range sent {
+		categories = append(categories, contest.Category{ID: one.ID, Name: c.text.in(one.Name)})
+	}
+	return storeError(c.Contest.ReplaceCategories(ctx, categories))
 }
 
 // about answers GET /api/contest.

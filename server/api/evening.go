@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -25,8 +26,8 @@ func (c *API) eveningOut(e contest.Evening) contest.Evening {
 
 // changeEvening makes what a request says part of the evening; fields that it
 // does not name stay.
-func (c *API) changeEvening(r *http.Request, sent json.RawMessage) error {
-	_, err := c.Contest.ChangeEvening(r.Context(), func(e *contest.Evening) error {
+func (c *API) changeEvening(ctx context.Context, sent json.RawMessage) error {
+	_, err := c.Contest.ChangeEvening(ctx, func(e *contest.Evening) error {
 		changed := c.eveningOut(*e)
 		decoder := json.NewDecoder(bytes.NewReader(sent))
 		decoder.DisallowUnknownFields() // a misspelt one would be lost without a word

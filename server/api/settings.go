@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -40,10 +41,13 @@ func (c *API) saveSettings(w http.ResponseWriter, r *http.Request) error {
 		return answer.New(http.StatusBadRequest, "moderation must be true or false.")
 	}
 	if body.Event != nil { // first: it can be refused
-		if err := c.changeEvening(r, body.Event); err != nil {
+		if err := c.changeEvening(r.Context(), body.Event); err != nil {
 			return err
 		}
 		c.Published()
+		if err := c.Founded(); err != nil {
+			return err
+		}
 	}
 	if body.Moderation != nil {
 		choice := "off"
@@ -55,4 +59,24 @@ func (c *API) saveSettings(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return c.writeSettings(w, map[string]any{"success": true})
+}
+
+// SetUp is what the first-run page says: the event's settings, and the categories
+// where they are not to stay as they are. Both are JSON as of the routes for
+// admins. An error is an *answer.Error where something was refused.
+func (c *API) SetUp(ctx context.Context, event, categories json.RawMessage) error {
+	if categories != nil {
+		if err := c.replaceCategories(ctx, categories); err != nil {
+			return err
+		}
+		c.Published()
+	}
+	if event == nil {
+		event = json.RawMessage("{}")
+	}
+	if err := c.changeEvening(ctx, event); err != nil {
+		return err
+	}
+	c.Published()
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/mdp/qrterminal/v3"
@@ -56,7 +57,15 @@ func (c *serveCommand) greet(out output, s *server.Server, front *server.Front) 
 	if s.Password != "" {
 		fmt.Fprintf(out.stdout, "The admin password is %s (shown only now; set ADMIN_PASSWORD to choose one)\n", s.Password)
 	}
-	fmt.Fprintf(out.stdout, "Podium is ready: %s\n", addresses[len(addresses)-1])
+	here := addresses[len(addresses)-1]
+	if path := s.SetupPath(); path != "" {
+		from := here
+		if c.PublicURL != "" {
+			from = c.PublicURL
+		}
+		fmt.Fprintf(out.stdout, "Set the event up in a browser: %s (until then; the code in it is a secret)\n", strings.TrimSuffix(from, "/")+path)
+	}
+	fmt.Fprintf(out.stdout, "Podium is ready: %s\n", here)
 	if len(addresses) < 2 {
 		return
 	}

@@ -70,6 +70,7 @@ var names = map[string]string{
 	"/admin/codes":     "codes.html",
 	"/admin/dashboard": "dashboard.html",
 	"/present":         "present.html",
+	"/setup":           "setup.html",
 	"/wall":            "wall.html",
 	"/winners":         "winners.html",
 }

@@ -1,5 +1,6 @@
 // The admin page: sign in, judge, pick, publish.
 import { newKey, oneAtATime, request } from "/js/api.js";
+import { categoryId } from "/js/category-id.js";
 import { byId, make } from "/js/dom.js";
 import { EventDesk } from "/js/event-desk.js";
 import { EntryList } from "/js/entry-list.js";
@@ -239,13 +240,8 @@ function addCategory(event) {
   event.preventDefault();
   const name = byId("newCategory").value.trim();
   if (!name) return;
-  const base = name.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 50) || "category";
   byId("newCategory").value = "";
-  saveCategories((list) => {
-    let id = base;
-    for (let n = 2; list.some((c) => c.id === id); n++) id = `${base}-${n}`;
-    return [...list, { id, name }];
-  });
+  saveCategories((list) => [...list, { id: categoryId(name, list.map(({ id }) => id)), name }]);
 }
 
 byId("signin").addEventListener("submit", async (event) => {

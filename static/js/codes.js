@@ -4,7 +4,7 @@ import { byId, make } from "/js/dom.js";
 
 const words = { "/": "Send your photo", "/winners.html": "See the winners", "/wall": "Watch the wall" };
 let addresses = [];
-let event = { name: "", welcome: "" }; // what the organiser says of it
+let event = { name: "", welcome: "", logo: "" }; // what the organiser says of it
 
 function show() {
   const at = byId("address").selectedIndex;
@@ -15,6 +15,7 @@ function show() {
   const url = addresses[at].replace(/\/$/, "") + path;
   byId("sheet").dataset.count = String(count);
   byId("sheet").replaceChildren(...Array.from({ length: count }, () => make("article", { class: "code" },
+    event.logo ? make("img", { class: "logo", src: `/api/logo?v=${event.logo}`, alt: "" }) : null,
     event.name && make("p", { class: "event", dir: "auto" }, event.name), make("h2", {}, words[path]), make("img", { src: code, alt: `QR code of ${url}`, width: 300, height: 300 }), make("p", {}, url))));
 }
 

@@ -1,6 +1,7 @@
 // The part of the admin page in which the organiser says what the event is called and what it asks of guests.
 import { request } from "/js/api.js";
 import { byId } from "/js/dom.js";
+import { removeLogo, sendLogo } from "/js/logo.js";
 
 const TEXTS = ["name", "date", "welcome", "terms", "wallOrder"];
 const NUMBERS = ["photosPerGuest", "wallSeconds"];
@@ -24,11 +25,28 @@ export class EventDesk {
       event.preventDefault();
       this.save();
     });
-    byId("eventForm").addEventListener("input", () => { this.edited = true; });
+    byId("eventForm").addEventListener("input", ({ target }) => { this.edited ||= target !== field("logo"); });
+    field("logo").addEventListener("change", () => this.changeLogo(() => sendLogo(field("logo").files[0])));
+    byId("noLogo").addEventListener("click", () => this.changeLogo(removeLogo));
+  }
+
+  /** A logo is not part of what Save saves: choosing one is all that there is to do. */
+  async changeLogo(change) {
+    const answer = await this.desk.attempt(change);
+    field("logo").value = "";
+    if (!answer) return;
+    this.showLogo(answer.event.logo);
+    this.desk.say("Saved. Pages show it when they are opened next.");
+  }
+
+  showLogo(logo) {
+    byId("logo").hidden = byId("noLogo").hidden = !logo;
+    if (logo) byId("logo").src = `/api/logo?v=${logo}`;
   }
 
   /** @param {object} event as the server has it; what the organiser is typing stays */
   show(event) {
+    this.showLogo(event.logo);
     const now = JSON.stringify(event);
     if (now === this.shown || this.edited) return;
     this.shown = now;
