@@ -264,3 +264,37 @@ func TestADrainIsToldOfWhereTheQueueLeavesByAnUpgrade(t *testing.T) {
 		t.Errorf("told of %v", got)
 	}
 }
+
+func TestSessionsStayOnTheirTransportWhereUpgradesAreOff(t *testing.T) {
+	s := serve(t, engineio.Options{NoUpgrades: true})
+	if _, body := s.do("GET", "EIO=4&transport=polling", ""); !strings.Contains(body, `"upgrades":[]`) {
+		t.Errorf("the handshake offers an upgrade: %s", body)
+	}
+	s = serve(t, engineio.Options{Transports: []string{engineio.TransportWebSocket}})
+	if status, _ := s.do("GET", "EIO=4&transport=polling", ""); status != http.StatusBadRequest {
+		t.Errorf("polling has status %d where it is not among the transports", status)
+	}
+}
+
+func TestTheObserverIsToldOfTheLifeOfASession(t *testing.T) {
+	told := make(chan string, 10)
+	s := serve(t, engineio.Options{Observer: engineio.Observer{
+		Opened:   func(s *engineio.Session) { told <- "opened over " + s.Transport() },
+		Upgraded: func(s *engineio.Session) { told <- "upgraded to " + s.Transport() },
+		Closed:   func(s *engineio.Session, r engineio.Reason) { told <- "closed: " + string(r) },
+	}})
+	q := s.open()
+	c := s.dial(strings.Replace(q, "polling", "websocket", 1))
+	s.write(c, "2probe")
+	s.read(c)
+	s.write(c, "5")
+	for _, want := range []string{"opened over polling", "upgraded to websocket"} {
+		if got := <-told; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	s.write(c, "1")
+	if got := <-told; got != "closed: transport close" {
+		t.Errorf("told %q", got)
+	}
+}

@@ -65,6 +65,8 @@
 //
 // # For those who know the server for Node
 //
+// NODE.md, beside this package's folder, has the same table with the tests that hold it.
+//
 //	in Node                              here
 //	new Server(httpServer, options)      NewServer, mounted as an http.Handler
 //	io.attach, io.listen                 http.Server, any router
@@ -190,9 +192,9 @@
 //
 // A fixed CORS origin that is not the page's is left out of the answer, and refused over
 // WebSocket and JSONP; there the answer names it, and the browser refuses. compress(false)
-// holds for the frames of a WebSocket; answers to polls are compressed by their size
-// alone, where there one is not if that was said of all it brings. Several Set-Cookie that InitialHeaders or Headers add stay several
-// also in the 101 of a WebSocket.
+// holds for the frames of a WebSocket, and for an answer to a poll that brings nothing
+// else. Several Set-Cookie that InitialHeaders or Headers add stay several also in the
+// 101 of a WebSocket; there they become one.
 //
 // A recovering client whose offset is unknown is sent all that its session missed,
 // where the official server begins a new session.

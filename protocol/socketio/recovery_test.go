@@ -355,3 +355,21 @@ func TestAClientMayBeAheadOfTheServerItComesTo(t *testing.T) {
 		}
 	})
 }
+
+func TestMiddlewareOfRecoveredSocketsRunsWhereThatIsAskedFor(t *testing.T) {
+	for run, want := range map[bool]int32{false: 1, true: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &diskLog{epoch: "e"}
+			srv := recoveryServer(t, log, func(r *Recovery) { r.RunMiddleware = run })
+			var ran atomic.Int32
+			srv.Of("/").Use(func(*Socket) error { ran.Add(1); return nil })
+			b := &browser{t: t, name: "b"}
+			b.online(srv)
+			b.offline()
+			b.online(srv)
+			if b.recovered != 1 || ran.Load() != want {
+				t.Errorf("RunMiddleware %v: %d recoveries, middleware ran %d times, want %d", run, b.recovered, ran.Load(), want)
+			}
+		})
+	}
+}

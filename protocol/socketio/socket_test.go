@@ -249,7 +249,7 @@ func TestAcknowledgementsFromClients(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 		go func() {
-			_, err := ss[0].EmitWithAck(context.Background(), "q")
+			_, err := ss[0].Timeout(0).EmitWithAck(context.Background(), "q") // no timeout
 			got <- result{0, err}
 		}()
 		ws[0].expect(t, `24["q"]`)
@@ -432,6 +432,9 @@ func TestConnectionsThatJoinNothingAreClosed(t *testing.T) {
 		srv := newTestServer(t, Options{ConnectTimeout: time.Second})
 		w, w2 := newWire(srv), newWire(srv)
 		w2.join(t, "/")
+		if n := srv.Connections(); n != 2 {
+			t.Errorf("%d connections", n)
+		}
 		time.Sleep(2 * time.Second) // virtual
 		w.expectClosed(t)
 		w2.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -79,6 +81,24 @@ func TestTheTableForNodeNamesWhatThereIs(t *testing.T) {
 	for name := range exported(t, "../engineio") {
 		here["engineio "+name] = true
 	}
+	name := regexp.MustCompile(`\b[A-Z]\w+(?:\.[A-Z]\w+)*\b`)
+	checked := 0
+	for _, row := range tableForNode(t) {
+		for _, n := range name.FindAllString(row[1], -1) {
+			if !here[n] && !here["engineio "+n] && !here["engineio Options."+n] && !here["engineio Session."+n] && n != "Handler" {
+				t.Errorf("%s: there is no %s", row[0], n)
+			}
+			checked++
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d names were found", checked)
+	}
+}
+
+// tableForNode returns the rows of the table in doc.go.
+func tableForNode(t *testing.T) (rows [][2]string) {
+	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
@@ -89,17 +109,89 @@ func TestTheTableForNodeNamesWhatThereIs(t *testing.T) {
 		t.Fatal("no table")
 	}
 	row := regexp.MustCompile(`(?m)^\t *(\S.*?) {2,}(\S.*)$`)
-	name := regexp.MustCompile(`\b[A-Z]\w+(?:\.[A-Z]\w+)*\b`)
-	checked := 0
 	for _, cells := range row.FindAllStringSubmatch(table, -1) {
-		for _, n := range name.FindAllString(cells[2], -1) {
-			if !here[n] && !here["engineio "+n] && !here["engineio Options."+n] && !here["engineio Session."+n] && n != "Handler" {
-				t.Errorf("%s: there is no %s", cells[1], n)
+		rows = append(rows, [2]string{cells[1], cells[2]})
+	}
+	return rows
+}
+
+// testsOf returns the text of every test and example below a folder, by name. Some
+// packages have tests of the same name.
+func testsOf(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	tests := make(map[string][]string)
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
+				tests[fn.Name.Name] = append(tests[fn.Name.Name], string(text[set.Position(fn.Pos()).Offset:set.Position(fn.End()).Offset]))
 			}
-			checked++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+// Each row of the table in doc.go is in NODE.md with tests, which exist and use what
+// the row names.
+func TestTheTableForNodeNamesItsTests(t *testing.T) {
+	text, err := os.ReadFile("../NODE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, differs, found := strings.Cut(string(text), "## What differs")
+	if !found {
+		t.Fatal("NODE.md has no second table")
+	}
+	tests := testsOf(t, "..")
+	word := regexp.MustCompile(`[A-Za-z]{4,}`)
+	cells := regexp.MustCompile(`(?m)^\| (.*) \| (.*) \| (.*) \|$`)
+	check := func(row []string, named bool) {
+		names := regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[3], -1)
+		if len(names) == 0 && !strings.HasPrefix(row[2], "not here") {
+			t.Errorf("%s: no test", row[1])
+		}
+		for _, n := range names {
+			bodies, ok := tests[n[1]]
+			if !ok {
+				t.Errorf("%s: there is no %s", row[1], n[1])
+			}
+			uses := func(w string) bool {
+				return strings.Contains(strings.ToLower(strings.Join(bodies, " ")), strings.ToLower(w))
+			}
+			if named && !slices.ContainsFunc(word.FindAllString(row[2]+" "+row[1], -1), uses) {
+				t.Errorf("%s: %s has nothing of it", row[1], n[1])
+			}
 		}
 	}
-	if checked < 100 {
-		t.Errorf("only %d names were found", checked)
+	var rows [][2]string
+	for _, row := range cells.FindAllStringSubmatch(here, -1)[1:] { // behind the head
+		rows = append(rows, [2]string{strings.Trim(row[1], "`"), row[2]})
+		check(row, true)
+	}
+	if want := tableForNode(t); !slices.Equal(rows, want) {
+		for i := range min(len(rows), len(want)) {
+			if rows[i] != want[i] {
+				t.Fatalf("NODE.md has %q where doc.go has %q", rows[i], want[i])
+			}
+		}
+		t.Errorf("NODE.md has %d rows, doc.go %d", len(rows), len(want))
+	}
+	for _, row := range cells.FindAllStringSubmatch(differs, -1)[1:] {
+		check(row, false)
 	}
 }
