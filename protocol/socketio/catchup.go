@@ -18,88 +18,88 @@ const (
 )
 
 // replay sends what was missed, if anything.
-func (b *joining) replay() bool {
-	for b.after < b.until {
-		if !b.round() {
+func (j *joining) replay() bool {
+	for j.after < j.until {
+		if !j.round() {
 			return false
 		}
 	}
-	b.endTurn()
-	b.server.stats.replayed.Add(uint64(b.replayed))
-	return b.flush()
+	j.endTurn()
+	j.server.stats.replayed.Add(uint64(j.replayed))
+	return j.flush()
 }
 
 // round replays some events.
-func (b *joining) round() bool {
-	p := b.pub
+func (j *joining) round() bool {
+	p := j.pub
 	p.mu.RLock()
-	recs, covered := p.ringAfterLocked(b.after)
+	recs, covered := p.ringAfterLocked(j.after)
 	p.mu.RUnlock()
 	if covered {
-		if !b.pick(recs) {
+		if !j.pick(recs) {
 			return false
 		}
-		b.after = b.until
-		return b.flush()
+		j.after = j.until
+		return j.flush()
 	}
-	if p.fill(b.after) {
+	if p.fill(j.after) {
 		return true // look again: the ring may cover it now
 	}
-	return b.fromLog() && b.flush()
+	return j.fromLog() && j.flush()
 }
 
 // fromLog sends events that the ring no longer holds.
-func (b *joining) fromLog() bool {
-	p := b.pub
+func (j *joining) fromLog() bool {
+	p := j.pub
 	ctx, cancel := p.patience()
 	defer cancel()
-	entries, at, err := p.log.Read(ctx, b.after, publishBatch)
+	entries, at, err := p.log.Read(ctx, j.after, publishBatch)
 	if err != nil {
-		b.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		j.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return false
 	}
-	if h, ok := p.observe(at); !ok || h.generation != b.history.generation {
+	if h, ok := p.observe(at); !ok || h.generation != j.history.generation {
 		return false // what the client has had is of another history: it comes again and is told
 	}
-	if at.First > b.after+1 && (len(entries) == 0 || entries[0].Offset > b.after+1) {
+	if at.First > j.after+1 && (len(entries) == 0 || entries[0].Offset > j.after+1) {
 		return false // some are gone since they were counted: the client comes again and is told
 	}
 	var recs []*logged
 	size := 0
 	for i := range entries {
 		e := &entries[i]
-		if e.Offset > b.until || size >= replayChunk {
+		if e.Offset > j.until || size >= replayChunk {
 			break
 		}
 		rec := &logged{offset: e.Offset}
-		if t := (target{e.Rooms, e.Except}); e.Kind == KindEvent && namespaceOf(e) == b.socket.nsp.name && b.view.addresses(t, e.Offset) {
+		if t := (target{e.Rooms, e.Except}); e.Kind == KindEvent && namespaceOf(e) == j.socket.nsp.name && j.view.addresses(t, e.Offset) {
 			rec = p.encode(*e)
 		}
 		recs = append(recs, rec)
 		size += rec.size
 	}
 	if len(recs) == 0 {
-		b.after = b.until
+		j.after = j.until
 		return true
 	}
-	if !b.pick(recs) {
+	if !j.pick(recs) {
 		return false
 	}
-	b.after = recs[len(recs)-1].offset
+	j.after = recs[len(recs)-1].offset
 	return true
 }
 
 // pick queues those of recs that are for the socket.
-func (b *joining) pick(recs []*logged) bool {
+func (j *joining) pick(recs []*logged) bool {
 	for _, rec := range recs {
-		if rec.offset <= b.after || rec.offset > b.until || len(rec.messages) == 0 || rec.nsp != b.socket.nsp.name {
+		if rec.offset <= j.after || rec.offset > j.until || len(rec.messages) == 0 || rec.nsp != j.socket.nsp.name {
 			continue
 		}
-		if !b.view.addresses(rec.target, rec.offset) {
+		if !j.view.addresses(rec.target, rec.offset) {
 			continue
 		}
-		b.replayed++
-		if !b.queue(rec.messages, rec.size) {
+		j.replayed++
+		if !j.queue(rec.messages, rec.size) {
 			return false
 		}
 	}
@@ -107,67 +107,60 @@ func (b *joining) pick(recs []*logged) bool {
 }
 
 // queue has the messages of an event sent, sooner or later.
-func (b *joining) queue(ms []*engineio.Message, size int) bool {
-	if b.size+size > bounded(replayChunk, b.server.opts.Engine.MaxQueuedBytes/4) && !b.flush() {
+func (j *joining) queue(ms []*engineio.Message, size int) bool {
+	if j.size+size > bounded(replayChunk, j.server.opts.Engine.MaxQueuedBytes/4) && !j.flush() {
 		return false
 	}
-	b.out = append(b.out, ms...)
-	b.size += size
+	j.out = append(j.out, ms...)
+	j.size += size
 	return true
 }
 
 // flush sends what is queued once there is room for it. It returns false where the
 // client has left or the connection has ended, which needs no closing.
-func (b *joining) flush() bool {
-	if len(b.out) == 0 {
+func (j *joining) flush() bool {
+	if len(j.out) == 0 {
 		return true
 	}
-	ok := b.drained() && b.send()
-	b.failed = b.failed && ok
-	b.out, b.size = nil, 0
+	ok := j.drained() && j.send()
+	j.failed = j.failed && ok
+	j.out, j.size = nil, 0
 	return ok
 }
 
 // send does it, while its client cannot leave: it has all of it before the answer
 // that it gets when it joins again.
-func (b *joining) send() bool {
-	s := b.socket
+func (j *joining) send() bool {
+	s := j.socket
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	return !s.gone() && s.client.conn.Send(b.out...) == nil
+	return !s.life().mute() && s.client.conn.Send(j.out...) == nil
 }
 
 // drained waits until the connection has room for what is queued, or nothing else to
 // send. It is nobody's turn meanwhile. It returns false where that is in vain.
-func (b *joining) drained() bool {
-	c := b.socket.client
-	room := bounded(maxReplayQueue, b.server.opts.Engine.MaxQueuedBytes/2)
+func (j *joining) drained() bool {
+	c := j.socket.client
+	room := bounded(maxReplayQueue, j.server.opts.Engine.MaxQueuedBytes/2)
 	full := func() bool {
 		n := c.conn.Buffered()
-		return n > 0 && n+b.size > room
+		return n > 0 && n+j.size > room
 	}
-	if !b.mayWait || !full() {
+	if !j.mayWait || !full() {
 		return true
 	}
-	if b.inTurn {
-		b.pub.turns.giveBack()
-		defer b.pub.turns.take()
+	if j.inTurn {
+		j.pub.turns.giveBack()
+		defer j.pub.turns.take()
 	}
 	for full() {
-		if b.gone() || c.ended() {
+		if j.socket.life().mute() || c.ended() {
 			return false
 		}
 		t := time.NewTimer(drainCheck)
 		<-t.C
 	}
 	return true
-}
-
-// gone reports whether nothing may be sent to the socket any more.
-func (b *joining) gone() bool {
-	b.socket.ending.Lock()
-	defer b.socket.ending.Unlock()
-	return b.socket.gone()
 }
 
 // bounded returns n, or bound where that is less and not 0.

@@ -43,7 +43,7 @@ func replaying(t *testing.T, srv *Server, log *diskLog) *browser {
 	b.connected = false
 	b.w.say(fmt.Sprintf(`0{"pid":%q}`, b.pid))
 	synctest.Wait()
-	if s := b.w.client.socket("/"); b.w.Buffered() < largeEvent || s.state.Load() != stateJoined {
+	if s := b.w.client.socket("/"); b.w.Buffered() < largeEvent || !s.life().joining() {
 		t.Fatalf("no replay is under way: %d bytes wait", b.w.Buffered())
 	}
 	return b

@@ -192,7 +192,7 @@ func (c *client) OnMessage(data []byte, binary bool) {
 // (Socket.IO protocol v5: "the server must close the connection")
 func (c *client) fail(err error) {
 	for _, s := range c.list() {
-		if s.state.Load() != stateConnecting { // those the application does not know
+		if s.life() != stateConnecting { // those the application does not know
 			s.report(err)
 		}
 	}
@@ -213,7 +213,7 @@ func (c *client) onPacket(in *incomingEvent, size int) {
 		return
 	}
 	s := c.socket(p.Namespace)
-	expected := s != nil && (p.Type == parser.Disconnect || s.state.Load() != stateConnecting || c.conn.Protocol() == 3)
+	expected := s != nil && (p.Type == parser.Disconnect || s.life() != stateConnecting || c.conn.Protocol() == 3)
 	if !expected {
 		// What was on its way when the client left is passed over.
 		if !c.hasLeft(p.Namespace) {
@@ -243,7 +243,7 @@ func (c *client) onConnect(p *parser.Packet) {
 	}
 	if s := c.socket(name); s != nil {
 		switch {
-		case s.state.Load() == stateClosed: // it was told that it was put out
+		case s.life().ended(): // it was told that it was put out
 		case c.conn.Protocol() == 3 && name == "/":
 			return // it is in there already
 		case !c.pace.allows(c.server.started, parser.Disconnect, c.server.opts.MaxPacketsPerSecond):

@@ -97,7 +97,7 @@ func (s *Socket) countBeside(cost int) {
 // they are those that handlersFor looked at: others may block, or keep an event that is
 // used again. Nobody hears of events of a socket that was put out, or never announced.
 func (s *Socket) handle(e *Event, tables [3]*hookTable) {
-	if !s.opened || s.expelled.Load() {
+	if st := s.life(); st != stateConnected && st != stateClosed {
 		return
 	}
 	for _, t := range tables {

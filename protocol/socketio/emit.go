@@ -68,17 +68,17 @@ func argsOf(args []any) Args {
 // sendTo delivers to one socket. It does not block, and allocates nothing once the
 // socket is open.
 func (o *outgoing) sendTo(s *Socket) error {
-	st := s.state.Load()
-	if st != stateConnected && st != stateJoined || s.barred.Load() {
+	st := s.life()
+	if st == stateConnecting || st.ended() || s.barred.Load() {
 		return ErrDisconnected
 	}
-	if o.volatile && (st == stateJoined && s.replaying || !s.client.conn.Writable()) {
+	if o.volatile && (st == stateReplaying || !s.client.conn.Writable()) {
 		return nil
 	}
 	if s.listensOutgoing() {
 		o.notify(s)
 	}
-	if st == stateJoined {
+	if st.joining() {
 		if held, err := s.hold(o.messages); held {
 			return err
 		}

@@ -34,7 +34,7 @@ func (s *Socket) post(f func()) {
 func (s *Socket) postEvent(f func(), size, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state.Load() == stateClosed {
+	if s.life().ended() {
 		return
 	}
 	s.postLocked(task{f, size})
@@ -94,7 +94,7 @@ func (s *Socket) postLocked(t task) {
 func (s *Socket) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.box != nil || s.inPlace || s.state.Load() == stateClosed {
+	if s.box != nil || s.inPlace || s.life().ended() {
 		return false
 	}
 	s.inPlace = true

@@ -198,7 +198,7 @@ func (n *Namespace) family() []*Namespace {
 // newSocket makes the socket of a client that asks to join. The caller has
 // counted it in live.
 func (n *Namespace) newSocket(c *client, auth Value) *Socket {
-	s := &Socket{client: c, nsp: n, opening: true}
+	s := &Socket{client: c, nsp: n}
 	switch {
 	case c.conn.Protocol() != 3:
 		s.id = newID()
@@ -226,66 +226,6 @@ func (n *Namespace) leave(s *Socket) {
 	n.roster.remove(s)
 	if n.live.Add(-1) == 0 && n.parent != nil {
 		n.server.cleanUp(n)
-	}
-}
-
-// admit lets s in, unless middleware refuses. What may block runs in the
-// socket's mailbox, in front of all its events.
-func (n *Namespace) admit(s *Socket, auth Value) {
-	offer := offerOf(n.server.publisher, s, auth)
-	slow := offer.pid != ""
-	for _, t := range n.tables(nil) {
-		slow = slow || len(t.admission) > 0
-	}
-	if slow {
-		s.post(func() { n.server.guard(s, StageConnection, func() { n.admitNow(s, offer, true) }) })
-		return
-	}
-	if s.begin() { // from here on hooks wait until it is connected
-		defer s.finish()
-		n.admitNow(s, offer, false)
-	}
-}
-
-// admitNow does it; inBox says that it runs in the mailbox.
-func (n *Namespace) admitNow(s *Socket, offer sessionOffer, inBox bool) {
-	srv := n.server
-	pub := srv.publisher
-	if s.client.conn.Protocol() == 3 {
-		pub = nil
-	}
-	var from position
-	if pub != nil {
-		if from = pub.resume(s, offer); from.away {
-			s.client.close(ReasonTransportClose)
-			return
-		}
-	}
-	if !s.recovered || pub.options.RunMiddleware {
-		for _, t := range n.tables(nil) {
-			for _, f := range t.admission {
-				if err := srv.tryAdmission(s, f); err != nil {
-					// Closed first, so that no room is left when the client knows. Where it is
-					// closed already the client has left, and may have asked again.
-					if s.close(ReasonServerDisconnect) {
-						_ = s.client.refuse(n.name, err)
-					}
-					return
-				}
-			}
-		}
-	}
-	b := &joining{server: srv, pub: pub, socket: s, position: from, mayWait: inBox}
-	if !b.join() {
-		n.roster.release(s.id, s) // closed before it had the id that it claimed
-		return                    // gone while it waited
-	}
-	s.client.joined()
-	if s.tracked.Load() {
-		srv.sessionChanged(s) // rooms and data from middleware
-	}
-	if b.run() {
-		n.connected(s, inBox)
 	}
 }
 

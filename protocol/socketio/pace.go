@@ -54,7 +54,7 @@ func (c *client) tooFast() {
 	}
 	c.server.stats.tooFast.Add(1)
 	for _, s := range c.list() {
-		if s.state.Load() != stateConnecting { // those the application does not know
+		if s.life() != stateConnecting { // those the application does not know
 			s.report(ErrTooFast)
 		}
 	}

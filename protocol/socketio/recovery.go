@@ -129,8 +129,8 @@ type sessionOffer struct {
 
 // offerOf reads what the client offers. Payloads that offer nothing, or
 // something of another type, are left to the application.
-func offerOf(p *publisher, s *Socket, auth Value) (o sessionOffer) {
-	if p == nil || !auth.Present() || s.client.conn.Protocol() == 3 {
+func offerOf(p *publisher, auth Value) (o sessionOffer) {
+	if p == nil || !auth.Present() {
 		return o
 	}
 	var loose struct {
@@ -180,7 +180,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	// The older connections close first, so that their rooms are remembered: where
 	// one is closing by itself, that is waited for.
 	for _, old := range s.nsp.roster.claim(t.id, s) {
-		if old.state.Load() != stateClosed {
+		if !old.life().ended() {
 			p.server.stats.superseded.Add(1)
 			p.server.rememberSession(old, ReasonTransportClose)
 			old.client.close(ReasonTransportClose)

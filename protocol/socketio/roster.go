@@ -34,10 +34,10 @@ type membership struct {
 	slot  uint32
 }
 
-// add lets broadcasts reach s, with the rooms it joined so far; what they send is
-// held back until it is opened. It returns false where s was closed, or its id
+// add lets broadcasts reach s, with the rooms it joined so far: it is joined or
+// replaying from now on. It returns false where s was closed, or its id
 // claimed by a newer connection.
-func (r *roster) add(s *Socket) bool {
+func (r *roster) add(s *Socket, as socketState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if claimed := r.claims[s.id]; claimed != nil {
@@ -46,7 +46,7 @@ func (r *roster) add(s *Socket) bool {
 		}
 		delete(r.claims, s.id)
 	}
-	if !s.state.CompareAndSwap(stateConnecting, stateJoined) {
+	if !s.enter(as) {
 		return false
 	}
 	if old := r.ids[s.id]; old != nil {
@@ -124,7 +124,7 @@ func (r *roster) tidyLocked(rm *room) {
 func (r *roster) claim(id string, s *Socket) (olds []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.state.Load() == stateClosed {
+	if s.life().ended() {
 		return nil
 	}
 	for _, old := range []*Socket{r.ids[id], r.claims[id]} {
@@ -234,7 +234,7 @@ func (r *roster) rejoin(s *Socket, rooms []RoomRecord) {
 }
 
 func (r *roster) joinLocked(s *Socket, name string, since uint64) {
-	if s.state.Load() == stateClosed || name == s.id {
+	if s.life().ended() || name == s.id {
 		return
 	}
 	rm := r.rooms[name]

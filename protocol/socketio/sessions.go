@@ -100,7 +100,7 @@ func (srv *Server) sessionChanged(s *Socket) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if s.state.Load() == stateClosed { // rememberSession has the last word
+	if s.life().ended() { // rememberSession has the last word
 		return
 	}
 	v.changed[s] = struct{}{}

@@ -8,43 +8,34 @@ import (
 	"sync/atomic"
 )
 
-// The states of a socket.
-const (
-	stateConnecting uint32 = iota // middleware or recovery runs; next: joined, closed
-	stateJoined                   // in the roster, CONNECT and what was missed are being sent; next: connected, closed
-	stateConnected                // what is sent goes straight to the connection; next: closed
-	stateClosed                   // final
-)
-
 // Socket is one client in one namespace. All methods are safe for concurrent
 // use. A socket that is idle holds no goroutine and no map.
 type Socket struct {
 	client *client
 	nsp    *Namespace
 	id     string
-	state  atomic.Uint32
-	nth    uint32       // of the sockets of its connection; set before it is one of them
-	slot   uint32       // guarded by roster.mu
-	rooms  []membership // guarded by roster.mu
+	state  atomic.Uint32 // a socketState
+	nth    uint32        // of the sockets of its connection; set before it is one of them
+	slot   uint32        // guarded by roster.mu
+	rooms  []membership  // guarded by roster.mu
 
-	// mu guards box, inPlace, opening and the fields of more.
-	mu   sync.Mutex
-	box  *mailbox
-	more atomic.Pointer[socketMore] // made when something of it is needed
+	// mu guards the changes of state, reason, box, inPlace and the fields of more.
+	mu      sync.Mutex
+	reason  Reason // why it ended
+	box     *mailbox
+	inPlace bool                       // something of it runs on the goroutine that reads
+	more    atomic.Pointer[socketMore] // made when something of it is needed
 
-	inPlace    bool          // something of it runs on the goroutine that reads
-	opening    bool          // what is sent is held back, see opening.go; guarded by mu
-	opened     bool          // it was connected: handlers may be called; set under mu, read by what runs behind that
-	replaying  bool          // it joins with events to catch up on; set before it does
-	ending     sync.Mutex    // held while it closes, until its session is remembered, and while it is sent what it missed
-	silent     bool          // its client knows that it left: nothing is sent any more; guarded by ending
+	// ending is held while the socket ends, until its session is remembered, and while
+	// something is sent that its end must not overtake.
+	ending sync.Mutex
+
+	// What is known of its session.
 	recovered  bool          // set before the socket joins
-	tracked    atomic.Bool   // there is, or was, something to keep a session record of
-	reason     Reason        // why it ended; set before the state is
+	tracked    atomic.Bool   // there is, or was, something to keep a record of
 	barred     atomic.Bool   // the log says that it is put out, which is being done: no event goes to it any more
-	claimedAt  atomic.Uint64 // log offset at which this server claimed its session; 0 where it began here
-	superseded atomic.Bool   // another server has its session
-	expelled   atomic.Bool   // the server put it out: events that came from it and wait are dropped
+	claimedAt  atomic.Uint64 // log offset at which this server claimed it; 0 where it began here
+	superseded atomic.Bool   // another server has it
 }
 
 // socketMore is what most sockets do without.
@@ -91,8 +82,8 @@ func (s *Socket) Namespace() *Namespace { return s.nsp }
 
 // Connected reports whether the socket is connected.
 func (s *Socket) Connected() bool {
-	st := s.state.Load()
-	return st == stateConnected || st == stateJoined
+	st := s.life()
+	return st != stateConnecting && !st.ended()
 }
 
 // Recovered reports whether the socket took up an earlier session: id, rooms
@@ -113,7 +104,7 @@ func (s *Socket) Context() context.Context {
 	defer s.mu.Unlock()
 	if m.ctx == nil {
 		m.ctx, m.cancel = context.WithCancelCause(s.client.conn.Context())
-		if s.state.Load() == stateClosed {
+		if s.life().ended() {
 			m.cancel(&DisconnectError{s.reason})
 		}
 	}
@@ -276,10 +267,10 @@ func (s *Socket) expel(now bool) {
 	ms, err := s.nsp.server.opts.Parser.Encode(p)
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	if err != nil || s.silent || !now && s.holdLast(ms) {
+	if err != nil || s.life().mute() || !now && s.holdLast(ms) {
 		return
 	}
-	s.silent = true
+	s.enter(stateDismissed)
 	_ = s.client.Send(ms...) // it may be gone already
 }
 
@@ -288,11 +279,11 @@ func (s *Socket) expel(now bool) {
 func (s *Socket) clientLeft() {
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	s.silent = true
+	s.enter(stateDismissed)
 	s.client.forget(s)
 }
 
-// close ends the socket; whoever sets the state does the rest, once, and is told so:
+// close ends the socket; whoever changes the state does the rest, once, and is told so:
 //  1. disconnecting hooks, while the rooms are still known
 //  2. the session is remembered for recovery, while rooms and data are there
 //  3. out of the roster and the client, so that nothing is sent to it; a client that
@@ -303,16 +294,15 @@ func (s *Socket) clientLeft() {
 // Where handlers of the socket run or wait, its connection handler perhaps, the
 // disconnecting hooks come behind them, and the leaving of the rooms with them.
 func (s *Socket) close(reason Reason) (closed bool) {
-	if s.state.Load() == stateClosed {
+	if s.life().ended() {
 		return false // perhaps by the caller's caller, which holds ending
 	}
 	s.ending.Lock()
-	if s.state.Load() == stateClosed {
+	before, after := s.end(reason)
+	if before == after {
 		s.ending.Unlock()
 		return false
 	}
-	s.expelled.Store(reason == ReasonServerDisconnect || reason == ReasonForcedServer)
-	before := s.setClosed(reason)
 	srv := s.nsp.server
 	connected := before == stateConnected
 	later := connected && s.postBehind(func() {
@@ -330,7 +320,7 @@ func (s *Socket) close(reason Reason) (closed bool) {
 	if !later {
 		s.nsp.leave(s)
 	}
-	if before != stateJoined || !s.expelled.Load() {
+	if after != stateExpelling {
 		s.client.forget(s)
 	}
 	s.endWaiting(reason)
@@ -344,18 +334,6 @@ func (s *Socket) close(reason Reason) (closed bool) {
 		}
 	}
 	return true
-}
-
-// setClosed sets the state and returns the one before. From then on no event is held
-// back, and what is reaches only a client that was put out.
-func (s *Socket) setClosed(reason Reason) (before uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reason = reason
-	if !s.expelled.Load() {
-		s.dropHeldLocked()
-	}
-	return s.state.Swap(stateClosed)
 }
 
 // awaitEnding returns when the session of a socket that is closing is remembered.

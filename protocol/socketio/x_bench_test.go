@@ -181,7 +181,7 @@ func BenchmarkRecoverHundred(b *testing.B) {
 		k := new(sink)
 		k.client = srv.attach(k)
 		k.say(connect)
-		for k.client.first == nil || k.client.first.state.Load() != stateConnected {
+		for k.client.first == nil || k.client.first.life() != stateConnected {
 			runtime.Gosched()
 		}
 		k.client.end(ReasonTransportClose)

@@ -125,7 +125,7 @@ func TestWhoActsOnTheAnswerToCONNECTFindsTheSocket(t *testing.T) {
 				t.Errorf("received %s, want %s", got, want)
 			}
 		}
-		eventually(t, "the opening", func() bool { return theOnly(n).state.Load() == stateConnected })
+		eventually(t, "the opening", func() bool { return theOnly(n).life() == stateConnected })
 		mustBeNil(t, n.Volatile().Emit("later", 7))
 		w.expect(t, `2["later",7]`)
 	})
@@ -230,16 +230,27 @@ func TestAClientMayLeaveAndComeBackAsItIsPutOut(t *testing.T) {
 // The server sends DISCONNECT first, and only then forgets that it was to come.
 func TestAClientMayComeBackAsSoonAsItIsToldThatItIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newTestServer(t, Options{})
-		n := srv.Of("/")
+		var n *Namespace
+		var out *Socket
+		p := busyParser{onConnect: func() {
+			if out == nil {
+				out = theOnly(n)
+				out.Disconnect(false)
+			}
+		}}
+		srv := newTestServer(t, Options{Parser: p})
+		n = srv.Of("/")
 		w := newWire(srv)
-		s := w.join(t, "/")
-		s.state.Store(stateJoined) // as if it had just come in
-		s.Disconnect(false)
-		w.expect(t, "1")
-		if w.client.socket("/") != s {
-			t.Error("the client is free to join before it was told")
+		w.onFirst = func() {
+			if out == nil || w.client.socket("/") != out {
+				t.Error("the client is free to join before it was told")
+			}
 		}
+		w.say("0")
+		if got := w.next(t); !strings.HasPrefix(got, "0{") {
+			t.Errorf("received %s", got)
+		}
+		w.expect(t, "1")
 		w.join(t, "/")
 		if n.Count() != 1 || w.closed {
 			t.Errorf("%d sockets, closed: %v", n.Count(), w.closed)
