@@ -40,8 +40,8 @@ func openStore(data string, options bolt.Options) (*bolt.Store, error) {
 	return bolt.Open(path, options)
 }
 
-// openTimeout is how long opening a database may take, with making its tables.
-const openTimeout = 30 * time.Second
+// OpenTimeout is how long opening a database may take, with making its tables.
+const OpenTimeout = 30 * time.Second
 
 // openContest opens the store that the settings name.
 func (s *Settings) openContest(log *slog.Logger, now func() time.Time, committed func(contest.Commit)) (contest.Store, error) {
@@ -51,9 +51,17 @@ func (s *Settings) openContest(log *slog.Logger, now func() time.Time, committed
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
 	return postgres.Open(ctx, s.Database, postgres.Options{Logger: log, Now: now, OnCommit: committed})
+}
+
+// backupSource returns what is backed up of a store.
+func (s *Settings) backupSource(db contest.Store) backup.Source {
+	if database, ok := db.(*postgres.Store); ok {
+		return backup.Database(database, s.Data)
+	}
+	return db.(contest.File)
 }
 
 // pruneAsides removes copies that were put aside, at the start and once an hour,

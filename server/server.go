@@ -48,6 +48,7 @@ type Server struct {
 	ages        *clock.Clock // ages of what is stored are taken by it
 	contest     *contest.Contest
 	file        contest.File // nil where the contest is not kept in one
+	source      backup.Source
 	admin       *admin.Admin
 	api         *api.API
 	realtime    *realtime.Realtime
@@ -87,6 +88,7 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	}
 	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), instruments: instruments, ages: ages}
 	s.contest.PhoneCountry = settings.PhoneCountry
+	s.source = settings.backupSource(db)
 	s.file, _ = db.(contest.File)
 	if err := s.build(); err != nil {
 		if s.admin != nil {
@@ -226,17 +228,23 @@ func (s *Server) buildPictures() error {
 	return err
 }
 
-// buildBackups begins to make backups, where the contest is kept in a file.
+// buildBackups begins to make backups. Of a database, which has backups of its
+// own, they are made only where a place for them is named, by one machine at a
+// time and without pictures: each machine may have others.
 func (s *Server) buildBackups() error {
-	if s.file == nil {
-		return nil // a database is backed up by its own tools
-	}
 	set := &s.settings
-	var err error
-	s.backups, err = backup.New(context.Background(), backup.Options{
-		Store: s.file, Dest: set.BackupsDest(), Uploads: set.UploadsDir(), Every: set.BackupInterval,
+	if s.file == nil && set.Backups == "" {
+		return nil
+	}
+	options := backup.Options{
+		Store: s.source, Dest: set.BackupsDest(), Scratch: set.Data, Uploads: set.UploadsDir(), Every: set.BackupInterval,
 		Keep: set.BackupKeep, Days: set.BackupKeepDays, Now: time.Now, Logger: s.log,
-	})
+	}
+	if s.file == nil {
+		options.Uploads, options.Alone = "", s.contest.Alone
+	}
+	var err error
+	s.backups, err = backup.New(context.Background(), options)
 	return err
 }
 
@@ -274,6 +282,9 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Contest is the contest that the server serves.
 func (s *Server) Contest() *contest.Contest { return s.contest }
+
+// Source is what is backed up.
+func (s *Server) Source() backup.Source { return s.source }
 
 // File is the file that keeps the contest, nil where another kind of store does.
 func (s *Server) File() contest.File { return s.file }

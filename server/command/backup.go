@@ -17,20 +17,22 @@ import (
 	"podium/server"
 	"podium/store/backup"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
 // backupCommand writes a copy of the data.
 type backupCommand struct {
-	Dest    string `arg:"" optional:"" help:"File to write, or a bucket's URL such as s3://name?region=… (a new backup where --backups says)."`
-	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
-	Backups string `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
-	JSON    bool   `name:"json" help:"Print the backup's name as JSON."`
+	Dest     string `arg:"" optional:"" help:"File to write, or a bucket's URL such as s3://name?region=… (a new backup where --backups says)."`
+	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Database string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
+	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Backups  string `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
+	JSON     bool   `name:"json" help:"Print the backup's name as JSON."`
 }
 
 // Help implements kong's HelpProvider.
 func (*backupCommand) Help() string {
-	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along, each once; in the data folder they take no further room.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db"
+	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along, each once; in the data folder they take no further room. A backup of a database is a file like every other, with everything but the pictures, and podium restore puts it into a database or a data folder.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db\n  podium backup --database postgres://user:password@host/name contest.db"
 }
 
 // Run writes the copy.
@@ -69,6 +71,18 @@ func (c *backupCommand) tell(out output, name, sentence string) error {
 // take makes a backup in a destination: by the running server in its own, and
 // otherwise here.
 func (c *backupCommand) take(ctx context.Context) (name string, err error) {
+	settings := server.Settings{Data: c.Data, Uploads: c.Uploads, Backups: cmp.Or(c.Dest, c.Backups)}
+	// What was there stays: only the server, which knows the settings, removes.
+	options := backup.Options{Dest: settings.BackupsDest(), Scratch: c.Data, Keep: math.MaxInt, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	if c.Database != "" {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return "", fmt.Errorf("make the data folder: %w", err)
+		}
+		return withDatabase(ctx, c.Database, func(s *postgres.Store) (string, error) {
+			options.Store = backup.Database(s, c.Data)
+			return takeOne(ctx, options)
+		})
+	}
 	if c.Dest == "" {
 		body, err := ask(ctx, c.Data, "POST", "/backup", "")
 		if err == nil {
@@ -79,17 +93,20 @@ func (c *backupCommand) take(ctx context.Context) (name string, err error) {
 			return "", err
 		}
 	}
-	settings := server.Settings{Data: c.Data, Uploads: c.Uploads, Backups: cmp.Or(c.Dest, c.Backups)}
 	return reading(c.Data, func(s *bolt.Store) (string, error) {
-		// What was there stays: only the server, which knows the settings, removes.
-		k, err := backup.New(ctx, backup.Options{Store: s, Dest: settings.BackupsDest(), Uploads: settings.UploadsDir(), Keep: math.MaxInt,
-			Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			return "", err
-		}
-		name, err := k.Take(ctx)
-		return name, errors.Join(err, k.Close())
+		options.Store, options.Uploads = s, settings.UploadsDir()
+		return takeOne(ctx, options)
 	})
+}
+
+// takeOne makes one backup.
+func takeOne(ctx context.Context, options backup.Options) (string, error) {
+	k, err := backup.New(ctx, options)
+	if err != nil {
+		return "", err
+	}
+	name, err := k.Take(ctx)
+	return name, errors.Join(err, k.Close())
 }
 
 // writeBackup writes a copy of the data to a file, checks it, and only then
@@ -120,6 +137,11 @@ func writeBackup(dest string, write func(io.Writer) (int64, error)) error {
 }
 
 func (c *backupCommand) stream(ctx context.Context, w io.Writer) (int64, error) {
+	if c.Database != "" {
+		return withDatabase(ctx, c.Database, func(s *postgres.Store) (int64, error) {
+			return backup.Database(s, filepath.Dir(c.Dest)).WriteTo(w)
+		})
+	}
 	body, err := ask(ctx, c.Data, "GET", "/backup", "")
 	if err == nil {
 		defer body.Close()

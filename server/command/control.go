@@ -14,10 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"podium/contest"
 	"podium/server"
 	"podium/server/answer"
-	"podium/store/backup"
 )
 
 // socketName is the local socket in the data folder through which commands ask
@@ -76,11 +74,7 @@ func socketAddress(data string) (name string, release func(), err error) {
 func controlRoutes(ctx context.Context, s *server.Server, data string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
-		if s.File() == nil {
-			answer.Because(backup.ErrNoFile, http.StatusConflict, backup.ErrNoFile.Error()).Write(w)
-			return
-		}
-		if err := sendCopy(w, s.File()); err != nil {
+		if err := sendCopy(w, s.Source(), data); err != nil {
 			panic(http.ErrAbortHandler) // the copy breaks off, and the reader sees that
 		}
 	})
@@ -130,10 +124,10 @@ func controlRoutes(ctx context.Context, s *server.Server, data string) http.Hand
 	return mux
 }
 
-// sendCopy sends a copy of a contest's file. It is made beside the file first,
-// so that a reader that takes its time holds nothing.
-func sendCopy(w io.Writer, file contest.File) (err error) {
-	kept, err := os.CreateTemp(filepath.Dir(file.Path()), ".copy-*")
+// sendCopy sends a copy of a contest. It is made in the data folder first, so that a
+// reader that takes its time holds nothing.
+func sendCopy(w io.Writer, from io.WriterTo, data string) (err error) {
+	kept, err := os.CreateTemp(data, ".copy-*")
 	if err != nil {
 		return err
 	}
@@ -141,7 +135,7 @@ func sendCopy(w io.Writer, file contest.File) (err error) {
 	if err := os.Remove(kept.Name()); err != nil { // it goes with the last who has it open
 		return err
 	}
-	if _, err := file.WriteTo(kept); err != nil {
+	if _, err := from.WriteTo(kept); err != nil {
 		return err
 	}
 	if _, err := kept.Seek(0, io.SeekStart); err != nil {

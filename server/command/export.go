@@ -16,12 +16,14 @@ import (
 	"podium/server"
 	"podium/store/archive"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
 // exportCommand writes everything in the format of old deployments.
 type exportCommand struct {
 	Dest      string `arg:"" help:"Folder to fill, or a file that ends in .zip."`
 	Data      string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Database  string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
 	Uploads   string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
 	Anonymous bool   `name:"without-personal-data" help:"Leave out names and phone numbers."`
 	JSON      bool   `name:"json" help:"Print what was written as JSON."`
@@ -39,7 +41,7 @@ type exported struct {
 
 // Help implements kong's HelpProvider.
 func (*exportCommand) Help() string {
-	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json"
+	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json\n  podium export contest.zip --database postgres://user:password@host/name"
 }
 
 // Run exports.
@@ -115,6 +117,14 @@ func (c *exportCommand) writeFile(ctx context.Context, path string) error {
 
 // stream writes the zip, by the running server or from the file itself.
 func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
+	e := archive.Export{Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
+	if c.Database != "" {
+		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) {
+			e.Contest = contest.New(s)
+			return struct{}{}, e.WriteZip(w)
+		})
+		return err
+	}
 	path := "/export"
 	if c.Anonymous {
 		path += "?anonymous=1"
@@ -128,7 +138,6 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
-	e := archive.Export{Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
 	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) {
 		e.Contest = contest.New(s)
 		return struct{}{}, e.WriteZip(w)

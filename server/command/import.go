@@ -16,24 +16,41 @@ import (
 	"podium/store/archive"
 	"podium/store/backup"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
-// importCommand takes over an old deployment's data.
+// importCommand takes over an old deployment's data, or a contest that moves.
 type importCommand struct {
-	Path    string `arg:"" type:"existingdir" help:"Folder of the old deployment, with data.json, categories.json, uploads/, backups/ and .wal/."`
-	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
-	DryRun  bool   `help:"Only say what would be done."`
-	JSON    bool   `name:"json" help:"Print the report as JSON."`
+	Path     string `arg:"" help:"Folder of an old deployment, with data.json, categories.json, uploads/, backups/ and .wal/; or a contest that moves: a data folder, its podium.db, or a database's address (postgres://…)."`
+	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Database string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database to import into, in place of a file in the data folder."`
+	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Replace  bool   `help:"Put a contest that moves in the place of the one that is there, and keep that aside."`
+	DryRun   bool   `help:"Only say what would be done."`
+	JSON     bool   `name:"json" help:"Print the report as JSON."`
 }
 
 // Help implements kong's HelpProvider.
 func (*importCommand) Help() string {
-	return "Everything is taken in one transaction, with ids and order as they were; what cannot be taken is listed with its reason. Running it twice changes nothing. No server may run on the data folder. Data that is there is backed up first.\n\nExamples:\n  podium import ../old-contest --dry-run\n  podium import ../old-contest --data /data"
+	return "Of an old deployment, everything is taken in one transaction, with ids and order as they were; what cannot be taken is listed with its reason. Running it twice changes nothing. Data that is there is backed up first.\n\nA contest of Podium's moves as it is, from a file into a database or back: with its log, sessions, answers, settings and sign-ins, so that guests and admins go on as if nothing had happened once it is served at the same address. It moves whole or not at all, into a place that is empty unless --replace is given.\n\nNo server may run on either side.\n\nExamples:\n  podium import ../old-contest --dry-run\n  podium import ../old-contest --data /data\n  podium import data --database postgres://user:password@host/name\n  podium import postgres://user:password@host/name --database= --data data"
 }
 
 // Run imports.
 func (c *importCommand) Run(ctx context.Context, out output) error {
+	if isDatabase(c.Path) {
+		return c.move(ctx, out, "")
+	}
+	if file := contestAt(c.Path); file != "" {
+		return c.move(ctx, out, file)
+	}
+	if info, err := os.Stat(c.Path); err != nil || !info.IsDir() {
+		return errors.Join(fmt.Errorf("%s is no folder, no contest and no database", c.Path), err)
+	}
+	return c.takeOver(ctx, out)
+}
+
+// takeOver imports an old deployment.
+func (c *importCommand) takeOver(ctx context.Context, out output) error {
 	done := out.working("Reading " + c.Path)
 	defer done()
 	file := filepath.Join(c.Data, server.DatabaseName)
@@ -45,13 +62,12 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 		done()
 		return c.print(out.stdout, report)
 	}
-	_, missing := os.Stat(file)
-	s, err := bolt.Open(file, bolt.Options{})
+	s, there, err := c.open(ctx, file)
 	if err != nil {
 		return err
 	}
-	if missing == nil {
-		err = c.keepPresent(s, out)
+	if there {
+		err = c.keepPresent(ctx, s, out)
 	}
 	var report *archive.Report
 	if err == nil {
@@ -64,9 +80,35 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 	return c.print(out.stdout, report)
 }
 
+// open opens what is imported into, and reports whether a contest is there.
+func (c *importCommand) open(ctx context.Context, file string) (s contest.Whole, there bool, err error) {
+	if c.Database == "" {
+		_, missing := os.Stat(file)
+		s, err := bolt.Open(file, bolt.Options{})
+		return s, missing == nil, err
+	}
+	to, err := openDatabase(ctx, c.Database)
+	if err != nil {
+		return nil, false, err
+	}
+	err = to.Served(ctx)
+	if err == nil {
+		there, err = to.Empty(ctx)
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, to.Close())
+	}
+	return to, !there, nil
+}
+
 // preview says what would be done, beside what is there already where that can
 // be read.
 func (c *importCommand) preview(ctx context.Context, file string) (*archive.Report, error) {
+	if c.Database != "" {
+		return withDatabase(ctx, c.Database, func(s *postgres.Store) (*archive.Report, error) {
+			return archive.Import(ctx, contest.New(s), c.Path, "", true)
+		})
+	}
 	s, err := bolt.Open(file, bolt.Options{ReadOnly: true})
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, bolt.ErrLocked):
@@ -79,9 +121,14 @@ func (c *importCommand) preview(ctx context.Context, file string) (*archive.Repo
 }
 
 // keepPresent backs up what is there.
-func (c *importCommand) keepPresent(s *bolt.Store, out output) error {
+func (c *importCommand) keepPresent(ctx context.Context, s contest.Whole, out output) (err error) {
 	path := backup.Aside(c.Data, "import", time.Now())
-	if err := writeBackup(path, func(w io.Writer) (int64, error) { return s.WriteTo(w) }); err != nil {
+	if file, ok := s.(contest.File); ok {
+		err = writeBackup(path, func(w io.Writer) (int64, error) { return file.WriteTo(w) })
+	} else {
+		err = bolt.Write(ctx, path, s.All(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	if !c.JSON {

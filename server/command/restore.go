@@ -18,17 +18,19 @@ import (
 	"podium/server/admin"
 	"podium/store/backup"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
 // restoreCommand puts a backup in the place of the data.
 type restoreCommand struct {
-	Backup  string    `arg:"" optional:"" default:"latest" help:"A backup's file or name, latest, or a bucket's URL for the latest there (${default})."`
-	At      time.Time `format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Take the newest backup that was made until this moment, such as 2026-01-31T20:00:00Z."`
-	Data    string    `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Uploads string    `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
-	Backups string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
-	Yes     bool      `short:"y" help:"Do not ask."`
-	JSON    bool      `name:"json" help:"Print what was done as JSON; needs --yes."`
+	Backup   string    `arg:"" optional:"" default:"latest" help:"A backup's file or name, latest, or a bucket's URL for the latest there (${default})."`
+	At       time.Time `format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Take the newest backup that was made until this moment, such as 2026-01-31T20:00:00Z."`
+	Data     string    `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Database string    `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database to restore into, in place of a file in the data folder."`
+	Uploads  string    `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Backups  string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
+	Yes      bool      `short:"y" help:"Do not ask."`
+	JSON     bool      `name:"json" help:"Print what was done as JSON; needs --yes."`
 }
 
 // restored says what a restore did.
@@ -59,7 +61,7 @@ func (e *extent) String() string {
 
 // Help implements kong's HelpProvider.
 func (*restoreCommand) Help() string {
-	return "Checks the backup, says what would change, asks, keeps the present data aside, however damaged it is, and puts the backup in its place in one step. Sessions and tokens end with it. What is kept aside goes when it is as old as --backup-keep-days of the server says. No server may run on the data folder.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json"
+	return "Checks the backup, says what would change, asks, keeps the present data aside, however damaged it is, and puts the backup in its place in one step. Sessions and tokens end with it. What is kept aside goes when it is as old as --backup-keep-days of the server says. No server may run on the data folder or the database.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json\n  podium restore contest.db --database postgres://user:password@host/name"
 }
 
 // Run restores.
@@ -83,6 +85,10 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	defer os.Remove(fresh)
+	wanted, err := picturesOf(fresh)
+	if err != nil {
+		return err
+	}
 	report, err := c.show(ctx, told, name, fresh)
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 			return errors.New("nothing was changed")
 		}
 	}
-	if report.Kept, report.Ended, err = replace(ctx, fresh, c.Data); err != nil {
+	if report.Kept, report.Ended, err = c.replace(ctx, fresh); err != nil {
 		return err
 	}
 	if report.Kept != "" {
@@ -105,7 +111,7 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 		fmt.Fprintf(told, "%d sessions and tokens of the backup ended: admins sign in anew, and scripts need new tokens\n", report.Ended)
 	}
 	defer out.working("Fetching pictures")()
-	report.Pictures, err = c.fetchPictures(ctx)
+	report.Pictures, err = c.fetchPictures(ctx, wanted)
 	if report.Pictures > 0 {
 		fmt.Fprintf(told, "Brought back %d pictures\n", report.Pictures)
 	}
@@ -155,13 +161,19 @@ func (c *restoreCommand) fetch(ctx context.Context, to string) (name string, err
 	return name, errors.Join(err, bucket.Close())
 }
 
+// picturesOf are the names of the pictures that a file tells of.
+func picturesOf(file string) ([]string, error) {
+	s, err := bolt.Open(file, bolt.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	names, err := contest.New(s).Pictures()
+	return names, errors.Join(err, s.Close())
+}
+
 // fetchPictures brings back the pictures of the restored data that are not
 // here, where the backups have them.
-func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
-	wanted, err := reading(c.Data, func(s *bolt.Store) ([]string, error) { return contest.New(s).Pictures() })
-	if err != nil {
-		return 0, err
-	}
+func (c *restoreCommand) fetchPictures(ctx context.Context, wanted []string) (int, error) {
 	bucket, err := backup.Open(ctx, c.source())
 	if err != nil {
 		return 0, err
@@ -174,6 +186,18 @@ func (c *restoreCommand) fetchPictures(ctx context.Context) (int, error) {
 func (c *restoreCommand) show(ctx context.Context, w io.Writer, name, fresh string) (r restored, err error) {
 	r.Backup = name
 	if r.After, err = extentOf(fresh); err != nil {
+		return r, err
+	}
+	if c.Database != "" {
+		r.Before, err = withDatabase(ctx, c.Database, func(s *postgres.Store) (*extent, error) {
+			if err := s.Served(ctx); err != nil {
+				return nil, err
+			}
+			return extentIn(s)
+		})
+		if err == nil {
+			fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", r.Before, r.After, name)
+		}
 		return r, err
 	}
 	r.Before, err = extentOf(filepath.Join(c.Data, server.DatabaseName))
@@ -215,11 +239,17 @@ func (c *restoreCommand) remains(ctx context.Context) *extent {
 
 // extentOf reads how much data a file holds. The extent is never nil.
 func extentOf(path string) (*extent, error) {
-	e := new(extent)
 	s, err := bolt.Open(path, bolt.Options{ReadOnly: true})
 	if err != nil {
-		return e, err
+		return new(extent), err
 	}
+	e, err := extentIn(s)
+	return e, errors.Join(err, s.Close())
+}
+
+// extentIn reads how much data a store holds. The extent is never nil.
+func extentIn(s contest.Store) (*extent, error) {
+	e := new(extent)
 	counts, err := s.Counts()
 	e.Submissions = counts.Total()
 	if spans, failed := s.Spans(); failed == nil {
@@ -227,7 +257,41 @@ func extentOf(path string) (*extent, error) {
 			e.Newest = max(e.Newest, span.Newest)
 		}
 	}
-	return e, errors.Join(err, s.Close())
+	return e, err
+}
+
+// replace puts a fetched backup in the place of what there is.
+func (c *restoreCommand) replace(ctx context.Context, fresh string) (kept string, ended int, err error) {
+	if c.Database == "" {
+		return replace(ctx, fresh, c.Data)
+	}
+	if ended, err = renew(ctx, fresh); err != nil {
+		return "", 0, err
+	}
+	from, err := bolt.Open(fresh, bolt.Options{ReadOnly: true})
+	if err != nil {
+		return "", 0, err
+	}
+	kept, err = withDatabase(ctx, c.Database, func(to *postgres.Store) (string, error) {
+		return replaceDatabase(ctx, to, from, c.Data, "restore")
+	})
+	return kept, ended, errors.Join(err, from.Close())
+}
+
+// replaceDatabase puts a contest in the place of a database's, and returns where
+// it keeps what was there. before says what is done, for the name of that.
+func replaceDatabase(ctx context.Context, to *postgres.Store, from contest.Whole, data, before string) (kept string, err error) {
+	empty, err := to.Empty(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !empty {
+		kept = backup.Aside(data, before, time.Now())
+		if err := bolt.Write(ctx, kept, to.All(ctx)); err != nil {
+			return "", fmt.Errorf("keep the present data aside: %w", err)
+		}
+	}
+	return kept, to.Load(ctx, from.All(ctx), !empty)
 }
 
 // replace puts a fetched backup in the file's place, and returns where it keeps
@@ -236,25 +300,32 @@ func extentOf(path string) (*extent, error) {
 // moved, such as a folder. What is replaced is never opened as a store: whatever
 // state it is in, it does not stand in the way.
 func replace(ctx context.Context, fresh, data string) (kept string, ended int, err error) {
-	file := filepath.Join(data, server.DatabaseName)
 	if ended, err = renew(ctx, fresh); err != nil {
 		return "", 0, err
 	}
+	kept, err = putInPlace(fresh, data, "restore")
+	return kept, ended, err
+}
+
+// putInPlace puts a file in the place of the data, and returns where it keeps what
+// was there. before says what is done, for the name of that.
+func putInPlace(fresh, data, before string) (kept string, err error) {
+	file := filepath.Join(data, server.DatabaseName)
 	release, err := bolt.Hold(file)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	defer release()
 	if _, err := os.Lstat(file); err == nil {
-		kept = backup.Aside(data, "restore", time.Now())
+		kept = backup.Aside(data, before, time.Now())
 		if kept, err = bolt.SetAside(file, kept); err != nil {
-			return "", 0, fmt.Errorf("keep the present data aside: %w", err)
+			return "", fmt.Errorf("keep the present data aside: %w", err)
 		}
 	}
 	if err := os.Rename(fresh, file); err != nil {
-		return kept, 0, fmt.Errorf("put the backup in place: %w", err)
+		return kept, fmt.Errorf("put what is new in place: %w", err)
 	}
-	return kept, ended, bolt.SyncFolder(data)
+	return kept, bolt.SyncFolder(data)
 }
 
 // renew makes a backup the beginning of something new: offsets that clients hold

@@ -8,6 +8,7 @@
 //	podium-20260131T200000Z.db.sha256  its checksum, as sha256sum writes it
 //	uploads/NAME                       pictures, once for all backups
 //	uploads-gone.json                  since when pictures are no longer here
+//	podium-turn.json                   whose machines take turns: when the last one looked, and at what
 //
 // Copying never keeps changes waiting. A copy counts only after it was opened,
 // checked and written whole; the newest are kept, and one of each day for
@@ -45,7 +46,9 @@ var named = regexp.MustCompile(`^podium-(\d{8}T\d{6}Z)\.db$`)
 
 // Options say what is backed up, where to, and for how long.
 type Options struct {
-	Store contest.File
+	Store Source
+	// Scratch is the folder of copies on their way to a bucket.
+	Scratch string
 	// Dest is a folder or a bucket's URL.
 	Dest string
 	// Uploads is the folder of pictures to send along, once each; "" for none. In
@@ -53,14 +56,30 @@ type Options struct {
 	Uploads string
 	// Every is the time between two backups; 0 makes them only when asked.
 	Every time.Duration
+	// Alone is for a store that other machines back up, too, to the same
+	// destination: it runs work unless another machine is at it, as
+	// [contest.Contest.Alone] does. Nil where nobody else does.
+	Alone func(ctx context.Context, work string, f func(context.Context) error) error
 	// Keep is how many of the newest are kept, Days of how many days one each.
 	Keep, Days int
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
 
-// ErrNoFile means that the contest is not kept in a file.
-var ErrNoFile = errors.New("the contest is kept in a database; use the database's own backups, and podium export")
+// Source is a store that can be backed up: a file, or what [Database] makes of
+// another one.
+type Source interface {
+	contest.Store
+	// WriteTo writes a whole contest file.
+	WriteTo(w io.Writer) (int64, error)
+	// SettingsSum is a checksum of all settings.
+	SettingsSum() ([32]byte, error)
+	// Yield pauses whoever has worked on something that can wait.
+	Yield(worked time.Duration)
+}
+
+// ErrOff means that this server makes no backups.
+var ErrOff = errors.New("this server makes no backups: the contest is kept in a database, and --backups names no place for them; podium backup makes one")
 
 // Keeper makes backups. It is safe for concurrent use. A nil one makes none.
 type Keeper struct {
@@ -124,13 +143,43 @@ func (k *Keeper) run(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			if err := k.TakeIfChanged(ctx); err != nil && ctx.Err() == nil {
+			if err := k.turn(ctx); err != nil && ctx.Err() == nil {
 				k.o.Logger.Error("a backup failed", "error", err)
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// turn makes a backup where it is time for one.
+func (k *Keeper) turn(ctx context.Context) error {
+	if k.o.Alone == nil {
+		return k.TakeIfChanged(ctx)
+	}
+	return k.o.Alone(ctx, "back up", k.takeTurn)
+}
+
+// takeTurn makes a backup unless another machine has done so since this one's
+// turn before, or found that nothing had changed.
+func (k *Keeper) takeTurn(ctx context.Context) error {
+	last, err := readState(ctx, k.bucket)
+	if err != nil {
+		return err
+	}
+	if age := k.o.Now().Sub(last.At); age >= 0 && age < k.o.Every*3/4 {
+		return nil
+	}
+	k.mu.Lock()
+	k.saved = last.Moment
+	k.mu.Unlock()
+	if err := k.TakeIfChanged(ctx); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	last = state{Moment: k.saved, At: k.o.Now()}
+	k.mu.Unlock()
+	return writeState(ctx, k.bucket, last)
 }
 
 // Close ends the backups at intervals, and waits for one that is being made.
@@ -171,7 +220,8 @@ func (k *Keeper) moment() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s %d %d %v %x", k.o.Store.Epoch(), version, last, counts, settings), nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d %v %x", k.o.Store.Epoch(), version, last, counts, settings))
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // TakeIfChanged makes a backup where the data changed since the last one.
@@ -196,7 +246,7 @@ func (k *Keeper) TakeIfChanged(ctx context.Context) error {
 // Take makes a backup and returns its name.
 func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	if k == nil {
-		return "", ErrNoFile
+		return "", ErrOff
 	}
 	k.taking.Lock()
 	defer k.taking.Unlock()
@@ -254,7 +304,7 @@ func (k *Keeper) copy(ctx context.Context, name string) error {
 	dir := k.folder()
 	away := dir == ""
 	if away {
-		dir = filepath.Dir(k.o.Store.Path())
+		dir = k.o.Scratch
 	}
 	f, err := os.CreateTemp(dir, ".backup-")
 	if err != nil {

@@ -23,10 +23,13 @@ func (t *writeTx) Answer(key string) (contest.KeptAnswer, bool, error) { return 
 
 // KeepAnswer stores an answer.
 func (t *writeTx) KeepAnswer(key string, answer contest.KeptAnswer) error {
-	b := append([]byte{1}, uint64Key(uint64(t.now.UnixMilli()))...)
+	return t.put(bucketAnswers, []byte(key), encodeAnswer(t.now.UnixMilli(), answer))
+}
+
+func encodeAnswer(at int64, answer contest.KeptAnswer) []byte {
+	b := append([]byte{1}, uint64Key(uint64(at))...)
 	b = appendBytes(b, answer.Content)
-	b = appendBytes(b, answer.Body)
-	return t.put(bucketAnswers, []byte(key), b)
+	return appendBytes(b, answer.Body)
 }
 
 func decodeAnswer(data []byte) (at int64, content, answer []byte, err error) {

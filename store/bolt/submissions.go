@@ -112,7 +112,12 @@ func (t *writeTx) enter(sub *contest.Submission) error {
 		return err
 	}
 	sub.Sequence = sequence
-	key := orderKey(sub.Category, sequence)
+	return t.index(sub)
+}
+
+// index puts a submission into the indexes, by its place.
+func (t *writeTx) index(sub *contest.Submission) error {
+	key := orderKey(sub.Category, sub.Sequence)
 	if err := t.put(bucketOrder, key, []byte(sub.ID)); err != nil {
 		return err
 	}

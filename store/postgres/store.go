@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ type Options struct {
 	// OnCommit, when set, is called after each commit, on the committing
 	// goroutine, and must not block.
 	OnCommit func(contest.Commit)
+	// Name is what the store's connections are called (application_name). "" is
+	// what the address says, or "podium", by which machines that serve are known.
+	Name string
 	// Patience is how long a change waits for a database that is away, and how
 	// long it is tried to find out what became of a commit that was not
 	// answered. Zero means 5 s.
@@ -48,6 +52,7 @@ type Store struct {
 	now     func() time.Time
 
 	config *pgx.ConnConfig // of the connections beside the pool
+	serves string          // what the connections of machines that serve are called
 	pool   *pgxpool.Pool
 
 	committer committer
@@ -111,9 +116,8 @@ func (s *Store) configure(config *pgxpool.Config) {
 	if connection.ConnectTimeout == 0 || connection.ConnectTimeout > connectTimeout {
 		connection.ConnectTimeout = connectTimeout
 	}
-	if connection.RuntimeParams["application_name"] == "" {
-		connection.RuntimeParams["application_name"] = "podium"
-	}
+	s.serves = cmp.Or(connection.RuntimeParams["application_name"], "podium")
+	connection.RuntimeParams["application_name"] = cmp.Or(s.options.Name, s.serves)
 	if defaults, err := pgxpool.ParseConfig("host=x"); err == nil && config.MaxConns == defaults.MaxConns {
 		config.MaxConns = readers
 	}

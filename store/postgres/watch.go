@@ -89,6 +89,14 @@ func (w *watch) take(h head) {
 	}
 }
 
+// forget makes the next reading count whatever it says: what is there was
+// replaced.
+func (w *watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.head = head{}
+}
+
 // signal wakes who follows. mu must be held.
 func (w *watch) signal() {
 	if w.changed != nil {
