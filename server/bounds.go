@@ -40,7 +40,7 @@ type shares struct {
 // What a connection takes at most while nothing is on its way, in bytes.
 const (
 	socketBytes     = 16 << 10 // a goroutine's stack and the buffers of net/http
-	connectionBytes = 5 << 10  // a session of Engine.IO and one of Socket.IO over a WebSocket
+	connectionBytes = 5 << 10  // a session of Engine.IO and one of Socket.IO, and the queue of 3 KiB that package websocket does not charge
 )
 
 // divide divides the memory of a machine, 0 for one without limit.

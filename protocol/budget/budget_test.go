@@ -398,3 +398,31 @@ func TestWhoCanDoWithoutEvictsNobody(t *testing.T) {
 		t.Errorf("%d bytes are left", b.Held())
 	}
 }
+
+func TestWhoHoldsLocksClaimsAndLeavesEvictingToOthers(t *testing.T) {
+	b := New(160)
+	s := b.Share("x", 0)
+	evicted := 0
+	var idle *Charge
+	idle = s.Open(netip.MustParseAddr("192.0.2.1"), func() { evicted++; idle.Close() })
+	if tight, err := idle.Claim(140); tight || err != nil {
+		t.Fatal(tight, err)
+	}
+	c := s.Open(netip.MustParseAddr("192.0.2.1"), func() { t.Error("the wrong one was evicted") })
+	if tight, err := c.Claim(15); !tight || err != nil || evicted > 0 {
+		t.Fatal(tight, err, evicted)
+	}
+	if _, err := c.Claim(10); err != ErrFull {
+		t.Fatal(err)
+	}
+	c.Relieve()
+	if evicted != 1 || b.Held() != 15 {
+		t.Errorf("%d were evicted, and %d bytes are held", evicted, b.Held())
+	}
+	if tight, err := c.Claim(10); tight || err != nil {
+		t.Error(tight, err)
+	}
+	if _, err := idle.Claim(1); err != ErrEvicted {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package budget
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -103,6 +104,58 @@ func (c *Charge) TryHold(n int64) error {
 	}
 	c.held += n
 	return nil
+}
+
+// Claim is Hold for callers with locks that an evict function takes: it calls none.
+// Where tight is true, Relieve must be called soon by somebody without such locks.
+// ErrFull says that the limit itself is reached.
+func (c *Charge) Claim(n int64) (tight bool, err error) {
+	if c == nil || n <= 0 {
+		return false, nil
+	}
+	share, all := &c.share.account, &c.share.budget.account
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return false, ErrEvicted
+	}
+	inShare, inAll := share.held.Add(n), all.held.Add(n)
+	if inShare > share.limit || inAll > all.limit {
+		share.held.Add(-n)
+		all.held.Add(-n)
+		share.refused.Add(1)
+		return true, ErrFull
+	}
+	c.held += n
+	return inShare > share.high() || inAll > all.high(), nil
+}
+
+// Relieve evicts charges as Hold would, the own among them, where less than a
+// sixteenth of a bound is free.
+func (c *Charge) Relieve() {
+	if c == nil {
+		return
+	}
+	c.share.makeRoom(c.share.budget, c.share, nil)
+	c.share.budget.makeRoom(c.share.budget, nil, nil)
+}
+
+// Relief calls Relieve for those whose locks forbid it, on a goroutine of their own.
+// The zero value is ready for use.
+type Relief struct {
+	due atomic.Bool // a goroutine is about to
+}
+
+// Start has c relieved on a goroutine that run starts, unless one is about to look
+// anyway.
+func (r *Relief) Start(run func(func()), c *Charge) {
+	if !r.due.CompareAndSwap(false, true) {
+		return
+	}
+	run(func() {
+		r.due.Store(false) // before it looks: who comes from now on starts another
+		c.Relieve()
+	})
 }
 
 // makeRoom evicts whom it takes for n bytes that are charged already, or takes

@@ -26,7 +26,7 @@ var (
 	errUnwritten  = errors.New("engineio: the answer to a poll was not written")
 	errAborted    = errors.New("engineio: POST was cut off by the end of its session")
 	errBinaryPost = errors.New("engineio: binary payload")
-	errNoMemory   = errors.New("engineio: no memory for an unfinished message")
+	errNoMemory   = errors.New("engineio: no memory for what the client does not finish or take")
 	errProbeBroke = errors.New("engineio: WebSocket broke while the client waited to move to it")
 	errUnused     = errors.New("engineio: opened and never used")
 )

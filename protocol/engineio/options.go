@@ -30,7 +30,9 @@ type Options struct {
 	// negative, for ever.
 	BodyTimeout time.Duration
 	// Memory, when set, is charged with what is kept of messages and bodies while they
-	// arrive. A session that has to make room for others ends.
+	// arrive, and with what waits for a client that does not take it: what one alone
+	// keeps is charged whole, and what is sent to many a part to each of them. A
+	// session that has to make room for others ends.
 	Memory *budget.Share
 	// MaxIdlePackets bounds, for each client, the packets a second that are no
 	// messages, such as pongs and noops; ten seconds of it may come at once. Beyond

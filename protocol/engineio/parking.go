@@ -140,23 +140,22 @@ func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll
 
 // take makes the caller the owner, unless somebody else is, and returns what
 // there is to be written.
-func (pk *parked) take() (packets []*Message, st state, ok bool) {
+func (pk *parked) take() (b backlog, st state, ok bool) {
 	s := pk.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.poll != pk.poll {
-		return nil, s.state, false
+		return backlog{}, s.state, false
 	}
 	s.poll = nil
 	s.writing = true
-	packets, s.queue, s.queued = s.queue, nil, 0
-	return packets, s.state, true
+	return s.takeQueue(), s.state, true
 }
 
 // answer writes what is queued. It has its own goroutine, for as long as that takes.
 func (pk *parked) answer() {
 	s := pk.session
-	packets, st, ok := pk.take()
+	b, st, ok := pk.take()
 	if !ok {
 		return
 	}
@@ -166,8 +165,9 @@ func (pk *parked) answer() {
 	if s.server.down.Load() {
 		pk.last = true // it would not be taken back
 	}
-	err := pk.write(packets)
-	s.answered(st, packets, err)
+	err := pk.write(&b)
+	s.endAnswer(&b)
+	s.answered(st, b.packets, err)
 	if err != nil || pk.last {
 		_ = pk.conn.Close()
 		return
@@ -182,6 +182,9 @@ func (pk *parked) gone() {
 	st, ok := s.state, s.poll == pk.poll
 	if ok {
 		s.poll = nil
+		if st == closed {
+			s.queue.drop()
+		}
 	}
 	s.mu.Unlock()
 	if !ok {
@@ -196,19 +199,23 @@ func (pk *parked) gone() {
 	}
 }
 
-// write writes the answer in one call.
-func (pk *parked) write(packets []*Message) error {
+// write writes the answer, in one call where the connection is a socket.
+func (pk *parked) write(b *backlog) error {
+	if err := pk.conn.SetWriteDeadline(time.Now().Add(pk.session.server.opts.PingTimeout)); err != nil {
+		return err
+	}
+	if err := pk.session.beginAnswer(b, pk.conn); err != nil {
+		return err
+	}
 	h := handWritten{header: pk.header}
 	if h.header == nil {
 		h.header = make(http.Header, 5)
 	}
-	if err := pk.session.writePayload(&h, pk.encoding, &pk.query, packets); err != nil {
+	if err := pk.session.writePayload(&h, pk.encoding, &pk.query, b.packets); err != nil {
 		return err
 	}
-	if err := pk.conn.SetWriteDeadline(time.Now().Add(pk.session.server.opts.PingTimeout)); err != nil {
-		return err
-	}
-	if _, err := pk.conn.Write(h.bytes(pk.last)); err != nil {
+	whole := net.Buffers{h.head(pk.last), h.body}
+	if _, err := whole.WriteTo(pk.conn); err != nil {
 		return err
 	}
 	_ = pk.conn.SetWriteDeadline(time.Time{}) // closed: the answer arrived, and who reads next finds out
@@ -231,17 +238,16 @@ func (h *handWritten) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// bytes is the response as HTTP/1.1 (RFC 9112, sections 3 to 6).
-func (h *handWritten) bytes(last bool) []byte {
+// head is the response but for its body, as HTTP/1.1 (RFC 9112, sections 3 to 5).
+func (h *handWritten) head(last bool) []byte {
 	if last {
 		h.header.Set("Connection", "close")
 	}
 	h.header["Content-Length"] = []string{strconv.Itoa(len(h.body))}
 	h.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
-	b := bytes.NewBuffer(make([]byte, 0, 256+len(h.body)))
+	b := bytes.NewBuffer(make([]byte, 0, 256))
 	b.WriteString("HTTP/1.1 200 OK\r\n")
 	_ = h.header.Write(b) // a buffer takes everything; values are sanitised
 	b.WriteString("\r\n")
-	b.Write(h.body)
 	return b.Bytes()
 }

@@ -101,9 +101,11 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 
 	s.mu.Lock()
 	s.poll = nil
-	var packets []*Message
+	var b backlog
 	if outcome == somethingToSay {
-		packets, s.queue, s.queued = s.queue, nil, 0
+		b = s.takeQueue()
+	} else if s.state == closed {
+		s.queue.drop() // nobody else will take it
 	}
 	st, late := s.state, p.late
 	p.late = false
@@ -129,12 +131,18 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 		return // else the WebSocket carries on, and what is queued with it
 	}
 	if late {
+		b.drop()
 		s.server.refuse(w, ErrBadRequest, false)
 		return
 	}
 	err := errUnwritten // where a ResponseWriter panics
-	defer func() { s.answered(st, packets, err) }()
-	err = s.writePayload(w, r.Header.Get("Accept-Encoding"), q, packets)
+	defer func() {
+		s.endAnswer(&b)
+		s.answered(st, b.packets, err)
+	}()
+	if err = s.beginAnswer(&b, http.NewResponseController(w)); err == nil {
+		err = s.writePayload(w, r.Header.Get("Accept-Encoding"), q, b.packets)
+	}
 }
 
 // answered ends the writing of packets to a poll, taken in state st. Where they are
@@ -155,10 +163,10 @@ func (s *Session) answered(st state, packets []*Message, err error) {
 		if s.enter(closed) {
 			s.dropQueue()
 		}
-	} else if len(s.queue) > 0 {
+	} else if len(s.queue.packets) > 0 {
 		s.wakePoll()
 	}
-	drained := !lost && err == nil && len(s.queue) == 0
+	drained := !lost && err == nil && len(s.queue.packets) == 0
 	s.mu.Unlock()
 	if f := s.server.opts.Observer.Drained; f != nil && drained {
 		f(s)
@@ -183,7 +191,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 	p.since = time.Now()
 	s.pollArrived()
 	switch {
-	case len(s.queue) > 0:
+	case len(s.queue.packets) > 0:
 		s.wakePoll()
 	case s.state == upgrading && !s.probe.carries: // ended when it does
 	case s.state == upgrading: // ended, so that the client can stop polling
@@ -248,7 +256,7 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 			p.timer = timer
 		case <-hurry:
 			s.mu.Lock()
-			if len(s.queue) == 0 { // else it is being ended already, perhaps with a close packet, the last
+			if len(s.queue.packets) == 0 { // else it is being ended already, perhaps with a close packet, the last
 				s.push(packetsNoop)
 			}
 			s.mu.Unlock()

@@ -24,7 +24,7 @@ func TestANoopThatIsDueDoesNotFollowTheClosePacket(t *testing.T) {
 	s.enter(closing) // as close does it
 	s.push(packetsClose)
 	s.mu.Unlock()
-	if got := <-ended; got != somethingToSay || !saysGoodbye(s.queue) {
-		t.Errorf("outcome %d with %d packets, of which the last is not to close", got, len(s.queue))
+	if got := <-ended; got != somethingToSay || !saysGoodbye(s.queue.packets) {
+		t.Errorf("outcome %d with %d packets, of which the last is not to close", got, len(s.queue.packets))
 	}
 }

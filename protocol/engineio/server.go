@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/websocket"
 )
 
@@ -38,7 +39,8 @@ type Server struct {
 	endErr   error          // what it returned; set before
 	start    sync.Once
 	stop     chan struct{}
-	turning  sync.WaitGroup // the wheel's goroutine
+	turning  sync.WaitGroup // the wheel's goroutine, and those of relief
+	relief   budget.Relief  // for sessions whose lock is held
 	unused   unused
 	tellOnce sync.Once // of connections that cannot be taken over
 	polls    sync.Pool // *poll

@@ -58,8 +58,7 @@ type Session struct {
 	poll    *poll           // the poll that waits, or nil
 	probe   *probe          // the WebSocket that is being probed, or nil
 	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
-	queue   []*Message      // what waits for a poll
-	queued  int             // bytes in queue
+	queue   backlog         // what waits for a poll
 	// answeredAt is when a poll was answered last, see wheel.now; 0 before the first.
 	answeredAt int64
 	closing    Reason        // why, in state closing
@@ -178,15 +177,20 @@ func (s *Session) enqueue(ms []*Message) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	empty := len(s.queue) == 0
+	empty := len(s.queue.packets) == 0
 	s.push(ms...)
 	// What a single call left in an empty queue may exceed the bound: the client
 	// had no chance to fetch it.
-	slow := !empty && s.queued > s.queueBound()
+	slow := !empty && s.queue.bytes > s.queueBound()
+	full := s.keep()
 	s.mu.Unlock()
-	if slow {
+	switch {
+	case slow:
 		s.end(ReasonTransportError, ErrSlow)
 		return ErrSlow
+	case full != nil:
+		s.end(ReasonTransportError, full)
+		return ErrClosed
 	}
 	s.server.stats.sent.Add(uint64(len(ms)))
 	return nil
@@ -211,9 +215,9 @@ func (s *Session) queueBound() int {
 
 // push queues packets and wakes the poll that waits. s.mu must be held.
 func (s *Session) push(ms ...*Message) {
-	s.queue = append(s.queue, ms...)
+	s.queue.packets = append(s.queue.packets, ms...)
 	for _, m := range ms {
-		s.queued += len(m.Payload())
+		s.queue.bytes += len(m.Payload())
 	}
 	s.wakePoll()
 }
@@ -222,7 +226,8 @@ func (s *Session) push(ms ...*Message) {
 // client that recovers would never ask for them. s.mu must be held, and the session
 // closed.
 func (s *Session) dropQueue() {
-	s.queue, s.queued = nil, 0
+	b := s.takeQueue()
+	b.drop()
 	if s.poll != nil {
 		s.push(packetsClose)
 	}
@@ -306,7 +311,7 @@ func (s *Session) Writable() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll != nil && len(s.queue) == 0
+	return s.poll != nil && len(s.queue.packets) == 0
 }
 
 // Buffered is the number of bytes that wait for the client.
@@ -316,7 +321,7 @@ func (s *Session) Buffered() int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queued
+	return s.queue.bytes
 }
 
 // lastQueued is the newest message that waits for a poll, or nil. What ends the poll
@@ -324,17 +329,17 @@ func (s *Session) Buffered() int {
 func (s *Session) lastQueued() *Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) == 0 || s.state == onWebSocket {
+	if len(s.queue.packets) == 0 || s.state == onWebSocket {
 		return nil
 	}
-	return s.queue[len(s.queue)-1]
+	return s.queue.packets[len(s.queue.packets)-1]
 }
 
 // holds reports whether m waits for a poll of an open session.
 func (s *Session) holds(m *Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state != closed && slices.Contains(s.queue, m)
+	return s.state != closed && slices.Contains(s.queue.packets, m)
 }
 
 // Close ends the session after what was sent has left, or after
@@ -351,7 +356,7 @@ func (s *Session) close(reason Reason) {
 	s.closing = reason
 	s.abortBody()
 	c := s.webSocket.Load()
-	if c == nil && s.poll != nil && len(s.queue) == 0 {
+	if c == nil && s.poll != nil && len(s.queue.packets) == 0 {
 		// Else what is queued leaves first, and the next poll is told. With both in one
 		// payload the official client puts what it got aside until it is connected
 		// again, asks for it once more, and then has it twice.
@@ -372,7 +377,7 @@ func (s *Session) close(reason Reason) {
 func (s *Session) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll == nil && len(withoutClose(s.queue)) == 0
+	return s.poll == nil && len(withoutClose(s.queue.packets)) == 0
 }
 
 // withoutClose is what is to be sent before the close packet, if there is one.
@@ -409,7 +414,10 @@ func (s *Session) end(reason Reason, err error) {
 		s.writing = false
 		s.dropQueue()
 	}
-	if p != nil && len(s.queue) == 0 {
+	switch {
+	case p == nil:
+		s.queue.drop() // nobody will take it
+	case len(s.queue.packets) == 0:
 		s.push(packetsClose) // a poll that still waits is told
 	}
 	s.wakePoll()
@@ -511,7 +519,7 @@ func (s *Session) onPacket(p packet) bool {
 func (s *Session) dismissPoll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poll != nil && len(s.queue) == 0 {
+	if s.poll != nil && len(s.queue.packets) == 0 {
 		s.push(packetsNoop)
 	}
 }

@@ -315,7 +315,7 @@ func (p *probe) OnPong(*websocket.Conn, []byte) {
 	}
 	if young := promptDelay - time.Since(s.poll.since); young > 0 {
 		p.noop = time.AfterFunc(young, p.endPoll)
-	} else if len(s.queue) == 0 {
+	} else if len(s.queue.packets) == 0 {
 		s.push(packetsNoop)
 	}
 }
@@ -325,7 +325,7 @@ func (p *probe) endPoll() {
 	s := p.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probe == p && s.state == upgrading && s.poll != nil && len(s.queue) == 0 {
+	if s.probe == p && s.state == upgrading && s.poll != nil && len(s.queue.packets) == 0 {
 		s.push(packetsNoop)
 	}
 }
@@ -344,13 +344,14 @@ func (s *Session) completeUpgrade(p *probe) {
 	p.stopTimers()
 	p.done = true
 	s.probe = nil
-	queue := withoutClose(s.queue) // closing the connection says it
-	s.queue, s.queued = nil, 0
-	if s.poll != nil { // a client that did not wait for its poll
+	queue := s.takeQueue()
+	packets := withoutClose(queue.packets) // closing the connection says it
+	if s.poll != nil {                     // a client that did not wait for its poll
 		s.poll.late = time.Since(s.poll.since) < promptDelay
 		s.push(packetsNoop)
 	}
-	s.attach(p.conn, p.base64, queue)
+	s.attach(p.conn, p.base64, packets)
+	queue.drop() // the connection charges what waits for it
 	s.mu.Unlock()
 	if last {
 		s.end(s.closing, nil)

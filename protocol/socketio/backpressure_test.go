@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 )
 
@@ -137,5 +138,50 @@ func sendOverPolling(t *testing.T, url, message string, times int) {
 		if post(strings.TrimSuffix(body, "\x1e")) != "ok" {
 			t.Fatalf("a POST after %d events was refused", sent)
 		}
+	}
+}
+
+// What waits for slow handlers is charged, and bounded for all clients together.
+func TestEventsThatWaitForHandlersHaveABoundTogether(t *testing.T) {
+	for _, how := range []struct {
+		name string
+		mode []HandlerOption
+	}{{"in turn", nil}, {"beside", []HandlerOption{Concurrent}}} {
+		t.Run(how.name, func(t *testing.T) {
+			const limit = 4 << 20
+			machine := budget.New(limit)
+			srv := newTestServer(t, Options{Engine: engineio.Options{Memory: machine.Share("messages", 0)}})
+			release := make(chan struct{})
+			On(srv, "big", func(*Socket, string) { <-release }, how.mode...)
+			web := httptest.NewServer(srv)
+			defer web.Close()
+			event := fmt.Sprintf(`42["big",%q]`, strings.Repeat("x", 300_000))
+			for range 8 {
+				c, _, err := websocket.Dial(t.Context(), web.URL+"/socket.io/?EIO=4&transport=websocket", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.CloseNow()
+				for _, text := range []string{"40", event, event, event, event} {
+					if c.Write(t.Context(), websocket.MessageText, []byte(text)) != nil {
+						break // it made room
+					}
+				}
+			}
+			deadline := time.Now().Add(20 * time.Second)
+			for srv.engine.Stats().Sessions > 4 {
+				if held := machine.Held(); held > limit+1<<20 || time.Now().After(deadline) { // a message is asked for before it is refused
+					t.Fatalf("%d bytes are held for %d connections", held, srv.engine.Stats().Sessions)
+				}
+				<-time.After(time.Millisecond)
+			}
+			close(release)
+			for machine.Held() > 0 {
+				if time.Now().After(deadline) {
+					t.Fatalf("%d bytes are still held", machine.Held())
+				}
+				<-time.After(time.Millisecond)
+			}
+		})
 	}
 }

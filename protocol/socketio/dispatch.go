@@ -83,6 +83,7 @@ func (s *Socket) countBeside(cost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.beside += cost
+	m.tally.count(s, m.beside)
 	switch {
 	case limit > 0 && m.beside > limit && !m.besideFull:
 		m.besideFull = true

@@ -10,6 +10,8 @@ type mailbox struct {
 	tasks []task
 	bytes int  // of events that wait
 	full  bool // they are enough: the connection is paused
+
+	tally tally // what is charged for them
 }
 
 type task struct {
@@ -38,6 +40,7 @@ func (s *Socket) postEvent(f func(), size, limit int) {
 		return
 	}
 	s.postLocked(task{f, size})
+	s.box.tally.count(s, s.box.bytes)
 	if b := s.box; limit > 0 && b.bytes > limit && !b.full {
 		b.full = true
 		s.client.conn.Pause()
@@ -116,6 +119,7 @@ func (s *Socket) work(b *mailbox) {
 	for {
 		s.mu.Lock()
 		if len(b.tasks) == 0 {
+			b.tally.count(s, 0)
 			s.box = nil
 			s.mu.Unlock()
 			return
@@ -123,6 +127,7 @@ func (s *Socket) work(b *mailbox) {
 		t := b.tasks[0]
 		b.tasks[0] = task{}
 		b.tasks = b.tasks[1:]
+		b.tally.count(s, b.bytes) // with the one that is handled
 		b.bytes -= t.cost
 		if b.full && b.bytes <= s.client.server.opts.MaxPendingBytes/2 {
 			b.full = false

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"podium/protocol/budget"
 	"podium/protocol/engineio"
 	"podium/protocol/socketio/parser"
 )
@@ -30,7 +31,8 @@ type Server struct {
 	cluster      *cluster     // nil where the server is alone
 	forwarder    *forwarder   // nil where it has no name among others
 	workers      workers
-	started      time.Time // when it was made
+	relief       budget.Relief // for sockets whose lock is held
+	started      time.Time     // when it was made
 	stats        counters
 	ending       sync.Once
 	endErr       error // set by ending

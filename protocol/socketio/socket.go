@@ -48,6 +48,7 @@ type socketMore struct {
 
 	beside     int         // what events cost that are handled beside others; guarded by Socket.mu
 	besideFull bool        // that is enough: the connection is paused; guarded by Socket.mu
+	tally      tally       // what is charged for them; guarded by Socket.mu
 	held       *heldEvents // guarded by Socket.mu
 	auth       Value       // owned; set before the socket joins
 }

@@ -10,7 +10,7 @@ import (
 // Why a connection is closed whose packet's attachments did not all come.
 var (
 	errUnfinished = errors.New("socketio: attachments took too long to arrive")
-	errNoMemory   = errors.New("socketio: no memory for attachments")
+	errNoMemory   = errors.New("socketio: no memory for attachments, or events that wait for handlers")
 )
 
 // defaultAttachmentTime is the engine's default of BodyTimeout.

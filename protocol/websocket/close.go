@@ -36,9 +36,9 @@ var (
 	ErrCloseTimeout = errors.New("websocket: close handshake timed out")
 	// ErrMessageTimeout: a message did not arrive whole in Options.MessageTimeout.
 	ErrMessageTimeout = errors.New("websocket: message took too long to arrive")
-	// ErrNoMemory: there was no room for what had arrived of a message, or it had to
-	// make room for others: see Options.Charge.
-	ErrNoMemory = errors.New("websocket: no memory for an unfinished message")
+	// ErrNoMemory: there was no room for what had arrived of a message, or waited for
+	// the peer, or it had to make room for others: see Options.Charge.
+	ErrNoMemory = errors.New("websocket: no memory for what the peer does not finish or take")
 	// ErrHandlerPanic: the connection was closed with 1011 because its handler panicked.
 	ErrHandlerPanic = errors.New("websocket: handler panicked")
 )

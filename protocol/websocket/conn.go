@@ -124,7 +124,7 @@ func (c *Conn) Send(ms ...*Message) error {
 		return nil // a queue is never left empty: a stream's writer takes its first frame
 	}
 	if len(ms) == 1 && c.out == nil && !c.corked && !c.server.client {
-		return c.sendOneLocked(ms[0].frameFor(c), true)
+		return c.sendOneLocked(ms[0].frameFor(c), ms[0])
 	}
 	c.enqueueLocked(ms)
 	if c.corked {
@@ -197,7 +197,7 @@ func (c *Conn) SendParts(op Opcode, parts ...[]byte) error {
 			b = append(b, p...)
 		}
 		*buf = b
-		err := c.sendOneLocked(b, false)
+		err := c.sendOneLocked(b, nil)
 		c.server.pools.freeEncode(buf)
 		return err
 	}
@@ -372,7 +372,7 @@ func (c *Conn) enqueueLocked(ms []*Message) {
 		if c.server.client || len(frame) < joinBelow && c.corked {
 			c.copyLocked(frame)
 		} else {
-			q.add(frame)
+			q.add(m, frame, len(frame))
 		}
 	}
 	c.server.messagesOut.Add(uint64(len(ms)))
@@ -389,8 +389,8 @@ func (c *Conn) copyLocked(frame []byte) {
 }
 
 // sendOneLocked writes a frame where nothing is queued, and queues what is left of
-// it: the frame itself if it is shared, else a copy. mu must be held.
-func (c *Conn) sendOneLocked(frame []byte, shared bool) error {
+// it: the frame itself if it is that of m, else, with m nil, a copy. mu must be held.
+func (c *Conn) sendOneLocked(frame []byte, m *Message) error {
 	n, err := c.link.writeOne(frame)
 	if err != nil {
 		c.failLocked(err)
@@ -401,19 +401,29 @@ func (c *Conn) sendOneLocked(frame []byte, shared bool) error {
 	if n == len(frame) {
 		return nil
 	}
-	if q := c.queueLocked(); shared {
-		q.add(frame[n:])
+	if q := c.queueLocked(); m != nil {
+		q.add(m, frame[n:], len(frame))
 	} else {
 		q.addCopy(frame[n:])
 	}
+	c.awaitLocked()
+	if c.state.Load() == stateDead {
+		return c.closedLocked() // there was no memory for it
+	}
+	return nil
+}
+
+// awaitLocked leaves what is queued until there is room for it; mu must be held.
+func (c *Conn) awaitLocked() {
 	c.waiting = true
 	c.link.await()
-	return nil
+	c.chargeLocked()
 }
 
 // boundLocked enforces the queue's bound; mu must be held. What a single call left in
 // an empty queue may exceed it: the peer had no chance to read it.
 func (c *Conn) boundLocked() error {
+	c.chargeLocked()
 	if c.state.Load() == stateDead {
 		return c.closedLocked()
 	}
@@ -450,8 +460,7 @@ func (c *Conn) flushLocked() {
 			return
 		}
 		if !more && c.out.bytes > 0 {
-			c.waiting = true
-			c.link.await()
+			c.awaitLocked()
 			return
 		}
 	}
@@ -462,6 +471,9 @@ func (c *Conn) flushLocked() {
 func (c *Conn) wroteLocked(n int) {
 	c.out.drop(n)
 	c.server.bytesOut.Add(uint64(n))
+	if c.out.charge != nil {
+		c.out.wrote(n)
+	}
 }
 
 // drainedLocked is called when everything queued was written; mu must be held.
@@ -512,7 +524,10 @@ func (c *Conn) endLocked(err error, drained bool) {
 		c.err = err
 	}
 	c.state.Store(stateDead)
-	c.out = nil // not reused: a write may still be under way from it
+	if c.out != nil {
+		c.out.discard()
+		c.out = nil // not reused: a write may still be under way from it
+	}
 	c.link.shut(drained)
 }
 

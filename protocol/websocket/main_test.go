@@ -11,12 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"podium/protocol/budget"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -274,6 +277,14 @@ func masked(first byte, payload string) []byte {
 
 func closePayload(code int, reason string) string {
 	return string(binary.BigEndian.AppendUint16(nil, uint16(code))) + reason
+}
+
+// charging opens charges of one client on machine.
+func charging(machine *budget.Budget) func(Handler, func()) *budget.Charge {
+	share := machine.Share("messages", 0)
+	return func(_ Handler, evict func()) *budget.Charge {
+		return share.Open(netip.MustParseAddr("192.0.2.1"), evict)
+	}
 }
 
 // fakeLink is a link without a network, for what can be tested without.

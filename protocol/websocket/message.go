@@ -1,6 +1,9 @@
 package websocket
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Message is one message, encoded once for every connection it is sent to: server
 // frames are not masked, so that connections share the bytes. It is immutable and
@@ -13,7 +16,22 @@ type Message struct {
 
 	once   sync.Once // guards the making of packed
 	packed []byte    // the frame compressed, nil where that does not make it shorter
+
+	keepers atomic.Int32 // calls of Retain less those of Release
 }
+
+// Retain says that the message waits in one more queue whose memory is charged, and
+// returns what part of size bytes of it that queue shall pay for: the k-th of those
+// that keep a message pays a k-th. So a broadcast that waits for thousands is not
+// counted thousands of times, and what one alone keeps is counted whole. One that
+// stays when the others have gone pays no more than before.
+func (m *Message) Retain(size int) int {
+	k := int(m.keepers.Add(1))
+	return (size + k - 1) / k
+}
+
+// Release takes back one call of Retain.
+func (m *Message) Release() { m.keepers.Add(-1) }
 
 // NewMessage makes a message whose payload is the parts one after the other. The
 // parts are copied. op must be OpText, with parts that make valid UTF-8, or OpBinary.

@@ -28,8 +28,9 @@ type Options struct {
 	// its fragments together; then the connection is cut. Zero means 30 s; negative,
 	// for ever.
 	MessageTimeout time.Duration
-	// Charge, when set, opens the charge for what is kept of a message while it
-	// arrives on the handler's connection. evict cuts that.
+	// Charge, when set, opens a charge for what is kept on the handler's connection: of a
+	// message while it arrives, and of what waits for a peer that does not read. evict
+	// cuts the connection. It is called with locks held, so it must not wait.
 	Charge func(h Handler, evict func()) *budget.Charge
 	// Drained, when set, is called when all that waited in memory for the peer of the
 	// handler's connection has been written. What the kernel takes at once waits for
@@ -65,9 +66,6 @@ func (o Options) withDefaults() Options {
 	if o.MessageTimeout == 0 {
 		o.MessageTimeout = 30 * time.Second
 	}
-	if o.Charge == nil {
-		o.Charge = func(Handler, func()) *budget.Charge { return nil }
-	}
 	if o.Loops == 0 {
 		o.Loops = 1
 	}
@@ -91,6 +89,7 @@ type Stats struct {
 // concurrent use. Loops start with the first connection that needs them.
 type Server struct {
 	opts        Options
+	charges     bool // Options.Charge was set
 	client      bool // the connections are a client's ends: they mask, and what arrives is not masked
 	compression *compressor
 	pools       pools
@@ -102,7 +101,9 @@ type Server struct {
 	bytesOut    atomic.Uint64
 	messagesOut atomic.Uint64
 
-	running sync.WaitGroup // loops, and goroutines of streams; Add only under mu while not closed
+	relief budget.Relief // for connections whose lock is held
+
+	running sync.WaitGroup // loops, goroutines of streams, and of relief; Add only under mu while not closed, or for a connection that is not dead
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
@@ -116,8 +117,13 @@ type Server struct {
 
 // NewServer makes a server. Shutdown ends what it starts.
 func NewServer(o Options) *Server {
+	charges := o.Charge != nil
+	if !charges {
+		o.Charge = func(Handler, func()) *budget.Charge { return nil }
+	}
 	return &Server{
 		opts:        o.withDefaults(),
+		charges:     charges,
 		compression: newCompressor(o.Compression),
 		streams:     make(map[*stream]struct{}),
 		empty:       make(chan struct{}),

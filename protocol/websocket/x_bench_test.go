@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"testing"
+
+	"podium/protocol/budget"
 )
 
 func BenchmarkMask(b *testing.B) {
@@ -22,7 +24,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	}{{"single", 1}, {"burst20", 20}} {
 		b.Run(way.name, func(b *testing.B) {
 			const conns = 200
-			h := serve(b, "loop", Options{}, func() Handler { return quietBench{} })
+			h := serve(b, "loop", Options{Charge: charging(budget.New(64 << 20))}, func() Handler { return quietBench{} })
 			m := NewMessage(OpText, bytes.Repeat([]byte("x"), 100))
 			var ends []*Conn
 			var clients []*client
@@ -48,6 +50,23 @@ func BenchmarkBroadcast(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(deliveries), "ns/delivery")
 		})
+	}
+}
+
+// BenchmarkPost is what a burst of 20 costs a connection beside the kernel's part.
+func BenchmarkPost(b *testing.B) {
+	c, l := fakeConn(Options{Charge: charging(budget.New(64 << 20))}, quietBench{}, false)
+	m := NewMessage(OpText, bytes.Repeat([]byte("x"), 100))
+	l.sent = make([]byte, 0, 1<<20)
+	b.ReportAllocs()
+	for b.Loop() {
+		for range 20 {
+			_ = c.Post(m)
+		}
+		l.sent = l.sent[:0]
+		c.mu.Lock()
+		c.flushLocked()
+		c.mu.Unlock()
 	}
 }
 
