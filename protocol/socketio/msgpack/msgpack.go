@@ -201,7 +201,7 @@ func fill(p *parser.Packet, payload []byte) error {
 		p.Values = append(p.Values, parser.NewValue(payload, codec{}))
 	default:
 		n, ok := r.arrayHead()
-		if !ok || p.Type == parser.Ack && p.ID == parser.NoID {
+		if !ok || n > parser.MaxArguments || p.Type == parser.Ack && p.ID == parser.NoID {
 			return errData
 		}
 		for i := range n {

@@ -67,3 +67,19 @@ func useUp(text string, attachment []byte) {
 	out := Packet{Type: Event, Namespace: "/", ID: NoID, Event: "e", Args: p.Values.Clone().Any()}
 	_, _ = JSON{}.Encode(&out)
 }
+
+// However short arguments are, each is kept apart: there is a bound to them.
+func TestAnEventHasABoundedNumberOfArguments(t *testing.T) {
+	for n, fits := range map[int]bool{MaxArguments - 1: true, MaxArguments: false, 500_000: false} {
+		text := []byte(`2["a"` + strings.Repeat(",1", n) + "]")
+		var p Packet
+		var err error
+		spent := allocated(func() { _, err = JSON{}.NewDecoder().Decode(text, false, &p) })
+		if (err == nil) != fits || fits && len(p.Values) != n {
+			t.Errorf("%d arguments: %v", n, err)
+		}
+		if spent > 2<<20 {
+			t.Errorf("%d arguments allocate %d bytes", n, spent)
+		}
+	}
+}

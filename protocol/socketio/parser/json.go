@@ -12,6 +12,10 @@ import (
 // maxDepth is how deep JSON from a peer may be nested.
 const maxDepth = 512
 
+// MaxArguments is how many arguments an event or acknowledgement from a peer may have,
+// the event's name counted: each takes some hundred bytes, however short it is.
+const MaxArguments = 4096
+
 // JSON is the official parser: a text message per packet, and one binary
 // message per attachment. The zero value is ready to use.
 // (Socket.IO protocol v5, "Packet encoding")
@@ -224,9 +228,9 @@ func (h *jsonHead) fill(d *jsonDecoder, p *Packet, data []byte, attachments [][]
 
 func (h *jsonHead) fillArgs(d *jsonDecoder, p *Packet, data []byte, attachments [][]byte) error {
 	var buf [8]span
-	elems, ok := scanArray(data, h.body, maxDepth, buf[:0])
+	elems, ok := scanArray(data, h.body, maxDepth, MaxArguments, buf[:0])
 	if !ok {
-		return parseError("payload is no JSON array")
+		return parseError("payload is no JSON array, or has too many arguments")
 	}
 	if h.kind == Event {
 		if len(elems) == 0 {

@@ -104,7 +104,7 @@ func (r *readable) read(body string, attachments int, attachment []byte) bool {
 		return true
 	}
 	var list []json.RawMessage
-	if !strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "[") || json.Unmarshal([]byte(body), &list) != nil {
+	if !strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "[") || json.Unmarshal([]byte(body), &list) != nil || len(list) > MaxArguments {
 		return false
 	}
 	if r.kind == Ack && r.id == NoID {

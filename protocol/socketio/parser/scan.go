@@ -22,8 +22,9 @@ type placeholder struct {
 }
 
 // scanArray checks that data, from at on, is one JSON array and nothing else,
-// nested at most maxDepth deep, and appends its elements to elems.
-func scanArray(data []byte, at, maxDepth int, elems []span) ([]span, bool) {
+// of at most most elements and nested at most maxDepth deep, and appends its elements
+// to elems.
+func scanArray(data []byte, at, maxDepth, most int, elems []span) ([]span, bool) {
 	s := scanner{data: data, pos: at, depth: maxDepth}
 	s.space()
 	if !s.take('[') {
@@ -37,7 +38,7 @@ func scanArray(data []byte, at, maxDepth int, elems []span) ([]span, bool) {
 	for {
 		s.space()
 		from := s.pos
-		if !s.value() {
+		if !s.value() || len(elems) == most {
 			return elems, false
 		}
 		elems = append(elems, span{from, s.pos})
