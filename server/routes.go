@@ -248,6 +248,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.Error("a request failed", "method", r.Method, "route", routeOf(r.URL.Path), "status", known.Status,
 			"request", w.Header().Get("X-Request-Id"), "error", err)
 	}
+	if known.Status == http.StatusNotFound && !strings.HasPrefix(r.URL.Path, "/api/") && s.pages.ServeMissing(w, r) {
+		return
+	}
 	known.Write(w)
 }
 

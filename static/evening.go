@@ -31,24 +31,24 @@ type Evening struct {
 func For(evening func() Evening) fs.FS { return dressed{served(), evening} }
 
 type dressed struct {
-	fs.FS
+	tree
 	evening func() Evening
 }
 
 // Open implements [fs.FS].
 func (d dressed) Open(name string) (fs.File, error) {
-	dress := dressPage
+	dress := func(page []byte, e Evening) []byte { return dressPage(page, e, name) }
 	switch {
 	case name == "manifest.webmanifest":
 		dress = dressManifest
 	case !strings.HasSuffix(name, ".html"):
-		return d.FS.Open(name)
+		return d.tree.Open(name)
 	}
 	e := d.evening()
 	if e.Changed.IsZero() {
-		return d.FS.Open(name)
+		return d.tree.Open(name)
 	}
-	data, err := fs.ReadFile(d.FS, name)
+	data, err := fs.ReadFile(d.tree, name)
 	if err != nil {
 		return nil, err
 	}
@@ -60,21 +60,21 @@ var (
 	titlePlace       = regexp.MustCompile(`<title>([^<]*)</title>`)
 	namePlace        = regexp.MustCompile(`(<[a-z0-9]+ class="(?:word|sr)">)Podium(</)`)
 	descriptionPlace = regexp.MustCompile(`(<meta name="description" content=")([^"]*)(">)`)
-	welcomePlace     = regexp.MustCompile(`(<p id="welcome">)[^<]*(</p>)`)
+	welcomePlace     = regexp.MustCompile(`(<p id="welcome"[^>]*>)[^<]*(</p>)`)
 )
 
-// dressPage puts an event into a page. The first of its title's words is the
+// dressPage puts an event into the page of that name. The first of its title's words is the
 // page's own, except on the page that guests open.
-func dressPage(page []byte, e Evening) []byte {
+func dressPage(page []byte, e Evening, name string) []byte {
 	text := string(page)
 	title := titlePlace.FindStringSubmatch(text)
 	if title == nil {
 		return page
 	}
-	name := title[1]
+	called := title[1]
 	if e.Name != "" {
-		if name = html.EscapeString(e.Name); title[1] != "Podium" {
-			name = title[1] + " · " + name
+		if called = html.EscapeString(e.Name); title[1] != "Podium" {
+			called = title[1] + " · " + called
 		}
 		text = namePlace.ReplaceAllStringFunc(text, func(found string) string {
 			return strings.Replace(found, "Podium", html.EscapeString(e.Name), 1)
@@ -93,13 +93,13 @@ func dressPage(page []byte, e Evening) []byte {
 		text = welcomePlace.ReplaceAllStringFunc(text, welcome)
 	}
 	if day, err := time.Parse(time.DateOnly, e.Date); err == nil {
-		description = strings.TrimSpace(day.Format("2 January 2006") + ". " + description)
+		description = strings.TrimSpace(dateIn(day, name) + ". " + description)
 	}
 	text = descriptionPlace.ReplaceAllStringFunc(text, func(found string) string {
 		parts := descriptionPlace.FindStringSubmatch(found)
 		return parts[1] + description + parts[3]
 	})
-	preview := fmt.Sprintf("<title>%s</title>\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:title\" content=\"%s\">\n<meta property=\"og:description\" content=\"%s\">", name, name, description)
+	preview := fmt.Sprintf("<title>%s</title>\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:title\" content=\"%s\">\n<meta property=\"og:description\" content=\"%s\">", called, called, description)
 	if e.Logo != "" {
 		text = dressLogo(text, e)
 		preview += fmt.Sprintf("\n<meta property=\"og:image\" content=\"%s\">", html.EscapeString(e.Origin)+e.icon())

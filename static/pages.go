@@ -34,7 +34,11 @@ var served = sync.OnceValue(func() tree {
 		panic(err) // the pattern is a constant that is valid
 	}
 	for _, name := range names {
-		t.whole[name] = madeWhole(files, name)
+		page := madeWhole(files, name)
+		t.whole[name] = inLanguage(page, mainLanguage)
+		for _, language := range t.Languages(name) {
+			t.whole[t.In(name, language)] = inLanguage(page, language)
+		}
 	}
 	return t
 })

@@ -1,7 +1,8 @@
 // Package static holds the pages that Podium serves by itself: HTML, CSS and JavaScript modules, embedded in the binary.
 //
 // What comes in: the files of this folder; there is no build step. What goes out: Files, the whole tree for the file
-// server, in which each page holds its style sheets and one short script, so that nothing blocks its drawing; For, the same with
+// server, in which each page holds its style sheets, its words in one language and one short script, so that nothing blocks
+// its drawing; For, the same with
 // an event's name, words and colour in the pages; and PageFile,
 // which says which file answers a page's address. The folder client/ holds the official Socket.IO browser client when it
 // was copied there before the binary was built; without it, only its README is embedded.
@@ -24,7 +25,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.html *.css *.js *.svg *.webmanifest css js client
+//go:embed *.html *.css *.js *.svg *.webmanifest css js lang client
 var files embed.FS
 
 // ClientVersion is the version of the Socket.IO browser client that belongs into client/, and that browsers are sent to a

@@ -24,6 +24,15 @@ type Error struct {
 	Sentence string        // for a person, without anything private in it
 	Retry    time.Duration // when to try again; 0 says nothing about it
 	Cause    error         // for the log; nil where the sentence says it all
+	// Code names the refusal for pages that say it in another language, in the
+	// header Podium-Error; "" where none does.
+	Code string
+}
+
+// Coded gives e its code and returns it.
+func (e *Error) Coded(code string) *Error {
+	e.Code = code
+	return e
 }
 
 func (e *Error) Error() string {
@@ -55,6 +64,9 @@ var ErrUnauthorized = &Error{Status: http.StatusUnauthorized, Sentence: "Unautho
 
 // Write writes e.
 func (e *Error) Write(w http.ResponseWriter) {
+	if e.Code != "" {
+		w.Header().Set("Podium-Error", e.Code)
+	}
 	if e.Retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.Retry.Seconds())))))
 	}

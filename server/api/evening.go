@@ -64,13 +64,13 @@ func (c *API) admit(f *form) error {
 	now := c.Now()
 	switch {
 	case e.Opens > 0 && now.Before(time.UnixMilli(e.Opens)):
-		return answer.New(http.StatusForbidden, "Photos are not taken yet; please send it again when submissions have opened.")
+		return answer.New(http.StatusForbidden, "Photos are not taken yet; please send it again when submissions have opened.").Coded("notYet")
 	case e.Closes > 0 && !now.Before(time.UnixMilli(e.Closes)):
-		return answer.New(http.StatusForbidden, "Submissions have closed; no more photos are taken.")
+		return answer.New(http.StatusForbidden, "Submissions have closed; no more photos are taken.").Coded("closed")
 	case e.NameRequired && strings.TrimSpace(f.fields["name"]) == "":
-		return answer.New(http.StatusBadRequest, "Please say your name: the organiser asks everybody for it.")
+		return answer.New(http.StatusBadRequest, "Please say your name: the organiser asks everybody for it.").Coded("nameNeeded")
 	case e.Terms != "" && f.fields["terms"] != "yes":
-		return answer.New(http.StatusBadRequest, "Please accept the organiser's terms first.")
+		return answer.New(http.StatusBadRequest, "Please accept the organiser's terms first.").Coded("termsNeeded")
 	case e.PhotosPerGuest > 0 && f.fields["guest"] == "":
 		return answer.New(http.StatusBadRequest, "This event counts each guest's photos, and this page does not say whose it is; please open it anew.")
 	}

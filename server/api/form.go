@@ -177,7 +177,7 @@ func readField(part *multipart.Part, name string, f *form) error {
 	}
 	if len(value) > maxField || utf8.RuneCountInString(text) > longest {
 		if name == "category" {
-			return answer.New(http.StatusBadRequest, "There is no such category.")
+			return answer.New(http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 		}
 		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest)
 	}
@@ -201,7 +201,7 @@ func (c *API) readPhoto(part *multipart.Part, file string, f *form) error {
 		if n > 0 {
 			f.photo, f.size = bytes.NewReader(head.Bytes()), n
 		} else if file != "" {
-			return answer.New(http.StatusBadRequest, "The photo arrived empty; please choose it again.")
+			return answer.New(http.StatusBadRequest, "The photo arrived empty; please choose it again.").Coded("photoEmpty")
 		}
 		return c.photoFits(n)
 	}
@@ -260,7 +260,7 @@ func (c *API) photoFits(size int64) error {
 }
 
 func (c *API) tooLarge() error {
-	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20)
+	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20).Coded("photoTooLarge")
 }
 
 // formError makes what went wrong while reading a submission into an answer.

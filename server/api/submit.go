@@ -147,7 +147,7 @@ func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
 
 func (c *API) knownCategory(id string) error {
 	if id == "" {
-		return answer.New(http.StatusBadRequest, "The category is missing.")
+		return answer.New(http.StatusBadRequest, "The category is missing.").Coded("noCategory")
 	}
 	list, err := c.Contest.Categories()
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *API) knownCategory(id string) error {
 			return nil
 		}
 	}
-	return answer.New(http.StatusBadRequest, "There is no such category.")
+	return answer.New(http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 }
 
 // idempotencyKey reads the Idempotency-Key of a request, "" for none.
@@ -198,9 +198,9 @@ func storeError(err error) error {
 	case errors.Is(err, contest.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
 	case errors.Is(err, contest.ErrTooMany):
-		return answer.Because(err, http.StatusForbidden, "You have sent as many photos as the organiser allows.")
+		return answer.Because(err, http.StatusForbidden, "You have sent as many photos as the organiser allows.").Coded("tooMany")
 	case errors.Is(err, contest.ErrUnknownCategory):
-		return answer.Because(err, http.StatusBadRequest, "There is no such category.")
+		return answer.Because(err, http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 	case errors.Is(err, contest.ErrIdempotencyMismatch):
 		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.")
 	case errors.Is(err, contest.ErrNotFound):

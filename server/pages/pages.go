@@ -32,6 +32,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,6 +109,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", "GET, HEAD")
 		return answer.New(http.StatusMethodNotAllowed, "Pages can only be read.")
 	}
+	name = p.translated(w, r, name)
 	a, err := p.source.open(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) || escapes(err) {
 		return notFound()
@@ -121,8 +123,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-cache")
 	switch {
 	case a.isPage():
-		h.Set("Content-Security-Policy", p.policy(name, path.Dir(r.URL.Path), a).header(r.Host))
-		h.Set("X-Frame-Options", "DENY")
+		p.setPolicy(w, r, name, a)
 	case a.isDocument():
 		h.Set("Content-Security-Policy", documentPolicy)
 	default:
@@ -132,6 +133,53 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.serve(w, r)
 	return nil
+}
+
+// missing is the page that says that there is none.
+const missing = "missing.html"
+
+// ServeMissing answers with the page that says that there is no such page, where
+// there is one and who asks is somebody who looks at pages. It reports whether
+// it answered.
+func (p *Pages) ServeMissing(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return false
+	}
+	name := p.translated(w, r, missing)
+	a, err := p.source.open(name)
+	if err != nil {
+		return false
+	}
+	defer a.release()
+	p.setPolicy(w, r, name, a)
+	h := w.Header()
+	h.Set("Content-Type", a.kind)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(a.data)))
+	w.WriteHeader(http.StatusNotFound)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.data) // the client may be gone
+	}
+	return true
+}
+
+// translated is the name of a page in the language of who asks.
+func (p *Pages) translated(w http.ResponseWriter, r *http.Request, name string) string {
+	t, ok := p.source.files.(Translated)
+	if !ok {
+		return name
+	}
+	list := t.Languages(name)
+	if list == nil {
+		return name
+	}
+	w.Header().Add("Vary", "Accept-Language, Cookie")
+	return t.In(name, languageOf(r, list))
+}
+
+func (p *Pages) setPolicy(w http.ResponseWriter, r *http.Request, name string, a *asset) {
+	w.Header().Set("Content-Security-Policy", p.policy(name, path.Dir(r.URL.Path), a).header(r.Host))
+	w.Header().Set("X-Frame-Options", "DENY")
 }
 
 // escapes reports whether a root refused a link that leaves it, or the path is

@@ -35,7 +35,7 @@ func sniff(head []byte) (format, error) {
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":
 		return sniffHEIF(head)
 	}
-	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
+	return format{}, unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
 }
 
 // sniffHEIF tells HEIC from AVIF and from videos by the brands in the first box.
@@ -61,9 +61,9 @@ func sniffHEIF(head []byte) (format, error) {
 	case hevc, still && !av1:
 		return format{"HEIC", codec.HEIF}, nil
 	case av1:
-		return format{}, unsupported(nil, "AVIF pictures are not taken; please send a JPEG, or a screenshot of the picture.")
+		return format{}, unsupported(codeKind, nil, "AVIF pictures are not taken; please send a JPEG, or a screenshot of the picture.")
 	}
-	return format{}, unsupported(nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
+	return format{}, unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
 }
 
 // decoder is a picture whose header was read.

@@ -277,7 +277,15 @@ func (p *Pictures) Remove(ctx context.Context, kept api.Picture) error {
 	return errors.Join(err, p.removeFiles(kept.Files))
 }
 
+// Why a picture is not taken, as pages know it.
+const (
+	codeKind    = "photoKind"    // not of a kind that is taken
+	codeTooMuch = "photoTooMuch" // more pixels or memory than there can be
+	codeHEIC    = "photoHEIC"    // as codeTooMuch, of a camera that can take others
+	codeDamaged = "photoDamaged"
+)
+
 // unsupported is the refusal of what is no picture that is taken.
-func unsupported(because error, format string, args ...any) error {
-	return answer.Because(because, http.StatusUnsupportedMediaType, fmt.Sprintf(format, args...))
+func unsupported(code string, because error, format string, args ...any) error {
+	return answer.Because(because, http.StatusUnsupportedMediaType, fmt.Sprintf(format, args...)).Coded(code)
 }

@@ -139,20 +139,20 @@ func (p *Pictures) header(ctx context.Context, kind format, data []byte, side in
 	}
 	w, h := info.Width, info.Height
 	if w < 1 || h < 1 {
-		return codec.Info{}, 0, unsupported(nil, "That %s picture is empty.", kind.name)
+		return codec.Info{}, 0, unsupported(codeDamaged, nil, "That %s picture is empty.", kind.name)
 	}
 	if w > p.o.MaxPixels/h {
-		return codec.Info{}, 0, unsupported(nil, "That picture has more pixels (%d × %d) than this server takes (%d million); please send a smaller copy of it, such as a screenshot.", w, h, p.o.MaxPixels/1_000_000)
+		return codec.Info{}, 0, unsupported(codeTooMuch, nil, "That picture has more pixels (%d × %d) than this server takes (%d million); please send a smaller copy of it, such as a screenshot.", w, h, p.o.MaxPixels/1_000_000)
 	}
 	cost := codec.Base + info.Need + madeBytes
 	if p.o.KeepOriginals {
 		cost += 3 * int64(w) * int64(h)
 	}
 	if cost > p.decodeBudget && kind.kind == codec.HEIF {
-		return codec.Info{}, 0, unsupported(nil, "A HEIC picture of %d × %d takes more memory than this server has; please send a screenshot of it, or take it again with the camera set to JPEG (“Most Compatible” on an iPhone, no “High efficiency pictures” on a Galaxy).", w, h)
+		return codec.Info{}, 0, unsupported(codeHEIC, nil, "A HEIC picture of %d × %d takes more memory than this server has; please send a screenshot of it, or take it again with the camera set to JPEG (“Most Compatible” on an iPhone, no “High efficiency pictures” on a Galaxy).", w, h)
 	}
 	if cost > p.decodeBudget {
-		return codec.Info{}, 0, unsupported(nil, "A %s picture of this kind and size (%d × %d) takes more memory than this server has; please send a smaller copy of it, such as a screenshot.", kind.name, w, h)
+		return codec.Info{}, 0, unsupported(codeTooMuch, nil, "A %s picture of this kind and size (%d × %d) takes more memory than this server has; please send a smaller copy of it, such as a screenshot.", kind.name, w, h)
 	}
 	return info, cost, nil
 }
@@ -160,9 +160,9 @@ func (p *Pictures) header(ctx context.Context, kind format, data []byte, side in
 // refused makes the failure of a decoder an answer.
 func refused(kind format, err error) error {
 	if errors.Is(err, codec.ErrMemory) {
-		return unsupported(err, "That %s picture takes more memory than its header says; please send another copy of it, such as a screenshot.", kind.name)
+		return unsupported(codeTooMuch, err, "That %s picture takes more memory than its header says; please send another copy of it, such as a screenshot.", kind.name)
 	}
-	return unsupported(err, "That %s picture is damaged or not complete.", kind.name)
+	return unsupported(codeDamaged, err, "That %s picture is damaged or not complete.", kind.name)
 }
 
 // madeBytes is what the sizes that are made take, in bytes: planes of the

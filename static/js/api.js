@@ -1,4 +1,5 @@
 // Requests to the server's REST interface, and its refusals as errors that a person can read.
+import { has, language, say } from "./words.js";
 
 /** A request that was answered with an error, or not at all (status 0). */
 export class ApiError extends Error {
@@ -19,17 +20,20 @@ export class ApiError extends Error {
  * Makes an error of an answer's status and body.
  * @param {number} status
  * @param {string} body the answer's text, where it is JSON its "error" is used
- * @param {string|null} [retryAfter] the Retry-After header
+ * @param {{get: (name: string) => string|null}} [headers] of the answer: Retry-After, and Podium-Error, by which a refusal is
+ *   said in the page's language
  * @returns {ApiError}
  */
-export function errorOf(status, body, retryAfter = null) {
+export function errorOf(status, body, headers) {
+  const key = `error-${headers?.get("Podium-Error")}`;
   let sentence = "";
   try {
     sentence = JSON.parse(body).error;
   } catch {
     // A proxy answered in its own words, which are no use to a guest.
   }
-  return new ApiError(status, sentence || `The server answered with ${status}.`, Number(retryAfter) || 0);
+  if (language !== "en" && has(key)) sentence = say(key); // the server's own words tell more
+  return new ApiError(status, sentence || say("answeredWith", { status: String(status) }), Number(headers?.get("Retry-After")) || 0);
 }
 
 let offset = ""; // of the newest answer to a submission: where machines share the contest, the next may be behind
@@ -52,7 +56,7 @@ async function exchange(path, init) {
     const response = await fetch(path, { ...init, headers, signal: AbortSignal.timeout?.(PATIENCE) });
     return { response, text: await response.text() };
   } catch {
-    throw new ApiError(0, "The server can't be reached right now.");
+    throw new ApiError(0, say("unreachable"));
   }
 }
 
@@ -70,7 +74,7 @@ export async function request(path, { method = "GET", body, headers = {} } = {})
     init.body = JSON.stringify(body);
   }
   const { response, text } = await exchange(path, init);
-  if (!response.ok) throw errorOf(response.status, text, response.headers.get("Retry-After"));
+  if (!response.ok) throw errorOf(response.status, text, response.headers);
   return JSON.parse(text);
 }
 
@@ -84,7 +88,7 @@ export function changesOf(path) {
   return async () => {
     const { response, text } = await exchange(path, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
     if (response.status === 304) return null;
-    if (!response.ok) throw errorOf(response.status, text);
+    if (!response.ok) throw errorOf(response.status, text, response.headers);
     const body = JSON.parse(text);
     tag = response.headers.get("ETag") || "";
     return body;

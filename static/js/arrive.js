@@ -18,7 +18,8 @@
     const sign = document.querySelector("#connection, #state, #status");
     if (sign) {
       sign.hidden = false;
-      sign.textContent = "Not everything arrived. Loading again…";
+      const messages = document.getElementById("messages");
+      sign.textContent = messages ? JSON.parse(messages.textContent).notEverything : "Not everything arrived. Loading again…";
     }
     do await pause(); while (!await isThere());
     history.replaceState({ tries }, "");

@@ -1,4 +1,5 @@
 // The words that say how the page is connected.
+import { say } from "./words.js";
 
 /**
  * Words for a connection's state.
@@ -8,15 +9,15 @@
  */
 export function wordsFor(state, now) {
   switch (state.state) {
-    case "live": return "Live";
-    case "polling": return "Live, by polling";
-    case "updating": return "Server updating…";
-    case "offline": return "Offline";
+    case "live": return say("live");
+    case "polling": return say("livePolling");
+    case "updating": return say("updating");
+    case "offline": return say("offline");
     case "reconnecting": {
       const seconds = Math.ceil(((state.until ?? now) - now) / 1000);
-      return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…";
+      return seconds > 0 ? say("reconnectingIn", { n: seconds }) : say("reconnecting");
     }
-    default: return "Connecting…";
+    default: return say("connecting");
   }
 }
 

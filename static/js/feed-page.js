@@ -3,6 +3,7 @@ import { changesOf, oneAtATime, request } from "./api.js";
 import { showConnection } from "./connection-sign.js";
 import { byId, make } from "./dom.js";
 import { FeedView } from "./feed-view.js";
+import { offerLanguages } from "./language.js";
 import { LargePhoto } from "./large-photo.js";
 import { Live } from "./live.js";
 import { isOpen, timesInWords } from "./opening.js";
@@ -12,6 +13,7 @@ import { Outbox } from "./outbox.js";
 import { PhotoSet } from "./photo-set.js";
 import { placeName, placesOf, readReveal } from "./reveal.js";
 import { SubmitSheet } from "./submit-sheet.js";
+import { say } from "./words.js";
 
 const photos = new PhotoSet();
 const live = new Live();
@@ -48,15 +50,15 @@ function show(fresh = [], reset = false) {
   view.show(shown, { fresh: arrived, reset, places, names: new Map(categories.map(({ id, name }) => [id, name])) });
   byId("empty").hidden = !loaded || shown.length > 0;
   byId("fresh").hidden = hidden.size === 0;
-  byId("fresh").textContent = hidden.size === 1 ? "1 new photo" : `${hidden.size} new photos`;
+  byId("fresh").textContent = say("newPhotos", { n: hidden.size });
   large.refresh();
   outbox.seen((id) => photos.has(id));
 }
 
 function showCategories() {
   if (chosen && !categories.some(({ id }) => id === chosen)) chosen = "";
-  const chip = (id, name) => make("button", { class: "chip", type: "button", dataset: { id }, "aria-pressed": String(id === chosen), on: { click: () => choose(id) } }, name);
-  byId("categories").replaceChildren(...(categories.length > 1 ? [chip("", "All"), ...categories.map(({ id, name }) => chip(id, name))] : []));
+  const chip = (id, name) => make("button", { class: "chip", type: "button", dataset: { id }, "aria-pressed": String(id === chosen), dir: "auto", on: { click: () => choose(id) } }, name);
+  byId("categories").replaceChildren(...(categories.length > 1 ? [chip("", say("all")), ...categories.map(({ id, name }) => chip(id, name))] : []));
   byId("categories").hidden = categories.length < 2;
   sheet.offer(categories, chosen);
 }
@@ -121,7 +123,7 @@ const showPlaces = oneAtATime(async () => {
     const before = places;
     places = await readPlaces();
     const [id, place] = [...places].findLast(([id, place]) => before.get(id) !== place) ?? [];
-    if (id) byId("announcer").textContent = `${placeName(place)}: ${photos.get(id)?.caption || "a photo without caption"}`;
+    if (id) byId("announcer").textContent = say("actionOf", { action: placeName(place), name: photos.get(id)?.caption || say("photoWithoutCaption") });
     show();
   } catch {
     live.unreachable();
@@ -217,6 +219,7 @@ setInterval(showTimes, 1000);
 showConnection(byId("connection"), live);
 showOutbox(byId("mine"), byId("outbox"), byId("announcer"), outbox, sendAgain);
 acceptDrops();
+offerLanguages();
 reload();
 outbox.restore();
 live.start();

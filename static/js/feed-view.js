@@ -3,6 +3,7 @@ import { make } from "./dom.js";
 import { ago } from "./ago.js";
 import { placeName } from "./reveal.js";
 import { shot } from "./shot.js";
+import { say } from "./words.js";
 
 const FIRST = 48;
 const STEP = 48;
@@ -96,7 +97,7 @@ export class FeedView {
   print(photo) {
     const fresh = this.fresh.delete(photo.id);
     const category = make("span", { dir: "auto" });
-    const frame = make("span", { class: "frame" }, shot(photo, SIZES) ?? make("span", { class: "wordless", dir: "auto" }, photo.caption || "No picture"));
+    const frame = make("span", { class: "frame" }, shot(photo, SIZES) ?? make("span", { class: "wordless", dir: "auto" }, photo.caption || say("noPicture")));
     const element = make("li", { class: fresh ? "print new" : "print", dataset: { id: photo.id } },
       make("button", { type: "button", on: { click: () => this.open(photo.id) } },
         frame,

@@ -2,6 +2,7 @@
 import { byId, make } from "./dom.js";
 import { ago } from "./ago.js";
 import { shot } from "./shot.js";
+import { say } from "./words.js";
 
 /** A dialog that shows a photo and turns to its neighbours by buttons, arrow keys and swipes. */
 export class LargePhoto {
@@ -13,14 +14,15 @@ export class LargePhoto {
     byId("large-back").addEventListener("click", () => this.turn(-1));
     byId("large-next").addEventListener("click", () => this.turn(1));
     this.dialog.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowLeft") this.turn(-1);
-      if (event.key === "ArrowRight") this.turn(1);
+      const toTheRight = document.dir === "rtl" ? -1 : 1; // which way the older photos are
+      if (event.key === "ArrowLeft") this.turn(-toTheRight);
+      if (event.key === "ArrowRight") this.turn(toTheRight);
     });
     let from = 0;
     this.dialog.addEventListener("pointerdown", (event) => { from = event.clientX; });
     this.dialog.addEventListener("pointerup", (event) => {
       const way = event.clientX - from;
-      if (event.pointerType === "touch" && Math.abs(way) > 60) this.turn(way < 0 ? 1 : -1);
+      if (event.pointerType === "touch" && Math.abs(way) > 60) this.turn(way < 0 === (document.dir !== "rtl") ? 1 : -1);
     });
     this.dialog.addEventListener("close", () => byId("large-picture").replaceChildren());
   }
@@ -51,11 +53,11 @@ export class LargePhoto {
     const place = photos.findIndex((photo) => photo.id === this.id);
     const photo = photos[place];
     if (!photo) return;
-    byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, "No picture"));
-    byId("large-caption").replaceChildren(make("strong", {}, photo.caption || "Without a caption"), make("span", {}, ago(photo.createdAt)));
+    byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, say("noPicture")));
+    byId("large-caption").replaceChildren(make("strong", { dir: "auto" }, photo.caption || say("withoutCaption")), make("span", {}, ago(photo.createdAt)));
     byId("large-save").hidden = !photo.imageUrl;
     byId("large-save").href = photo.imageUrl ?? "";
-    byId("large-save").setAttribute("aria-label", `Save this photo: ${photo.caption || "without a caption"}`);
+    byId("large-save").setAttribute("aria-label", say("actionOf", { action: say("save"), name: photo.caption || say("photoWithoutCaption") }));
     this.offerTurns(place);
   }
 

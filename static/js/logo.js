@@ -12,7 +12,7 @@ export async function sendLogo(file, headers = {}) {
   const answer = await fetch("/api/logo", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream", ...headers } }).catch(() => null);
   if (!answer) throw errorOf(0, "");
   const text = await answer.text();
-  if (!answer.ok) throw errorOf(answer.status, text, answer.headers.get("Retry-After"));
+  if (!answer.ok) throw errorOf(answer.status, text, answer.headers);
   return JSON.parse(text);
 }
 

@@ -1,5 +1,6 @@
 // The list of the guest's own photos: sending → saved → on the wall.
 import { icon, make } from "./dom.js";
+import { number, say } from "./words.js";
 
 /**
  * Words for where a photo is on its way.
@@ -7,13 +8,13 @@ import { icon, make } from "./dom.js";
  * @returns {string}
  */
 export function wayOf(item) {
-  if (item.onWall) return "On the wall";
-  if (item.state === "refused") return item.problem ?? "Not taken.";
-  if (item.state === "held") return item.firstTry ? "Held back. It may have arrived already." : "Held back";
-  if (item.state === "saved") return item.held ? "Saved. It appears when the organiser has approved it." : "Saved";
-  if (item.progress === 1) return "Sent, waiting for the answer…";
-  if (item.progress !== undefined) return `Sending… ${Math.round(item.progress * 100)} %`;
-  return item.said || "Waiting to be sent";
+  if (item.onWall) return say("onTheWall");
+  if (item.state === "refused") return item.problem ?? say("notTaken");
+  if (item.state === "held") return item.firstTry ? say("heldMaybe") : say("held");
+  if (item.state === "saved") return item.held ? say("savedWaiting") : say("saved");
+  if (item.progress === 1) return say("sentWaiting");
+  if (item.progress !== undefined) return say("sending", { share: number(item.progress, { style: "percent", maximumFractionDigits: 0 }) });
+  return item.said || say("waiting");
 }
 
 /**
@@ -56,11 +57,11 @@ export function showOutbox(section, list, announcer, outbox, again) {
 function makeRow(item) {
   const url = URL.createObjectURL(item.thumbnail);
   const state = make("span", { class: "state" });
-  const progress = make("progress", { max: 1, "aria-label": "Sent so far", hidden: true });
+  const progress = make("progress", { max: 1, "aria-label": say("sentSoFar"), hidden: true });
   const actions = make("span", { class: "actions" });
   // A picture that only the server can read has nothing to show here.
   const picture = make("img", { src: url, alt: "", on: { error: () => picture.replaceWith(make("span", { class: "unread" })) } });
-  const element = make("li", {}, picture, make("span", { class: "said" }, item.caption || "Photo"), state, progress, actions);
+  const element = make("li", {}, picture, make("span", { class: "said", dir: "auto" }, item.caption || say("photo")), state, progress, actions);
   return { url, element, state, progress, actions, step: "" };
 }
 
@@ -74,13 +75,13 @@ function update(row, item, outbox, announcer, again) {
   row.step = step;
   row.element.dataset.state = item.onWall ? "wall" : item.state;
   announcer.textContent = words;
-  const name = item.caption || "photo";
-  const button = (words, act) => make("button", { class: "button small", type: "button", "aria-label": `${words}: ${name}`, on: { click: act } }, words);
-  const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": `Remove ${name} from this list`, on: { click: () => outbox.discard(item.key) } }, icon("close"));
+  const name = item.caption || say("photo");
+  const button = (words, act) => make("button", { class: "button small", type: "button", "aria-label": say("actionOf", { action: words, name }), on: { click: act } }, words);
+  const discard = () => make("button", { class: "button quiet round", type: "button", "aria-label": say("removeFromList", { name }), on: { click: () => outbox.discard(item.key) } }, icon("close"));
   if (item.onWall || item.state === "saved") row.actions.replaceChildren(discard());
   else if (item.state === "refused" && item.lost) row.actions.replaceChildren(discard());
-  else if (item.state === "refused") row.actions.replaceChildren(button("Send again", () => again(item)), discard());
-  else if (item.state === "held") row.actions.replaceChildren(button("Send", () => outbox.resume(item.key)), discard());
-  else if (item.said && item.progress === undefined) row.actions.replaceChildren(button("Try now", () => outbox.nudge()), button("Don't send", () => outbox.hold(item.key)));
+  else if (item.state === "refused") row.actions.replaceChildren(button(say("sendAgain"), () => again(item)), discard());
+  else if (item.state === "held") row.actions.replaceChildren(button(say("send"), () => outbox.resume(item.key)), discard());
+  else if (item.said && item.progress === undefined) row.actions.replaceChildren(button(say("tryNow"), () => outbox.nudge()), button(say("dontSend"), () => outbox.hold(item.key)));
   else row.actions.replaceChildren();
 }

@@ -1,10 +1,10 @@
 // Sends the guest's photos, one after the other, until each has an answer; exactly once, by its key.
 import { ApiError, errorOf, keepOffset, newKey } from "./api.js";
 import { guestSecret } from "./guest.js";
+import { say } from "./words.js";
 import { afterFailure, KEY_LIFE, waitBefore } from "./retry.js";
 
 const STALLED = 45000;
-const LOST = "This photo arrived empty: the browser lost it. Please choose it again.";
 
 /** The queue of photos. Fires "change" whenever an item or its progress changed. */
 export class Outbox extends EventTarget {
@@ -152,7 +152,7 @@ export class Outbox extends EventTarget {
   /** @returns {Promise<boolean>} whether to go on with the next one at once */
   async sendOne(item) {
     if (item.firstTry && Date.now() - item.firstTry > KEY_LIFE) {
-      await this.refuse(item, "This photo has waited for more than a day. Send it again if it isn't on the wall.");
+      await this.refuse(item, say("waitedTooLong"));
       return true;
     }
     if (!item.firstTry) {
@@ -164,7 +164,7 @@ export class Outbox extends EventTarget {
     this.changed();
     if (!(await readable(item.photo))) {
       delete item.progress;
-      await this.refuse(item, LOST, true);
+      await this.refuse(item, say("lostPhoto"), true);
       return true;
     }
     if (!this.items.has(item.key)) return true;
@@ -257,11 +257,11 @@ function send(item, report) {
         try {
           return resolve(JSON.parse(xhr.responseText));
         } catch {
-          return reject(new ApiError(0, "The answer was cut short."));
+          return reject(new ApiError(0, say("noConnection")));
         }
       }
-      if (xhr.status === 0) return reject(new ApiError(0, "No answer."));
-      reject(errorOf(xhr.status, xhr.responseText, xhr.getResponseHeader("Retry-After")));
+      if (xhr.status === 0) return reject(new ApiError(0, say("noConnection")));
+      reject(errorOf(xhr.status, xhr.responseText, { get: (name) => xhr.getResponseHeader(name) }));
     };
     xhr.open("POST", "/api/submit");
     xhr.setRequestHeader("Idempotency-Key", item.key);

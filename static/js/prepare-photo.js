@@ -1,4 +1,5 @@
 // Makes a photo ready to send, on the phone: upright, at most 2,048 pixels wide or high, without metadata.
+import { say } from "./words.js";
 
 /** Longest side of a photo that is sent, in pixels. */
 export const LONGEST_SIDE = 2048;
@@ -34,7 +35,7 @@ export async function preparePhoto(file) {
     const size = fit(source.width, source.height, LONGEST_SIDE);
     const thumbnail = await draw(source, fit(source.width, source.height, 240));
     const photo = await draw(source, size);
-    if (!photo?.size) throw new Error("This phone could not prepare the picture. Please choose it again.");
+    if (!photo?.size) throw new Error(say("cannotPrepare"));
     return { photo, thumbnail };
   } finally {
     source.close?.();
@@ -43,12 +44,12 @@ export async function preparePhoto(file) {
 
 /** iPhone pictures that this browser cannot decode are the server's to judge; anything else is refused here. */
 async function asIs(file) {
-  if (!file.size) throw new Error("This photo arrived empty. Please choose it again.");
+  if (!file.size) throw new Error(say("emptyPhoto"));
   const picture = /^image\/(hei[cf]|avif)/.test(file.type) || /\.(hei[cf]|avif)$/i.test(file.name ?? "");
-  if (!picture) throw new Error("This file is not a picture that can be read here. Please choose another.");
-  if (file.size > LARGEST_AS_IS) throw new Error("This picture is too large to be sent as it is. Please choose another.");
+  if (!picture) throw new Error(say("notAPicture"));
+  if (file.size > LARGEST_AS_IS) throw new Error(say("tooLargeAsIs"));
   const photo = await read(file);
-  if (!photo.size) throw new Error("This photo arrived empty. Please choose it again.");
+  if (!photo.size) throw new Error(say("emptyPhoto"));
   return { photo, thumbnail: photo };
 }
 
@@ -89,6 +90,6 @@ function draw(source, { width, height }) {
   context.drawImage(source, 0, 0, width, height);
   if (canvas.convertToBlob) return canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("This phone could not prepare the picture."))), "image/jpeg", QUALITY);
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(say("cannotPrepare")))), "image/jpeg", QUALITY);
   });
 }

@@ -4,6 +4,7 @@ import { throwConfetti } from "/js/ceremony.js";
 import { make } from "/js/dom.js";
 import { placeName } from "/js/reveal.js";
 import { shot } from "/js/shot.js";
+import { say } from "/js/words.js";
 
 /** How long a first place has the screen for itself, in milliseconds. */
 const REST = 12_000;
@@ -60,7 +61,7 @@ function podium({ name, places }) {
 }
 
 function podiumOfAll(told) {
-  return make("article", { class: "podium-of all" }, make("h1", {}, "The winners"),
+  return make("article", { class: "podium-of all" }, make("h1", {}, say("theWinners")),
     make("div", { class: "places" }, ...told.filter(({ places }) => places.length).map(({ name, places }) => card(places[0], name))));
 }
 

@@ -1,4 +1,5 @@
 // When to try again. Pure arithmetic, so that it is tested without a clock.
+import { say } from "./words.js";
 
 /** Longest wait between two tries, in milliseconds. */
 export const LONGEST_WAIT = 30000;
@@ -27,19 +28,19 @@ export const KEY_LIFE = 23 * 3600 * 1000;
 export function afterFailure(status, sentence) {
   switch (status) {
     case 0:
-      return { again: true, sentence: "No connection. It is kept here and sent as soon as there is one." };
+      return { again: true, sentence: say("noConnection") };
     case 413:
-      return { again: false, sentence: "The server finds this photo too large." };
+      return { again: false, sentence: say("error-photoTooLarge") };
     case 415:
-      return { again: false, sentence: sentence || "The server can't read this kind of picture. Please choose another." };
+      return { again: false, sentence: sentence || say("notAPicture") };
     case 408: case 425:
-      return { again: true, sentence: "That took too long. Trying again." };
+      return { again: true, sentence: say("slow") };
     case 429:
-      return { again: true, wait: 3000, sentence: "Many photos are arriving at once. Yours is next in a moment." };
+      return { again: true, wait: 3000, sentence: say("manyAtOnce") };
     case 507:
-      return { again: true, wait: 20000, sentence: "The server has no room left just now. Your photo is kept here and sent again." };
+      return { again: true, wait: 20000, sentence: say("noRoom") };
     default:
-      if (status >= 500) return { again: true, sentence: "The server is busy. Trying again." };
-      return { again: false, sentence: sentence || "The server did not take this photo." };
+      if (status >= 500) return { again: true, sentence: say("busy") };
+      return { again: false, sentence: sentence || say("serverDidNotTake") };
   }
 }

@@ -1,5 +1,6 @@
 // The presentation of the winners, as far as it was told: the server says which place has its turn, pages only show it.
 import { request } from "./api.js";
+import { say } from "./words.js";
 
 /**
  * @typedef {{id: string, caption: string, imageUrl: string|null, images?: object[], category: string, place: number, name?: string}} Place
@@ -11,14 +12,12 @@ import { request } from "./api.js";
 /** @returns {Promise<Reveal|null>} null where there is none */
 export const readReveal = async () => (await request("/api/reveal")).reveal;
 
-const words = ["Winner", "Second", "Third"];
-
 /**
  * Word for a place.
  * @param {number} place 1 for the first
  * @returns {string}
  */
-export const placeName = (place) => words[place - 1] ?? `Place ${place}`;
+export const placeName = (place) => [say("placeFirst"), say("placeSecond"), say("placeThird")][place - 1] ?? say("placeOther", { n: place });
 
 /**
  * Says what everybody may know of who won: what is published, and what the presentation told.

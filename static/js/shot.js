@@ -1,5 +1,6 @@
 // A submission's picture, in the size that the page needs.
 import { make } from "/js/dom.js";
+import { say } from "/js/words.js";
 
 /**
  * Makes the picture of a submission.
@@ -19,6 +20,6 @@ export function shot(item, sizes, eager = false) {
     height: largest?.height,
     loading: eager ? "eager" : "lazy",
     decoding: "async",
-    alt: item.caption || "A photo without caption",
+    alt: item.caption || say("photoWithoutCaption"),
   });
 }

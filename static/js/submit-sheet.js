@@ -1,6 +1,7 @@
 // The sheet in which a guest looks at the photo, says where it belongs, and sends it.
 import { byId, make } from "./dom.js";
 import { preparePhoto } from "./prepare-photo.js";
+import { say } from "./words.js";
 
 /**
  * Opens for one photo after the other. It opens at once, because preparing a photo takes an old phone seconds, and a tap
@@ -33,7 +34,7 @@ export class SubmitSheet {
   ask({ nameRequired = false, terms = "" }) {
     remember("event", JSON.stringify({ nameRequired, terms }));
     byId("name").required = nameRequired;
-    byId("contact-summary").textContent = nameRequired ? "Your name, for the organiser" : "Tell the organiser who you are";
+    byId("contact-summary").textContent = nameRequired ? say("contactNeeded") : say("contact");
     if (nameRequired) byId("contact").open = true; // what is asked for has to be seen
     const accepted = terms !== "" && recall("accepted") === terms;
     byId("terms").required = terms !== "";
@@ -57,7 +58,7 @@ export class SubmitSheet {
     const choices = byId("choices");
     const marked = choices.querySelector("input:checked")?.value ?? chosen ?? recall("category");
     choices.replaceChildren(choices.firstElementChild, ...categories.map((category) =>
-      make("label", { class: "chip" }, make("input", { type: "radio", name: "category", value: category.id, required: true }), category.name)));
+      make("label", { class: "chip", dir: "auto" }, make("input", { type: "radio", name: "category", value: category.id, required: true }), category.name)));
     const first = [...choices.querySelectorAll("input")].find((input) => input.value === marked) ?? choices.querySelector("input");
     if (first) first.checked = true;
     choices.hidden = categories.length < 2;
@@ -103,13 +104,13 @@ export class SubmitSheet {
     const one = this.waiting.shift();
     if (!one) return;
     this.preview.hidden = true;
-    byId("preview-words").textContent = "One moment…";
+    byId("preview-words").textContent = say("oneMoment");
     byId("caption").value = one.caption ?? "";
     this.tell("", "sheet-problem");
     // A page that was opened without a network offers what it offered last.
     if (!byId("choices").querySelector("input")) this.offer(JSON.parse(recall("categories") || "[]"));
-    byId("send").textContent = "Send";
-    byId("sheet-title").textContent = this.waiting.length ? `Your photo (${this.waiting.length} more to come)` : "Your photo";
+    byId("send").textContent = say("send");
+    byId("sheet-title").textContent = say("yourPhoto");
     this.dialog.showModal();
     byId("send").focus();
     const current = { prepared: one.prepare(), sent: false, done: one.sent };
@@ -129,17 +130,17 @@ export class SubmitSheet {
   /** @param {boolean} readable whether this browser can show the photo; one that it can't is sent all the same */
   show(readable) {
     this.preview.hidden = !readable;
-    byId("preview-words").textContent = readable ? "" : "Ready. This browser can't show this kind of picture, the wall can.";
+    byId("preview-words").textContent = readable ? "" : say("readyUnshown");
   }
 
   async submit() {
     const { current } = this;
     if (!current || current.sent) return; // pressed twice
     const category = byId("choices").querySelector("input:checked")?.value;
-    this.tell(category ? "" : "The categories aren't known yet. Please try again in a moment.", "sheet-problem");
+    this.tell(category ? "" : say("categoriesUnknown"), "sheet-problem");
     if (!category) return;
     current.sent = true;
-    byId("send").textContent = "One moment…";
+    byId("send").textContent = say("oneMoment");
     const ready = await current.prepared.catch(() => null); // next() says what is wrong with it
     if (!ready || this.current !== current) return; // closed meanwhile: the guest changed their mind
     const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), terms: byId("terms").required ? "yes" : "", ...ready };

@@ -3,7 +3,9 @@ import { oneAtATime, request } from "/js/api.js";
 import { changedCategories, reveal, sameWinners, stage } from "/js/ceremony.js";
 import { byId, make } from "/js/dom.js";
 import { follow } from "/js/follow.js";
+import { offerLanguages } from "/js/language.js";
 import { readReveal, stagesOf } from "/js/reveal.js";
+import { say } from "/js/words.js";
 
 let shown = ""; // the answers that the page shows
 let known = {}; // winners by category, as shown
@@ -39,13 +41,14 @@ const load = oneAtATime(async () => {
 async function show(categories, changed, now, signal) {
   const stages = categories.map((category) => ({ id: category.id, ...stage(category, category.places, changed.has(category.id)) }));
   byId("winners").replaceChildren(...(stages.length ? stages.map(({ element }) => element) : [make("div", { class: "stage" },
-    make("h1", {}, "The winners"), make("p", { class: "hint" }, "They are announced on stage, and here in the same moment."))]));
+    make("h1", {}, say("theWinners")), make("p", { class: "hint" }, say("announcedHere")))]));
   const presented = now && stages.find(({ id }) => id === now.category);
   if (presented && now.id !== seen) presented.element.querySelector(`[data-id="${CSS.escape(now.id)}"]`)?.scrollIntoView({ block: "center" });
   seen = now?.id ?? "";
   for (const one of stages) if (changed.has(one.id)) await reveal(one, signal);
 }
 
+offerLanguages();
 await load().catch(() => {}); // connecting reads it again
 follow({
   sign: byId("state"),

@@ -25,3 +25,7 @@ export async function addressOf(name) {
  * @returns {Promise<any>} what it exports
  */
 export const load = async (name) => import(await addressOf(name));
+
+// What a page would hold.
+const english = await readFile(fileURLToPath(new URL("../lang/en.json", folder)), "utf8");
+(await load("words.js")).speak(JSON.parse(english));

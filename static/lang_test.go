@@ -1,0 +1,147 @@
+package static
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// texts are the texts of a message: one, or one for each plural category.
+func texts(message any) []string {
+	if text, ok := message.(string); ok {
+		return []string{text}
+	}
+	var list []string
+	for _, text := range message.(map[string]any) {
+		list = append(list, text.(string))
+	}
+	return list
+}
+
+func readMessages(t *testing.T, language string) messages {
+	t.Helper()
+	data, err := fs.ReadFile(files, "lang/"+language+".json")
+	own := messages{}
+	if err != nil || json.Unmarshal(data, &own) != nil {
+		t.Fatalf("the messages of %s cannot be read: %v", language, err)
+	}
+	return own
+}
+
+// pluralCategories are those that whole numbers have, by language, as CLDR has them.
+var pluralCategories = map[string][]string{
+	"en": {"one", "other"}, "de": {"one", "other"}, "es": {"one", "other"}, "fr": {"one", "other"},
+	"ar": {"few", "many", "one", "other", "two", "zero"},
+}
+
+func TestEveryLanguageHasEveryMessageWithTheSamePlaceholders(t *testing.T) {
+	placeholder := regexp.MustCompile(`\{[^}]*\}`)
+	main := readMessages(t, mainLanguage)
+	if got := languages(); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(maps.Keys(pluralCategories))) || got[0] != mainLanguage {
+		t.Errorf("there are %v; the test knows the plurals of %v", got, slices.Sorted(maps.Keys(pluralCategories)))
+	}
+	for _, language := range languages() {
+		own := readMessages(t, language)
+		for key := range own {
+			if main[key] == nil {
+				t.Errorf("%s has %s, which there is not", language, key)
+			}
+		}
+		for key, message := range main {
+			if own[key] == nil {
+				t.Errorf("%s lacks %s", language, key)
+				continue
+			}
+			want := map[string]bool{}
+			for _, text := range texts(message) {
+				for _, name := range placeholder.FindAllString(text, -1) {
+					want[name] = true
+				}
+			}
+			for _, text := range texts(own[key]) {
+				if strings.TrimSpace(text) == "" || strings.Contains(text, "<") {
+					t.Errorf("%s says %q for %s", language, text, key)
+				}
+				for _, name := range placeholder.FindAllString(text, -1) {
+					if !want[name] {
+						t.Errorf("%s has %s in %s, which nothing replaces", language, name, key)
+					}
+				}
+			}
+			for name := range want {
+				if !strings.Contains(strings.Join(texts(own[key]), ""), name) {
+					t.Errorf("%s lacks %s in %s", language, name, key)
+				}
+			}
+			if forms, plural := own[key].(map[string]any); plural && !slices.Equal(slices.Sorted(maps.Keys(forms)), pluralCategories[language]) {
+				t.Errorf("%s says %s for %v", language, key, slices.Sorted(maps.Keys(forms)))
+			}
+		}
+	}
+}
+
+// What is used is there, and what is there is used: by a page, a script, or a refusal of the server.
+func TestMessagesAreUsedAndThere(t *testing.T) {
+	used := map[string]string{"languageName": "lang.go", "direction": "lang.go"}
+	note := func(pattern, prefix string, names ...string) {
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(data), -1) {
+				used[prefix+m[1]] = name
+			}
+		}
+	}
+	glob := func(pattern string) []string {
+		names, err := filepath.Glob(pattern)
+		if err != nil || names == nil {
+			t.Fatal(pattern, err)
+		}
+		return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	}
+	note(`\{\{([A-Za-z-]+)\}\}`, "", glob("*.html")...)
+	note(`\bsay\("([A-Za-z-]+)"`, "", glob("js/*.js")...)
+	note(`messages\.textContent\)\.([a-zA-Z]+)`, "", "js/arrive.js")
+	for _, room := range []string{"api", "pictures"} {
+		note(`\.Coded\("([A-Za-z]+)"\)`, "error-", glob("../server/"+room+"/*.go")...)
+		note(`\bcode[A-Z][A-Za-z]* += "([A-Za-z]+)"`, "error-", glob("../server/"+room+"/*.go")...)
+	}
+	delete(used, "languages")
+	main := readMessages(t, mainLanguage)
+	for key, where := range used {
+		if main[key] == nil {
+			t.Errorf("%s uses the message %s, which there is not", where, key)
+		}
+	}
+	for key := range main {
+		if used[key] == "" {
+			t.Errorf("nothing uses the message %s", key)
+		}
+	}
+}
+
+func TestPagesAreServedWholeInEveryLanguage(t *testing.T) {
+	tree := served()
+	for _, name := range pages(t) {
+		for _, language := range append(tree.Languages(name), mainLanguage) {
+			page := text(t, tree.In(name, language))
+			if found := wordPlace.FindString(page); found != "" {
+				t.Errorf("%s in %s still says %s", name, language, found)
+			}
+			if want := `<html lang="` + language + `" dir="` + readMessages(t, language)["direction"].(string) + `">`; !strings.Contains(page, want) {
+				t.Errorf("%s in %s lacks %s", name, language, want)
+			}
+		}
+	}
+	if page := text(t, "ar/index.html"); !strings.Contains(page, "أرسل") || strings.Contains(page, "Take a photo") {
+		t.Error("the page in Arabic says nothing in Arabic")
+	}
+}
