@@ -58,14 +58,13 @@ type Engine struct {
 	lastBatch string
 	untrimmed int
 
-	mu          sync.Mutex // guards the fields below
-	epoch       string     // as it was last told to the server
-	incarnation string
-	caughtUp    caughtUp
+	mu       sync.Mutex        // guards the fields below
+	last     socketio.Position // as it was last read; only what names the history counts
+	caughtUp caughtUp
 }
 
 var (
-	_ socketio.Appender     = (*Engine)(nil)
+	_ socketio.AppenderAt   = (*Engine)(nil)
 	_ socketio.Follower     = (*Engine)(nil)
 	_ socketio.SessionStore = (*Engine)(nil)
 )

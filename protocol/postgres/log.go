@@ -139,17 +139,17 @@ func (r *row) entry() (entry socketio.Entry) {
 	return entry
 }
 
-// told notes what the server knows of the log now.
+// told notes what was read last.
 func (e *Engine) told(at socketio.Position) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.epoch, e.incarnation = at.Epoch, at.Incarnation
+	e.last = at
 }
 
-func (e *Engine) known() (epoch, incarnation string) {
+func (e *Engine) known() socketio.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.epoch, e.incarnation
+	return e.last
 }
 
 // placed says where a batch stands.
@@ -158,19 +158,23 @@ type placed struct {
 	incarnation string
 }
 
-// Append implements [socketio.Appender]. Where the database is away it tries again until
-// ctx ends.
+// Append implements [socketio.Appender], as of the position that was read last.
 func (e *Engine) Append(ctx context.Context, entries []socketio.Entry) error {
-	epoch, incarnation := e.known()
+	return e.AppendAt(ctx, e.known(), entries)
+}
+
+// AppendAt implements [socketio.AppenderAt]. Where the database is away it tries again until
+// ctx ends.
+func (e *Engine) AppendAt(ctx context.Context, to socketio.Position, entries []socketio.Entry) error {
 	data := make([][]byte, len(entries))
 	for i := range entries {
 		data[i] = logentry.Encode(&entries[i])
 	}
-	p, err := e.insist(ctx, epoch, data)
+	p, err := e.insist(ctx, to.Epoch, data)
 	if err != nil {
 		return fmt.Errorf("postgres: append: %w", err)
 	}
-	if p.incarnation != incarnation {
+	if p.incarnation != to.Incarnation {
 		return nil // the offsets are of a log that the server does not know yet
 	}
 	for i := range entries {

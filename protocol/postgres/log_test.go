@@ -119,7 +119,7 @@ func madeAtOnce(t *testing.T, _ *services.Postgres, o Options) {
 
 func unanswered(t *testing.T, _ *services.Postgres, o Options) {
 	e := openWith(t, o)
-	epoch, _ := e.known()
+	epoch := e.known().Epoch
 	data := [][]byte{logentry.Encode(&events(1)[0])}
 	want, _, err := e.try(t.Context(), "one", epoch, data)
 	must(t, err)
@@ -141,7 +141,7 @@ func unanswered(t *testing.T, _ *services.Postgres, o Options) {
 func schemaGone(t *testing.T, _ *services.Postgres, o Options) {
 	e := openWith(t, o)
 	must(t, e.Append(t.Context(), events(1)))
-	before, _ := e.known()
+	before := e.known().Epoch
 	must(t, e.exec(t.Context(), `drop schema {s} cascade`))
 	if err := e.Append(t.Context(), events(1)); !errors.Is(err, socketio.ErrEpoch) {
 		t.Fatal(err)

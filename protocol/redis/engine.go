@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -50,15 +51,12 @@ type Engine struct {
 	node string        // names this process in the log
 	seq  atomic.Uint64 // of the batches that it appended
 
-	readerRun atomic.Pointer[string] // run id of the server that reader is connected to
-
-	mu          sync.Mutex // guards the fields below
-	epoch       string     // as it was last read
-	incarnation string     // as it was last told to the server
+	mu   sync.Mutex        // guards last
+	last socketio.Position // as it was last read; only what names the history counts
 }
 
 var (
-	_ socketio.Appender     = (*Engine)(nil)
+	_ socketio.AppenderAt   = (*Engine)(nil)
 	_ socketio.Follower     = (*Engine)(nil)
 	_ socketio.SessionStore = (*Engine)(nil)
 )
@@ -97,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.client = goredis.NewUniversalClient(prudent(*u))
 	reading := prudent(*u)
 	reading.PoolSize, reading.MinIdleConns = 1, 0
-	reading.OnConnect = e.meetReader(u.OnConnect)
+	reading.ReadTimeout = followBlock + cmp.Or(max(u.ReadTimeout, 0), 3*time.Second)
 	e.reader = goredis.NewUniversalClient(reading)
 	if err := e.prepare(ctx); err != nil {
 		_ = e.Close()
@@ -190,30 +188,6 @@ func (e *Engine) Recovery() *socketio.Recovery {
 
 // Close closes the connections. Servers that use it end before.
 func (e *Engine) Close() error { return errors.Join(e.reader.Close(), e.client.Close()) }
-
-// meetReader notes which server the connection that follows the log leads to.
-func (e *Engine) meetReader(next func(context.Context, *goredis.Conn) error) func(context.Context, *goredis.Conn) error {
-	return func(ctx context.Context, c *goredis.Conn) error {
-		info, err := c.Info(ctx, "server").Result()
-		if err != nil {
-			return err
-		}
-		run := runID(info)
-		e.readerRun.Store(&run)
-		if next != nil {
-			return next(ctx, c)
-		}
-		return nil
-	}
-}
-
-// runID reads the line of INFO that another process, restarted or promoted, has another
-// value in.
-func runID(info string) string {
-	_, rest, _ := strings.Cut(info, "run_id:")
-	id, _, _ := strings.Cut(rest, "\r\n")
-	return id
-}
 
 func randomID() string {
 	var b [8]byte

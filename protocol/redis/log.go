@@ -17,9 +17,13 @@ import (
 // The first entry of every stream stands for nothing: it is E-0, so that an event's
 // offset is the n of its id.
 
-// readScript returns the epoch, the run id of the server, its time in microseconds, the
-// first and the last id, and entries after a position. It makes a stream where there is
-// none, or one of another epoch.
+// What Redis calls its replication id is the log's incarnation: a server that starts or is
+// promoted has another, and one that becomes a replica has its primary's.
+
+// readScript returns the epoch, the replication id, the time in seconds and microseconds,
+// the first and the last id, and entries after a position. It makes a stream where there is
+// none, or one of another epoch: its time in microseconds, so that a log which was lost a
+// moment after it was made has another one too.
 //
 // KEYS: epoch, log. ARGV: after, limit.
 var readScript = goredis.NewScript(`
@@ -34,7 +38,7 @@ if epoch and redis.call('EXISTS', KEYS[2]) == 1 then
   if string.sub(last, 1, #epoch + 1) ~= epoch .. '-' then last = nil end
 end
 if not last then
-  local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+  local now = string.format('%.0f', t[1] * 1000000 + t[2])
   if epoch and tonumber(now) <= tonumber(epoch) then now = string.format('%.0f', tonumber(epoch) + 1) end
   epoch = now
   redis.call('SET', KEYS[1], epoch)
@@ -46,18 +50,18 @@ local entries = {}
 if tonumber(ARGV[2]) > 0 then
   entries = redis.call('XRANGE', KEYS[2], '(' .. epoch .. '-' .. ARGV[1], '+', 'COUNT', ARGV[2])
 end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 return {epoch, run, t[1], t[2], first, last, entries}
 `)
 
 // appendScript appends a batch, once, and returns the position of its first entry, its
-// time in ms, and the run id of the server; or nothing where the log has another epoch.
+// time in ms, and the replication id; or nothing where the log has another epoch.
 //
 // KEYS: epoch, log, batch of this node. ARGV: epoch, number of the batch, how many
 // entries to keep, entries.
 var appendScript = goredis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 local done = redis.call('GET', KEYS[3])
 if done then
   local epoch, batch, first, at = string.match(done, '^(%d+) (%d+) (%d+) (%d+)$')
@@ -165,25 +169,29 @@ func entryOf(offset uint64, values map[string]any) socketio.Entry {
 	return entry
 }
 
-// told notes what the server knows of the log now.
+// told notes what was read last.
 func (e *Engine) told(at socketio.Position) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.epoch, e.incarnation = at.Epoch, at.Incarnation
+	e.last = at
 }
 
-func (e *Engine) known() (epoch, incarnation string) {
+func (e *Engine) known() socketio.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.epoch, e.incarnation
+	return e.last
 }
 
-// Append implements [socketio.Appender]. Where the connection breaks it asks again until
-// ctx ends: the batch has a number, and Redis appends it once.
+// Append implements [socketio.Appender], as of the position that was read last.
 func (e *Engine) Append(ctx context.Context, entries []socketio.Entry) error {
-	epoch, incarnation := e.known()
+	return e.AppendAt(ctx, e.known(), entries)
+}
+
+// AppendAt implements [socketio.AppenderAt]. Where the connection breaks it asks again until
+// ctx ends: the batch has a number, and Redis appends it once.
+func (e *Engine) AppendAt(ctx context.Context, to socketio.Position, entries []socketio.Entry) error {
 	args := make([]any, 3, 3+len(entries))
-	args[0], args[1], args[2] = epoch, e.seq.Add(1), e.o.MaxEntries
+	args[0], args[1], args[2] = to.Epoch, e.seq.Add(1), e.o.MaxEntries
 	for i := range entries {
 		args = append(args, logentry.Encode(&entries[i]))
 	}
@@ -203,7 +211,7 @@ func (e *Engine) Append(ctx context.Context, entries []socketio.Entry) error {
 	if err1 != nil || err2 != nil {
 		return fmt.Errorf("redis: append: %w", errAnswer)
 	}
-	if run != incarnation {
+	if run != to.Incarnation {
 		return nil // the offsets are of a log that the server does not know yet
 	}
 	for i := range entries {
@@ -256,13 +264,22 @@ func passing(err goredis.Error) bool {
 // read, so that a log that was lost is noticed although nobody writes.
 const followBlock = time.Second
 
-// Follow implements [socketio.Follower].
+// incarnationScript returns the replication id of the server that has the log.
+const incarnationScript = `return string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')`
+
+// Follow implements [socketio.Follower]. The replication id is asked for behind the entries
+// on the same connection: it may lead to a server that was replaced since, which goes on
+// answering as the replica of another.
 func (e *Engine) Follow(ctx context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
-	epoch, _ := e.known()
-	streams, err := e.reader.XRead(ctx, &goredis.XReadArgs{
+	epoch := e.known().Epoch
+	pipe := e.reader.Pipeline()
+	read := pipe.XRead(ctx, &goredis.XReadArgs{
 		Streams: []string{e.keys.log, epoch + "-" + strconv.FormatUint(after, 10)},
 		Count:   int64(limit), Block: followBlock,
-	}).Result()
+	})
+	incarnation := pipe.Eval(ctx, incarnationScript, []string{e.keys.log})
+	_, _ = pipe.Exec(ctx) // each of the two has its error
+	streams, err := read.Result()
 	if errors.Is(err, goredis.Nil) {
 		return e.Read(ctx, after, limit)
 	}
@@ -270,8 +287,8 @@ func (e *Engine) Follow(ctx context.Context, after uint64, limit int) ([]socketi
 		return nil, socketio.Position{}, fmt.Errorf("redis: follow the log: %w", err)
 	}
 	at := socketio.Position{Epoch: epoch}
-	if run := e.readerRun.Load(); run != nil {
-		at.Incarnation = *run
+	if at.Incarnation, err = incarnation.Text(); err != nil {
+		return nil, socketio.Position{}, fmt.Errorf("redis: follow the log: %w", err)
 	}
 	var entries []socketio.Entry
 	for _, s := range streams {

@@ -140,7 +140,7 @@ func TestAReaderBehindTheTrimIsToldWhatIsKept(t *testing.T) {
 func TestWhatCannotBeReadIsPassedOver(t *testing.T) {
 	r := services.StartRedis(t)
 	e := open(t, r.URL())
-	epoch, _ := e.known()
+	epoch := e.known().Epoch
 	for _, poison := range []string{"", "x", "\x01\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
 		_, err := r.Do("XADD", e.keys.log, epoch+"-*", "d", poison)
 		must(t, err)

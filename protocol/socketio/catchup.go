@@ -34,7 +34,11 @@ func (j *joining) round() bool {
 	p := j.pub
 	p.mu.RLock()
 	recs, covered := p.ringAfterLocked(j.after)
+	same := j.current()
 	p.mu.RUnlock()
+	if !same {
+		return false
+	}
 	if covered {
 		if !j.pick(recs) {
 			return false
@@ -58,8 +62,8 @@ func (j *joining) fromLog() bool {
 		j.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return false
 	}
-	if h, ok := p.observe(at); !ok || h.generation != j.history.generation {
-		return false // what the client has had is of another history: it comes again and is told
+	if _, ok := p.observe(at); !ok || !j.current() {
+		return false
 	}
 	if at.First > j.after+1 && (len(entries) == 0 || entries[0].Offset > j.after+1) {
 		return false // some are gone since they were counted: the client comes again and is told
@@ -134,7 +138,14 @@ func (j *joining) send() bool {
 	s := j.socket
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	return !s.life().mute() && s.client.conn.Send(j.out...) == nil
+	return j.current() && !s.life().mute() && s.client.conn.Send(j.out...) == nil
+}
+
+// current reports whether what the client has had is still of the history that is being
+// delivered. Where it is not, the client comes again and is told: whatever the ring and the
+// log hold by now may be behind something that is missing.
+func (j *joining) current() bool {
+	return j.history == nil || j.pub.history.Load().generation == j.history.generation
 }
 
 // drained waits until the connection has room for what is queued, or nothing else to

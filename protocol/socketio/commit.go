@@ -119,7 +119,7 @@ func (p *publisher) write(entries []Entry) (*history, error) {
 	defer cancel()
 	for tries := 0; ; tries++ {
 		h := p.history.Load()
-		err := p.appender.Append(ctx, entries)
+		err := p.appendAt(ctx, h, entries)
 		p.link.note(err)
 		if tries > 0 || !errors.Is(err, ErrEpoch) {
 			return h, err
@@ -128,6 +128,14 @@ func (p *publisher) write(entries []Entry) (*history, error) {
 			return h, err
 		}
 	}
+}
+
+// appendAt appends entries to the history h, as far as the log can tell.
+func (p *publisher) appendAt(ctx context.Context, h *history, entries []Entry) error {
+	if a, ok := p.appender.(AppenderAt); ok {
+		return a.AppendAt(ctx, Position{Epoch: h.epoch, Incarnation: h.incarnation}, entries)
+	}
+	return p.appender.Append(ctx, entries)
 }
 
 // takeStock looks whether the log still has what was delivered.

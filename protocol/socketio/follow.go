@@ -153,31 +153,47 @@ func (p *publisher) followOnce(ctx context.Context) error {
 }
 
 // observe compares the history that the log has now with the one that is being
-// delivered. Where they differ it begins with the new one, closes the connections
-// and returns false. It may read the log; no lock may be held but reading.
+// delivered, and returns the latter. Where they differ it goes on in the new one: as
+// another incarnation, where that has what was delivered, or else anew, which closes the
+// connections. It returns false where at is not of the history returned: what was read
+// with it may be lost by now. It may read the log; no lock may be held but reading.
 func (p *publisher) observe(at Position) (*history, bool) {
-	h := p.history.Load()
 	p.setClock(at)
-	if at.Epoch == h.epoch && at.Incarnation == h.incarnation {
+	if h := p.history.Load(); h.is(at) {
 		return h, true
 	}
 	ctx, cancel := p.patience()
 	defer cancel()
-	if at.Epoch == h.epoch && p.stillHas(ctx, p.mark()) {
-		return p.adopt(h, at), true
+	for ctx.Err() == nil {
+		h, m := p.history.Load(), p.mark()
+		// at may have been under way for long: what counts is how the log stands after h
+		// was.
+		_, now, err := p.log.Read(ctx, 0, 0)
+		if err != nil {
+			break // whoever reads next finds out
+		}
+		if h.is(now) {
+			return h, h.is(at)
+		}
+		if now.Epoch == h.epoch && p.stillHas(ctx, m) {
+			if h, ok := p.adopt(h, now, m); ok {
+				return h, h.is(at)
+			}
+			continue
+		}
+		last, err := p.lastOf(ctx, now)
+		if err != nil {
+			break
+		}
+		p.turnOver(h, now, last)
+		break
 	}
-	_, now, err := p.log.Read(ctx, 0, 0)
-	if err != nil {
-		return h, false // whoever reads next finds out
-	}
-	last, err := p.lastOf(ctx, now)
-	if err != nil {
-		return h, false
-	}
-	p.server.opts.Logger.Error("socket.io recovery: the log lost its past, or a part of it; clients begin anew",
-		"same_epoch", now.Epoch == h.epoch, "had", p.last.Load(), "has", now.Last)
-	p.turnOver(h, now, last)
-	return h, false
+	return p.history.Load(), false
+}
+
+// is reports whether the log at a position is that of h.
+func (h *history) is(at Position) bool {
+	return at.Epoch == h.epoch && at.Incarnation == h.incarnation
 }
 
 // stillHas reports whether what was delivered last is still in the log.
@@ -195,32 +211,51 @@ func (p *publisher) stillHas(ctx context.Context, m mark) bool {
 	return at.First > m.offset // it was trimmed, and so was not lost
 }
 
-// adopt notes another incarnation of the same history.
-func (p *publisher) adopt(h *history, at Position) *history {
+// adopt notes another incarnation of the same history, which has what was delivered up
+// to m. It returns false where that is not all any more, or h is not the history.
+func (p *publisher) adopt(h *history, at Position, m mark) (*history, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.history.Load() == h {
-		now := *h
-		now.incarnation = at.Incarnation
-		p.history.Store(&now)
+	if p.history.Load() != h || p.markLocked() != m {
+		return p.history.Load(), false
 	}
-	return p.history.Load()
+	now := *h
+	now.incarnation = at.Incarnation
+	p.history.Store(&now)
+	return &now, true
 }
 
 // turnOver goes on from another position than the last delivered entry. All
 // connections that rely on what is between are closed: the clients come back and
-// are told.
+// are told. Nothing more is sent to them before, or they would come back with an offset
+// behind what they missed.
 func (p *publisher) turnOver(h *history, at Position, last mark) {
 	p.mu.Lock()
 	if p.history.Load() != h {
 		p.mu.Unlock()
-		return // somebody else did it
+		return // somebody else saw it: who reads next finds out what is left of it
 	}
+	had := p.last.Load()
+	p.barAllLocked()
 	p.restartLocked(at, last)
 	p.mu.Unlock()
+	p.server.opts.Logger.Error("socket.io recovery: the log lost or trimmed what comes next here; clients begin anew",
+		"same_epoch", at.Epoch == h.epoch, "same_incarnation", at.Incarnation == h.incarnation, "had", had, "goes_on_after", last.offset)
 	p.orders.forget()
 	p.commits.release(^uint64(0))
 	p.closeAll()
+}
+
+// barAllLocked keeps whatever is emitted from the sockets of the clients that closeAll
+// closes. publisher.mu must be held for writing.
+func (p *publisher) barAllLocked() {
+	for _, n := range p.server.allNamespaces() {
+		n.roster.each(target{}, func(s *Socket) {
+			if s.client.conn.Protocol() != 3 {
+				s.barred.Store(true)
+			}
+		})
+	}
 }
 
 // closeAll closes all connections whose clients can recover.

@@ -124,7 +124,7 @@ func (j *joining) join() bool {
 	}
 	j.pub.mu.RLock()
 	defer j.pub.mu.RUnlock()
-	if j.pub.history.Load().generation == j.history.generation {
+	if j.current() {
 		j.settleRooms()
 		j.until = j.pub.last.Load()
 		as := stateJoined

@@ -69,8 +69,8 @@ type Position struct {
 	Epoch string
 	// Incarnation is not empty where entries at the end of the log can get lost
 	// while its epoch stays, as in the failover of a database whose replica was
-	// behind. It changes wherever that may have happened. The server then looks
-	// whether what it and its clients have had is still there.
+	// behind. It changes wherever that may have happened, to one that never was before.
+	// The server then looks whether what it and its clients have had is still there.
 	Incarnation string
 	// First is the offset from which on all entries are kept: nothing at it or
 	// behind it was trimmed. Last is the offset of the entry that was appended
@@ -104,6 +104,16 @@ type Appender interface {
 	// appended since the log's history is another than that of the last Read, and
 	// [ErrOutcome] where it is unknown whether they were appended.
 	Append(ctx context.Context, entries []Entry) error
+}
+
+// AppenderAt is an Appender that is told which history the server goes by, rather than to
+// remember what it answered last: between an answer and the server's taking it in, the log
+// may have become another. A log whose Position has an Incarnation should be one.
+type AppenderAt interface {
+	Appender
+	// AppendAt is Append to the log as of a position: ErrEpoch where its epoch is
+	// another, and Offset 0 where its incarnation is. Of the position only these two count.
+	AppendAt(ctx context.Context, at Position, entries []Entry) error
 }
 
 // Follower is a Log that others append to as well: other servers, or whoever emits

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -204,4 +205,11 @@ func (srv *Server) Namespaces() []string {
 		out = append(out, name)
 	}
 	return out
+}
+
+// allNamespaces returns the namespaces there are, those made for patterns included.
+func (srv *Server) allNamespaces() []*Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return slices.Collect(maps.Values(srv.nsps))
 }

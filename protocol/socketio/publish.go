@@ -250,13 +250,20 @@ func (p *publisher) catchUp() error {
 	ctx, cancel := p.patience()
 	defer cancel()
 	for {
-		after := p.last.Load()
+		h, after := p.history.Load(), p.last.Load()
 		entries, at, err := p.log.Read(ctx, after, publishBatch)
 		if err != nil {
 			return err
 		}
-		if !p.take(after, entries, at) {
+		taken := p.take(after, entries, at)
+		switch now := p.history.Load(); {
+		case now.generation != h.generation:
 			return nil // it was turned over, and stands at the end
+		case taken:
+		case now != h:
+			continue // what was read may be from before that
+		default:
+			return ErrEpoch // and it could not be looked at
 		}
 		if len(entries) < publishBatch {
 			return nil
@@ -264,8 +271,8 @@ func (p *publisher) catchUp() error {
 	}
 }
 
-// take delivers entries that were read after an offset. It returns false where the
-// log has another past than what was delivered, and what was read is of no use.
+// take delivers entries that were read after an offset. It returns false where what was
+// read is of no use, since the log has another past than what was delivered or may have.
 func (p *publisher) take(after uint64, entries []Entry, at Position) bool {
 	h, ok := p.observe(at)
 	if !ok {
@@ -273,33 +280,33 @@ func (p *publisher) take(after uint64, entries []Entry, at Position) bool {
 	}
 	if gone := at.First > after+1 && (len(entries) == 0 || entries[0].Offset > after+1); gone && after < p.last.Load()+1 {
 		if at.First > p.last.Load()+1 {
-			p.server.opts.Logger.Error("socket.io recovery: the log was trimmed before this server had read it", "after", after, "first", at.First)
 			p.turnOver(h, Position{Epoch: at.Epoch, Incarnation: at.Incarnation, Last: at.First - 1}, mark{offset: at.First - 1})
 			return false
 		}
 	}
-	p.deliver(h, entries)
-	return true
+	return p.deliver(h, entries)
 }
 
 // deliver delivers entries that follow each other in the log, but those that were
-// delivered before.
-func (p *publisher) deliver(h *history, entries []Entry) {
+// delivered before. Where h is not the history any more, not even as an incarnation of it,
+// it returns false: the entries may have been lost since.
+func (p *publisher) deliver(h *history, entries []Entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.history.Load().generation != h.generation {
-		return
+	if p.history.Load() != h {
+		return false
 	}
 	p.deliverLocked(newer(entries, p.last.Load()))
+	return true
 }
 
 // deliverAppended delivers entries that this server has just appended, where
-// nothing stands between them and what was delivered. Else it returns false, and
-// the log has to be read.
+// nothing stands between them and what was delivered, and h is still the history. Else it
+// returns false, and the log has to be read.
 func (p *publisher) deliverAppended(h *history, entries []Entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.history.Load().generation != h.generation {
+	if p.history.Load() != h {
 		return false
 	}
 	entries = newer(entries, p.last.Load())

@@ -33,7 +33,7 @@ type Socket struct {
 	// What is known of its session.
 	recovered  bool          // set before the socket joins
 	tracked    atomic.Bool   // there is, or was, something to keep a record of
-	barred     atomic.Bool   // the log says that it is put out, which is being done: no event goes to it any more
+	barred     atomic.Bool   // the log says that it is put out, or lost what its client relies on; its end is under way: no event goes to it any more
 	claimedAt  atomic.Uint64 // log offset at which this server claimed it; 0 where it began here
 	superseded atomic.Bool   // another server has it
 }

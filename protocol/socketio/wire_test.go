@@ -33,7 +33,8 @@ type wire struct {
 	slow     bool          // what the test has not read counts as waiting
 	changed  chan struct{} // closed and replaced at each change
 	client   *client
-	pauses   atomic.Int64 // calls of Pause less those of Resume
+	closing  chan struct{} // not nil: Close waits for it
+	pauses   atomic.Int64  // calls of Pause less those of Resume
 }
 
 type wireMessage struct {
@@ -127,8 +128,21 @@ func (w *wire) Post(ms ...*engineio.Message) error { return w.Send(ms...) }
 
 func (w *wire) SendText(parts ...[]byte) error { return w.Send(engineio.Text(parts...)) }
 
+// holdClosing makes Close wait until the channel is closed.
+func (w *wire) holdClosing() chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = make(chan struct{})
+	return w.closing
+}
+
 func (w *wire) Close() {
 	w.mu.Lock()
+	if c := w.closing; c != nil {
+		w.mu.Unlock()
+		<-c
+		w.mu.Lock()
+	}
 	first := !w.closed
 	w.closed = true
 	if first {
