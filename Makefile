@@ -71,8 +71,9 @@ test: setup lint node client build ## everything: unit tests with -race, officia
 abuse: ## attack a running server in every way, and print what it cost others
 	@go test -count=1 -timeout 10m -v ./test/abuse | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
-game-day: ## have clients move between servers that die, for minutes to hours: make game-day FOR=20m
-	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${FOR:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster' ./protocol/socketio/clustertest ./protocol/redis ./protocol/postgres
+game-day: node ## have clients move between servers that die, for minutes to hours: make game-day DURATION=20m
+	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${DURATION:-5m} go test -count=1 -timeout 0 -v ./test/gameday
+	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${DURATION:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster/(Exactly|Kill|Rolling)' ./protocol/socketio/clustertest ./protocol/redis ./protocol/postgres
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"

@@ -1,0 +1,101 @@
+package gameday
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fleet is a process with official clients.
+type fleet struct {
+	in    io.WriteCloser
+	ended chan struct{}
+
+	mu      sync.Mutex // guards the fields below
+	clients []heard
+	joined  int
+	moves   int // -1 until it is told
+}
+
+// heard is what one client got.
+type heard struct {
+	events   []string // names of events, in the order they came
+	sessions int      // those that began anew
+	returns  int      // those that were recovered
+}
+
+func launchFleet(t *testing.T, count int, urls []string) *fleet {
+	t.Helper()
+	needNode(t, "socket.io-client")
+	cmd := exec.Command("node", append([]string{"fleet.cjs", strconv.Itoa(count)}, urls...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{ended: make(chan struct{}), clients: make([]heard, count), moves: -1}
+	if f.in, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(f.ended)
+		names := make(map[string]string)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			f.take(lines.Text(), names)
+		}
+		_ = cmd.Wait() // it ends when it is told to
+	}()
+	t.Cleanup(func() {
+		f.tell("end")
+		<-f.ended
+	})
+	return f
+}
+
+func (f *fleet) tell(what string) { _, _ = fmt.Fprintln(f.in, what) } // it may have ended
+
+// take notes a line. names has each event's name once.
+func (f *fleet) take(line string, names map[string]string) {
+	words := strings.Fields(line)
+	if len(words) < 2 {
+		return
+	}
+	n, _ := strconv.Atoi(words[1])
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch words[0] {
+	case "c":
+		if words[2] == "1" {
+			f.clients[n].returns++
+		} else {
+			f.clients[n].sessions++
+		}
+	case "j":
+		f.joined++
+	case "m":
+		name, ok := names[words[2]]
+		if !ok {
+			name = strings.Clone(words[2])
+			names[name] = name
+		}
+		f.clients[n].events = append(f.clients[n].events, name)
+	case "moves":
+		f.moves = n
+	}
+}
+
+// with calls read while nothing changes.
+func (f *fleet) with(read func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	read()
+}
