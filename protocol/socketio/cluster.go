@@ -54,8 +54,9 @@ const MessageVersion = 1
 
 // cluster speaks to the other servers.
 type cluster struct {
-	server *Server
-	peers  Cluster
+	server   *Server
+	peers    Cluster
+	listener RoomListener // peers, where it is one; else nil
 
 	// mu guards the fields below. No other lock is taken under it.
 	mu      sync.Mutex
@@ -78,6 +79,7 @@ func openCluster(srv *Server, open func(Member, Node) (Cluster, error)) error {
 		return err
 	}
 	c.peers, srv.cluster = peers, c
+	c.listener, _ = peers.(RoomListener)
 	for early := c.nextEarly(); early != nil; early = c.nextEarly() {
 		for _, m := range early {
 			c.take(m)
@@ -413,7 +415,7 @@ func (c *cluster) obey(m *Message) error {
 	case MessageAsk:
 		return c.askHere(n, t, m)
 	case MessageJoin:
-		b.each(func(s *Socket) { _ = s.Join(m.Names...) }) // OnError is told
+		b.each(func(s *Socket) { _ = n.joinAt(s, m.Names, c.server.offset()) }) // OnError is told
 	case MessageLeave:
 		b.each(func(s *Socket) { s.Leave(m.Names...) })
 	case MessageDisconnect:

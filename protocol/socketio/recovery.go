@@ -203,6 +203,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	s.recovered = true
 	if len(c.rooms) > 0 {
 		s.nsp.roster.rejoin(s, c.rooms)
+		s.nsp.awaitRooms(namesBut(c.rooms, nil))
 	}
 	rec := c.record
 	if known := len(c.rooms) > 0 || rec.Data != nil; known {

@@ -56,6 +56,7 @@ func (r *roster) add(s *Socket, as socketState) bool {
 		r.ids = make(map[string]*Socket)
 	}
 	r.ids[s.id] = s
+	r.openLocked(s.nsp, s.id)
 	s.slot = r.all.add(s)
 	for i, m := range s.rooms {
 		s.rooms[i].slot = m.room.members.add(s)
@@ -78,6 +79,7 @@ func (r *roster) detachLocked(s *Socket) {
 	member := r.ids[s.id] == s
 	if member {
 		delete(r.ids, s.id)
+		r.closeLocked(s.nsp, s.id)
 		r.all.remove(s.slot)
 		if r.all.sparse() {
 			r.all.rebuild(func(s *Socket, slot uint32) { s.slot = slot })
@@ -99,6 +101,7 @@ func (r *roster) leftLocked(s *Socket, rm *room) {
 	r.noteRoomLocked(s, RoomLeft, rm.name)
 	if rm.refs == 0 {
 		r.noteRoomLocked(s, RoomDeleted, rm.name)
+		r.closeLocked(s.nsp, rm.name)
 	}
 }
 
@@ -245,6 +248,7 @@ func (r *roster) joinLocked(s *Socket, name string, since uint64) {
 		}
 		r.rooms[name] = rm
 		r.noteRoomLocked(s, RoomCreated, name)
+		r.openLocked(s.nsp, name)
 	} else if s.memberOf(rm) >= 0 {
 		return
 	}

@@ -154,7 +154,9 @@ func DataOf[T any](s *Socket) (T, bool) {
 // [ErrTooManyRooms], which OnError is told too, where it left some out. With recovery
 // and a session store, the store knows of it after [Recovery.SaveEvery] at the latest.
 func (s *Socket) Join(rooms ...string) error {
-	return s.nsp.joinAt(s, rooms, s.nsp.server.offset())
+	err := s.nsp.joinAt(s, rooms, s.nsp.server.offset())
+	s.nsp.awaitRooms(rooms)
+	return err
 }
 
 // joinAt puts a socket into rooms at a log offset.
@@ -184,6 +186,7 @@ func (s *Socket) JoinIfBelow(room string, limit int) (in bool, err error) {
 	}
 	if in {
 		srv.sessionChanged(s)
+		s.nsp.awaitRooms([]string{room})
 	}
 	return in, nil
 }

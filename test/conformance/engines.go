@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -30,6 +32,7 @@ var engines = map[string]func(ctx context.Context, url string) (engine, error){
 	"redis":         openRedis,
 	"rediss":        openRedis,
 	"redis-classic": openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
+	"redis-sharded": openOfficial(func(o officialwire.Options) joiner { return officialwire.Sharded{Options: o}.Join }),
 	"redis-streams": openOfficial(func(o officialwire.Options) joiner { return officialwire.Streams{Options: o}.Join }),
 }
 
@@ -62,19 +65,63 @@ func openRedis(ctx context.Context, url string) (engine, error) {
 
 // openOfficial opens a wire of the official adapters on Redis.
 func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, string) (engine, error) {
-	return func(ctx context.Context, url string) (engine, error) {
-		_, rest, _ := strings.Cut(url, "://")
-		o, err := goredis.ParseURL("redis://" + rest)
+	return func(ctx context.Context, address string) (engine, error) {
+		plain, options, err := officialOptions(address)
 		if err != nil {
-			return engine{}, errors.New("the URL cannot be read: want user:password@host:port/db behind the scheme") // the error may quote a password
+			return engine{}, err
+		}
+		o, err := goredis.ParseURL(plain)
+		if err != nil {
+			return engine{}, errURL
 		}
 		o.MaxRetries = -1
 		client := goredis.NewClient(o)
 		if err := client.Ping(ctx).Err(); err != nil {
 			return engine{}, errors.Join(err, client.Close())
 		}
-		return engine{join: wire(officialwire.Options{Client: client}), close: client.Close}, nil
+		options.Client = client
+		return engine{join: wire(options), close: client.Close}, nil
 	}
+}
+
+// errURL does not quote the URL, which may hold a password.
+var errURL = errors.New("the URL cannot be read: want user:password@host:port/db behind the scheme")
+
+// officialOptions takes the options of Node's adapters, by their names there, out of a
+// URL's query, and returns what is left as redis://.
+func officialOptions(address string) (string, officialwire.Options, error) {
+	var o officialwire.Options
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "", o, errURL
+	}
+	q := u.Query()
+	take := func(names ...string) (value string) {
+		for _, name := range names {
+			if q.Has(name) {
+				value = q.Get(name)
+				q.Del(name)
+			}
+		}
+		return value
+	}
+	o.Prefix = take("key", "channelPrefix")
+	o.Subscriptions = officialwire.Subscriptions(take("mode", "subscriptionMode"))
+	o.Stream = take("streamName")
+	for name, into := range map[string]*int{"streamCount": &o.StreamCount, "maxLen": &o.MaxEntries} {
+		if text := take(name); text != "" {
+			if *into, err = strconv.Atoi(text); err != nil || *into < 1 {
+				return "", o, fmt.Errorf("%s=%s is not a number of 1 or more", name, text)
+			}
+		}
+	}
+	switch o.Subscriptions {
+	case "", officialwire.Dynamic, officialwire.DynamicPrivate, officialwire.Static:
+	default:
+		return "", o, fmt.Errorf("subscriptionMode=%s: want dynamic, dynamic-private or static", o.Subscriptions)
+	}
+	u.Scheme, u.RawQuery = "redis", q.Encode()
+	return u.String(), o, nil
 }
 
 func openPostgres(ctx context.Context, url string) (engine, error) {

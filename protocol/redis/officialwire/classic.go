@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"podium/protocol/internal/nodewire"
 	"podium/protocol/socketio"
 	"podium/protocol/socketio/msgpack"
 )
@@ -48,7 +49,7 @@ func (c Classic) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 	}
 	var place classic
 	ready := make(chan struct{})
-	l, err := open(o, self, node, channels, patterns, func(channel, payload string) {
+	l, err := open(o, self, node, topics{channels: channels, patterns: patterns}, func(channel, payload string) {
 		<-ready
 		place.take(channel, payload)
 	})
@@ -81,7 +82,7 @@ func (c classic) Send(ctx context.Context, m *socketio.Message) error {
 	if message == nil {
 		return nil
 	}
-	payload, err := write(message, len(m.Attachments) > 0 || m.Kind == socketio.MessageEvent)
+	payload, err := nodewire.Write(message, len(m.Attachments) > 0 || m.Kind == socketio.MessageEvent)
 	if err != nil {
 		return fmt.Errorf("officialwire: encode: %w", err)
 	}
@@ -91,46 +92,46 @@ func (c classic) Send(ctx context.Context, m *socketio.Message) error {
 // words returns how Node says a message, and over which channel; nil where it has no
 // words for it.
 func (c classic) words(m *socketio.Message) (channel string, message any) {
-	uid, request := field("uid", c.self), field("requestId", m.Request)
-	opts := options(m)
+	uid, request := nodewire.Field("uid", c.self), nodewire.Field("requestId", m.Request)
+	opts := nodewire.OptionsOf(m)
 	ask := func(f ...msgpack.Field) (string, any) {
-		return c.channel("-request", m.Namespace), object(append([]msgpack.Field{uid}, f...))
+		return c.channel("-request", m.Namespace), nodewire.Object(append([]msgpack.Field{uid}, f...))
 	}
 	answer := func(f ...msgpack.Field) (string, any) {
-		return c.channel("-response", m.Namespace), object(f)
+		return c.channel("-response", m.Namespace), nodewire.Object(f)
 	}
-	packet := append(packet(m), field("nsp", m.Namespace))
+	packet := append(nodewire.PacketOf(m), nodewire.Field("nsp", m.Namespace))
 	switch m.Kind {
 	case socketio.MessageEvent:
 		channel = c.channel("", m.Namespace)
 		if len(m.Rooms) == 1 {
 			channel += m.Rooms[0] + "#"
 		}
-		return channel, list{c.self, packet, opts}
+		return channel, nodewire.List{c.self, packet, opts}
 	case socketio.MessageAsk:
-		return ask(request, field("type", classicBroadcast), field("packet", packet), field("opts", opts))
+		return ask(request, nodewire.Field("type", classicBroadcast), nodewire.Field("packet", packet), nodewire.Field("opts", opts))
 	case socketio.MessageJoin:
-		return ask(field("type", classicJoin), field("opts", opts), field("rooms", texts(m.Names)))
+		return ask(nodewire.Field("type", classicJoin), nodewire.Field("opts", opts), nodewire.Field("rooms", nodewire.Texts(m.Names)))
 	case socketio.MessageLeave:
-		return ask(field("type", classicLeave), field("opts", opts), field("rooms", texts(m.Names)))
+		return ask(nodewire.Field("type", classicLeave), nodewire.Field("opts", opts), nodewire.Field("rooms", nodewire.Texts(m.Names)))
 	case socketio.MessageDisconnect:
-		return ask(field("type", classicDisconnect), field("opts", opts), field("close", m.Close))
+		return ask(nodewire.Field("type", classicDisconnect), nodewire.Field("opts", opts), nodewire.Field("close", m.Close))
 	case socketio.MessageFetch:
-		return ask(request, field("type", classicFetch), field("opts", opts))
+		return ask(request, nodewire.Field("type", classicFetch), nodewire.Field("opts", opts))
 	case socketio.MessageServer:
 		if m.Request == "" {
-			return ask(field("type", classicServer), field("data", event(m)))
+			return ask(nodewire.Field("type", classicServer), nodewire.Field("data", nodewire.EventOf(m)))
 		}
-		return ask(field("type", classicServer), request, field("data", event(m)))
+		return ask(nodewire.Field("type", classicServer), request, nodewire.Field("data", nodewire.EventOf(m)))
 	case socketio.MessageSockets:
 		return answer(socketsAs(m)...)
 	case socketio.MessageReply:
-		return answer(field("type", classicServer), request, field("data", first(m)))
+		return answer(nodewire.Field("type", classicServer), request, nodewire.Field("data", nodewire.FirstOf(m)))
 	case socketio.MessageCount:
-		return answer(field("type", classicClientCount), request, field("clientCount", m.Count))
+		return answer(nodewire.Field("type", classicClientCount), request, nodewire.Field("clientCount", m.Count))
 	case socketio.MessageAnswer:
 		if !m.None {
-			return answer(field("type", classicAck), request, field("packet", first(m)))
+			return answer(nodewire.Field("type", classicAck), request, nodewire.Field("packet", nodewire.FirstOf(m)))
 		}
 	}
 	return "", nil
@@ -144,23 +145,23 @@ const (
 )
 
 // socketsAs answers a question for sockets, or for something of them.
-func socketsAs(m *socketio.Message) object {
+func socketsAs(m *socketio.Message) nodewire.Object {
 	if request, ok := strings.CutPrefix(m.Request, roomsOf); ok {
 		var rooms []string
 		for _, s := range m.Sockets {
 			rooms = append(rooms, s.Rooms...)
 		}
 		slices.Sort(rooms)
-		return object{field("requestId", request), field("rooms", texts(slices.Compact(rooms)))}
+		return nodewire.Object{nodewire.Field("requestId", request), nodewire.Field("rooms", nodewire.Texts(slices.Compact(rooms)))}
 	}
 	if request, ok := strings.CutPrefix(m.Request, idsOf); ok {
 		var ids []string
 		for _, s := range m.Sockets {
 			ids = append(ids, s.ID)
 		}
-		return object{field("requestId", request), field("sockets", texts(ids))}
+		return nodewire.Object{nodewire.Field("requestId", request), nodewire.Field("sockets", nodewire.Texts(ids))}
 	}
-	return object{field("requestId", m.Request), field("sockets", sockets(m.Sockets))}
+	return nodewire.Object{nodewire.Field("requestId", m.Request), nodewire.Field("sockets", nodewire.SocketsOf(m.Sockets))}
 }
 
 // take delivers what was published, and passes over what cannot be read.
@@ -177,7 +178,7 @@ func (c classic) take(channel, payload string) {
 
 // read returns what was published; nil where it asks for nothing.
 func (c classic) read(channel, payload string) (*socketio.Message, error) {
-	p, err := read([]byte(payload))
+	p, err := nodewire.Read([]byte(payload))
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func (c classic) read(channel, payload string) (*socketio.Message, error) {
 			return c.broadcast(p)
 		}
 	}
-	return nil, errShape
+	return nil, nodewire.ErrShape
 }
 
 // named puts a namespace on a message.
@@ -205,44 +206,44 @@ func named(namespace string) func(*socketio.Message, error) (*socketio.Message, 
 }
 
 // broadcast reads [uid, packet, opts].
-func (c classic) broadcast(p part) (*socketio.Message, error) {
-	parts, err := p.elements()
+func (c classic) broadcast(p nodewire.Part) (*socketio.Message, error) {
+	parts, err := p.Elements()
 	if err != nil {
 		return nil, err
 	}
 	if len(parts) != 3 {
-		return nil, errShape
+		return nil, nodewire.ErrShape
 	}
 	m := &socketio.Message{Kind: socketio.MessageEvent}
-	if err := parts[0].decode(&m.From); err != nil {
+	if err := parts[0].Decode(&m.From); err != nil {
 		return nil, err
 	}
 	if m.From == c.self {
 		return nil, nil
 	}
-	if err := readPacket(m, parts[1]); err != nil {
+	if err := nodewire.ReadPacket(m, parts[1]); err != nil {
 		return nil, err
 	}
-	f, err := parts[1].fields()
+	f, err := parts[1].Fields()
 	if err != nil {
 		return nil, err
 	}
 	m.Namespace = "/"
-	if err := f["nsp"].decode(&m.Namespace); err != nil {
+	if err := f["nsp"].Decode(&m.Namespace); err != nil {
 		return nil, err
 	}
-	return m, readOptions(m, parts[2])
+	return m, nodewire.ReadOptions(m, parts[2])
 }
 
 // request reads what all servers are asked for.
-func (c classic) request(p part) (*socketio.Message, error) {
-	f, err := p.fields()
+func (c classic) request(p nodewire.Part) (*socketio.Message, error) {
+	f, err := p.Fields()
 	if err != nil {
 		return nil, err
 	}
 	m := new(socketio.Message)
 	request := -1
-	for _, err := range []error{f["uid"].decode(&m.From), f["requestId"].decode(&m.Request), f["type"].decode(&request)} {
+	for _, err := range []error{f["uid"].Decode(&m.From), f["requestId"].Decode(&m.Request), f["type"].Decode(&request)} {
 		if err != nil {
 			return nil, err
 		}
@@ -255,42 +256,42 @@ func (c classic) request(p part) (*socketio.Message, error) {
 		m.Kind, m.Request = socketio.MessageFetch, roomsOf+m.Request
 	case classicSockets:
 		m.Kind, m.Request = socketio.MessageFetch, idsOf+m.Request
-		err = f["rooms"].decode(&m.Rooms)
+		err = f["rooms"].Decode(&m.Rooms)
 	case classicFetch:
 		m.Kind = socketio.MessageFetch
 	case classicJoin, classicLeave:
 		if m.Kind = socketio.MessageJoin; request == classicLeave {
 			m.Kind = socketio.MessageLeave
 		}
-		err = f["rooms"].decode(&m.Names)
+		err = f["rooms"].Decode(&m.Names)
 	case classicDisconnect:
 		m.Kind = socketio.MessageDisconnect
-		err = f["close"].decode(&m.Close)
+		err = f["close"].Decode(&m.Close)
 	case classicServer:
 		m.Kind = socketio.MessageServer
-		err = readEvent(m, f["data"])
+		err = nodewire.ReadEvent(m, f["data"])
 	case classicBroadcast:
 		m.Kind = socketio.MessageAsk
-		err = readPacket(m, f["packet"])
+		err = nodewire.ReadPacket(m, f["packet"])
 	default:
 		return nil, nil
 	}
 	if err == nil && m.Kind != socketio.MessageServer && request > classicAllRooms {
-		err = readOptions(m, f["opts"])
+		err = nodewire.ReadOptions(m, f["opts"])
 	}
 	return m, err
 }
 
 // classicAnswer reads what a server answers to a question. The wire does not tell which
 // server that is, and of sockets not even that it is about them.
-func classicAnswer(p part) (*socketio.Message, error) {
-	f, err := p.fields()
+func classicAnswer(p nodewire.Part) (*socketio.Message, error) {
+	f, err := p.Fields()
 	if err != nil {
 		return nil, err
 	}
 	m := new(socketio.Message)
 	answer := -1
-	for _, err := range []error{f["requestId"].decode(&m.Request), f["type"].decode(&answer)} {
+	for _, err := range []error{f["requestId"].Decode(&m.Request), f["type"].Decode(&answer)} {
 		if err != nil {
 			return nil, err
 		}
@@ -298,16 +299,16 @@ func classicAnswer(p part) (*socketio.Message, error) {
 	switch {
 	case answer == classicServer:
 		m.Kind = socketio.MessageReply
-		err = readAnswer(m, f["data"])
+		err = nodewire.ReadAnswer(m, f["data"])
 	case answer == classicClientCount:
 		m.Kind = socketio.MessageCount
-		err = f["clientCount"].decode(&m.Count)
+		err = f["clientCount"].Decode(&m.Count)
 	case answer == classicAck:
 		m.Kind = socketio.MessageAnswer
-		err = readAnswer(m, f["packet"])
-	case f["sockets"].present():
+		err = nodewire.ReadAnswer(m, f["packet"])
+	case f["sockets"].Present():
 		m.Kind = socketio.MessageSockets
-		err = f["sockets"].decode(&m.Sockets)
+		err = f["sockets"].Decode(&m.Sockets)
 	default:
 		return nil, nil
 	}

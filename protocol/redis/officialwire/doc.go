@@ -6,11 +6,12 @@
 //	srv := socketio.NewServer(socketio.Options{Cluster: node.Join})
 //
 // [Classic] is @socket.io/redis-adapter with createAdapter, and @socket.io/redis-emitter;
-// [Streams] is @socket.io/redis-streams-adapter 0.3, and its emitter. Both ways go
+// [Sharded] is the same package with createShardedAdapter, in its three modes; [Streams]
+// is @socket.io/redis-streams-adapter 0.3, and its emitter. Both ways go
 // broadcasts with rooms, exceptions and flags, binary, acknowledgements, FetchSockets,
 // SocketsJoin, SocketsLeave, DisconnectSockets and ServerSideEmit.
 //
-// An [Emitter] of either sends from a process that has no sockets.
+// The Emitter of each sends from a process that has no sockets.
 //
 // What cannot be read is logged and passed over; it stops nothing.
 //
@@ -25,6 +26,6 @@
 // if they do that, and on the server that it had if that has a [socketio.Recovery] of its
 // own with a log that is not shared.
 //
-// The sharded adapter, the adapter for PostgreSQL, Redis Cluster, streams adapters older
-// than 0.3 and requests of socket.io-redis that name a single socket are not spoken.
+// Redis Cluster, streams adapters older than 0.3 and requests of socket.io-redis that name
+// a single socket are not spoken.
 package officialwire

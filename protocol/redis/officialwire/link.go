@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"podium/protocol/internal/nodewire"
 	"podium/protocol/socketio"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	// others stays on its server.
 	Namespaces []string
 	// Prefix begins the names of channels: the option key of the classic adapter,
-	// channelPrefix of the streams adapter. Empty means "socket.io".
+	// channelPrefix of the streams and the sharded adapter. Empty means "socket.io".
 	Prefix string
 	// Stream is the name of the stream: streamName of the streams adapter. Empty means
 	// "socket.io".
@@ -36,7 +37,9 @@ type Options struct {
 	StreamCount int
 	// MaxEntries is about how many entries a stream keeps: maxLen of the streams
 	// adapter. Zero means 10,000.
-	MaxEntries int64
+	MaxEntries int
+	// Subscriptions are those of the sharded adapter. Empty means Dynamic.
+	Subscriptions Subscriptions
 	// Logger is told of what cannot be read. Nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -50,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StreamCount == 0 {
 		o.StreamCount = 1
+	}
+	if o.Subscriptions == "" {
+		o.Subscriptions = Dynamic
 	}
 	if o.MaxEntries == 0 {
 		o.MaxEntries = 10_000
@@ -74,6 +80,8 @@ type link struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	take   func(channel, payload string)
+	rooms  roomChannels
 
 	everywhere bool // an emitter's: it only sends, to any namespace
 
@@ -92,10 +100,12 @@ type letter struct {
 // joinTimeout is how long Redis may take to confirm a subscription.
 const joinTimeout = 5 * time.Second
 
-// open subscribes to channels and patterns, and returns when Redis has confirmed them:
-// from then on Node's servers count this one. What is published is given to take, in
-// order.
-func open(o Options, self socketio.Member, node socketio.Node, channels, patterns []string, take func(channel, payload string)) (*link, error) {
+// topics are what a link subscribes to. Shards are channels of sharded pub/sub.
+type topics struct{ channels, patterns, shards []string }
+
+// open subscribes, and returns when Redis has confirmed everything: from then on Node's
+// servers count this one. What is published is given to take, in order.
+func open(o Options, self socketio.Member, node socketio.Node, t topics, take func(channel, payload string)) (*link, error) {
 	if o.Client == nil {
 		return nil, errors.New("officialwire: Options.Client is missing")
 	}
@@ -103,9 +113,15 @@ func open(o Options, self socketio.Member, node socketio.Node, channels, pattern
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	ctx, stop := context.WithTimeout(l.ctx, joinTimeout)
 	defer stop()
-	l.sub = o.Client.Subscribe(ctx, channels...)
-	err := l.sub.PSubscribe(ctx, patterns...)
-	for range len(channels) + len(patterns) {
+	l.sub = o.Client.Subscribe(ctx, t.channels...)
+	var err error
+	if len(t.patterns) > 0 {
+		err = l.sub.PSubscribe(ctx, t.patterns...)
+	}
+	if len(t.shards) > 0 {
+		err = errors.Join(err, l.sub.SSubscribe(ctx, t.shards...))
+	}
+	for range len(t.channels) + len(t.patterns) + len(t.shards) {
 		if err == nil {
 			err = l.confirmed(ctx)
 		}
@@ -115,7 +131,8 @@ func open(o Options, self socketio.Member, node socketio.Node, channels, pattern
 		_ = l.sub.Close()
 		return nil, fmt.Errorf("officialwire: join the cluster: %w", err)
 	}
-	l.work.Go(func() { l.receive(take) })
+	l.take = take
+	l.work.Go(l.receive)
 	return l, nil
 }
 
@@ -133,11 +150,22 @@ func (l *link) confirmed(ctx context.Context) error {
 	}
 }
 
+// start has a goroutine of the link do something. It returns false where the link is
+// closed.
+func (l *link) start(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.work.Go(f)
+	}
+	return !l.closed
+}
+
 // receive takes what is published until the link is closed. A connection that breaks is
 // made anew; what is published meanwhile is lost.
-func (l *link) receive(take func(channel, payload string)) {
+func (l *link) receive() {
 	for {
-		m, err := l.sub.ReceiveMessage(l.ctx)
+		got, err := l.sub.Receive(l.ctx)
 		if l.ctx.Err() != nil {
 			return
 		}
@@ -145,7 +173,12 @@ func (l *link) receive(take func(channel, payload string)) {
 			l.pause()
 			continue
 		}
-		take(m.Channel, m.Payload)
+		switch got := got.(type) {
+		case *goredis.Message:
+			l.take(got.Channel, got.Payload)
+		case *goredis.Subscription:
+			l.rooms.confirmed(got)
+		}
 	}
 }
 
@@ -160,6 +193,35 @@ func (l *link) pause() {
 // passedOver notes what could not be read.
 func (l *link) passedOver(where string, err error) {
 	l.o.Logger.Warn("socket.io cluster: a message was passed over", "from", where, "error", err)
+}
+
+// deliverWhole delivers a message that was published with its sender and its namespace.
+func (l *link) deliverWhole(channel, payload string) {
+	p, err := nodewire.Read([]byte(payload))
+	if err != nil {
+		l.passedOver(channel, err)
+		return
+	}
+	letter, err := nodewire.ReadWhole(p)
+	if err != nil {
+		l.passedOver(channel, err)
+		return
+	}
+	if letter.UID != l.self && l.shares(letter.Namespace) {
+		l.deliver(channel, letter)
+	}
+}
+
+// deliver delivers what a letter says.
+func (l *link) deliver(where string, letter nodewire.Letter) {
+	m, err := letter.Message()
+	if err != nil {
+		l.passedOver(where, err)
+		return
+	}
+	if m != nil {
+		l.node.Deliver(m)
+	}
 }
 
 // shares reports whether a namespace is one of all servers.

@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"podium/protocol/internal/nodewire"
 	"podium/protocol/socketio"
 )
 
@@ -38,7 +39,7 @@ func (s Streams) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 	}
 	place := &streams{after: make(map[string]string)}
 	ready := make(chan struct{})
-	l, err := open(o, self, node, channels, nil, func(channel, payload string) {
+	l, err := open(o, self, node, topics{channels: channels}, func(channel, payload string) {
 		<-ready
 		place.take(channel, payload)
 	})
@@ -69,7 +70,7 @@ func (s *streams) Members(ctx context.Context, namespace string) ([]socketio.Mem
 
 // Send implements [socketio.Cluster].
 func (s *streams) Send(ctx context.Context, m *socketio.Message) error {
-	k, data, ok := body(m)
+	k, data, ok := nodewire.Body(m)
 	if !ok || !s.shares(m.Namespace) {
 		return nil
 	}
@@ -77,9 +78,8 @@ func (s *streams) Send(ctx context.Context, m *socketio.Message) error {
 	case socketio.MessageEvent, socketio.MessageJoin, socketio.MessageLeave, socketio.MessageDisconnect:
 		return s.append(ctx, m, k, data)
 	}
-	payload, err := write(object{
-		field("type", int(k)), field("data", data), field("uid", s.self), field("nsp", m.Namespace),
-	}, true)
+	whole, _ := nodewire.Whole(m, s.self)
+	payload, err := nodewire.Write(whole, true)
 	if err != nil {
 		return fmt.Errorf("officialwire: encode: %w", err)
 	}
@@ -91,13 +91,13 @@ func (s *streams) Send(ctx context.Context, m *socketio.Message) error {
 }
 
 // append adds a message to the stream.
-func (s *streams) append(ctx context.Context, m *socketio.Message, k kind, data object) error {
-	text, err := writeText(data, len(m.Attachments) > 0)
+func (s *streams) append(ctx context.Context, m *socketio.Message, k nodewire.Kind, data nodewire.Object) error {
+	text, err := nodewire.WriteText(data, len(m.Attachments) > 0)
 	if err != nil {
 		return fmt.Errorf("officialwire: encode: %w", err)
 	}
 	entry := &goredis.XAddArgs{
-		Stream: s.o.streamOf(m.Namespace), MaxLen: s.o.MaxEntries, Approx: true,
+		Stream: s.o.streamOf(m.Namespace), MaxLen: int64(s.o.MaxEntries), Approx: true,
 		Values: []any{"uid", s.self, "nsp", m.Namespace, "type", strconv.Itoa(int(k)), "data", text},
 	}
 	return s.do(ctx, func(ctx context.Context, p goredis.Pipeliner) { p.XAdd(ctx, entry) })
@@ -176,48 +176,16 @@ func (s *streams) takeEntry(entry goredis.XMessage) {
 	}
 	uid, nsp := get("uid"), get("nsp")
 	k, err := strconv.Atoi(get("type"))
-	if err != nil || uid == s.self || !s.shares(nsp) || kind(k) < kindBroadcast || kind(k) > kindBroadcastAck {
+	if err != nil || uid == s.self || !s.shares(nsp) || nodewire.Kind(k) < nodewire.KindBroadcast || nodewire.Kind(k) > nodewire.KindBroadcastAck {
 		return
 	}
-	data, err := readText(get("data"))
+	data, err := nodewire.ReadText(get("data"))
 	if err != nil {
 		s.passedOver(entry.ID, err)
 		return
 	}
-	s.deliver(entry.ID, uid, nsp, kind(k), data)
+	s.deliver(entry.ID, nodewire.Letter{Kind: nodewire.Kind(k), UID: uid, Namespace: nsp, Data: data})
 }
 
 // take delivers what was published.
-func (s *streams) take(channel, payload string) {
-	p, err := read([]byte(payload))
-	if err != nil {
-		s.passedOver(channel, err)
-		return
-	}
-	f, err := p.fields()
-	if err != nil {
-		s.passedOver(channel, err)
-		return
-	}
-	var uid, nsp string
-	var k int
-	if err := errors.Join(f["uid"].decode(&uid), f["nsp"].decode(&nsp), f["type"].decode(&k)); err != nil {
-		s.passedOver(channel, err)
-		return
-	}
-	if uid != s.self && s.shares(nsp) {
-		s.deliver(channel, uid, nsp, kind(k), f["data"])
-	}
-}
-
-func (s *streams) deliver(where, uid, nsp string, k kind, data part) {
-	m, err := meaning(k, data)
-	if err != nil {
-		s.passedOver(where, err)
-		return
-	}
-	if m != nil {
-		m.From, m.Namespace = uid, nsp
-		s.node.Deliver(m)
-	}
-}
+func (s *streams) take(channel, payload string) { s.deliverWhole(channel, payload) }

@@ -1,24 +1,35 @@
 // One official server of a cluster, and official clients, obeying lines of JSON.
-//   node node.cjs WIRE REDIS-URL NODE_MODULES
+//   node node.cjs WIRE URL NODE_MODULES
 // Each line is {id, op, …}; each is answered by {id, result} or {id, error}. What clients
 // get is told as {client, event, args}; bytes are {"hex": …}.
 const [wire, url, modules] = process.argv.slice(2);
 const load = (name) => require(require.resolve(name, { paths: [modules] }));
 const { Server } = load("socket.io");
 const { io: connect } = load("socket.io-client");
-const redis = load("redis");
-
 const say = (line) => process.stdout.write(JSON.stringify(line, (_, v) => (v?.type === "Buffer" ? { hex: Buffer.from(v.data).toString("hex") } : v)) + "\n");
 const bytes = (v) => (v?.hex ? Buffer.from(v.hex, "hex") : v);
 
-async function main() {
-  const client = () => redis.createClient({ url }).on("error", () => {}).connect();
+async function onRedis() {
+  const client = () => load("redis").createClient({ url }).on("error", () => {}).connect();
   const writer = await client();
-  let adapter;
-  if (wire === "classic") adapter = load("@socket.io/redis-adapter").createAdapter(writer, await client());
-  else adapter = load("@socket.io/redis-streams-adapter").createAdapter(writer);
+  if (wire === "streams") return { adapter: load("@socket.io/redis-streams-adapter").createAdapter(writer) };
+  const { createAdapter, createShardedAdapter } = load("@socket.io/redis-adapter");
+  if (wire !== "classic") return { adapter: createShardedAdapter(writer, await client(), { subscriptionMode: wire }) };
+  const { Emitter } = load("@socket.io/redis-emitter");
+  return { adapter: createAdapter(writer, await client()), emitter: new Emitter(writer) };
+}
+
+async function onPostgres() {
+  const pool = new (load("pg").Pool)({ connectionString: url });
+  pool.on("error", () => {});
+  await pool.query("CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)");
+  const { Emitter } = load("@socket.io/postgres-emitter");
+  return { adapter: load("@socket.io/postgres-adapter").createAdapter(pool), emitter: new Emitter(pool) };
+}
+
+async function main() {
+  const { adapter, emitter } = await (wire === "postgres" ? onPostgres() : onRedis());
   const server = new Server(0, { adapter });
-  const emitter = new (load("@socket.io/redis-emitter").Emitter)(writer);
   server.on("connection", (s) => {
     s.data = { from: "node" };
     s.on("enter", (room, done) => { s.join(room); done(); });
@@ -36,6 +47,7 @@ async function main() {
     if (except) b = b.except(except);
     if (flag === "volatile") b = b.volatile;
     if (flag === "compress") b = b.compress(false);
+    if (flag === "local") b = b.local;
     return b === server ? server.of("/") : b;
   };
   const ops = {

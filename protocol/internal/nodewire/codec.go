@@ -1,4 +1,4 @@
-package officialwire
+package nodewire
 
 import (
 	"encoding/base64"
@@ -13,112 +13,116 @@ import (
 
 // What is written is a tree of these: fields keep the order in which Node writes them.
 type (
-	object = msgpack.Object
-	list   = msgpack.List
+	// Object is an object.
+	Object = msgpack.Object
+	// List is an array.
+	List = msgpack.List
 )
 
-var errShape = errors.New("officialwire: not a message of this wire")
+// ErrShape is wrapped by the errors about what is no message.
+var ErrShape = errors.New("not a message of this wire")
 
-// part is one value of a message that was read, as JSON or MessagePack. The zero part
+// Part is one value of a message that was read, as JSON or MessagePack. The zero part
 // is a field that is not there.
-type part struct {
+type Part struct {
 	raw    []byte
 	packed bool
 }
 
-// read takes what was published: JSON begins with "{".
-func read(data []byte) (part, error) {
+// Read takes what was published: JSON begins with "{".
+func Read(data []byte) (Part, error) {
 	if len(data) > 0 && data[0] == '{' {
 		if !parser.Valid(data) {
-			return part{}, errShape
+			return Part{}, ErrShape
 		}
-		return part{raw: data}, nil
+		return Part{raw: data}, nil
 	}
 	if err := msgpack.Check(data); err != nil {
-		return part{}, errShape
+		return Part{}, ErrShape
 	}
-	return part{data, true}, nil
+	return Part{data, true}, nil
 }
 
-// readText takes the field of a stream: JSON, or base64 of MessagePack.
-func readText(data string) (part, error) {
+// ReadText takes the field of a stream: JSON, or base64 of MessagePack.
+func ReadText(data string) (Part, error) {
 	if data == "" || data[0] == '{' {
-		return read([]byte(data))
+		return Read([]byte(data))
 	}
 	raw, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {
-		return part{}, errShape
+		return Part{}, ErrShape
 	}
-	return read(raw)
+	return Read(raw)
 }
 
-func (p part) present() bool { return p.raw != nil }
+// Present reports whether the field is there.
+func (p Part) Present() bool { return p.raw != nil }
 
-// fields takes an object apart.
-func (p part) fields() (map[string]part, error) {
+// Fields takes an object apart.
+func (p Part) Fields() (map[string]Part, error) {
 	var raw map[string][]byte
 	if p.packed {
 		var err error
 		if raw, err = msgpack.Fields(p.raw); err != nil {
-			return nil, errShape
+			return nil, ErrShape
 		}
 	} else {
 		var texts map[string]json.RawMessage
 		if json.Unmarshal(p.raw, &texts) != nil {
-			return nil, errShape
+			return nil, ErrShape
 		}
 		raw = make(map[string][]byte, len(texts))
 		for name, text := range texts {
 			raw[name] = text
 		}
 	}
-	out := make(map[string]part, len(raw))
+	out := make(map[string]Part, len(raw))
 	for name, value := range raw {
-		out[name] = part{value, p.packed}
+		out[name] = Part{value, p.packed}
 	}
 	return out, nil
 }
 
-// elements takes an array apart.
-func (p part) elements() (out []part, err error) {
+// Elements takes an array apart.
+func (p Part) Elements() (out []Part, err error) {
 	if p.packed {
 		raw, err := msgpack.Elements(p.raw)
 		if err != nil {
-			return nil, errShape
+			return nil, ErrShape
 		}
 		for _, value := range raw {
-			out = append(out, part{value, true})
+			out = append(out, Part{value, true})
 		}
 		return out, nil
 	}
 	var texts []json.RawMessage
 	if json.Unmarshal(p.raw, &texts) != nil {
-		return nil, errShape
+		return nil, ErrShape
 	}
 	for _, text := range texts {
-		out = append(out, part{raw: text})
+		out = append(out, Part{raw: text})
 	}
 	return out, nil
 }
 
 // value returns it as an argument of an event.
-func (p part) value() parser.Value {
+func (p Part) value() parser.Value {
 	if p.packed {
 		return msgpack.Value(p.raw)
 	}
 	return parser.NewValue(p.raw, nil)
 }
 
-// decode reads it into a Go value. A field that is not there leaves that as it is.
-func (p part) decode(into any) error {
+// Decode reads it into a Go value. A field that is not there leaves that as it is.
+func (p Part) Decode(into any) error {
 	if err := p.value().Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", errShape, err)
+		return fmt.Errorf("%w: %w", ErrShape, err)
 	}
 	return nil
 }
 
 // arguments are values as a [socketio.Message] has them.
-func arguments(values []part) ([]json.RawMessage, [][]byte, error) {
+func arguments(values []Part) ([]json.RawMessage, [][]byte, error) {
 	args := make([]any, len(values))
 	for i, v := range values {
 		args[i] = v.value()
@@ -130,7 +134,7 @@ func arguments(values []part) ([]json.RawMessage, [][]byte, error) {
 func appendJSON(out []byte, v any) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
-	case object:
+	case Object:
 		out = append(out, '{')
 		for i, f := range v {
 			if i > 0 {
@@ -142,7 +146,7 @@ func appendJSON(out []byte, v any) ([]byte, error) {
 			}
 		}
 		return append(out, '}'), nil
-	case list:
+	case List:
 		out = append(out, '[')
 		for i, x := range v {
 			if i > 0 {
@@ -170,20 +174,20 @@ func appendJSON(out []byte, v any) ([]byte, error) {
 		text, err := v.MarshalJSON()
 		return append(out, text...), err
 	}
-	return nil, fmt.Errorf("officialwire: cannot encode %T", v)
+	return nil, fmt.Errorf("nodewire: cannot encode %T", v)
 }
 
-// write makes what is published: JSON where nothing is binary, else MessagePack.
-func write(v any, binary bool) ([]byte, error) {
+// Write makes what is published: JSON where nothing is binary, else MessagePack.
+func Write(v any, binary bool) ([]byte, error) {
 	if binary {
 		return msgpack.Append(nil, v)
 	}
 	return appendJSON(nil, v)
 }
 
-// writeText makes the field of a stream.
-func writeText(v any, binary bool) (string, error) {
-	raw, err := write(v, binary)
+// WriteText makes the field of a stream.
+func WriteText(v any, binary bool) (string, error) {
+	raw, err := Write(v, binary)
 	if err != nil || !binary {
 		return string(raw), err
 	}

@@ -1,11 +1,10 @@
-package officialwire
+package nodewire
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"log/slog"
 	"reflect"
 	"testing"
 
@@ -17,7 +16,7 @@ import (
 // which.
 var captured = []struct {
 	name    string
-	kind    kind
+	kind    Kind
 	data    string // of an entry of the stream
 	message socketio.Message
 	other   bool // Node writes it so; we write it with the fields in another order, or whole
@@ -79,19 +78,19 @@ func same(a, b *socketio.Message) bool {
 
 func TestCapturedMessagesAreReadAndWrittenAsNodeDoes(t *testing.T) {
 	for _, c := range captured {
-		p, err := readText(c.data)
+		p, err := ReadText(c.data)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		m, err := meaning(c.kind, p)
+		m, err := Meaning(c.kind, p)
 		if err != nil || !same(m, &c.message) {
 			t.Errorf("%s: read %+v, %v; want %+v", c.name, m, err, c.message)
 		}
 		if c.other {
 			continue
 		}
-		k, data, ok := body(&c.message)
-		text, err := writeText(data, len(c.message.Attachments) > 0)
+		k, data, ok := Body(&c.message)
+		text, err := WriteText(data, len(c.message.Attachments) > 0)
 		if k != c.kind || !ok || err != nil || text != c.data {
 			t.Errorf("%s: wrote %d %s, %v\nwant %d %s", c.name, k, text, err, c.kind, c.data)
 		}
@@ -101,81 +100,19 @@ func TestCapturedMessagesAreReadAndWrittenAsNodeDoes(t *testing.T) {
 const asked = "\x84\xa4type\x03\xa4data\x83\xa6packet\x82\xa4type\x02\xa4data\x92\xa1q\x05\xa9requestId\xb025084cd171f3b312\xa4opts\x83\xa5rooms\x90\xa6except\x90\xa5flags\x81\xa7timeout\xcd\x05\xdc\xa3uid\xb0abb01a28bc0fb320\xa3nsp\xa1/"
 
 func TestAPublishedQuestionIsWrittenByteForByteAsNodeDoes(t *testing.T) {
-	m := &socketio.Message{Kind: socketio.MessageAsk, Event: "q", Args: raws(`5`), Request: "25084cd171f3b312", Millis: 1500}
-	k, data, _ := body(m)
-	got, err := write(object{field("type", int(k)), field("data", data), field("uid", "abb01a28bc0fb320"), field("nsp", "/")}, true)
+	m := &socketio.Message{Kind: socketio.MessageAsk, Event: "q", Args: raws(`5`), Request: "25084cd171f3b312", Millis: 1500, Namespace: "/"}
+	whole, _ := Whole(m, "abb01a28bc0fb320")
+	got, err := Write(whole, true)
 	if err != nil || string(got) != asked {
 		t.Errorf("%q, %v\nwant %q", got, err, asked)
 	}
-}
-
-const classicEvent = "\x93\xa6CLBfp_\x83\xa4type\x02\xa4data\x92\xa4news\xa2hi\xa3nsp\xa1/\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80"
-
-func testClassic(self string) classic {
-	return classic{&link{o: Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults(), self: self}}
-}
-
-func TestTheClassicWireIsReadAndWrittenAsNodeDoes(t *testing.T) {
-	event := &socketio.Message{Kind: socketio.MessageEvent, From: "CLBfp_", Namespace: "/", Event: "news", Args: raws(`"hi"`)}
-	got, err := testClassic("me").read("socket.io#/#", classicEvent)
-	if err != nil || !same(got, event) {
-		t.Errorf("read %+v, %v", got, err)
+	p, err := Read(got)
+	if err != nil {
+		t.Fatal(err)
 	}
-	channel, words := testClassic("CLBfp_").words(event)
-	if out, err := write(words, true); channel != "socket.io#/#" || err != nil || string(out) != classicEvent {
-		t.Errorf("wrote to %s %q, %v", channel, out, err)
-	}
-	for _, c := range []struct {
-		channel, text string
-		want          socketio.Message
-	}{
-		{"socket.io-request#/#", `{"uid":"A","requestId":"kkP6kG","type":5,"opts":{"rooms":[],"except":[]}}`, socketio.Message{Kind: socketio.MessageFetch, Request: "kkP6kG"}},
-		{"socket.io-request#/#", `{"uid":"A","requestId":"x","type":1}`, socketio.Message{Kind: socketio.MessageFetch, Request: "rooms of x"}},
-		{"socket.io-request#/#", `{"uid":"A","type":6,"data":["note",1]}`, socketio.Message{Kind: socketio.MessageServer, Event: "note", Args: raws(`1`)}},
-		{"socket.io-request#/#", `{"uid":"A","type":2,"opts":{"rooms":["r1"],"except":[]},"rooms":["r2","r3"]}`, socketio.Message{Kind: socketio.MessageJoin, Rooms: []string{"r1"}, Names: []string{"r2", "r3"}}},
-		{"socket.io-request#/#", `{"uid":"A","type":4,"opts":{"rooms":["r1"],"except":["x"]},"close":true}`, socketio.Message{Kind: socketio.MessageDisconnect, Rooms: []string{"r1"}, Except: []string{"x"}, Close: true}},
-		{"socket.io-response#/#", `{"type":8,"requestId":"_0umjT","clientCount":1}`, socketio.Message{Kind: socketio.MessageCount, Request: "_0umjT", Count: 1}},
-		{"socket.io-response#/#me#", `{"type":6,"requestId":"a","data":"re w"}`, socketio.Message{Kind: socketio.MessageReply, Request: "a", Args: raws(`"re w"`)}},
-	} {
-		c.want.Namespace = "/"
-		if c.channel == "socket.io-request#/#" {
-			c.want.From = "A"
-		}
-		got, err := testClassic("me").read(c.channel, c.text)
-		if err != nil || !same(got, &c.want) {
-			t.Errorf("%s: read %+v, %v", c.text, got, err)
-		}
-	}
-}
-
-func TestWhatIsOnesOwnIsPassedOver(t *testing.T) {
-	for channel, text := range map[string]string{"socket.io#/#": classicEvent, "socket.io-request#/#": `{"uid":"CLBfp_","type":6,"data":["note"]}`} {
-		if m, err := testClassic("CLBfp_").read(channel, text); m != nil || err != nil {
-			t.Errorf("%s: %+v, %v", channel, m, err)
-		}
-	}
-}
-
-func TestAQuestionForRoomsIsAnsweredWithRooms(t *testing.T) {
-	m := &socketio.Message{Kind: socketio.MessageSockets, Namespace: "/", Request: "rooms of x", Sockets: []socketio.RemoteRecord{
-		{ID: "a", Rooms: []string{"a", "r"}}, {ID: "b", Rooms: []string{"b", "r"}}}}
-	channel, words := testClassic("me").words(m)
-	if text, err := write(words, false); channel != "socket.io-response#/#" || string(text) != `{"requestId":"x","rooms":["a","b","r"]}` {
-		t.Errorf("%s %s, %v", channel, text, err)
-	}
-	m.Request = "ids of x"
-	_, words = testClassic("me").words(m)
-	if text, err := write(words, false); string(text) != `{"requestId":"x","sockets":["a","b"]}` {
-		t.Errorf("%s, %v", text, err)
-	}
-}
-
-func TestNamespacesAreSpreadOverStreamsAsNodeSpreadsThem(t *testing.T) {
-	o := Options{StreamCount: 4}.withDefaults()
-	for nsp, want := range map[string]string{"/": "socket.io-3", "/notifications": "socket.io--3"} {
-		if got := o.streamOf(nsp); got != want {
-			t.Errorf("%s is in %s, want %s", nsp, got, want)
-		}
+	l, err := ReadWhole(p)
+	if err != nil || l.UID != "abb01a28bc0fb320" || l.Namespace != "/" || l.Kind != KindBroadcast {
+		t.Errorf("read %+v, %v", l, err)
 	}
 }
 
@@ -183,23 +120,20 @@ func TestNamespacesAreSpreadOverStreamsAsNodeSpreadsThem(t *testing.T) {
 // and read again.
 func FuzzRead(f *testing.F) {
 	for _, c := range captured {
-		p, _ := readText(c.data)
+		p, _ := ReadText(c.data)
 		f.Add(int(c.kind), p.raw)
 	}
 	f.Add(3, []byte(asked))
-	f.Add(0, []byte(classicEvent))
 	attachment, _ := hex.DecodeString("84a47479706503a46461746182a67061636b657482a47479706502a46461746192a362696ec403010203a46f70747383a5726f6f6d7390a665786365707490a5666c61677380a3756964a161a36e7370a12f")
 	f.Add(3, attachment)
 	f.Fuzz(func(t *testing.T, k int, data []byte) {
-		_, _ = testClassic("me").read("socket.io#/#", string(data))
-		_, _ = testClassic("me").read("socket.io-request#/#", string(data))
-		_, _ = testClassic("me").read("socket.io-response#/#", string(data))
-		_, _ = readText(base64.StdEncoding.EncodeToString(data))
-		p, err := read(data)
+		_, _ = ReadText(base64.StdEncoding.EncodeToString(data))
+		p, err := Read(data)
 		if err != nil {
 			return
 		}
-		m, err := meaning(kind(k), p)
+		_, _ = ReadWhole(p)
+		m, err := Meaning(Kind(k), p)
 		if err != nil || m == nil {
 			return
 		}
@@ -208,18 +142,18 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("argument %q", raw)
 			}
 		}
-		again, words, ok := body(m)
+		again, words, ok := Body(m)
 		if !ok {
 			t.Fatalf("%+v is not written", m)
 		}
-		out, err := write(words, len(m.Attachments) > 0)
+		out, err := Write(words, len(m.Attachments) > 0)
 		if err != nil {
 			return // numbers that neither form has
 		}
-		if p, err = read(out); err != nil {
+		if p, err = Read(out); err != nil {
 			t.Fatalf("%+v was written as %q", m, out)
 		}
-		if back, err := meaning(again, p); err != nil || back.Kind != m.Kind || back.Event != m.Event || !reflect.DeepEqual(back.Attachments, m.Attachments) {
+		if back, err := Meaning(again, p); err != nil || back.Kind != m.Kind || back.Event != m.Event || !reflect.DeepEqual(back.Attachments, m.Attachments) {
 			t.Fatalf("%+v came back as %+v, %v", m, back, err)
 		}
 	})
