@@ -170,6 +170,10 @@ type Shared interface {
 	// this moment. It spares work and is no lock to rely on: where the database
 	// breaks off meanwhile, two may be at it.
 	Alone(ctx context.Context, work string, f func(context.Context) error) error
+	// Report tells other machines what this one, by the id of its process, says of
+	// itself, and returns what they have said within MachineAge. A nil report
+	// says good-bye.
+	Report(ctx context.Context, id string, report []byte) ([]Machine, error)
 	// Incarnation changes wherever events at the end of the log may have got lost
 	// while the epoch stayed, as where a replica took over that was behind.
 	Incarnation() string
@@ -193,4 +197,14 @@ type File interface {
 	Yield(worked time.Duration)
 	// Hurry makes Yield return at once from now on.
 	Hurry()
+}
+
+// MachineAge is how long a machine counts as being there after it said so.
+const MachineAge = 10 * time.Second
+
+// Machine is what one of the machines that share a store says of itself.
+type Machine struct {
+	ID     string        // of the process
+	Age    time.Duration // since it said so, by the store's clock
+	Report []byte        // JSON, the caller's
 }

@@ -162,3 +162,78 @@ func TestAGuestReadsTheirOwnSubmissionAtAnyMachine(t *testing.T) {
 		t.Error("a machine that is alone says how far its log goes")
 	}
 }
+
+// What is counted is counted over all machines, whichever answers, and a machine
+// that is gone is not waited for.
+func TestMachinesCountTogether(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	one, two := newSite(t, "--database", pg.URL(), "--node-id", "one"), newSite(t, "--database", pg.URL(), "--node-id", "two")
+	const handshake = "/socket.io/?EIO=4&transport=polling"
+	one.do("GET", handshake, nil).is(200)
+	two.do("GET", handshake, nil).is(200)
+	two.do("GET", handshake, nil).is(200)
+	one.signIn()
+	two.cookie = one.cookie
+	for _, s := range []*site{one, two} {
+		eventually(t, "the sum of all connections", func() bool {
+			var health struct {
+				ActiveConnections int
+				TotalConnected    int
+				Metrics           struct{ ActiveConnections, HealthyClients int }
+				Machines          []struct {
+					Name   string
+					Active int
+					Self   bool
+				}
+			}
+			s.do("GET", "/api/realtime-health", nil).is(200).into(&health)
+			return health.ActiveConnections == 3 && health.TotalConnected == 3 && health.Metrics.ActiveConnections == 3 && health.Metrics.HealthyClients == 3 &&
+				len(health.Machines) == 2 && health.Machines[0].Self && !health.Machines[1].Self && health.Machines[0].Active+health.Machines[1].Active == 3
+		})
+	}
+	var metrics struct{ Connections struct{ Active, Total int } }
+	one.do("GET", "/api/realtime-metrics", nil).is(200).into(&metrics)
+	if metrics.Connections.Active != 3 || metrics.Connections.Total != 3 {
+		t.Errorf("connections %+v", metrics.Connections)
+	}
+	var health struct {
+		Machine           string
+		Machines          int
+		ActiveConnections struct{ Machine, Total int }
+	}
+	one.do("GET", "/health", nil).is(200).into(&health)
+	if health.Machine != "one" || health.Machines != 2 || health.ActiveConnections.Machine != 1 || health.ActiveConnections.Total != 3 {
+		t.Errorf("health says %+v", health)
+	}
+	var dashboard struct {
+		Connections struct{ Active, Polling int }
+		Machines    []struct{ Name string }
+	}
+	one.do("GET", "/api/dashboard", nil).is(200).into(&dashboard)
+	if dashboard.Connections.Active != 3 || dashboard.Connections.Polling != 3 || len(dashboard.Machines) != 2 || dashboard.Machines[1].Name != "two" {
+		t.Errorf("the dashboard says %+v", dashboard)
+	}
+	for _, line := range []string{"podium_machines 2", "podium_connections_all_machines 3", `podium_connections{transport="polling"} 1`} {
+		if g := one.do("GET", "/metrics", nil); !strings.Contains(g.body, line+"\n") {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+
+	// A machine that says no more is soon gone, and one that stops at once.
+	pg.Kill()
+	pg.Start()
+	eventually(t, "both machines after the database was away", func() bool {
+		one.do("GET", "/health", nil).is(200).into(&health)
+		return health.Machines == 2
+	})
+	if err := two.server.Abandon(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the machine that is left", func() bool {
+		one.do("GET", "/health", nil).is(200).into(&health)
+		return health.Machines == 1 && health.ActiveConnections.Total == 1
+	})
+	if alone := newSite(t).do("GET", "/health", nil).is(200); strings.Contains(alone.body, "machine") {
+		t.Errorf("a machine that is alone speaks of others: %s", alone.body)
+	}
+}

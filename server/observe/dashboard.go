@@ -65,7 +65,7 @@ func (ob *Observer) note(before totals) totals {
 	now := totals{f.Delivered, ob.failed[0].Load() + ob.failed[1].Load(), counts.Total(), true}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	p := point{connections: f.Active, average: f.Latency.Average, p95: f.Latency.P95, heap: m.HeapAlloc}
+	p := point{connections: realtime.Sum(ob.o.Realtime.Machines()).Active, average: f.Latency.Average, p95: f.Latency.P95, heap: m.HeapAlloc}
 	if before.known {
 		p.delivered = int(now.delivered - before.delivered)
 		p.errors = int(now.errors - before.errors)
@@ -132,7 +132,8 @@ func (h *history) peak() int {
 
 // Dashboard answers GET /api/dashboard.
 func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
-	f := ob.o.Realtime.Figures()
+	f, machines := ob.o.Realtime.Figures(), ob.o.Realtime.Machines()
+	all := realtime.Sum(machines)
 	counts, err := ob.o.Contest.Counts()
 	if err != nil {
 		return err
@@ -159,11 +160,11 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(),
 		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
 		"connections": map[string]any{
-			"active": f.Active, "total": f.Total, "websocket": f.WebSocket, "polling": f.Polling, "sse": f.Streams,
-			"peak": max(f.Active, ob.history.peak()),
+			"active": all.Active, "total": all.Total, "websocket": all.WebSocket, "polling": all.Polling, "sse": all.Streams,
+			"peak": max(all.Active, ob.history.peak()),
 		},
 		"messages": map[string]any{
-			"delivered": f.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "queued": f.LogLength, "dropped": f.Dropped,
+			"delivered": all.Delivered, "published": f.LogLast, "perSecond": f.PerSecond, "queued": f.LogLength, "dropped": f.Dropped,
 			"queuedBytes": ob.o.Realtime.Queued(),
 		},
 		"latency":    f.Latency,
@@ -179,10 +180,11 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"disk":       map[string]any{"free": free, "total": total, "database": stats.Bytes, "uploads": ob.uploadsBytes()},
 		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
 		"cloudinary": ob.o.Pictures.CloudState(),
-		// Connections, messages, errors, memory and the disk are this machine's; with
-		// shared, other machines have theirs.
-		"machine": map[string]any{"name": ob.o.Machine, "shared": ob.o.Contest.Shared()},
-		"series":  ob.history.series(),
+		// Connections and deliveries are those of all machines; latency, errors, memory
+		// and the disk are this one's.
+		"machine":  map[string]any{"name": ob.o.Machine, "shared": ob.o.Contest.Shared()},
+		"machines": machines,
+		"series":   ob.history.series(),
 	})
 	return nil
 }

@@ -133,6 +133,11 @@ func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
 	if counts, err := ob.o.Contest.Counts(); err == nil {
 		body["submissions"] = counts.Total()
 	}
+	if ob.o.Contest.Shared() {
+		machines := ob.o.Realtime.Machines()
+		body["machine"], body["machines"] = ob.o.Machine, len(machines)
+		body["activeConnections"] = map[string]int{"machine": machines[0].Active, "total": realtime.Sum(machines).Active}
+	}
 	answer.JSON(w, http.StatusOK, body)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"podium/server/realtime"
 )
 
 // Prometheus serves the figures in Prometheus's text format.
@@ -31,6 +33,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // The metrics.
 var (
 	connections  = describe("connections", "Open real-time connections.", "transport")
+	machines     = describe("machines", "Machines that serve the contest, this one included, as it knows them.")
+	together     = describe("connections_all_machines", "Open real-time connections of all machines, as this one knows them; the others' figures are its own.")
 	handshakes   = describe("handshakes_total", "Real-time sessions ever opened.")
 	upgrades     = describe("upgrades_total", "Sessions that moved from polling to WebSocket.")
 	messages     = describe("messages_total", "Engine.IO messages.", "direction")
@@ -76,6 +80,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(connections, float64(f.WebSocket), "websocket")
 	gauge(connections, float64(f.Polling), "polling")
 	gauge(connections, float64(f.Streams), "sse")
+	all := c.ob.o.Realtime.Machines()
+	gauge(machines, float64(len(all)))
+	gauge(together, float64(realtime.Sum(all).Active))
 	counter(handshakes, float64(f.Total))
 	counter(upgrades, float64(f.Upgraded))
 	counter(messages, float64(f.Delivered), "out")

@@ -28,24 +28,21 @@ type Figures struct {
 	Status  string
 	Warning string // why it is not healthy
 
-	Active, WebSocket, Polling, Streams int
-	Total, Upgraded                     uint64
-	Unhealthy                           int // whose pong is overdue, or who stopped answering application heartbeats
-	Delivered, Received                 uint64
-	PerSecond                           float64
-	LogLength, LogLast                  uint64
-	Trimmed                             uint64
-	PingTimeouts                        uint64
-	Attempts, Recovered, Refused        uint64
-	Replayed, Dropped                   uint64
-	BytesIn, BytesOut                   uint64 // over WebSocket
-	PollBytesIn, PollBytesOut           uint64
-	StreamBytesOut                      uint64
-	Latency                             Latency
-	Parked                              int // polls that wait without a goroutine
-	Uptime                              time.Duration
-	Started                             time.Time
-	LastHeartbeat                       int64 // ms
+	Counts                    // of this machine; Unhealthy are those whose pong is overdue, or who stopped answering application heartbeats
+	Upgraded, Received        uint64
+	PerSecond                 float64
+	LogLength, LogLast        uint64
+	Trimmed                   uint64
+	Attempts, Refused         uint64
+	Replayed, Dropped         uint64
+	BytesIn, BytesOut         uint64 // over WebSocket
+	PollBytesIn, PollBytesOut uint64
+	StreamBytesOut            uint64
+	Latency                   Latency
+	Parked                    int // polls that wait without a goroutine
+	Uptime                    time.Duration
+	Started                   time.Time
+	LastHeartbeat             int64 // ms
 }
 
 // RecoveryRefusals counts the sessions that were offered and not taken up, by why.
@@ -60,16 +57,25 @@ func (rt *Realtime) RecoveryRefusals() map[string]uint64 {
 // Queued is the number of bytes that wait for clients. It looks at every session.
 func (rt *Realtime) Queued() int { return rt.io.Engine().Buffered() }
 
+// counts are the figures of this machine that are summed over all.
+func (rt *Realtime) counts() Counts {
+	engine, recovery := rt.io.Engine().Stats(), rt.io.Stats()
+	c := Counts{
+		Active: engine.Sessions, WebSocket: engine.WebSocket.Connections, Streams: int(rt.streams.Load()),
+		Total: engine.Opened, Delivered: engine.Sent, Recovered: recovery.Recovered, PingTimeouts: rt.pingTimeouts.Load(),
+	}
+	c.Unhealthy = min(rt.unhealthy(), c.Active) // the two were counted at different moments
+	c.Polling = max(0, c.Active-c.WebSocket)
+	return c
+}
+
 // Figures returns the figures of this moment.
 func (rt *Realtime) Figures() Figures {
 	engine, recovery := rt.io.Engine().Stats(), rt.io.Stats()
 	f := Figures{
-		Status: Healthy,
-		Active: engine.Sessions, WebSocket: engine.WebSocket.Connections, Streams: int(rt.streams.Load()),
-		Total: engine.Opened, Upgraded: engine.Upgraded,
-		Delivered: engine.Sent, Received: engine.Received, PerSecond: rt.rates.perSecond(),
-		Trimmed: rt.trimmed.Load(), PingTimeouts: rt.pingTimeouts.Load(),
-		Attempts: recovery.Attempts, Recovered: recovery.Recovered,
+		Status: Healthy, Counts: rt.counts(), Upgraded: engine.Upgraded,
+		Received: engine.Received, PerSecond: rt.rates.perSecond(),
+		Trimmed: rt.trimmed.Load(), Attempts: recovery.Attempts,
 		Replayed: recovery.Replayed, Dropped: recovery.Dropped,
 		BytesIn: engine.WebSocket.BytesIn, BytesOut: engine.WebSocket.BytesOut,
 		PollBytesIn: engine.PollIn, PollBytesOut: engine.PollOut, StreamBytesOut: rt.streamBytes.Load(),
@@ -79,9 +85,7 @@ func (rt *Realtime) Figures() Figures {
 	for _, n := range recovery.Refused {
 		f.Refused += n
 	}
-	f.Unhealthy = min(rt.unhealthy(), f.Active) // the two were counted at different moments
 	f.Parked = engine.Parked
-	f.Polling = max(0, f.Active-f.WebSocket)
 	first, last, err := rt.o.Contest.EventRange()
 	f.LogLength, f.LogLast = last+1-first, last
 	switch {
@@ -96,21 +100,23 @@ func (rt *Realtime) Figures() Figures {
 	return f
 }
 
-// Health answers GET /api/realtime-health.
+// Health answers GET /api/realtime-health. What is counted is counted over all
+// machines; the status, the uptime and the latency are this one's.
 func (rt *Realtime) Health(w http.ResponseWriter, _ *http.Request) error {
-	f := rt.Figures()
+	f, machines := rt.Figures(), rt.Machines()
+	all := Sum(machines)
 	status := http.StatusOK
 	if f.Status == Unavailable {
 		status = http.StatusServiceUnavailable
 	}
 	body := map[string]any{
 		"status": f.Status, "timestamp": time.Now().UTC().Format(time.RFC3339), "uptime": f.Uptime.Milliseconds(),
-		"activeConnections": f.Active, "totalConnected": f.Total, "messageQueueSize": f.LogLength,
+		"activeConnections": all.Active, "totalConnected": all.Total, "messageQueueSize": f.LogLength,
 		"averageLatency": f.Latency.Average, "lastHeartbeat": f.LastHeartbeat,
 		"metrics": map[string]any{
-			"activeConnections": f.Active, "totalConnections": f.Total, "healthyClients": f.Active - f.Unhealthy,
-			"messagesQueued": f.LogLength, "messagesDelivered": f.Delivered,
-			"heartbeatFailures": f.PingTimeouts, "reconnections": f.Recovered,
+			"activeConnections": all.Active, "totalConnections": all.Total, "healthyClients": all.Active - all.Unhealthy,
+			"messagesQueued": f.LogLength, "messagesDelivered": all.Delivered,
+			"heartbeatFailures": all.PingTimeouts, "reconnections": all.Recovered,
 		},
 		"config": map[string]any{
 			"heartbeatInterval": rt.o.HeartbeatInterval.Milliseconds(), "heartbeatTimeout": rt.o.HeartbeatTimeout.Milliseconds(),
@@ -120,22 +126,27 @@ func (rt *Realtime) Health(w http.ResponseWriter, _ *http.Request) error {
 	if f.Status != Healthy {
 		body["warning"] = f.Warning
 	}
+	if rt.o.Contest.Shared() {
+		body["machines"] = machines
+	}
 	answer.JSON(w, status, body)
 	return nil
 }
 
-// Metrics answers GET /api/realtime-metrics.
+// Metrics answers GET /api/realtime-metrics. Connections and messages are those of
+// all machines, and the rest is this one's.
 func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
-	f := rt.Figures()
+	f, machines := rt.Figures(), rt.Machines()
+	all := Sum(machines)
 	rate := 1.0
 	if f.Attempts > 0 {
 		rate = float64(f.Recovered) / float64(f.Attempts)
 	}
-	answer.JSON(w, http.StatusOK, map[string]any{
+	body := map[string]any{
 		"timestamp":   time.Now().UTC().Format(time.RFC3339),
-		"connections": map[string]any{"active": f.Active, "total": f.Total, "healthy": f.Active - f.Unhealthy, "unhealthy": f.Unhealthy},
-		"messages":    map[string]any{"queued": f.LogLength, "delivered": f.Delivered, "queuedTotal": f.LogLast},
-		"messaging":   map[string]any{"queueSize": f.LogLength, "totalQueued": f.LogLast, "totalDelivered": f.Delivered},
+		"connections": map[string]any{"active": all.Active, "total": all.Total, "healthy": all.Active - all.Unhealthy, "unhealthy": all.Unhealthy},
+		"messages":    map[string]any{"queued": f.LogLength, "delivered": all.Delivered, "queuedTotal": f.LogLast},
+		"messaging":   map[string]any{"queueSize": f.LogLength, "totalQueued": f.LogLast, "totalDelivered": all.Delivered},
 		"performance": map[string]any{
 			"averageLatency": f.Latency.Average, "minLatency": f.Latency.Min, "maxLatency": f.Latency.Max,
 			"p95Latency": f.Latency.P95, "jitter": f.Latency.Jitter, "messagesPerSecond": f.PerSecond,
@@ -145,7 +156,11 @@ func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
 			"failureCount": f.PingTimeouts + f.Refused, "successRate": rate,
 		},
 		"uptime": map[string]any{"seconds": f.Uptime.Seconds(), "startTime": f.Started.UTC().Format(time.RFC3339)},
-	})
+	}
+	if rt.o.Contest.Shared() {
+		body["machines"] = machines
+	}
+	answer.JSON(w, http.StatusOK, body)
 	return nil
 }
 

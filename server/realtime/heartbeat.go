@@ -110,7 +110,7 @@ func (rt *Realtime) beat(ctx context.Context) {
 		rt.lastBeat.Store(shown)
 		_ = rt.io.Of("/").Local().Volatile().Emit("heartbeat-ping", heartbeatPing{
 			Timestamp: shown, Sequence: rt.sequence.Add(1),
-			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.io.Connections(),
+			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.connections(),
 		}) // whoever misses one gets the next
 		for _, a := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {
 			_ = rt.io.To(a.socket).Local().Emit("heartbeat-expired", heartbeatExpired{
@@ -118,6 +118,15 @@ func (rt *Realtime) beat(ctx context.Context) {
 			}) // it may be gone by now
 		}
 	}
+}
+
+// connections counts those of all machines.
+func (rt *Realtime) connections() int {
+	n := rt.io.Connections()
+	for _, other := range rt.Machines()[1:] {
+		n += other.Active
+	}
+	return n
 }
 
 // expire marks and returns those who last answered before a time, once each.

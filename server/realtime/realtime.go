@@ -12,6 +12,7 @@ package realtime
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ type Realtime struct {
 	admission admission
 	door      door
 
+	process  string // names this process among those of all machines
+	machines machines
+
 	// mu guards changed, which is closed and replaced at every publication.
 	mu      sync.Mutex
 	changed chan struct{}
@@ -181,12 +185,16 @@ func New(o Options) *Realtime {
 			Now:           o.Now,
 		},
 	})
+	rt.process = rand.Text()[:12]
 	rt.listen()
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.cancel = cancel
 	rt.work.Go(func() { rt.beat(ctx) })
 	rt.work.Go(func() { rt.clean(ctx) })
 	rt.work.Go(func() { rt.measure(ctx) })
+	if shared, ok := o.Contest.Store.(contest.Shared); ok {
+		rt.work.Go(func() { rt.report(ctx, shared) })
+	}
 	return rt
 }
 

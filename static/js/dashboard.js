@@ -58,7 +58,7 @@ const load = oneAtATime(async () => {
   }
   byId("status").textContent = sentences[d.health.status];
   byId("machine").hidden = !d.machine.shared;
-  byId("machine").textContent = `Several machines share this contest. Entries are those of all; connections, messages and errors are of ${d.machine.name || "the machine that answered"}.`;
+  byId("machine").textContent = `${d.machines.length} ${d.machines.length === 1 ? "machine serves" : "machines serve"} this contest, with connections as follows: ${d.machines.map((m) => `${m.name || "one without a name"} ${whole.format(m.active)}`).join(", ")}. Entries, connections and messages are those of all; everything else is of ${d.machine.name || "the machine that answered"}.`;
   byId("reasons").replaceChildren(...d.health.reasons.map((reason) => make("p", { class: "error" }, reason)));
   byId("figures").replaceChildren(
     figure("Connections", whole.format(d.connections.active), `${d.connections.websocket} WebSocket, ${d.connections.polling} polling, ${d.connections.sse} streams; ${whole.format(d.connections.peak)} at most in the last hour`),
@@ -71,7 +71,7 @@ const load = oneAtATime(async () => {
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
     figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
     figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped; ${bytes(d.messages.queuedBytes)} wait for slow phones`),
-    d.machine.shared ? figure("Backups", "–", "the database has its own") : figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
+    d.machine.shared && d.backups.count === 0 ? figure("Backups", "–", "the database has its own") : figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
     figure("Up for", upFor(d.uptime), `${whole.format(d.connections.total)} connections in all`));
   const s = d.series;
   byId("charts").replaceChildren(chart("Connections", [], s.connections), chart("Messages in 10 s", [], s.delivered),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -343,4 +344,36 @@ func TestOneMachineAtATimeDoesWorkAlone(t *testing.T) {
 			t.Fatal("the work stays claimed")
 		}
 	}
+}
+
+func TestMachinesTellEachOtherAndForgetTheDead(t *testing.T) {
+	pg := startServer(t)
+	url := pg.fresh(t)
+	one, two := open(t, url), open(t, url)
+	say := func(s *postgres.Store, id, report string, want ...string) {
+		t.Helper()
+		others, err := s.Report(t.Context(), id, []byte(report))
+		var said []string
+		for _, m := range others {
+			if m.Age < 0 || m.Age > contest.MachineAge {
+				t.Errorf("%s is %v old", m.ID, m.Age)
+			}
+			said = append(said, m.ID+" "+string(m.Report))
+		}
+		if !slices.Equal(said, want) || err != nil {
+			t.Errorf("%s heard %q (%v), want %q", id, said, err, want)
+		}
+	}
+	say(one, "one", "1")
+	say(two, "two", "2", "one 1")
+	say(one, "one", "3", "two 2")
+	say(two, "two", "2", "one 3")
+	pg.exec(t, url, `update podium.machines set at = at - interval '11 seconds' where id = 'one'`) // killed
+	say(two, "two", "2")
+	pg.exec(t, url, `update podium.machines set at = at - interval '2 hours' where id = 'one'`)
+	say(two, "two", "2")
+	if _, err := two.Report(t.Context(), "two", nil); err != nil {
+		t.Error(err)
+	}
+	pg.exec(t, url, `do $$ begin assert (select count(*) from podium.machines) = 0; end $$`)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // format is the version of the tables that this program makes and uses.
-const format = 1
+const format = 2
 
 // oldestServer is the oldest PostgreSQL that is taken, as server_version_num.
 const oldestServer = 13_00_00
@@ -71,6 +71,8 @@ create table podium.sessions (id text primary key, at bigint not null, data byte
 create index sessions_at on podium.sessions (at);
 create table podium.transfers (id text collate "C" primary key);
 create table podium.batches (id text primary key, at timestamptz not null default now());
+`, `
+create unlogged table podium.machines (id text primary key, at timestamptz not null, report text not null);
 `}
 }
 
@@ -81,14 +83,27 @@ func migrate(ctx context.Context, conn *pgx.Conn, categories []contest.Category)
 	if err := conn.QueryRow(ctx, `select current_setting('server_version_num')::int`).Scan(&server); err != nil {
 		return fmt.Errorf("ask the database for its version: %w", explain(err))
 	}
-	if server < oldestServer {
-		return fmt.Errorf("the database is PostgreSQL %d, and %d or newer is needed", server/10000, oldestServer/10000)
+	if err := judgeServer(server); err != nil {
+		return err
 	}
 	have, err := readFormat(ctx, conn)
 	if err != nil || have >= format {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	return migrateTo(ctx, conn, format, categories)
+}
+
+// judgeServer refuses a server that is too old, by its server_version_num.
+func judgeServer(version int) error {
+	if version >= oldestServer {
+		return nil
+	}
+	return fmt.Errorf("the database is PostgreSQL %d, and %d or newer is needed", version/10000, oldestServer/10000)
+}
+
+// migrateTo brings the tables to a format.
+func migrateTo(ctx context.Context, conn *pgx.Conn, format int, categories []contest.Category) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
 			return err
 		}

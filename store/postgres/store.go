@@ -154,7 +154,12 @@ func (s *Store) Update(ctx context.Context, doing string, change func(contest.Tx
 // read runs f on a connection. A connection that turns out to be broken is
 // replaced once: the database may have restarted since it was used last.
 func (s *Store) read(doing string, f func(ctx context.Context, conn *pgxpool.Conn) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	return s.readUntil(context.Background(), doing, f)
+}
+
+// readUntil is read for as long as ctx lasts.
+func (s *Store) readUntil(ctx context.Context, doing string, f func(ctx context.Context, conn *pgxpool.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		select {
