@@ -72,5 +72,5 @@
 // # What it does not do
 //
 // A server that was killed is noticed after five seconds, not at once. The wire of
-// @socket.io/postgres-adapter is another: Node's servers do not take part.
+// @socket.io/postgres-adapter is another, which package officialwire below this one speaks.
 package postgres

@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	goredis "github.com/redis/go-redis/v9"
 
 	"podium/protocol/postgres"
+	pgwire "podium/protocol/postgres/officialwire"
 	"podium/protocol/redis"
 	"podium/protocol/redis/officialwire"
 	"podium/protocol/socketio"
@@ -27,13 +30,14 @@ type engine struct {
 
 // engines opens an engine by the scheme of its URL.
 var engines = map[string]func(ctx context.Context, url string) (engine, error){
-	"postgres":      openPostgres,
-	"postgresql":    openPostgres,
-	"redis":         openRedis,
-	"rediss":        openRedis,
-	"redis-classic": openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
-	"redis-sharded": openOfficial(func(o officialwire.Options) joiner { return officialwire.Sharded{Options: o}.Join }),
-	"redis-streams": openOfficial(func(o officialwire.Options) joiner { return officialwire.Streams{Options: o}.Join }),
+	"postgres":          openPostgres,
+	"postgresql":        openPostgres,
+	"redis":             openRedis,
+	"rediss":            openRedis,
+	"redis-classic":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
+	"redis-sharded":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Sharded{Options: o}.Join }),
+	"socketio-postgres": openOfficialPostgres,
+	"redis-streams":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Streams{Options: o}.Join }),
 }
 
 // joiner makes a server one of those that an engine joins.
@@ -84,44 +88,107 @@ func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, 
 	}
 }
 
+// openOfficialPostgres opens the wire of the official adapter on PostgreSQL.
+func openOfficialPostgres(ctx context.Context, address string) (engine, error) {
+	var o pgwire.Options
+	plain, q, err := splitOptions(address, "postgres")
+	if err != nil {
+		return engine{}, err
+	}
+	o.Prefix, o.Table = q.take("channelPrefix"), q.take("tableName")
+	if o.PayloadThreshold, err = q.number("payloadThreshold"); err != nil {
+		return engine{}, err
+	}
+	for name, into := range map[string]*time.Duration{
+		"heartbeatInterval": &o.HeartbeatInterval, "heartbeatTimeout": &o.HeartbeatTimeout, "cleanupInterval": &o.CleanupInterval,
+	} {
+		ms, err := q.number(name)
+		if err != nil {
+			return engine{}, err
+		}
+		*into = time.Duration(ms) * time.Millisecond
+	}
+	config, err := pgxpool.ParseConfig(plain(q))
+	if err != nil {
+		return engine{}, errURL
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return engine{}, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return engine{}, err
+	}
+	o.Pool = pool
+	return engine{join: pgwire.Postgres{Options: o}.Join, close: func() error { pool.Close(); return nil }}, nil
+}
+
 // errURL does not quote the URL, which may hold a password.
-var errURL = errors.New("the URL cannot be read: want user:password@host:port/db behind the scheme")
+var errURL = errors.New("the URL cannot be read: want user:password@host:port/database behind the scheme")
+
+// options are the query of a URL.
+type options url.Values
+
+// take takes an option out, by one of its names.
+func (o options) take(names ...string) (value string) {
+	for _, name := range names {
+		if q := url.Values(o); q.Has(name) {
+			value = q.Get(name)
+			q.Del(name)
+		}
+	}
+	return value
+}
+
+// number takes a number out; 0 where it is missing.
+func (o options) number(name string) (int, error) {
+	text := o.take(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s=%s is not a number of 1 or more", name, text)
+	}
+	return n, nil
+}
+
+// splitOptions takes a URL's query off, and returns what puts the rest of it back, under
+// the scheme by which a client knows the address.
+func splitOptions(address, scheme string) (plain func(options) string, q options, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, nil, errURL
+	}
+	return func(q options) string {
+		u.Scheme, u.RawQuery = scheme, url.Values(q).Encode()
+		return u.String()
+	}, options(u.Query()), nil
+}
 
 // officialOptions takes the options of Node's adapters, by their names there, out of a
 // URL's query, and returns what is left as redis://.
 func officialOptions(address string) (string, officialwire.Options, error) {
 	var o officialwire.Options
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return "", o, errURL
+	plain, q, err := splitOptions(address, "redis")
+	if err != nil {
+		return "", o, err
 	}
-	q := u.Query()
-	take := func(names ...string) (value string) {
-		for _, name := range names {
-			if q.Has(name) {
-				value = q.Get(name)
-				q.Del(name)
-			}
-		}
-		return value
-	}
-	o.Prefix = take("key", "channelPrefix")
-	o.Subscriptions = officialwire.Subscriptions(take("mode", "subscriptionMode"))
-	o.Stream = take("streamName")
-	for name, into := range map[string]*int{"streamCount": &o.StreamCount, "maxLen": &o.MaxEntries} {
-		if text := take(name); text != "" {
-			if *into, err = strconv.Atoi(text); err != nil || *into < 1 {
-				return "", o, fmt.Errorf("%s=%s is not a number of 1 or more", name, text)
-			}
-		}
-	}
+	o.Prefix, o.Stream = q.take("key", "channelPrefix"), q.take("streamName")
+	o.Subscriptions = officialwire.Subscriptions(q.take("mode", "subscriptionMode"))
 	switch o.Subscriptions {
 	case "", officialwire.Dynamic, officialwire.DynamicPrivate, officialwire.Static:
 	default:
 		return "", o, fmt.Errorf("subscriptionMode=%s: want dynamic, dynamic-private or static", o.Subscriptions)
 	}
-	u.Scheme, u.RawQuery = "redis", q.Encode()
-	return u.String(), o, nil
+	if o.StreamCount, err = q.number("streamCount"); err != nil {
+		return "", o, err
+	}
+	if o.MaxEntries, err = q.number("maxLen"); err != nil {
+		return "", o, err
+	}
+	return plain(q), o, nil
 }
 
 func openPostgres(ctx context.Context, url string) (engine, error) {

@@ -24,5 +24,6 @@ func (s Streams) Emitter() emitter.Emitter {
 }
 
 func emitterLink(o Options) *link {
-	return &link{o: o.withDefaults(), self: emitterID, everywhere: true}
+	o = o.withDefaults()
+	return &link{o: o, self: emitterID, everywhere: true, outbox: newOutbox(o)}
 }

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"podium/protocol/internal/nodewire"
+	"podium/protocol/internal/outbox"
 	"podium/protocol/socketio"
 )
 
@@ -69,8 +70,6 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-var errClosed = errors.New("officialwire: the server has left the cluster")
-
 // link is a server's connection to the others.
 type link struct {
 	o      Options
@@ -80,21 +79,14 @@ type link struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	outbox *outbox.Outbox[command]
 	take   func(channel, payload string)
 	rooms  roomChannels
 
 	everywhere bool // an emitter's: it only sends, to any namespace
 
-	mu      sync.Mutex // guards the fields below
-	outbox  []*letter
-	sending bool
-	closed  bool
-}
-
-// letter is a command on its way to Redis.
-type letter struct {
-	command func(context.Context, goredis.Pipeliner)
-	done    chan error
+	mu     sync.Mutex // guards closed
+	closed bool
 }
 
 // joinTimeout is how long Redis may take to confirm a subscription.
@@ -109,7 +101,7 @@ func open(o Options, self socketio.Member, node socketio.Node, t topics, take fu
 	if o.Client == nil {
 		return nil, errors.New("officialwire: Options.Client is missing")
 	}
-	l := &link{o: o, self: self.ID, node: node}
+	l := &link{o: o, self: self.ID, node: node, outbox: newOutbox(o)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	ctx, stop := context.WithTimeout(l.ctx, joinTimeout)
 	defer stop()
@@ -244,76 +236,36 @@ func (l *link) publish(ctx context.Context, channel string, payload []byte) erro
 	return l.do(ctx, func(ctx context.Context, p goredis.Pipeliner) { p.Publish(ctx, channel, payload) })
 }
 
+// command is something that Redis is to do.
+type command func(context.Context, goredis.Pipeliner)
+
 // do has Redis obey a command, behind those that were given before: many at a time leave
 // in one pipeline.
-func (l *link) do(ctx context.Context, command func(context.Context, goredis.Pipeliner)) error {
-	m := &letter{command, make(chan error, 1)}
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return errClosed
+func (l *link) do(ctx context.Context, c command) error {
+	if err := l.outbox.Do(ctx, c); err != nil {
+		return fmt.Errorf("officialwire: send: %w", err)
 	}
-	l.outbox = append(l.outbox, m)
-	lead := !l.sending
-	if lead {
-		l.sending = true
-		l.work.Add(1)
-	}
-	l.mu.Unlock()
-	if lead {
-		go l.dispatch()
-	}
-	select {
-	case err := <-m.done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("officialwire: send: %w", context.Cause(ctx))
-	}
+	return nil
 }
 
-// maxLetters is how many commands leave in one pipeline, and sendTimeout how long that
-// may take.
-const (
-	maxLetters  = 256
-	sendTimeout = 5 * time.Second
-)
-
-// dispatch sends what waits until that is nothing.
-func (l *link) dispatch() {
-	defer l.work.Done()
-	for {
-		l.mu.Lock()
-		batch := l.outbox[:min(len(l.outbox), maxLetters)]
-		l.outbox = l.outbox[len(batch):]
-		if len(batch) == 0 {
-			l.outbox, l.sending = nil, false
-			l.mu.Unlock()
-			return
+// newOutbox makes where commands wait.
+func newOutbox(o Options) *outbox.Outbox[command] {
+	return outbox.New(func(ctx context.Context, batch []command) []error {
+		answers, err := o.Client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+			for _, c := range batch {
+				c(ctx, p)
+			}
+			return nil
+		})
+		errs := make([]error, len(batch))
+		for i := range errs {
+			errs[i] = err
+			if i < len(answers) {
+				errs[i] = answers[i].Err() // one that Redis refuses does not stop the others
+			}
 		}
-		l.mu.Unlock()
-		l.sendAll(batch)
-	}
-}
-
-func (l *link) sendAll(batch []*letter) {
-	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
-	defer cancel()
-	answers, err := l.o.Client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		for _, m := range batch {
-			m.command(ctx, p)
-		}
-		return nil
+		return errs
 	})
-	for i, m := range batch {
-		own := err
-		if i < len(answers) {
-			own = answers[i].Err() // one that Redis refuses does not stop the others
-		}
-		if own != nil {
-			own = fmt.Errorf("officialwire: send: %w", own)
-		}
-		m.done <- own
-	}
 }
 
 // Close implements [socketio.Cluster]. Node's servers notice by counting subscribers.
@@ -324,6 +276,7 @@ func (l *link) Close() error {
 	l.cancel()
 	err := l.sub.Close()
 	l.work.Wait()
+	l.outbox.Close()
 	return err
 }
 

@@ -69,7 +69,7 @@ func (r *roomChannels) tell(l *link) {
 // send tells Redis of changes of one kind. Where the connection breaks, the next one
 // subscribes to all that was asked for.
 func (r *roomChannels) send(l *link, changes []change) {
-	ctx, cancel := context.WithTimeout(l.ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(l.ctx, joinTimeout)
 	defer cancel()
 	names := make([]string, len(changes))
 	for i, c := range changes {
