@@ -63,7 +63,7 @@ func TestAnEventThatCannotBeIsRefusedWhole(t *testing.T) {
 	for _, body := range []string{
 		`{"event":{"date":"31.12.2026"}}`, `{"event":{"date":"2026-02-30"}}`, `{"event":{"accent":"red"}}`, `{"event":{"accent":"#12345"}}`, `{"event":{"name":7}}`,
 		`{"event":{"name":"` + strings.Repeat("x", 101) + `"}}`, `{"event":{"name":"a\u0000b"}}`, `{"event":{"nmae":"typo"}}`, `{"event":[]}`, `{"event":"x"}`,
-		`{"event":{"opens":-1}}`, `{"event":{"opens":2000,"closes":1000}}`, `{"event":{"photosPerGuest":-1}}`, `{"event":{"wallSeconds":1}}`, `{"event":{"wallOrder":"best"}}`,
+		`{"event":{"opens":-1}}`, `{"event":{"opens":2000,"closes":1000}}`, `{"event":{"photosPerGuest":-1}}`, `{"event":{"wallSeconds":1}}`, `{"event":{"wallOrder":"best"}}`, `{"event":{"wallCode":"huge"}}`,
 		`{"event":{"name":"half","wallOrder":"best"},"moderation":true}`, `{}`,
 	} {
 		if sentence := s.do("POST", "/api/settings", body).is(400).sentence(); len(sentence) < 10 || strings.Contains(sentence, "invalid") {

@@ -23,7 +23,7 @@ var (
 const readable = 4.5
 
 // accentSheet is a style sheet that makes accent, as #rrggbb, the accent colour, in
-// light and in dark, as far from it as links need to be readable. It is "" for what
+// light and in dark and on the wall, as far from it as links need to be readable. It is "" for what
 // is no colour.
 func accentSheet(accent string) string {
 	own, ok := parseColour(accent)
@@ -31,7 +31,7 @@ func accentSheet(accent string) string {
 		return ""
 	}
 	light, dark := own.against(lightGround, colour{}), own.against(darkGround, lightInk)
-	return fmt.Sprintf(":root{--accent:%s;--on-accent:%s}@media (prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s}}",
+	return fmt.Sprintf(":root{--accent:%s;--on-accent:%s}@media (prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s}}.wall{--accent:%[3]s;--on-accent:%[4]s}",
 		light, light.ink(), dark, dark.ink())
 }
 

@@ -27,7 +27,7 @@
 //     ends it, GET /api/reveal/prepared says what is prepared.
 //   - GET and POST /api/settings {"moderation":bool,"event":{"name","date","accent",
 //     "welcome","terms","opens","closes","nameRequired","photosPerGuest",
-//     "wallSeconds","wallOrder"}}: what is left out stays. GET /api/contest has
+//     "wallSeconds","wallOrder","wallCode"}}: what is left out stays. GET /api/contest has
 //     "event" too. Submissions outside its times are 403; where it asks for them, a
 //     submission has a name, the field terms with "yes", and the field guest with
 //     a secret of the phone, by which a guest's photos are counted.

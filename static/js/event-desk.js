@@ -3,7 +3,7 @@ import { request } from "/js/api.js";
 import { byId } from "/js/dom.js";
 import { removeLogo, sendLogo } from "/js/logo.js";
 
-const TEXTS = ["name", "date", "welcome", "terms", "wallOrder"];
+const TEXTS = ["name", "date", "welcome", "terms", "wallOrder", "wallCode"];
 const NUMBERS = ["photosPerGuest", "wallSeconds"];
 const TIMES = ["opens", "closes"];
 const field = (name) => byId("eventForm").elements[name];

@@ -11,7 +11,7 @@ import { shot } from "/js/shot.js";
 import { Slideshow } from "/js/slideshow.js";
 
 const stageFor = 15_000;
-const beside = 12;
+const beside = 6; // as the style sheet has places: none is cut off
 const fade = 1000; // as the style sheet has it, and some
 const photos = new PhotoSet();
 let known = null; // winners by category, null before they were read
@@ -129,10 +129,13 @@ async function showTheWay() {
   byId("code").src = "/api/join.svg";
 }
 
-/** Shows photos as long and in the order that the organiser wants. */
+/** Shows photos as long and in the order that the organiser wants, and how to send some. */
 async function readEvent() {
   const { event } = await request("/api/contest");
   slideshow.set({ seconds: event.wallSeconds, order: event.wallOrder });
+  byId("join").classList.toggle("large", event.wallCode === "large");
+  byId("logo").hidden = !event.logo;
+  if (event.logo) byId("logo").src = `/api/logo?v=${event.logo}`;
 }
 
 const readAll = () => Promise.all([load(), readWinners(), showTheWay(), readEvent()]);

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"podium/test/harness"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,8 +90,38 @@ func TestTheWallShowsTheNewestAndTheWayToJoin(t *testing.T) {
 	}
 	wall.sees("#address", "http://")
 	harness.Eventually(t, "the code", func() bool { return eval[float64](wall, `document.querySelector("#code").naturalWidth`) > 0 })
+	p.Submit(strings.Repeat("A long caption that says much. ", 40))
+	wall.sees("#show", "says much")
+	wall.fitsTheRoom()
+	p.AsAdmin(p.SignIn(), "POST", "/api/settings", `{"event":{"wallCode":"large"}}`, &struct{}{})
+	harness.Eventually(t, "a code of a third of the height", func() bool {
+		return eval[bool](wall, `document.querySelector("#code").getBoundingClientRect().height >= innerHeight / 3`)
+	})
+	wall.fitsTheRoom()
 	wall.run(chromedp.KeyEvent("f"))
 	harness.Eventually(t, "the full screen", func() bool { return eval[bool](wall, `document.fullscreenElement !== null`) })
+}
+
+// fitsTheRoom fails the test where the wall cuts something off, puts words on a photo, is bright, or tells the audience of
+// its connection.
+func (tb *window) fitsTheRoom() {
+	tb.t.Helper()
+	const faults = `(() => {
+		const inside = (inner, outer) => inner.left >= outer.left - 1 && inner.right <= outer.right + 1 && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+		const box = (e) => e.getBoundingClientRect();
+		const screen = { left: 0, top: 0, right: innerWidth, bottom: innerHeight };
+		const faults = [];
+		for (const e of document.querySelectorAll("#newest li, #newest img, #join, #code, #address, #show .slide:last-child *:not(.behind)")) if (e.checkVisibility() && !inside(box(e), screen)) faults.push("off the screen: " + e.outerHTML.slice(0, 80));
+		for (const img of document.querySelectorAll("#newest img, #show .slide:last-child img:not(.behind)")) if (getComputedStyle(img).objectFit !== "contain") faults.push("a photo is cropped");
+		const [photo, words] = [document.querySelector("#show .slide:last-child img:not(.behind)"), document.querySelector("#show .slide:last-child p")];
+		if (photo && words && !words.hidden && box(words).top < box(photo).bottom - 1) faults.push("words on the photo");
+		if (document.querySelector("#state").checkVisibility()) faults.push("the audience reads " + document.querySelector("#state").textContent);
+		if (!/rgb\((\d|[1-5]\d), /.test(getComputedStyle(document.querySelector("main")).backgroundColor)) faults.push("the wall is bright");
+		return faults;
+	})()`
+	for _, fault := range eval[[]string](tb, faults) {
+		tb.t.Error(fault)
+	}
 }
 
 // longTasks notes in a page every task over 50 ms, which a guest feels as stutter.
