@@ -46,6 +46,8 @@ type Evening struct {
 	NameRequired bool `json:"nameRequired"`
 	// PhotosPerGuest is how many photos a guest may have here; 0 is no bound.
 	PhotosPerGuest int `json:"photosPerGuest"`
+	// AlbumForGuests lets everybody take all photos home as a zip.
+	AlbumForGuests bool `json:"albumForGuests"`
 	// WallSeconds is how long the wall shows a photo, in seconds; 0 leaves it to
 	// the wall. WallOrder is WallNewest, WallRandom or "", which is the first.
 	WallSeconds int    `json:"wallSeconds"`

@@ -18,6 +18,7 @@ type rateLimits struct {
 	requests, submissions, handshakes, payloads    *limits.Rate
 	sockets, connections, unjoined, polls, streams *limits.Gate
 	waiting                                        *limits.Gate // bytes of photos
+	albums                                         *limits.Gate // zips of all photos for guests
 	uploads                                        *limits.Uploads
 	memory                                         shares
 }
@@ -80,6 +81,7 @@ func (s *Settings) limits() rateLimits {
 		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
 		polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
 		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
+		albums:      limits.NewGate("albums", 12, 16),
 		waiting:     limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
 		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
 	}
@@ -104,7 +106,7 @@ func (s *Server) refusals() []limits.Refusals {
 	all := []limits.Refusals{
 		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(), l.payloads.Refusals(),
 		l.sockets.Refusals(), l.connections.Refusals(), l.unjoined.Refusals(), l.polls.Refusals(), l.streams.Refusals(),
-		l.uploads.Refusals(), l.waiting.Refusals(),
+		l.uploads.Refusals(), l.waiting.Refusals(), l.albums.Refusals(),
 	}
 	for _, one := range l.memory.all.Usage() {
 		all = append(all, limits.Refusals{Limit: "memory-" + one.Name, Total: one.Evicted + one.Refused, Held: one.Held})
@@ -151,7 +153,7 @@ func (s *Server) limitTime(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/api/submit":
 		_ = control.SetWriteDeadline(time.Now().Add(api.LongestUpload + s.settings.AnswerTimeout)) // best effort: tests have no connection
-	case "/api/export.zip":
+	case "/api/export.zip", "/api/album.zip", "/api/photos.zip":
 		_ = control.SetWriteDeadline(time.Now().Add(exportTimeout))
 	}
 	if r.ContentLength == 0 {

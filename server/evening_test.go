@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"archive/zip"
 	"fmt"
 	"strings"
 	"testing"
@@ -56,6 +57,26 @@ func TestTheEventIsSetPartByPartAndEverybodyLearnsOfIt(t *testing.T) {
 		t.Error("a new name is not on the page")
 	}
 	guest.do("POST", "/api/settings", `{"event":{"name":"Mine"}}`).is(401)
+}
+
+func TestGuestsTakeAllPhotosHomeWhereTheOrganiserLetsThem(t *testing.T) {
+	s := newSite(t).signIn()
+	s.submit(nil, part{"photo", "me.jpg", photo(t, 64, 48)}, part{"category", "", "best"}, part{"caption", "", "Cake"}, part{"name", "", "Ada Lovelace"}).is(200)
+	guest := s.visitor()
+	guest.do("GET", "/api/photos.zip", nil).is(403).sentence()
+	s.do("POST", "/api/settings", `{"event":{"albumForGuests":true}}`).is(200)
+	g := guest.do("GET", "/api/photos.zip", nil)
+	album, err := zip.NewReader(strings.NewReader(g.body), int64(len(g.body)))
+	if err != nil || g.header.Get("Content-Type") != "application/zip" {
+		t.Fatal(g.status, g.header, err)
+	}
+	if _, err := album.Open("Best Tattoo/001 – Cake.jpg"); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(g.body, "Lovelace") {
+		t.Error("a name leaves")
+	}
+	guest.do("GET", "/api/album.zip", nil).is(401)
 }
 
 func TestAnEventThatCannotBeIsRefusedWhole(t *testing.T) {

@@ -172,7 +172,7 @@ func (s *Server) buildRealtime() error {
 	set := &s.settings
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
-		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting,
+		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting, Albums: s.limits.albums,
 		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.memory.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		Reserve:   (&disk{folders: []string{set.Data, set.UploadsDir()}, room: statfs}).reserve,

@@ -8,7 +8,7 @@ const KEPT = "podium-shell";
 const SHELL = [
   "/", "/icons.svg", "/icon.svg", "/manifest.webmanifest",
   "/js/ago.js", "/js/api.js", "/js/connection-sign.js", "/js/dom.js", "/js/feed-page.js", "/js/feed-view.js", "/js/large-photo.js",
-  "/js/guard-upgrade.js", "/js/guest.js", "/js/live.js", "/js/opening.js", "/js/language.js", "/js/outbox-store.js", "/js/outbox-view.js", "/js/outbox.js", "/js/photo-set.js", "/js/shot.js",
+  "/js/guard-upgrade.js", "/js/guest.js", "/js/live.js", "/js/opening.js", "/js/language.js", "/js/my-photos.js", "/js/share.js", "/js/toast.js", "/js/outbox-store.js", "/js/outbox-view.js", "/js/outbox.js", "/js/photo-set.js", "/js/shot.js",
   "/js/prepare-photo.js", "/js/retry.js", "/js/reveal.js", "/js/submit-sheet.js", "/js/words.js", "/socket.io/socket.io.esm.min.js",
 ];
 const PATIENCE = 4000;

@@ -14,6 +14,8 @@
 //   - GET /api/mine, DELETE /api/mine/ID: a phone's own photos, by its secret in the
 //     header Podium-Guest.
 //   - GET /api/logo, GET /api/logo/icon: the event's logo, and the same as a square.
+//   - GET /api/photos.zip: all photos, as in album.zip, where the organiser lets
+//     everybody have them.
 //   - GET /api/reveal: the presentation of the winners, as far as it is told.
 //
 // For admins and whoever has the presenter's link:
@@ -26,7 +28,7 @@
 //   - POST /api/reveal {"winners","order","names"} prepares a presentation, DELETE
 //     ends it, GET /api/reveal/prepared says what is prepared.
 //   - GET and POST /api/settings {"moderation":bool,"event":{"name","date","accent",
-//     "welcome","terms","opens","closes","nameRequired","photosPerGuest",
+//     "welcome","terms","opens","closes","nameRequired","photosPerGuest","albumForGuests",
 //     "wallSeconds","wallOrder","wallCode"}}: what is left out stays. GET /api/contest has
 //     "event" too. Submissions outside its times are 403; where it asks for them, a
 //     submission has a name, the field terms with "yes", and the field guest with
@@ -129,6 +131,8 @@ type Options struct {
 	// Waiting bounds the bytes of photos that have arrived and are worked on, or
 	// wait for that.
 	Waiting *limits.Gate
+	// Albums bounds how many take all photos home at the same time.
+	Albums *limits.Gate
 	// Allow says how long the client of a request has to wait before it may
 	// submit, or 0.
 	Allow func(*http.Request) time.Duration
@@ -256,5 +260,6 @@ func (c *API) Routes() []Route {
 		{http.MethodGet, "/api/export.csv", Admins, c.exportCSV},
 		{http.MethodGet, "/api/export.zip", Admins, c.exportZip},
 		{http.MethodGet, "/api/album.zip", Admins, c.albumZip},
+		{http.MethodGet, "/api/photos.zip", Anyone, c.photosZip},
 	}
 }

@@ -2,7 +2,9 @@ package api
 
 import (
 	"net/http"
+	"time"
 
+	"podium/server/answer"
 	"podium/store/archive"
 )
 
@@ -32,6 +34,27 @@ func (c *API) albumZip(w http.ResponseWriter, r *http.Request) error {
 		c.brokeOff(r, err)
 	}
 	return nil
+}
+
+// photosZip answers GET /api/photos.zip: the album, for everybody.
+func (c *API) photosZip(w http.ResponseWriter, r *http.Request) error {
+	evening, _, err := c.Contest.Evening()
+	if err != nil {
+		return storeError(err)
+	}
+	if !evening.AlbumForGuests {
+		return answer.New(http.StatusForbidden, "The organiser does not give all photos to everybody.")
+	}
+	addr := c.AddressOf(r)
+	if !c.Albums.Enter(addr) {
+		return answer.Later(10*time.Second, "Others take the photos home just now; please try again in a moment.")
+	}
+	defer c.Albums.Leave(addr)
+	if r.Method == http.MethodHead {
+		attachment(w, "application/zip", "photos.zip")
+		return nil
+	}
+	return c.albumZip(w, r)
 }
 
 func attachment(w http.ResponseWriter, kind, name string) {

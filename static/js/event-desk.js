@@ -5,6 +5,7 @@ import { removeLogo, sendLogo } from "/js/logo.js";
 
 const TEXTS = ["name", "date", "welcome", "terms", "wallOrder", "wallCode"];
 const NUMBERS = ["photosPerGuest", "wallSeconds"];
+const SWITCHES = ["nameRequired", "albumForGuests"];
 const TIMES = ["opens", "closes"];
 const field = (name) => byId("eventForm").elements[name];
 
@@ -53,15 +54,16 @@ export class EventDesk {
     for (const name of TEXTS) field(name).value = event[name] || (name === "wallOrder" ? "newest" : "");
     for (const name of NUMBERS) field(name).value = event[name] || "";
     for (const name of TIMES) field(name).value = localOf(event[name]);
-    field("nameRequired").checked = event.nameRequired;
+    for (const name of SWITCHES) field(name).checked = event[name];
     field("ownAccent").checked = Boolean(event.accent);
     field("accent").value = event.accent || "#b92d17";
   }
 
   async save() {
     const before = JSON.parse(this.shown || "{}");
-    const event = { nameRequired: field("nameRequired").checked, accent: field("ownAccent").checked ? field("accent").value : "" };
+    const event = { accent: field("ownAccent").checked ? field("accent").value : "" };
     for (const name of TEXTS) event[name] = field(name).value;
+    for (const name of SWITCHES) event[name] = field(name).checked;
     for (const name of NUMBERS) event[name] = Number(field(name).value);
     // The field knows no seconds: a time that was not touched stays as it is.
     for (const name of TIMES) event[name] = field(name).value === localOf(before[name]) ? before[name] ?? 0 : timeOf(field(name).value);

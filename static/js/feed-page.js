@@ -6,13 +6,16 @@ import { FeedView } from "./feed-view.js";
 import { offerLanguages } from "./language.js";
 import { LargePhoto } from "./large-photo.js";
 import { Live } from "./live.js";
+import { MyPhotos } from "./my-photos.js";
 import { isOpen, timesInWords } from "./opening.js";
 import { OutboxStore } from "./outbox-store.js";
-import { showOutbox } from "./outbox-view.js";
+import { showOutbox, wayOf } from "./outbox-view.js";
 import { Outbox } from "./outbox.js";
 import { PhotoSet } from "./photo-set.js";
 import { placeName, placesOf, readReveal } from "./reveal.js";
+import { photoOf } from "./share.js";
 import { SubmitSheet } from "./submit-sheet.js";
+import { tell } from "./toast.js";
 import { say } from "./words.js";
 
 const photos = new PhotoSet();
@@ -21,14 +24,17 @@ const outbox = new Outbox(new OutboxStore());
 const sheet = new SubmitSheet((what) => outbox.add(what));
 const large = new LargePhoto(() => photos.newestFirst(chosen));
 const view = new FeedView(byId("prints"), byId("sentinel"), (id) => large.open(id));
+const mine = new MyPhotos(byId("kept"), () => { byId("mine").hidden = byId("kept").hidden && outbox.items.size === 0; });
 const readFeed = changesOf("/api/feed");
 let categories = [];
 let times = { opens: 0, closes: 0 }; // when photos are taken
-let chosen = categoryNamed(location.hash.slice(1));
+let linked = photoOf(location.hash); // id of a photo that the address names, until it was shown
+let chosen = linked ? "" : categoryNamed(location.hash.slice(1));
 let announced = false; // whether there are winners, as the feed has it
 let heard = 0; // how many events brought categories or winners
 let places = new Map(); // places of those who won, by id, as far as they were told
 let loaded = false;
+let progressTold = ""; // what the toast says of the sending
 let hidden = new Set(); // arrived while the guest was further down
 
 /** The category that an address names; anybody can write an address, also one that is none. */
@@ -49,6 +55,10 @@ function show(fresh = [], reset = false) {
   const shown = photos.newestFirst(chosen).filter((photo) => !hidden.has(photo.id));
   view.show(shown, { fresh: arrived, reset, places, names: new Map(categories.map(({ id, name }) => [id, name])) });
   byId("empty").hidden = !loaded || shown.length > 0;
+  if (linked && photos.has(linked)) {
+    large.open(linked);
+    linked = "";
+  }
   byId("fresh").hidden = hidden.size === 0;
   byId("fresh").textContent = say("newPhotos", { n: hidden.size });
   large.refresh();
@@ -83,6 +93,7 @@ function setCategories(list) {
 function setEvent(event) {
   times = event;
   sheet.ask(event);
+  byId("save-all").hidden = !event.albumForGuests;
   showTimes();
 }
 
@@ -122,6 +133,7 @@ const showPlaces = oneAtATime(async () => {
   try {
     const before = places;
     places = await readPlaces();
+    mine.setPlaces(places);
     const [id, place] = [...places].findLast(([id, place]) => before.get(id) !== place) ?? [];
     if (id) byId("announcer").textContent = say("actionOf", { action: placeName(place), name: photos.get(id)?.caption || say("photoWithoutCaption") });
     show();
@@ -134,13 +146,14 @@ const showPlaces = oneAtATime(async () => {
 const reload = oneAtATime(async () => {
   const before = heard;
   try {
-    const [list, { event }] = await Promise.all([request("/categories.json"), request("/api/contest"), loadFeed()]);
+    const [list, { event }] = await Promise.all([request("/categories.json"), request("/api/contest"), loadFeed(), mine.read()]);
     const won = await readPlaces();
     // An event that came meanwhile is newer than these answers.
     if (heard !== before) return void reload();
     setCategories(list);
     setEvent(event);
     places = won;
+    mine.setPlaces(won);
     live.reached();
     show();
   } catch {
@@ -154,9 +167,11 @@ function received({ detail: { name, payload } }) {
       return show(photos.put(payload) ? [payload.id] : []);
     case "submissionUpdated":
       photos.put(payload);
+      readMine(payload.id);
       return show();
     case "submissionRemoved":
       photos.remove(payload.id);
+      readMine(payload.id);
       return show();
     case "submissionsRemoved": // many at once; without ids the feed says what is left
       if (!payload.ids) return void reload();
@@ -176,6 +191,23 @@ function received({ detail: { name, payload } }) {
       return setCategories(payload.categories);
     }
   }
+}
+
+/** Looks what became of a photo, where it is one of this phone's: of those that wait nobody is told. */
+function readMine(id) {
+  if (mine.photos.some((photo) => photo.id === id || photo.status !== "approved")) mine.read().catch(() => {});
+}
+
+/** Says how the sending goes to whoever has scrolled away from the list that says it. */
+function showProgress() {
+  mine.leaveOut([...outbox.items.values()].map(({ id }) => id).filter(Boolean));
+  const under = [...outbox.items.values()].filter(({ state }) => state === "waiting");
+  const last = [...outbox.items.values()].at(-1);
+  const state = under.length > 1 ? say("sendingMany", { n: under.length }) : last ? wayOf(under[0] ?? last) : "";
+  const away = byId("mine").getBoundingClientRect().bottom < 0;
+  if (away && state && state !== progressTold) tell(state, under.length > 0);
+  else if (!away && progressTold) tell("");
+  progressTold = away ? state : "";
 }
 
 /** Sends a refused photo again; where its category is gone, or more is asked than it says, the guest says that first. */
@@ -214,6 +246,7 @@ addEventListener("scroll", () => { if (hidden.size && byId("photos").getBounding
 live.addEventListener("event", received);
 live.addEventListener("gap", reload);
 live.addEventListener("state", ({ detail }) => { if (detail.state === "live" || detail.state === "polling") outbox.nudge(); });
+outbox.addEventListener("change", showProgress);
 outbox.addEventListener("saved", () => outbox.seen((id) => photos.has(id)));
 setInterval(showTimes, 1000);
 showConnection(byId("connection"), live);

@@ -8,6 +8,9 @@ export function guestSecret() {
   return own;
 }
 
+/** @returns {boolean} whether this phone had sent something when it was here last, or has since */
+export const hasSecret = () => Boolean(own || read());
+
 function read() {
   try {
     return localStorage.getItem("podium-guest") ?? "";

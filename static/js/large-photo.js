@@ -2,6 +2,7 @@
 import { byId, make } from "./dom.js";
 import { ago } from "./ago.js";
 import { shot } from "./shot.js";
+import { share } from "./share.js";
 import { say } from "./words.js";
 
 /** A dialog that shows a photo and turns to its neighbours by buttons, arrow keys and swipes. */
@@ -13,6 +14,7 @@ export class LargePhoto {
     byId("large-close").addEventListener("click", () => this.dialog.close());
     byId("large-back").addEventListener("click", () => this.turn(-1));
     byId("large-next").addEventListener("click", () => this.turn(1));
+    byId("large-share").addEventListener("click", () => this.shown && share(this.shown));
     this.dialog.addEventListener("keydown", (event) => {
       const toTheRight = document.dir === "rtl" ? -1 : 1; // which way the older photos are
       if (event.key === "ArrowLeft") this.turn(-toTheRight);
@@ -53,6 +55,7 @@ export class LargePhoto {
     const place = photos.findIndex((photo) => photo.id === this.id);
     const photo = photos[place];
     if (!photo) return;
+    this.shown = photo;
     byId("large-picture").replaceChildren(shot(photo, "100vw", true) ?? make("p", {}, say("noPicture")));
     byId("large-caption").replaceChildren(make("strong", { dir: "auto" }, photo.caption || say("withoutCaption")), make("span", {}, ago(photo.createdAt)));
     byId("large-save").hidden = !photo.imageUrl;

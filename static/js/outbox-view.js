@@ -30,7 +30,7 @@ export function showOutbox(section, list, announcer, outbox, again) {
   let due = false;
   const draw = () => {
     due = false;
-    section.hidden = outbox.items.size === 0;
+    section.hidden = !section.querySelector("details:not([hidden])") && outbox.items.size === 0;
     for (const [key, row] of rows) {
       if (outbox.items.has(key)) continue;
       row.element.remove();

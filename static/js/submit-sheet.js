@@ -1,18 +1,20 @@
-// The sheet in which a guest looks at the photo, says where it belongs, and sends it.
-import { byId, make } from "./dom.js";
+// The sheet in which a guest looks at photos, says where they belong, and sends them.
+import { byId, icon, make } from "./dom.js";
 import { preparePhoto } from "./prepare-photo.js";
+import { tellProblem } from "./toast.js";
 import { say } from "./words.js";
 
 /**
- * Opens for one photo after the other. It opens at once, because preparing a photo takes an old phone seconds, and a tap
+ * Opens for what was chosen at once, one choice after the other. It opens at once, because preparing a photo takes an old phone seconds, and a tap
  * that nothing answers is made again.
  */
 export class SubmitSheet {
   /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, terms, photo and thumbnail */
   constructor(send) {
     this.send = send;
-    this.waiting = []; // photos to be shown: what prepares each, and for one that was refused, its caption and what to do when it is sent
-    this.current = null; // the photo in the sheet: what preparing it settles with, and whether Send was pressed
+    this.waiting = []; // choices to be shown: what prepares each photo, and for one that was refused, its caption and what to do when it is sent
+    this.current = null; // the photos in the sheet: what preparing each settles with, and whether Send was pressed
+    this.urls = []; // of the pictures in the sheet
     this.dialog = byId("sheet");
     this.preview = byId("preview");
     byId("sheet-close").addEventListener("click", () => this.dialog.close());
@@ -75,9 +77,10 @@ export class SubmitSheet {
     return all.length === 0 || all.some((input) => input.value === id);
   }
 
-  /** @param {Iterable<File>} files pictures, shown one after the other */
+  /** @param {Iterable<File>} files pictures that are sent together, with the same words */
   open(files) {
-    this.enqueue([...files].map((file) => ({ prepare: () => preparePhoto(file) })));
+    const all = [...files];
+    if (all.length) this.enqueue({ photos: all.map((file) => () => preparePhoto(file)) });
   }
 
   /**
@@ -86,44 +89,88 @@ export class SubmitSheet {
    * @param {() => void} sent called when it was sent, as a new photo
    */
   reopen({ photo, thumbnail, caption }, sent) {
-    this.enqueue([{ prepare: async () => ({ photo, thumbnail }), caption, sent }]);
+    this.enqueue({ photos: [async () => ({ photo, thumbnail })], caption, sent });
   }
 
-  enqueue(more) {
-    if (more.length === 0) return;
-    this.waiting.push(...more);
-    this.tell("");
-    if (!this.dialog.open) this.next();
+  enqueue(batch) {
+    this.waiting.push(batch);
+    tellProblem("");
+    if (this.dialog.open) this.showTitle();
+    else this.next();
   }
 
-  /** Shows the next photo, where one waits. */
-  async next() {
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.url = null;
+  /** Shows the next photos, where some wait. */
+  next() {
+    for (const url of this.urls) URL.revokeObjectURL(url);
+    this.urls = [];
     this.current = null;
-    const one = this.waiting.shift();
-    if (!one) return;
+    const batch = this.waiting.shift();
+    if (!batch) return;
+    const current = this.current = { photos: [], sent: false, done: batch.sent };
+    let before = Promise.resolve(); // one after the other: a phone has not the memory for all
+    for (const prepare of batch.photos) {
+      const prepared = before.then(() => (this.current === current ? prepare() : Promise.reject(new Error("closed"))));
+      before = prepared.catch(() => {});
+      current.photos.push({ prepared });
+    }
+    const many = current.photos.length > 1;
     this.preview.hidden = true;
-    byId("preview-words").textContent = say("oneMoment");
-    byId("caption").value = one.caption ?? "";
-    this.tell("", "sheet-problem");
+    byId("batch").hidden = !many;
+    byId("batch").replaceChildren();
+    byId("preview-words").textContent = many ? "" : say("oneMoment");
+    byId("caption").value = batch.caption ?? "";
+    this.tell("");
     // A page that was opened without a network offers what it offered last.
     if (!byId("choices").querySelector("input")) this.offer(JSON.parse(recall("categories") || "[]"));
-    byId("send").textContent = say("send");
-    byId("sheet-title").textContent = say("yourPhoto");
+    this.showTitle();
     this.dialog.showModal();
     byId("send").focus();
-    const current = { prepared: one.prepare(), sent: false, done: one.sent };
-    this.current = current;
+    for (const one of current.photos) many ? this.showOne(current, one) : this.showOnly(current, one);
+  }
+
+  /** Says how many photos the sheet holds, and how many come after it. */
+  showTitle() {
+    const n = this.current.photos.length;
+    const title = n > 1 ? say("photosCount", { n }) : say("yourPhoto");
+    const more = this.waiting.reduce((sum, { photos }) => sum + photos.length, 0);
+    byId("sheet-title").textContent = more ? say("moreToCome", { title, n: more }) : title;
+    if (!this.current.sent) byId("send").textContent = n > 1 ? say("sendMany", { n }) : say("send");
+  }
+
+  urlOf(blob) {
+    const url = URL.createObjectURL(blob);
+    this.urls.push(url);
+    return url;
+  }
+
+  async showOnly(current, one) {
     try {
-      const { photo } = await current.prepared;
-      if (this.current !== current) return; // closed meanwhile
-      this.url = URL.createObjectURL(photo);
-      this.preview.src = this.url;
+      const { photo } = await one.prepared;
+      if (this.current === current) this.preview.src = this.urlOf(photo); // else it was closed meanwhile
     } catch (failure) {
       if (this.current !== current) return;
-      this.tell(failure.message);
+      tellProblem(failure.message);
       this.dialog.close();
+    }
+  }
+
+  /** Shows one photo of several, which can be left out. */
+  async showOne(current, one) {
+    const leaveOut = () => {
+      current.photos = current.photos.filter((other) => other !== one);
+      element.remove();
+      if (current.photos.length === 0) this.dialog.close();
+      else this.showTitle();
+    };
+    const element = make("li", {}, make("button", { type: "button", class: "button round", "aria-label": say("leaveOut"), on: { click: leaveOut } }, icon("close")));
+    byId("batch").append(element);
+    try {
+      const { thumbnail } = await one.prepared;
+      if (this.current === current) element.prepend(make("img", { src: this.urlOf(thumbnail), alt: "" }));
+    } catch (failure) {
+      if (this.current !== current) return;
+      this.tell(failure.message); // of the others nothing is lost
+      leaveOut();
     }
   }
 
@@ -137,31 +184,26 @@ export class SubmitSheet {
     const { current } = this;
     if (!current || current.sent) return; // pressed twice
     const category = byId("choices").querySelector("input:checked")?.value;
-    this.tell(category ? "" : say("categoriesUnknown"), "sheet-problem");
+    this.tell(category ? "" : say("categoriesUnknown"));
     if (!category) return;
     current.sent = true;
     byId("send").textContent = say("oneMoment");
-    const ready = await current.prepared.catch(() => null); // next() says what is wrong with it
-    if (!ready || this.current !== current) return; // closed meanwhile: the guest changed their mind
-    const what = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), terms: byId("terms").required ? "yes" : "", ...ready };
-    if (what.terms) remember("accepted", byId("terms-text").textContent);
-    remember("category", category);
-    remember("name", what.name);
-    remember("phone", what.phone);
-    await this.send(what);
+    const words = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), terms: byId("terms").required ? "yes" : "" };
+    if (words.terms) remember("accepted", byId("terms-text").textContent);
+    for (const name of ["category", "name", "phone"]) remember(name, words[name]);
+    for (const one of [...current.photos]) {
+      const ready = await one.prepared.catch(() => null); // next() says what is wrong with it
+      if (this.current !== current) return; // closed meanwhile: the guest changed their mind
+      if (ready && current.photos.includes(one)) await this.send({ ...words, ...ready });
+    }
     current.done?.(); // last, so that a page that is closed in between loses nothing
     if (this.current === current) this.dialog.close();
   }
 
-  /**
-   * Says what is wrong, on the page or, where that is behind the sheet, in it.
-   * @param {string} sentence empty where nothing is
-   * @param {string} [place] id of the element that says it
-   */
-  tell(sentence, place = "problem") {
-    const problem = byId(place);
-    problem.textContent = sentence;
-    problem.hidden = !sentence;
+  /** @param {string} sentence what is wrong, in the sheet; "" where nothing is */
+  tell(sentence) {
+    byId("sheet-problem").textContent = sentence;
+    byId("sheet-problem").hidden = !sentence;
   }
 }
 

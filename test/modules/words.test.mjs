@@ -26,3 +26,14 @@ test("a refusal is told in the server's words where those are in the page's lang
 });
 
 test("progress is a share", () => assert.equal(wayOf({ state: "waiting", progress: 0.421 }), "Sending… 42%"));
+
+test("what became of a photo", async () => {
+  const { fateOf } = await load("my-photos.js");
+  const { photoOf } = await load("share.js");
+  assert.equal(fateOf({ status: "waiting" }, 1), "Saved. It appears when the organiser has approved it.");
+  assert.equal(fateOf({ status: "approved" }, 1), "You won!");
+  assert.equal(fateOf({ status: "approved" }, 2), "Yours: Second");
+  assert.equal(fateOf({ status: "approved" }), "On the wall");
+  assert.equal(photoOf("#photo/123-abc"), "123-abc");
+  assert.equal(photoOf("#best"), "");
+});

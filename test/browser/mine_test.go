@@ -1,0 +1,63 @@
+package browser
+
+import (
+	"podium/test/harness"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A guest sends several photos from one sheet, and finds them again after closing the page: one that won, one that waits, and
+// one that they take back. A photo is passed on by its address.
+func TestAGuestsPhotosLast(t *testing.T) {
+	p := harness.Start(t)
+	cookie := p.SignIn()
+	guest := openWindow(t, p.URL+"/", 390, 844)
+	guest.run(chromedp.WaitReady(`input[name=category]`))
+	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t), photoFile(t), photoFile(t), photoFile(t)}))
+	guest.sees("#sheet-title", "4 photos")
+	harness.Eventually(t, "four previews", func() bool { return guest.count("#batch img") == 4 })
+	guest.run(chromedp.Click("#batch li:last-child button"))
+	guest.sees("#send", "Send 3 photos")
+	// The button is on the screen and on nothing, whatever is open.
+	eval[bool](guest, `document.querySelector("#contact").open = true`)
+	if !eval[bool](guest, `(() => { const b = document.querySelector("#send").getBoundingClientRect(), f = document.querySelector(".fields").getBoundingClientRect(); return b.bottom <= innerHeight && f.bottom <= b.top; })()`) {
+		t.Error("the button is off the screen, or on the fields")
+	}
+	// Far down on the page, the sending is told where the thumb is.
+	eval[bool](guest, `document.body.style.minHeight = "5000px"; scrollTo(0, 4000); true`)
+	guest.sendShown("Three of us")
+	guest.sees("#toast", "On the wall")
+	var feed struct {
+		Feed map[string][]struct{ ID, Caption string }
+	}
+	harness.Eventually(t, "three photos", func() bool {
+		p.Call("GET", "/api/feed", "", nil, &feed)
+		return len(feed.Feed["best"])+len(feed.Feed["worst"]) == 3
+	})
+	category := "worst"
+	if len(feed.Feed["best"]) > 0 {
+		category = "best"
+	}
+	crown(p, cookie, category, feed.Feed[category][1].ID)
+	p.AsAdmin(cookie, "POST", "/api/submissions/"+feed.Feed[category][0].ID+"/hide", "{}", &struct{}{})
+
+	guest.run(chromedp.Navigate(p.URL + "/"))
+	guest.sees("#kept", "3 photos that you sent before")
+	guest.sees("#kept", "You won!")
+	guest.sees("#kept", "doesn’t show it")
+	guest.sees("#kept", "On the wall")
+	eval[bool](guest, `window.confirm = () => true; navigator.share = async (what) => { window.shared = what.url; }; true`)
+	guest.run(chromedp.Click(`#kept li[data-state="wall"] button:first-of-type`))
+	harness.Eventually(t, "a photo to be shared", func() bool { return eval[string](guest, `window.shared ?? ""`) != "" })
+	guest.run(chromedp.Click(`#kept li[data-state="wall"] .actions button:last-child`))
+	guest.sees("#toast", "Deleted")
+	guest.sees("#kept", "2 photos that you sent before")
+	harness.Eventually(t, "one photo on the wall", func() bool {
+		p.Call("GET", "/api/feed", "", nil, &feed)
+		return len(feed.Feed[category]) == 1
+	})
+	friend := openWindow(t, p.URL+"/#photo/"+feed.Feed[category][0].ID, 1280, 800)
+	harness.Eventually(t, "the photo of the address", func() bool { return eval[bool](friend, `document.querySelector("#large").open`) })
+	friend.gone("#kept:not([hidden])")
+}
