@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,14 +52,18 @@ func TestCluster(t *testing.T) {
 // server another process, as the replica is.
 func loseTail(t *testing.T, r *services.Redis, entries int) {
 	t.Helper()
+	shorten(t, r, entries)
+	r.Kill()
+	r.Start()
+}
+
+// shorten drops the last entries of a log, as if they had never been.
+func shorten(t *testing.T, r *services.Redis, entries int) {
+	t.Helper()
 	const script = `
 local all = redis.call('XRANGE', KEYS[1], '-', '+')
 redis.call('DEL', KEYS[1])
 for i = 1, #all - tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], all[i][1], unpack(all[i][2])) end
 return #all`
-	if answer, err := r.Do("EVAL", script, "1", "{podium}:log", string(rune('0'+entries))); err != nil || answer[0] == '-' {
-		t.Fatal(answer, err)
-	}
-	r.Kill()
-	r.Start()
+	ask(t, r, "EVAL", script, "1", "{podium}:log", strconv.Itoa(entries))
 }

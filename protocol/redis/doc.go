@@ -31,11 +31,16 @@
 //	killed, appendfsync everysec    the same where the process died alone; a power cut takes
 //	                                up to a second, and clients that had seen that are told
 //	restarted without a file        the past is lost; all clients are told, and begin anew
+//	failed over                     nothing is lost where the replica had all
 //	failed over, replica behind     the end is lost; clients that had seen it are told
 //	away                            emits fail after socketio.Recovery.LogTimeout; clients stay
 //	                                for 10 s, then they are sent elsewhere; nothing is lost
 //	out of memory                   emits fail; nothing is lost. Use a policy that evicts
 //	                                nothing (noeviction): an evicted stream is a lost one
+//
+// Sentinel, Redis Cluster and TLS are ways to the same. A server's user needs no more than
+//
+//	~{podium}:* ~podium:* &podium:* +@read +@write +@connection +@scripting +@pubsub -@dangerous +info +time
 //
 // "Told" means that a client's session is refused, so that official clients see
 // recovered === false, and never that it goes on with a hole.

@@ -14,6 +14,7 @@
 package clustertest
 
 import (
+	"slices"
 	"testing"
 
 	"podium/protocol/socketio"
@@ -44,14 +45,17 @@ type Setup struct {
 	// LoseTail makes it forget the last entries of the log, as the failover to a replica
 	// that was behind. It serves afterwards, and is another incarnation.
 	LoseTail func(entries int)
+	// FailOver makes another take the place of the service, which has all that it had. It
+	// returns at once or when that is done.
+	FailOver func()
 	// Poison puts something into the log that nobody can read.
 	Poison func()
 	// Keep makes the log keep only about so many entries.
 	Keep func(entries int)
 }
 
-// Run runs the suite. setup is called for each test.
-func Run(t *testing.T, setup func(t *testing.T) Setup) {
+// Run runs the suite, or only the tests of some names. setup is called for each test.
+func Run(t *testing.T, setup func(t *testing.T) Setup, only ...string) {
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, s *scene)
@@ -72,6 +76,7 @@ func Run(t *testing.T, setup func(t *testing.T) Setup) {
 		{"Poison", poison},
 		{"BehindTrim", behindTrim},
 		{"EngineRestart", engineRestart},
+		{"EngineFailsOver", engineFailsOver},
 		{"EngineAway", engineAway},
 		{"EngineHangs", engineHangs},
 		{"EngineLosesAll", engineLosesAll},
@@ -79,6 +84,9 @@ func Run(t *testing.T, setup func(t *testing.T) Setup) {
 		{"AppendCut", appendCut},
 		{"CutOff", cutOff},
 	} {
+		if len(only) > 0 && !slices.Contains(only, test.name) {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			test.run(t, newScene(t, setup(t)))
 		})

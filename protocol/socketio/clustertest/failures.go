@@ -43,15 +43,28 @@ func behindTrim(t *testing.T, s *scene) {
 func engineRestart(t *testing.T, s *scene) {
 	s.shared()
 	s.need(s.Kill != nil && s.Start != nil, "be killed")
+	nobodyNotices(t, s, s.Kill, s.Start)
+}
+
+// Another takes the place of the service.
+func engineFailsOver(t *testing.T, s *scene) {
+	s.shared()
+	s.need(s.FailOver != nil, "fail over")
+	nobodyNotices(t, s, s.FailOver, func() {})
+}
+
+// nobodyNotices has the service go away and come back with all it had: sessions go on, and
+// every client gets what is in the log.
+func nobodyNotices(t *testing.T, s *scene, away, back func()) {
 	s.start(2)
 	here, moves := s.dial(s.nodes[0]), s.dial(s.nodes[0])
 	must(t, s.nodes[1].emit("", 1))
 	check(t, here, []int{1})
 	moves.drop()
-	s.Kill()
+	away()
 	var work sync.WaitGroup
 	work.Go(func() { _ = s.nodes[1].emit("", 2) }) // it waits, or fails: the log decides
-	s.Start()
+	back()
 	work.Wait()
 	eventually(t, "the servers go on", func() bool { return s.nodes[0].emit("", 3) == nil })
 	moves.reconnect(s.nodes[1])
