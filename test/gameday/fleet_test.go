@@ -19,13 +19,13 @@ type fleet struct {
 
 	mu      sync.Mutex // guards the fields below
 	clients []heard
-	joined  int
 	moves   int // -1 until it is told
 }
 
 // heard is what one client got.
 type heard struct {
 	events   []string // names of events, in the order they came
+	inRoom   bool     // it was there once
 	sessions int      // those that began anew
 	returns  int      // those that were recovered
 }
@@ -80,7 +80,7 @@ func (f *fleet) take(line string, names map[string]string) {
 			f.clients[n].sessions++
 		}
 	case "j":
-		f.joined++
+		f.clients[n].inRoom = true
 	case "m":
 		name, ok := names[words[2]]
 		if !ok {
