@@ -55,8 +55,8 @@ module: ## give the modules another path: make module PATH=example.com/you/podiu
 # The packages that Debian lacks on a bare machine, each with a command that shows that it is there.
 .PHONY: setup
 setup:
-	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/lib/postgresql/15/bin; \
-	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; \
+	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin; \
+	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; add pgbouncer pgbouncer; \
 	/usr/bin/python3 -c 'import socketio, socketIO_client, requests, websocket' 2>/dev/null || missing+=(python3-socketio python3-socketio-client python3-requests python3-websocket); \
 	[ $${#missing[@]} = 0 ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "missing, and only root can install it: $${missing[*]}"; exit 1; }; \

@@ -36,6 +36,9 @@ func setup(t *testing.T, poll bool) clustertest.Setup {
 		Kill:    p.Kill, Start: p.Start, Pause: p.Pause, Resume: p.Resume,
 		Keep:    func(entries int) { keep = entries },
 		LoseAll: func() { do(t, p, `drop schema socketio cascade`) },
+		Refuse: func(on bool) {
+			p.SetSystem("default_transaction_read_only", fmt.Sprint(on))
+		},
 		LoseTail: func(entries int) {
 			do(t, p, fmt.Sprintf(`update socketio.head set last = last - %d;
 				delete from socketio.events where off > (select last from socketio.head)`, entries))

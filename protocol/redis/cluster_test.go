@@ -38,6 +38,10 @@ func TestCluster(t *testing.T) {
 				}
 				r.Start()
 			},
+			Refuse: func(on bool) {
+				limit := map[bool]string{true: "1", false: "0"}[on]
+				ask(t, r, "CONFIG", "SET", "maxmemory", limit)
+			},
 			LoseTail: func(entries int) { loseTail(t, r, entries) },
 			Poison: func() {
 				if _, err := r.Do("EVAL", `return redis.call('XADD', '{podium}:log', redis.call('GET', '{podium}:epoch') .. '-*', 'd', 'x')`, "0"); err != nil {

@@ -19,6 +19,10 @@ type Postgres struct {
 	program
 	Port int
 	Dir  string // its data directory
+
+	bin  string // where its programs are
+	base string // where they run
+	who  *syscall.SysProcAttr
 }
 
 // StartPostgres starts a PostgreSQL server, which ends with the test. Settings are pairs
@@ -35,36 +39,80 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(base) })
 	who := unprivileged(t, base)
-	p := &Postgres{Port: freePort(t), Dir: filepath.Join(base, "data")}
-	run := exec.Command(initdb, "-D", p.Dir, "-U", "podium", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	run.SysProcAttr, run.Dir = who, base
-	if out, err := run.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
+	p := &Postgres{Port: freePort(t), Dir: filepath.Join(base, "data"), bin: filepath.Dir(server), base: base, who: who}
+	runAs(t, who, base, initdb, "-D", p.Dir, "-U", "podium", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	p.serve(t, settings)
+	p.sql("postgres", "create database podium")
+	return p
+}
+
+// StartStandby starts a replica of p, which ends with the test.
+func (p *Postgres) StartStandby(t testing.TB, settings ...string) *Postgres {
+	t.Helper()
+	base, err := os.MkdirTemp("", "podium-standby-")
+	if err != nil {
+		t.Fatal(err)
 	}
-	args := []string{"-D", p.Dir, "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + base}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	who := unprivileged(t, base)
+	s := &Postgres{Port: freePort(t), Dir: filepath.Join(base, "data"), bin: p.bin, base: base, who: who}
+	runAs(t, who, base, filepath.Join(p.bin, "pg_basebackup"), "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port),
+		"-U", "podium", "-D", s.Dir, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	s.serve(t, settings)
+	return s
+}
+
+// Promote has a standby take its primary's place.
+func (p *Postgres) Promote() {
+	p.t.Helper()
+	p.sql("podium", "select pg_promote()")
+}
+
+// SetSystem changes a setting of a server that runs, where that may be changed then.
+func (p *Postgres) SetSystem(name, value string) {
+	p.t.Helper()
+	p.sql("podium", fmt.Sprintf("alter system set %s = '%s'", name, value))
+	p.sql("podium", "select pg_reload_conf()")
+}
+
+// runAs runs a program of PostgreSQL to its end.
+func runAs(t testing.TB, who *syscall.SysProcAttr, folder, path string, args ...string) {
+	t.Helper()
+	run := exec.Command(path, args...)
+	run.SysProcAttr, run.Dir = who, folder
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
+	}
+}
+
+// sql runs a statement in a database.
+func (p *Postgres) sql(database, statement string) {
+	p.t.Helper()
+	runAs(p.t, p.who, p.base, filepath.Join(p.bin, "psql"), "-h", "127.0.0.1",
+		"-p", strconv.Itoa(p.Port), "-U", "podium", "-d", database, "-qc", statement)
+}
+
+// serve starts the server on its data directory.
+func (p *Postgres) serve(t testing.TB, settings []string) {
+	t.Helper()
+	args := []string{"-D", p.Dir, "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + p.base}
 	for i := 0; i+1 < len(settings); i += 2 {
 		args = append(args, "-c", settings[i]+"="+settings[i+1])
 	}
 	p.program = program{
 		t: t, name: "postgres",
 		command: func() *exec.Cmd {
-			// What a killed one left is in nobody's way: the port is this test's alone.
+			// What a killed one left is in nobody's way: the port is this test's alone. One
+			// that runs and misses its file ends within a minute.
 			_ = os.Remove(filepath.Join(p.Dir, "postmaster.pid"))
-			cmd := exec.Command(server, args...)
-			cmd.SysProcAttr, cmd.Dir = who, base
+			cmd := exec.Command(filepath.Join(p.bin, "postgres"), args...)
+			cmd.SysProcAttr, cmd.Dir = p.who, p.base
 			return cmd
 		},
 		ready: p.ready,
 	}
 	t.Cleanup(func() { p.end(syscall.SIGQUIT) })
 	p.Start()
-	psql := exec.Command(filepath.Join(filepath.Dir(server), "psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port),
-		"-U", "podium", "-d", "postgres", "-qc", "create database podium")
-	psql.SysProcAttr, psql.Dir = who, base
-	if out, err := psql.CombinedOutput(); err != nil {
-		t.Fatalf("create the database: %v\n%s", err, out)
-	}
-	return p
 }
 
 // Addr is its host and port.
@@ -77,8 +125,7 @@ func (p *Postgres) URL() string {
 
 // ready asks whether it lets anybody in: pg_isready's question, whose answer is a byte.
 func (p *Postgres) ready() error {
-	isready := filepath.Join(filepath.Dir(p.command().Path), "pg_isready")
-	return exec.Command(isready, "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)).Run()
+	return exec.Command(filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)).Run()
 }
 
 // unprivileged says as whom PostgreSQL runs, which refuses to run as root, and gives

@@ -29,8 +29,8 @@ const startTimeout = 30 * time.Second
 type program struct {
 	t       testing.TB
 	name    string
-	command func() *exec.Cmd
-	ready   func() error // nil when it serves
+	command func() *exec.Cmd // called for each start
+	ready   func() error     // nil when it serves
 
 	mu     sync.Mutex // guards the fields below
 	cmd    *exec.Cmd

@@ -1,6 +1,8 @@
 package services
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -21,6 +23,9 @@ func TestRedisIsKilledAndStartedAgainAtItsAddress(t *testing.T) {
 
 func TestPostgresIsKilledAndStartedAgainAtItsAddress(t *testing.T) {
 	p := StartPostgres(t)
+	if _, err := os.Stat(filepath.Join(p.Dir, "postmaster.pid")); err != nil {
+		t.Errorf("it ends as soon as it looks for its file: %v", err)
+	}
 	p.Kill()
 	if p.ready() == nil {
 		t.Error("it answers after it was killed")

@@ -63,6 +63,7 @@ type saver struct {
 	trimmed time.Time
 	renewed time.Time
 	stopped bool
+	failing bool        // the last saving by the timer failed
 	waiting atomic.Bool // there is what the store has not: in recent or changed, or being saved
 }
 
@@ -111,11 +112,23 @@ func (srv *Server) sessionChanged(s *Socket) {
 func (v *saver) armLocked() {
 	v.waiting.Store(true)
 	if v.timer == nil && !v.stopped {
-		v.timer = time.AfterFunc(v.options.SaveEvery, func() {
-			if err := v.flush(); err != nil {
-				v.server.opts.Logger.Error("socket.io recovery: save sessions", "error", err)
-			}
-		})
+		wait := v.options.SaveEvery
+		if v.failing {
+			wait = max(wait, retryInterval)
+		}
+		v.timer = time.AfterFunc(wait, v.saveWaiting)
+	}
+}
+
+// saveWaiting is what the timer does. A store that stays away is reported once.
+func (v *saver) saveWaiting() {
+	err := v.flush()
+	v.mu.Lock()
+	first := err != nil && !v.failing
+	v.failing = err != nil
+	v.mu.Unlock()
+	if first {
+		v.server.opts.Logger.Error("socket.io recovery: save sessions", "error", err)
 	}
 }
 

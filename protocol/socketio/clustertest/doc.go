@@ -8,8 +8,30 @@
 //		clustertest.Run(t, func(t *testing.T) clustertest.Setup { … })
 //	}
 //
+// What can happen, and the tests of it:
+//
+//	a server is killed, stopped, replaced                KillNode, RollingStop, FetchWithADeadNode, JoinIsKeptThroughACrash
+//	the engine is killed and comes back with what it had EngineRestart
+//	the engine comes back with nothing                   EngineLosesAll
+//	another takes its place, which has all, or lacks the
+//	end that was acknowledged                            EngineFailsOver, EngineLosesTail
+//	the engine is away, hangs, is slow                   EngineAway, EngineHangs, EngineSlow
+//	it is full, or may only be read                      EngineRefuses
+//	a connection breaks in an append                     AppendCut
+//	a server is cut off from the engine                  CutOff
+//	a server reads so slowly that the log is trimmed     BehindTrim
+//	a client is at one server and believed at another    TakeOver
+//	clocks are apart, and go back                        ClockBack
+//	versions are mixed; an entry cannot be read          Mixed, Poison
+//
+// Servers that cannot reach each other are no case of its own: they meet in the engine
+// only. A network that is cut is shown by a proxy, and not by network namespaces, which
+// only root can make: connections that break and are refused (CutOff), and such that stay
+// and bring nothing (BehindTrim, and EngineHangs, where the service is stopped).
+//
 // What an engine cannot show, because the Setup has no function for it, is skipped with
-// a sentence. PODIUM_GAMEDAY, a duration such as 20m, makes the tests with moving
+// a sentence. With official clients, and servers that are processes, test/gameday shows the
+// same for longer. PODIUM_GAMEDAY, a duration such as 20m, makes the tests with moving
 // clients last so long instead of seconds.
 package clustertest
 
@@ -48,6 +70,9 @@ type Setup struct {
 	// FailOver makes another take the place of the service, which has all that it had. It
 	// returns at once or when that is done.
 	FailOver func()
+	// Refuse makes it answer and take nothing more, as where its memory or its disk is
+	// full or it may only be read, or ends that.
+	Refuse func(on bool)
 	// Poison puts something into the log that nobody can read.
 	Poison func()
 	// Keep makes the log keep only about so many entries.
@@ -79,6 +104,8 @@ func Run(t *testing.T, setup func(t *testing.T) Setup, only ...string) {
 		{"EngineFailsOver", engineFailsOver},
 		{"EngineAway", engineAway},
 		{"EngineHangs", engineHangs},
+		{"EngineSlow", engineSlow},
+		{"EngineRefuses", engineRefuses},
 		{"EngineLosesAll", engineLosesAll},
 		{"EngineLosesTail", engineLosesTail},
 		{"AppendCut", appendCut},

@@ -119,6 +119,72 @@ func engineAway(t *testing.T, s *scene) {
 	eventually(t, "the event arrives", func() bool { got, _ := c.state(); return got[len(got)-1] == 3 })
 }
 
+// The service is far from one server and near to another: both have one order.
+func engineSlow(t *testing.T, s *scene) {
+	s.shared()
+	s.need(s.OpenAt != nil, "be reached through a proxy")
+	p := newProxy(t, s.Address)
+	far, near := s.startWith(s.OpenAt(t, p.addr), nil), s.startWith(s.Open(t), nil)
+	s.dial(far)
+	s.dial(near)
+	p.slow(100 * time.Millisecond)
+	var work sync.WaitGroup
+	for i, n := range s.nodes {
+		for k := range 20 {
+			work.Go(func() {
+				if err := n.emit("", 100*i+k); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	work.Wait()
+	want := s.logged()
+	if len(want) != 40 {
+		t.Errorf("the log has %d events", len(want))
+	}
+	for _, c := range s.fleet {
+		check(t, c, want)
+	}
+}
+
+// The service answers and takes nothing: emits fail with its reason, clients stay, and
+// one that comes back has its session again when that is over.
+func engineRefuses(t *testing.T, s *scene) {
+	s.shared()
+	s.need(s.Refuse != nil, "refuse what it is to keep")
+	n := s.startWith(s.Open(t), func(o *socketio.Options) { o.Recovery.LogTimeout = time.Second })
+	here, moves := s.dial(n), s.dial(n)
+	must(t, n.emit("", 1))
+	check(t, here, []int{1})
+	check(t, moves, []int{1})
+	moves.drop()
+	s.Refuse(true)
+	if err := n.emit("", 2); err == nil {
+		t.Error("an emit succeeded that cannot be in the log")
+	} else {
+		t.Log(err)
+	}
+	if moves.connect(n) == nil {
+		if sessions, _, refused := moves.counts(); sessions != 1 {
+			t.Errorf("a client lost its session for it: %q", refused)
+		}
+		moves.drop()
+	}
+	must(t, n.io.Of("/").Local().Emit("m", -1))
+	eventually(t, "local events go on", func() bool { got, _ := here.state(); return len(got) == 2 })
+	s.Refuse(false)
+	eventually(t, "emits go on", func() bool { return n.emit("", 3) == nil })
+	moves.reconnect(n)
+	check(t, here, []int{1, -1, 3})
+	check(t, moves, []int{1, 3})
+	for _, c := range s.fleet {
+		if sessions, _, refused := c.counts(); sessions != 1 {
+			t.Errorf("%s had %d sessions, refused %q", c.name, sessions, refused)
+		}
+	}
+}
+
 // The service hangs: emits fail in time, and nothing is doubled when it goes on.
 func engineHangs(t *testing.T, s *scene) {
 	s.shared()

@@ -18,6 +18,7 @@ type proxy struct {
 	conns    map[net.Conn]bool
 	held     chan struct{} // not nil: nothing goes through until it is closed
 	cut      bool          // the next answer breaks its connection instead
+	lag      time.Duration // what goes through takes so long
 	refusing bool
 	closed   bool
 }
@@ -87,7 +88,7 @@ func (p *proxy) copy(to, from net.Conn, answers bool) {
 			return
 		}
 		p.mu.Lock()
-		held, cut := p.held, p.cut && answers
+		held, cut, lag := p.held, p.cut && answers, p.lag
 		if cut {
 			p.cut = false
 		}
@@ -98,6 +99,7 @@ func (p *proxy) copy(to, from net.Conn, answers bool) {
 		if held != nil {
 			<-held
 		}
+		time.Sleep(lag)
 		if _, err := to.Write(b[:n]); err != nil {
 			return
 		}
@@ -117,6 +119,13 @@ func (p *proxy) hold(on bool) {
 	}
 	close(p.held)
 	p.held = nil
+}
+
+// slow makes everything take its time.
+func (p *proxy) slow(lag time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lag = lag
 }
 
 // cutAnswers breaks the connection on which the next answer comes.
