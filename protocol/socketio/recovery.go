@@ -256,7 +256,11 @@ func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer) (c ca
 	if rec.Denied {
 		return c, RefusedDenied
 	}
-	if pos.offset > p.delivered(pos.offset) {
+	switch last, err := p.delivered(pos.offset); {
+	case err != nil:
+		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
+		return c, RefusedLog
+	case pos.offset > last:
 		return c, RefusedAhead
 	}
 	if why := p.verify(h, pos); why != "" {
@@ -366,19 +370,19 @@ func (p *publisher) verify(h *history, pos mark) Refusal {
 // is before pos it waits for a delivery under way, since the client may have got
 // the event before the delivery to all others came to its end, and then looks into
 // the log: the client may have got it from another server that shares the log.
-func (p *publisher) delivered(pos uint64) uint64 {
+func (p *publisher) delivered(pos uint64) (uint64, error) {
 	if last := p.last.Load(); last >= pos {
-		return last
+		return last, nil
 	}
 	p.reading.Lock()
 	defer p.reading.Unlock()
 	if p.mark().offset < pos {
 		if err := p.catchUp(); err != nil {
-			p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 			p.retryLater()
+			return p.last.Load(), err
 		}
 	}
-	return p.last.Load()
+	return p.last.Load(), nil
 }
 
 // fresh begins a new session at the end of the log.

@@ -373,3 +373,27 @@ func TestMiddlewareOfRecoveredSocketsRunsWhereThatIsAskedFor(t *testing.T) {
 		})
 	}
 }
+
+// A log that cannot be read at the moment says nothing of the client's offset.
+func TestAClientAheadOfAServerThatCannotReadTheLogIsNotTakenForOneOfAnotherPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := appendingLog{&diskLog{epoch: "e"}}
+		var away atomic.Bool
+		other := recoveryServer(t, &flakyLog{log.diskLog, func() error {
+			if away.Load() {
+				return errFlaky
+			}
+			return nil
+		}}, nil)
+		one := recoveryServer(t, log, nil)
+		b := &browser{t: t, name: "b"}
+		b.online(one)
+		mustBeNil(t, one.Emit("logged", 1))
+		b.offline()
+		away.Store(true)
+		b.online(other)
+		if b.refused != RefusedLog {
+			t.Errorf("refused %q", b.refused)
+		}
+	})
+}

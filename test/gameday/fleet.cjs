@@ -1,6 +1,7 @@
 // Official clients that move between servers, and say what they get:
 //   node fleet.cjs COUNT URL...
-// Lines on standard output: "c CLIENT RECOVERED" for each connection, "j CLIENT" when it is in the room, "m CLIENT EVENT" for
+// Lines on standard output: "c CLIENT RECOVERED REFUSED" for each connection, with the reason that our servers give for a new
+// session, "j CLIENT" when it is in the room, "m CLIENT EVENT" for
 // each event, and "moves N" at the end. Clients with an even number are in the room "room". "stay" on standard input ends the
 // moves, and "end" everything.
 const { io } = require("socket.io-client");
@@ -21,9 +22,11 @@ function start(client) {
   const transports = client % 8 === 7 ? ["polling", "websocket"] : ["websocket"];
   const socket = io(anywhere(), { transports, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500, timeout: 5000 });
   const elsewhere = () => (socket.io.uri = anywhere());
+  let refused = "";
   socket.io.on("reconnect_attempt", elsewhere);
+  socket.io.decoder.on("decoded", (packet) => packet.type === 0 && (refused = packet.data.refused ?? "-"));
   socket.on("connect", () => {
-    say(`c ${client} ${socket.recovered ? 1 : 0}`);
+    say(`c ${client} ${socket.recovered ? 1 : 0} ${refused}`);
     if (!socket.recovered && client % 2 === 0) socket.emit("join", "room", () => say(`j ${client}`));
   });
   socket.on("disconnect", (reason) => {

@@ -19,7 +19,8 @@ type fleet struct {
 
 	mu      sync.Mutex // guards the fields below
 	clients []heard
-	moves   int // -1 until it is told
+	refused map[string]int // why sessions began anew
+	moves   int            // -1 until it is told
 }
 
 // heard is what one client got.
@@ -39,7 +40,7 @@ func launchFleet(t *testing.T, count int, urls []string) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{ended: make(chan struct{}), clients: make([]heard, count), moves: -1}
+	f := &fleet{ended: make(chan struct{}), clients: make([]heard, count), refused: make(map[string]int), moves: -1}
 	if f.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func (f *fleet) tell(what string) { _, _ = fmt.Fprintln(f.in, what) } // it may 
 // take notes a line. names has each event's name once.
 func (f *fleet) take(line string, names map[string]string) {
 	words := strings.Fields(line)
-	if len(words) < 2 {
+	if len(words) < 2 || words[0] == "c" && len(words) < 4 {
 		return
 	}
 	n, _ := strconv.Atoi(words[1])
@@ -78,6 +79,7 @@ func (f *fleet) take(line string, names map[string]string) {
 			f.clients[n].returns++
 		} else {
 			f.clients[n].sessions++
+			f.refused[words[3]]++
 		}
 	case "j":
 		f.clients[n].inRoom = true

@@ -56,6 +56,7 @@ func play(t *testing.T, s show, start launch, log *chronicle) result {
 		for i := range f.clients { // some took more than one try to get in: that does not count
 			f.clients[i].sessions, f.clients[i].returns = 0, 0
 		}
+		clear(f.refused)
 	})
 	r := result{clients: s.clients}
 	began := time.Now()
@@ -66,6 +67,9 @@ func play(t *testing.T, s show, start launch, log *chronicle) result {
 	t.Logf("| clients | time | events | deliveries | kills | moves | missing | doubled | out of order | not recovered of |")
 	t.Logf("| %d | %s | %d | %d | %d | %d | %d | %d | %d | %d of %d |", r.clients, r.lasted, r.events, r.delivered, r.kills, r.moves,
 		r.missing, r.doubled, r.inversions, r.notRecovered, r.notRecovered+r.returns)
+	if r.notRecovered > 0 {
+		t.Logf("not recovered because of: %v", f.refused)
+	}
 	return r
 }
 
