@@ -60,7 +60,11 @@ func (c *Contest) Answered(once Once) (answer []byte, found bool, err error) {
 	return once.judge(c.Answer(once.Key))
 }
 
-// TrimAnswers forgets the answers given before a time.
-func (c *Contest) TrimAnswers(ctx context.Context, before time.Time) error {
-	return c.Update(ctx, "trim the kept answers", func(tx Tx) error { return tx.TrimAnswers(before) })
+// TrimAnswers forgets the answers that are older than age, by the clock that they were
+// kept by; also those that seem to come from as far in the future, where that clock
+// was wrong.
+func (c *Contest) TrimAnswers(ctx context.Context, age time.Duration) error {
+	return c.Update(ctx, "trim the kept answers", func(tx Tx) error {
+		return tx.TrimAnswers(tx.Now().Add(-age), tx.Now().Add(age))
+	})
 }

@@ -141,8 +141,8 @@ type Tx interface {
 	// the key of the last that it looked at, "" where no more follow. A store that
 	// finds them without looking drops all at once.
 	ForgetAnswers(after string, limit int, ids map[string]bool) (last string, err error)
-	// TrimAnswers drops the answers that were kept before a time.
-	TrimAnswers(before time.Time) error
+	// TrimAnswers drops the answers that were kept before a time or after another.
+	TrimAnswers(before, after time.Time) error
 
 	// Setting returns what is kept under a name, or nil.
 	Setting(name string) ([]byte, error)

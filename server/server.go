@@ -169,6 +169,10 @@ func (s *Server) buildRealtime() error {
 	if err != nil {
 		return err
 	}
+	newest, err := s.newest()
+	if err != nil {
+		return err
+	}
 	set := &s.settings
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
@@ -184,7 +188,7 @@ func (s *Server) buildRealtime() error {
 			"reconnect":         []int{1000, 2000, 4000, 8000, 16000, 30000},
 		},
 		CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
-		Now: time.Now, Logger: s.log,
+		Now: time.Now, Stamp: clock.NewOrdered(newest).Now, Logger: s.log,
 	})
 	s.realtime = realtime.New(realtime.Options{
 		Contest: s.contest, Payload: s.api.EventPayload, Key: key,
@@ -199,6 +203,16 @@ func (s *Server) buildRealtime() error {
 		Now:      s.ages.Now, Logger: s.log,
 	})
 	return nil
+}
+
+// newest is when the newest submission arrived.
+func (s *Server) newest() (time.Time, error) {
+	spans, err := s.contest.Spans()
+	var ms int64
+	for _, span := range spans {
+		ms = max(ms, span.Newest)
+	}
+	return time.UnixMilli(ms), err
 }
 
 // realtimeKey returns the key that signs session ids, made at the first start:

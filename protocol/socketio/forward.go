@@ -90,8 +90,16 @@ func (f *forwarder) rewrite(p *httputil.ProxyRequest) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"} {
 		p.Out.Header[name] = p.In.Header[name] // as they came, for who trusts the proxy that set them
 	}
-	said := p.In.RemoteAddr + " " + strconv.FormatInt(time.Now().Unix(), 10)
+	said := p.In.RemoteAddr + " " + strconv.FormatInt(f.now().Unix(), 10)
 	p.Out.Header.Set(forwardedHeader, said+" "+f.sign(said, p.In.URL.RawQuery))
+}
+
+// now is the time by the clock that the servers have in common, where they have one.
+func (f *forwarder) now() time.Time {
+	if p := f.server.publisher; p != nil {
+		return p.now()
+	}
+	return time.Now()
 }
 
 // sign authenticates a mark, and the request that it is on.
@@ -118,7 +126,7 @@ func (f *forwarder) receive(r *http.Request) *http.Request {
 		return r
 	}
 	at, err := strconv.ParseInt(words[1], 10, 64)
-	if err != nil || time.Since(time.Unix(at, 0)).Abs() > forwardAge {
+	if err != nil || f.now().Sub(time.Unix(at, 0)).Abs() > forwardAge {
 		return r
 	}
 	if hmac.Equal([]byte(words[2]), []byte(f.sign(words[0]+" "+words[1], r.URL.RawQuery))) {

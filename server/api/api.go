@@ -151,9 +151,11 @@ type Options struct {
 	// that are older than AnswerAge.
 	CleanupInterval, AnswerAge time.Duration
 	// Facts are further fields of GET /api/contest.
-	Facts  map[string]any
-	Now    func() time.Time
-	Logger *slog.Logger
+	Facts map[string]any
+	// Now is the wall clock, by which submissions open and close. Stamp is what
+	// submissions get their times from, by which pages sort them: it never goes back.
+	Now, Stamp func() time.Time
+	Logger     *slog.Logger
 }
 
 // API answers the contest's requests. It is safe for concurrent use.
@@ -196,7 +198,7 @@ func (c *API) clean(ctx context.Context) {
 		case <-ticker.C:
 		}
 		err := c.Contest.Alone(ctx, "forget old answers", func(ctx context.Context) error {
-			return c.Contest.TrimAnswers(ctx, c.Now().Add(-c.AnswerAge))
+			return c.Contest.TrimAnswers(ctx, c.AnswerAge)
 		})
 		if err != nil && ctx.Err() == nil {
 			c.Logger.Warn("forget old answers", "error", err)

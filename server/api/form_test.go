@@ -77,7 +77,7 @@ func (g *glance) make(t *testing.T, memory int64) *API {
 		Contest: contest.New(s), Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
 		Spools: budget.New(0).Share("spools", memory+64<<10), SpoolDir: dir, Uploads: limits.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
 		Allow: func(*http.Request) time.Duration { return 0 }, UploadWindow: time.Minute, AddressOf: anyone,
-		Reserve: func(int64) (func(), bool) { return func() {}, true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Reserve: func(int64) (func(), bool) { return func() {}, true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Stamp: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(c.Close)
 	return c

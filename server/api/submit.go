@@ -132,7 +132,7 @@ func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
 	if waits {
 		status = contest.Waiting
 	}
-	now := c.Now().UnixMilli()
+	now := c.Stamp().UnixMilli()
 	sub := contest.Submission{
 		ID: newID(now), SubmissionID: "sub-" + newID(now), Category: f.fields["category"],
 		Caption: f.fields["caption"], Name: f.fields["name"], Phone: f.fields["phone"], Credit: f.fields["credit"] == "yes", Guest: guestOf(f.fields["guest"]),

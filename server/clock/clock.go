@@ -23,16 +23,34 @@ const slew = 20
 type Clock struct {
 	wall    func() time.Time
 	elapsed func() time.Duration // by the monotonic clock
+	ahead   bool                 // follows the wall clock at once where that is ahead
 
 	mu   sync.Mutex    // guards the fields below
 	now  time.Time     // without a monotonic reading: what was given out last
 	read time.Duration // elapsed then
 }
 
+// far is how far behind the wall clock must be for an ordered clock to follow it: what
+// is corrected then is an error that nobody wants to be shown for weeks.
+const far = 24 * time.Hour
+
 // New returns a clock that begins with the system's time.
 func New() *Clock {
 	began := time.Now()
 	return newClock(time.Now, func() time.Duration { return time.Since(began) })
+}
+
+// NewOrdered returns a clock of another kind, for times that people are shown and that
+// things are sorted by: it goes forward with the wall clock at once, and where that
+// is set back, by less than a day, it nears it as slowly as the other does. It begins
+// behind last, what an earlier clock gave out, as if it had been that one.
+func NewOrdered(last time.Time) *Clock {
+	c := New()
+	c.ahead = true
+	if by := last.Sub(c.now); by > 0 && by < far {
+		c.now = last.Round(0)
+	}
+	return c
 }
 
 func newClock(wall func() time.Time, elapsed func() time.Duration) *Clock {
@@ -49,6 +67,10 @@ func (c *Clock) Now() time.Time {
 	c.read = read
 	c.now = c.now.Add(passed)
 	off := c.wall().Round(0).Sub(c.now)
+	if c.ahead && (off > 0 || off < -far) {
+		c.now = c.now.Add(off)
+		return c.now
+	}
 	c.now = c.now.Add(min(max(off, -passed/slew), passed/slew))
 	return c.now
 }

@@ -25,3 +25,39 @@ func TestTheClockFollowsTheWallClockWithoutJumping(t *testing.T) {
 		}
 	}
 }
+
+func TestTheOrderedClockGoesForwardAtOnceAndNeverBack(t *testing.T) {
+	began := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	var passed, stepped time.Duration
+	wall := func() time.Time { return began.Add(passed + stepped) }
+	c := newClock(wall, func() time.Duration { return passed })
+	c.ahead = true
+	last := c.Now()
+	for _, step := range []time.Duration{time.Second, -time.Second, time.Minute, -time.Minute, time.Hour, -time.Hour, -2 * time.Hour, 3 * time.Hour, 30 * 365 * 24 * time.Hour} {
+		stepped += step
+		for range 10 {
+			passed += time.Second
+			now := c.Now()
+			if !now.After(last) {
+				t.Errorf("after a step of %v: %v follows %v", step, now, last)
+			}
+			if now.Before(wall()) {
+				t.Errorf("after a step of %v: it is %v behind", step, wall().Sub(now))
+			}
+			last = now
+		}
+	}
+	if stepped -= 30 * 365 * 24 * time.Hour; !c.Now().Equal(wall()) {
+		t.Errorf("years ahead: it stays %v ahead", c.Now().Sub(wall()))
+	}
+}
+
+func TestTheOrderedClockBeginsBehindWhatAnEarlierOneGaveOut(t *testing.T) {
+	now := time.Now()
+	if ahead := now.Add(time.Hour); !NewOrdered(ahead).Now().After(ahead) {
+		t.Error("an hour ahead: it went back")
+	}
+	if got := NewOrdered(now.Add(1000 * time.Hour)).Now(); got.After(now.Add(time.Hour)) {
+		t.Error("weeks ahead: it begins at", got)
+	}
+}

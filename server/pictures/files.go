@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"podium/contest"
 	"podium/server/answer"
@@ -133,34 +132,41 @@ func (d *dirSyncer) sync() error {
 	return mine.err
 }
 
-// sweep deletes what no submission refers to and is older than before: files
-// whose submission a crash kept from being committed, and half-written ones.
-// Files with names that this package does not make are left alone.
-func (p *Pictures) sweep(ctx context.Context, before time.Time) (removed int, err error) {
+// ours are the names of the files that this package made, half-written ones
+// included.
+func (p *Pictures) ours() ([]string, error) {
 	entries, err := os.ReadDir(p.o.Dir)
 	if err != nil {
-		return 0, fmt.Errorf("list the folder of pictures: %w", err)
+		return nil, fmt.Errorf("list the folder of pictures: %w", err)
 	}
-	var old []string
+	var names []string
 	for _, e := range entries {
-		half := strings.HasPrefix(e.Name(), newPrefix)
-		if info, err := e.Info(); err != nil || !info.Mode().IsRegular() || !info.ModTime().Before(before) || !half && !ownName.MatchString(e.Name()) {
-			continue
+		if e.Type().IsRegular() && (strings.HasPrefix(e.Name(), newPrefix) || ownName.MatchString(e.Name())) {
+			names = append(names, e.Name())
 		}
-		old = append(old, e.Name())
 	}
-	if len(old) == 0 {
+	return names, nil
+}
+
+// sweep deletes those of these files that no submission refers to: whose submission a
+// crash kept from being committed, and half-written ones.
+func (p *Pictures) sweep(ctx context.Context, files []string) (removed int, err error) {
+	if len(files) == 0 {
 		return 0, nil
 	}
 	used, err := p.used()
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range old {
+	for _, name := range files {
 		if m := ownName.FindStringSubmatch(name); m != nil && used[m[1]] || ctx.Err() != nil {
 			continue
 		}
-		if err := os.Remove(filepath.Join(p.o.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := os.Remove(filepath.Join(p.o.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return removed, fmt.Errorf("remove a picture: %w", err)
 		}
 		removed++

@@ -157,6 +157,10 @@ func New(o Options) (*Pictures, error) {
 		return nil, err
 	}
 	p := &Pictures{o: o, names: dirSyncer{dir: o.Dir}, wake: make(chan struct{}, 1)}
+	here, err := p.ours()
+	if err != nil {
+		return nil, err
+	}
 	p.filesBudget = o.MemoryBudget / 8
 	p.decodeBudget = o.MemoryBudget - p.filesBudget
 	p.files, p.decode = semaphore.NewWeighted(p.filesBudget), semaphore.NewWeighted(p.decodeBudget)
@@ -166,41 +170,44 @@ func New(o Options) (*Pictures, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx, p.cancel = ctx, cancel
 	if p.codec = o.Codec; p.codec == nil {
-		var err error
 		if p.codec, err = codec.New(ctx); err != nil {
 			cancel()
 			return nil, err
 		}
 	}
-	p.work.Go(func() { p.keepSwept(ctx) })
+	p.work.Go(func() { p.keepSwept(ctx, here) })
 	if o.Cloud != nil {
 		p.work.Go(func() { p.transfer(ctx) })
 	}
 	return p, nil
 }
 
-const (
-	// leftoverAge is the age from which a file without a submission counts as left
-	// over: long enough for any clock.
-	leftoverAge = 10 * time.Minute
-	// sweepEvery is how often files are looked for that are here, and whose
-	// submission was deleted at another machine.
-	sweepEvery = 10 * time.Minute
-)
+// sweepEvery is how often files are looked for that are here, and whose submission
+// was deleted at another machine. What is here for as long and has no submission
+// will get none.
+const sweepEvery = 10 * time.Minute
 
-// keepSwept removes what no submission refers to, at the start, and again and
-// again where other machines delete submissions as well.
-func (p *Pictures) keepSwept(ctx context.Context) {
+// keepSwept removes what no submission refers to: of what was here when this process
+// began, and again and again where other machines delete submissions as well. No
+// clock is asked: one that was set back would make a new file look old.
+func (p *Pictures) keepSwept(ctx context.Context, here []string) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	for before := time.Now().Add(-leftoverAge); ; before = time.Now().Add(-leftoverAge) {
-		if n, err := p.sweep(ctx, before); err != nil {
+	if p.o.Contest.Shared() {
+		here = nil // a commit of the process before may still be under way
+	}
+	for {
+		if n, err := p.sweep(ctx, here); err != nil {
 			p.o.Logger.Warn("look for pictures without a submission", "error", err)
 		} else if n > 0 {
 			p.o.Logger.Info("removed pictures that no submission has", "files", n)
 		}
 		if !p.o.Contest.Shared() {
 			return
+		}
+		var err error
+		if here, err = p.ours(); err != nil {
+			p.o.Logger.Warn("look for pictures without a submission", "error", err)
 		}
 		select {
 		case <-tick.C:

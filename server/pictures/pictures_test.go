@@ -19,7 +19,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"podium/contest"
 )
@@ -359,13 +358,18 @@ func TestFilesThatACrashLeftOverAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := p.sweep(t.Context(), time.Now().Add(-time.Hour)); err != nil || n != 0 {
-		t.Errorf("young files: %d removed (%v)", n, err)
+	here, err := p.ours()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n, err := p.sweep(t.Context(), time.Now().Add(time.Hour)); err != nil || n != 3 {
+	later, err := p.keep(t, jpegOf(t, gradient(64, 48))) // its submission comes
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.sweep(t.Context(), here); err != nil || n != 3 {
 		t.Errorf("%d removed, want the two of the lost picture and the half-written one (%v)", n, err)
 	}
-	for _, name := range []string{used.Files[0], "old-photo.jpg", imported} {
+	for _, name := range []string{used.Files[0], later.Files[0], "old-photo.jpg", imported} {
 		p.stored(t, name)
 	}
 	if _, err := os.Stat(filepath.Join(p.o.Dir, lost.Files[0])); !errors.Is(err, fs.ErrNotExist) {

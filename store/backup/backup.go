@@ -60,7 +60,8 @@ type Options struct {
 	// destination: it runs work unless another machine is at it, as
 	// [contest.Contest.Alone] does. Nil where nobody else does.
 	Alone func(ctx context.Context, work string, f func(context.Context) error) error
-	// Keep is how many of the newest are kept, Days of how many days one each.
+	// Keep is how many of the newest are kept, Days of how many days before the newest
+	// one each, whatever the clock says of the time since.
 	Keep, Days int
 	Now        func() time.Time
 	Logger     *slog.Logger
@@ -264,7 +265,8 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("back up: %w", err)
 	}
-	if name, err = k.freeName(ctx); err != nil {
+	name, at, err := k.nextName(ctx)
+	if err != nil {
 		return "", fmt.Errorf("back up: %w", err)
 	}
 	if err := k.copy(ctx, name); err != nil {
@@ -277,7 +279,7 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("remove old backups: %w", err)
 	}
-	if err := k.prunePictures(ctx); err != nil {
+	if err := k.prunePictures(ctx, at); err != nil {
 		return "", fmt.Errorf("remove pictures that no backup needs: %w", err)
 	}
 	k.mu.Lock()
@@ -286,15 +288,18 @@ func (k *Keeper) Take(ctx context.Context) (name string, err error) {
 	return name, nil
 }
 
-// freeName names a backup by the time, in seconds: by the next one that is free
-// where there is one of this second already.
-func (k *Keeper) freeName(ctx context.Context) (string, error) {
-	for at := k.o.Now().UTC(); ; at = at.Add(time.Second) {
-		name := "podium-" + at.Format(Stamp) + ".db"
-		if taken, err := k.bucket.Exists(ctx, name); err != nil || !taken {
-			return name, err
-		}
+// nextName names a backup by the time, in seconds, and behind all others: what is
+// restored is the last by name, also where the clock was set back meanwhile.
+func (k *Keeper) nextName(ctx context.Context) (name string, at time.Time, err error) {
+	all, err := List(ctx, k.bucket)
+	if err != nil {
+		return "", time.Time{}, err
 	}
+	at = k.o.Now().UTC().Truncate(time.Second)
+	if len(all) > 0 && !at.After(all[0].At) {
+		at = all[0].At.Add(time.Second)
+	}
+	return "podium-" + at.Format(Stamp) + ".db", at, nil
 }
 
 // copy writes a copy, checks it, and gives it to the destination. Its checksum

@@ -191,12 +191,12 @@ func TestTheNewestAreKeptAndOneOfEachDayForLonger(t *testing.T) {
 		at := now.Add(-time.Duration(hour) * time.Hour)
 		all = append(all, Backup{"podium-" + at.Format(Stamp) + ".db", at})
 	}
-	drop := surplus(all, 5, 7, now)
+	drop := surplus(all, 5, 7)
 	kept := len(all) - len(drop)
 	if kept != 5+7 { // the five newest, all of today, and the last of each of seven days before
 		t.Fatalf("%d are kept", kept)
 	}
-	if len(surplus(all[:1], 0, 0, now)) != 0 {
+	if len(surplus(all[:1], 0, 0)) != 0 {
 		t.Fatal("the only backup was dropped")
 	}
 }
@@ -223,4 +223,56 @@ func TestABackupIsWholeWhileSubmissionsGoOn(t *testing.T) {
 	}
 	close(stop)
 	writers.Wait()
+}
+
+// Where the clock is set while backups are made, the last one is restored, and what
+// it and the others need is kept.
+func TestASteppedClockCostsNoBackupAndNoPicture(t *testing.T) {
+	for _, step := range []time.Duration{-time.Second, time.Second, -time.Minute, time.Minute, -time.Hour, time.Hour, 40 * 365 * 24 * time.Hour, -40 * 365 * 24 * time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			s, dest, uploads := filled(t, 1), t.TempDir(), t.TempDir()
+			now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
+			k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 2, Days: 7, Now: func() time.Time { return now }})
+			take := func() string {
+				t.Helper()
+				name, err := k.Take(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				now = now.Add(time.Minute)
+				return name
+			}
+			var days []string
+			for range 3 {
+				days = append(days, take())
+				now = now.Add(24 * time.Hour)
+			}
+			picture := filepath.Join(uploads, "a.jpg")
+			if err := os.WriteFile(picture, []byte("picture"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			take()
+			if err := os.Remove(picture); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(step)
+			last := take()
+			if _, err := os.Stat(filepath.Join(dest, "uploads", "a.jpg")); err != nil {
+				t.Error("the picture that the backup before needs:", err)
+			}
+			for _, name := range days {
+				if _, err := os.Stat(filepath.Join(dest, name)); err != nil {
+					t.Error("the backup of an earlier day:", err)
+				}
+			}
+			bucket, err := Open(t.Context(), dest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bucket.Close()
+			if got, err := Fetch(t.Context(), bucket, "", time.Time{}, filepath.Join(t.TempDir(), "x.db")); err != nil || got != last {
+				t.Errorf("%s is restored, not %s (%v)", got, last, err)
+			}
+		})
+	}
 }

@@ -46,7 +46,7 @@ func (k *Keeper) prune(ctx context.Context) (left int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	drop := surplus(all, k.o.Keep, k.o.Days, k.o.Now())
+	drop := surplus(all, k.o.Keep, k.o.Days)
 	for _, b := range drop {
 		// The checksum first: without it a backup is not whole.
 		for _, key := range []string{b.Name + ".sha256", b.Name} {
@@ -59,14 +59,15 @@ func (k *Keeper) prune(ctx context.Context) (left int, err error) {
 }
 
 // surplus returns those of all, which has the newest first, that are neither
-// among the newest keep (at least one) nor the last of one of the last days.
-func surplus(all []Backup, keep, days int, now time.Time) (drop []Backup) {
+// among the newest keep (at least one) nor the last of the newest day, or of one of
+// days before it that have any. The clock has no say: one that is wrong for a moment would cost them all.
+func surplus(all []Backup, keep, days int) (drop []Backup) {
 	seen := map[string]bool{}
 	for i, b := range all {
 		day := b.At.UTC().Format(time.DateOnly)
 		last := !seen[day]
 		seen[day] = true
-		if i < max(1, keep) || last && now.Sub(b.At) < time.Duration(days)*24*time.Hour {
+		if i < max(1, keep) || last && len(seen) <= days+1 {
 			continue
 		}
 		drop = append(drop, b)

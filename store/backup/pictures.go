@@ -90,8 +90,9 @@ func (k *Keeper) send(ctx context.Context, name string) error {
 }
 
 // prunePictures notes which pictures are no longer here, and removes those that
-// were gone already when the oldest backup that is kept was made.
-func (k *Keeper) prunePictures(ctx context.Context) error {
+// were gone already when the oldest backup that is kept was made. The newest is of
+// the time now, as names tell it.
+func (k *Keeper) prunePictures(ctx context.Context, now time.Time) error {
 	if k.o.Uploads == "" {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (k *Keeper) prunePictures(ctx context.Context) error {
 	for key := range there {
 		since, known := gone[key]
 		if !known {
-			since = k.o.Now().UnixMilli()
+			since = now.UnixMilli()
 		}
 		if len(kept) > 0 && since < kept[len(kept)-1].At.UnixMilli() {
 			if err := k.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {

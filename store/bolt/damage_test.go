@@ -131,7 +131,7 @@ func use(s *Store) error {
 		note(err)
 		_, err = contest.New(s).TrimEvents(ctx, time.Now().Add(time.Hour), 3)
 		note(err)
-		note(contest.New(s).TrimAnswers(ctx, time.Now()))
+		note(contest.New(s).TrimAnswers(ctx, 0))
 		note(contest.New(s).TrimSessions(ctx, time.Now(), 1))
 		_, err = s.Repair(ctx)
 		note(err)

@@ -55,11 +55,11 @@ func (s *Store) Answer(key string) (answer contest.KeptAnswer, found bool, err e
 	return answer, found, err
 }
 
-// TrimAnswers forgets the answers kept before a time.
-func (t *writeTx) TrimAnswers(before time.Time) error {
+// TrimAnswers forgets the answers kept before a time or after another.
+func (t *writeTx) TrimAnswers(before, after time.Time) error {
 	return t.deleteAnswers(func(data []byte) bool {
 		at, _, _, err := decodeAnswer(data)
-		return err != nil || at < before.UnixMilli()
+		return err != nil || at < before.UnixMilli() || at > after.UnixMilli()
 	})
 }
 

@@ -302,8 +302,8 @@ func (t *tx) ForgetAnswers(_ string, _ int, ids map[string]bool) (string, error)
 }
 
 // TrimAnswers implements contest.Tx.
-func (t *tx) TrimAnswers(before time.Time) error {
-	t.own.trims = append(t.own.trims, trim{`delete from podium.answers where at < $1`, []any{before.UnixMilli()}})
+func (t *tx) TrimAnswers(before, after time.Time) error {
+	t.own.trims = append(t.own.trims, trim{`delete from podium.answers where at < $1 or at > $2`, []any{before.UnixMilli(), after.UnixMilli()}})
 	return nil
 }
 

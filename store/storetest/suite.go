@@ -245,7 +245,11 @@ func repeated(t *testing.T, open Opener) {
 	if list, _, _ := c.Submissions("best", contest.Query{}); len(list) != 1 {
 		t.Errorf("%d submissions", len(list))
 	}
-	must(t, c.TrimAnswers(t.Context(), time.Now().Add(time.Hour)))
+	must(t, c.TrimAnswers(t.Context(), time.Hour))
+	if _, found, err := c.Answered(once); !found || err != nil {
+		t.Errorf("within the age: %v %v", found, err)
+	}
+	must(t, c.TrimAnswers(t.Context(), -time.Hour))
 	if _, found, err := c.Answered(once); found || err != nil {
 		t.Errorf("after a trim: %v %v", found, err)
 	}

@@ -2,7 +2,8 @@
 # build.sh SOURCES: builds the decoders in this folder from the sources of the libraries, unpacked in SOURCES as
 # `apt-get source` leaves them (libjpeg-turbo libpng1.6 zlib libwebp lcms2 libheif libde265 dav1d). It needs Debian's
 # clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 cmake ninja-build.
-# The versions that the committed files were built from are in ../licences/versions.
+# The versions that the committed files were built from are in ../libraries.go; from the same sources and compiler, the same
+# bytes come out.
 set -euo pipefail
 cd "$(dirname "$0")"
 here=$PWD
