@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxMissing bounds what MissingPictures returns.
+// maxMissing bounds what MissingPictures returns: those that are known, and the others.
 const maxMissing = 100
 
 // Missing is a picture that a submission has and that is not here.
@@ -28,13 +28,18 @@ func (m Missing) String() string {
 }
 
 // MissingPictures returns the pictures that are not in the folder of uploads
-// where they should be.
+// where they should be, up to a hundred that are known, and as many that are not.
 func (c *Contest) MissingPictures(uploads string) ([]Missing, error) {
 	var missing []Missing
+	count := map[bool]int{} // by Known
 	err := c.Each(func(sub Submission) bool {
 		for _, name := range sub.localFiles() {
-			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err != nil && len(missing) < maxMissing {
-				missing = append(missing, Missing{sub.ID, name, !slices.Contains(sub.Files, name)})
+			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err == nil {
+				continue
+			}
+			known := !slices.Contains(sub.Files, name)
+			if count[known]++; count[known] <= maxMissing {
+				missing = append(missing, Missing{sub.ID, name, known})
 			}
 		}
 		return true

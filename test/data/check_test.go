@@ -2,9 +2,11 @@ package data
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"podium/test/harness"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,4 +105,61 @@ func TestCheckFindsEachPlantedFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Pictures that an import said were missing are no faults for ever, however many they
+// are; one that was here is.
+func TestCheckKnowsThePicturesThatAnImportMissed(t *testing.T) {
+	old, data := t.TempDir(), t.TempDir()
+	var entries []string
+	for n := range 130 {
+		entries = append(entries, fmt.Sprintf(`{"id":"%d-aaaaaa","category":"best","caption":"c","name":"n","phone":"1","imageUrl":"/uploads/%d.jpg","storageMethod":"local-primary","createdAt":%d,"submissionId":"sub-%[1]d-aaaaaa"}`, 1700000000000+n, n, 1700000000000+n))
+	}
+	slices.Reverse(entries)
+	here := filepath.Join(old, "uploads", "129.jpg")
+	for name, content := range map[string][]byte{
+		filepath.Join(old, "data.json"): []byte(`{"submissions":{"best":[` + strings.Join(entries, ",") + `]},"winners":{}}`),
+		here:                            harness.Photo(t, 20, 20),
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, stderr, _ := harness.Command(t, "import", old, "--data", data)
+	if said := stdout + stderr; !strings.Contains(said, "0.jpg") || !strings.Contains(said, "is missing") {
+		t.Fatalf("the import does not say what is missing: %s", said)
+	}
+	check := func(want int, when string) {
+		t.Helper()
+		stdout, stderr, code := harness.Command(t, "check", "--data", data)
+		if code != want || strings.Count(stdout, "is known to be missing") != 100 || strings.Contains(stdout, "Everything is in order") != (want == 0) {
+			t.Errorf("%s: exit %d: %s%s", when, code, stdout, stderr)
+		}
+		stdout, _, code = harness.Command(t, "check", "--json", "--data", data)
+		var faults []string
+		if err := json.Unmarshal([]byte(stdout), &faults); err != nil || code != want || len(faults) != want {
+			t.Errorf("%s, as JSON: exit %d: %s (%v)", when, code, stdout, err)
+		}
+	}
+	check(0, "no server runs")
+	p := serveOn(t, data)
+	check(0, "a server runs")
+	p.Signal(15)
+	if _, stderr, code := harness.Command(t, "check", "--repair", "--data", data); code != 0 {
+		t.Errorf("repair: exit %d: %s", code, stderr)
+	}
+	check(0, "after a repair")
+	pictures, err := filepath.Glob(filepath.Join(data, "uploads", "*.jpg"))
+	if err != nil || len(pictures) == 0 {
+		t.Fatal(pictures, err)
+	}
+	for _, path := range pictures {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(1, "a picture is lost")
 }

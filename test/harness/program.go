@@ -41,6 +41,7 @@ var built string
 // Program is a running podium.
 type Program struct {
 	T      *testing.T
+	Path   string   // of the program; "" is Binary's
 	Prefix []string // of the command line, before podium
 	Args   []string
 	Data   string
@@ -90,25 +91,35 @@ func Start(t *testing.T, args ...string) *Program {
 // StartIn is start on a data folder of the caller's.
 func StartIn(t *testing.T, data string, args ...string) *Program {
 	t.Helper()
-	p := &Program{T: t, Args: args, Data: data, Port: FreePort(t)}
+	p := &Program{T: t, Args: args, Data: data}
+	p.Start()
+	return p
+}
+
+// Start is StartIn for a program whose fields the caller has set.
+func (p *Program) Start() {
+	p.T.Helper()
+	p.Port = FreePort(p.T)
 	p.URL = "http://127.0.0.1:" + p.Port
 	p.Run()
 	p.Wait()
-	t.Cleanup(func() {
+	p.T.Cleanup(func() {
 		p.Signal(syscall.SIGKILL)
-		if t.Failed() {
-			t.Logf("podium's output:\n%s", p.Log)
+		if p.T.Failed() {
+			p.T.Logf("podium's output:\n%s", p.Log)
 		}
 	})
-	return p
 }
 
 // Run starts the process.
 func (p *Program) Run() {
 	p.T.Helper()
-	path, err := Binary()
-	if err != nil {
-		p.T.Fatal(err)
+	path := p.Path
+	if path == "" {
+		var err error
+		if path, err = Binary(); err != nil {
+			p.T.Fatal(err)
+		}
 	}
 	p.Log = &Buffer{}
 	words := slices.Concat(p.Prefix, []string{path, "serve", "--host", "127.0.0.1", "--port", p.Port, "--data", p.Data}, p.Args)
