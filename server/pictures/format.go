@@ -3,11 +3,6 @@ package pictures
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"image"
-	"image/color"
-	"image/gif"
-	"io"
 
 	"podium/server/pictures/codec"
 )
@@ -15,7 +10,7 @@ import (
 // format is a kind of picture that is taken.
 type format struct {
 	name string
-	kind codec.Kind // "" for GIF, which Go's own package decodes
+	kind codec.Kind // "" for GIF, which is decoded here
 }
 
 // headBytes is how much of a file sniff wants to see: of HEIC, its brands.
@@ -35,12 +30,12 @@ func sniff(head []byte) (format, error) {
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":
 		return sniffHEIF(head)
 	}
-	return format{}, unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
+	return format{}, otherKind(head)
 }
 
-// sniffHEIF tells HEIC from AVIF and from videos by the brands in the first box.
-// Cameras name what is inside as the major brand or only among the compatible
-// ones. (ISO/IEC 14496-12, 4.3; 23008-12, 10)
+// sniffHEIF tells HEIC and AVIF from videos by the brands in the first box. Cameras
+// name what is inside as the major brand or only among the compatible ones. (ISO/IEC
+// 14496-12, 4.3; 23008-12, 10; AV1 Image File Format, 6)
 func sniffHEIF(head []byte) (format, error) {
 	end := min(int(min(binary.BigEndian.Uint32(head), headBytes)), len(head))
 	var still, hevc, av1 bool
@@ -57,13 +52,51 @@ func sniffHEIF(head []byte) (format, error) {
 			still = true
 		}
 	}
+	major := string(head[8:12])
 	switch {
-	case hevc, still && !av1:
+	case av1 && (!hevc || major == "avif" || major == "avis"):
+		return format{"AVIF", codec.HEIF}, nil
+	case hevc, still:
 		return format{"HEIC", codec.HEIF}, nil
-	case av1:
-		return format{}, unsupported(codeKind, nil, "AVIF pictures are not taken; please send a JPEG, or a screenshot of the picture.")
+	case major == "crx ":
+		return format{}, unsupported(codeKind, nil, refusalOfRaw)
 	}
-	return format{}, unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP or HEIC.")
+	return format{}, unsupported(codeKind, nil, "That is a video, or no picture of a kind that is taken; please send a photo, or a screenshot.")
+}
+
+// refusalOfRaw is for what cameras keep beside a photo, of which there are many kinds.
+const refusalOfRaw = "That is a TIFF picture or a camera's raw one, which are not taken; please send it as a JPEG, or a screenshot of it."
+
+// otherKinds are kinds of files that people take for photos, by how they begin.
+var otherKinds = []struct{ begins, name string }{
+	{"\xff\x0a", "a JPEG XL picture"},
+	{"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"},
+	{"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"},
+	{"\xff\x4f\xff\x51", "a JPEG 2000 picture"},
+	{"BM", "a BMP picture"},
+	{"\x00\x00\x01\x00", "an icon"},
+	{"8BPS", "a Photoshop file"},
+	{"%PDF", "a PDF"},
+	{"<svg", "an SVG drawing"},
+	{"<?xml", "an SVG drawing, or no picture at all"},
+	{"\x1a\x45\xdf\xa3", "a video"},
+	{"PK\x03\x04", "an archive"},
+}
+
+// otherKind says what a file is instead of a picture that is taken, as far as its
+// first bytes tell, and what to do about it.
+func otherKind(head []byte) error {
+	for _, begins := range []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+", "IIU\x00", "IIRO", "IIRS", "FUJIFILMCCD-RAW"} {
+		if bytes.HasPrefix(head, []byte(begins)) {
+			return unsupported(codeKind, nil, refusalOfRaw)
+		}
+	}
+	for _, kind := range otherKinds {
+		if bytes.HasPrefix(head, []byte(kind.begins)) {
+			return unsupported(codeKind, nil, "That is %s, which is not taken; please send a JPEG, or a screenshot of the picture.", kind.name)
+		}
+	}
+	return unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP, HEIC or AVIF; please send a screenshot of it.")
 }
 
 // decoder is a picture whose header was read.
@@ -88,89 +121,4 @@ func (p *Pictures) open(kind format, data []byte, side int, limit int64) (decode
 		return nil, codec.Info{}, err
 	}
 	return d, d.Info, nil
-}
-
-// gifPicture is the first frame of a GIF on its screen.
-type gifPicture struct {
-	data          []byte
-	width, height int
-	frame         image.Point // its size
-}
-
-var errGIF = errors.New("the GIF has no frame")
-
-// openGIF looks for the first frame (GIF89a, 18–20). A screen that is smaller than
-// the frame is made as large, as browsers do.
-func openGIF(data []byte) (*gifPicture, error) {
-	if len(data) < 13 {
-		return nil, errGIF
-	}
-	g := &gifPicture{data: data, width: int(binary.LittleEndian.Uint16(data[6:])), height: int(binary.LittleEndian.Uint16(data[8:]))}
-	at := 13
-	if data[10]&0x80 != 0 {
-		at += 3 << (data[10]&7 + 1)
-	}
-	for at+10 <= len(data) {
-		switch data[at] {
-		case 0x2c:
-			left, top := int(binary.LittleEndian.Uint16(data[at+1:])), int(binary.LittleEndian.Uint16(data[at+3:]))
-			g.frame = image.Pt(int(binary.LittleEndian.Uint16(data[at+5:])), int(binary.LittleEndian.Uint16(data[at+7:])))
-			g.width, g.height = max(g.width, left+g.frame.X), max(g.height, top+g.frame.Y)
-			return g, nil
-		case 0x21:
-			for at += 2; at < len(data) && data[at] != 0; at += 1 + int(data[at]) {
-			}
-			at++
-		default:
-			return nil, errGIF
-		}
-	}
-	return nil, errGIF
-}
-
-// need is what the frame takes: twice where it comes interlaced.
-func (g *gifPicture) need() int64 {
-	return 2*int64(g.frame.X)*int64(g.frame.Y) + 3*int64(g.width) + 1<<16
-}
-
-// Close implements decoder.
-func (g *gifPicture) Close() error { return nil }
-
-// Rows implements decoder.
-func (g *gifPicture) Rows(_ bool, start func(w, h int), each func(row []byte)) error {
-	head := bytes.Clone(g.data[:13])
-	binary.LittleEndian.PutUint16(head[6:], uint16(min(g.width, 0xffff)))
-	binary.LittleEndian.PutUint16(head[8:], uint16(min(g.height, 0xffff)))
-	m, err := gif.Decode(io.MultiReader(bytes.NewReader(head), bytes.NewReader(g.data[13:])))
-	if err != nil {
-		return err
-	}
-	frame, ok := m.(*image.Paletted)
-	if !ok {
-		return errGIF
-	}
-	var colours [256][3]byte
-	for i := range colours {
-		colours[i] = [3]byte{255, 255, 255}
-		if i < len(frame.Palette) {
-			if c := color.NRGBAModel.Convert(frame.Palette[i]).(color.NRGBA); c.A != 0 {
-				colours[i] = [3]byte{c.R, c.G, c.B}
-			}
-		}
-	}
-	start(g.width, g.height)
-	row := make([]byte, 3*g.width)
-	for y := range g.height {
-		for i := range row {
-			row[i] = 255
-		}
-		if b := frame.Rect; y >= b.Min.Y && y < b.Max.Y {
-			to := row[3*b.Min.X:]
-			for x, index := range frame.Pix[frame.PixOffset(b.Min.X, y):][:b.Dx()] {
-				copy(to[3*x:], colours[index][:])
-			}
-		}
-		each(row)
-	}
-	return nil
 }

@@ -10,14 +10,16 @@
 //
 // # Formats
 //
-// JPEG, PNG, GIF (its first frame, on its screen), WebP (the first frame) and
-// HEIC are taken; SVG and AVIF never. What is kept is JPEG: the picture at most
-// 2,048 pixels wide and high, upright, and a thumbnail of 480. Everything but the
-// pixels is left behind, colour profiles included: they are a place to hide
-// things, so colours are converted to sRGB.
+// JPEG, PNG, GIF and WebP (the first frame, on its screen), HEIC and AVIF are taken;
+// SVG never. Whatever else people take for a photo is refused with what to do about
+// it. What is kept is JPEG: the picture at most 2,048 pixels wide and high, upright,
+// and a thumbnail of 480. Everything but the pixels is left behind, colour profiles
+// included: they are a place to hide things, so colours are converted to sRGB. They
+// are told by a profile of RGB, grey or inks, or by codes (ITU-T H.273) as HEIC, AVIF
+// and PNG have them; the light of HDR pictures is pressed into what sRGB has.
 //
-// Package codec decodes with the libraries that browsers use; Go's own package
-// decodes GIF. What browsers show is taken: a file without its end, a wrong
+// Package codec decodes with the libraries that browsers use, but for GIF, which is
+// read here. What browsers show is taken: a file without its end, a wrong
 // checksum in a chunk that is no part of the picture, a video behind a photo. What
 // has lost pixels is refused, so that the guest can send it again.
 //
@@ -39,7 +41,9 @@
 //
 // Of a machine of 256 MB, decoders may have 112 MB. What is charged for a decoder, in
 // MB, beside 13 for what is made of the rows, for pictures of 12 and of 50
-// megapixels; of JPEG, PNG and HEIC, runs took as much or up to a fifth less:
+// megapixels; of JPEG, PNG and HEIC, runs took as much or up to a fifth less, and of
+// AVIF up to a third less. Beside each other on a busy machine, 12 megapixels of AVIF
+// took half the time of HEIC (7 and 14 s). dav1d makes the program 260 KB larger.
 //
 //	                                12 MP  50 MP
 //	JPEG, baseline                      1      1
@@ -49,7 +53,7 @@
 //	PNG, interlaced                    46    196
 //	WebP, lossy                        18     20
 //	WebP, lossless                     72      –
-//	HEIC, 8 bits                       80      –
+//	HEIC, AVIF, 8 bits                 80      –
 //
 // Decoders are compiled when the first picture comes that needs them: for all but
 // HEIC that takes a second or more, 43 MB at that time, and 25 MB from then on.

@@ -139,7 +139,7 @@ func (p *Pictures) header(ctx context.Context, kind format, data []byte, side in
 	}
 	w, h := info.Width, info.Height
 	if w < 1 || h < 1 {
-		return codec.Info{}, 0, unsupported(codeDamaged, nil, "That %s picture is empty.", kind.name)
+		return codec.Info{}, 0, unsupported(codeDamaged, nil, "That %s picture is empty; please send another one.", kind.name)
 	}
 	if w > p.o.MaxPixels/h {
 		return codec.Info{}, 0, unsupported(codeTooMuch, nil, "That picture has more pixels (%d × %d) than this server takes (%d million); please send a smaller copy of it, such as a screenshot.", w, h, p.o.MaxPixels/1_000_000)
@@ -148,11 +148,11 @@ func (p *Pictures) header(ctx context.Context, kind format, data []byte, side in
 	if p.o.KeepOriginals {
 		cost += 3 * int64(w) * int64(h)
 	}
-	if cost > p.decodeBudget && kind.kind == codec.HEIF {
+	if cost > p.decodeBudget && kind.name == "HEIC" {
 		return codec.Info{}, 0, unsupported(codeHEIC, nil, "A HEIC picture of %d × %d takes more memory than this server has; please send a screenshot of it, or take it again with the camera set to JPEG (“Most Compatible” on an iPhone, no “High efficiency pictures” on a Galaxy).", w, h)
 	}
 	if cost > p.decodeBudget {
-		return codec.Info{}, 0, unsupported(codeTooMuch, nil, "A %s picture of this kind and size (%d × %d) takes more memory than this server has; please send a smaller copy of it, such as a screenshot.", kind.name, w, h)
+		return codec.Info{}, 0, unsupported(codeTooMuch, nil, "A picture of this kind and size (%s, %d × %d) takes more memory than this server has; please send a smaller copy of it, such as a screenshot.", kind.name, w, h)
 	}
 	return info, cost, nil
 }
@@ -162,7 +162,10 @@ func refused(kind format, err error) error {
 	if errors.Is(err, codec.ErrMemory) {
 		return unsupported(codeTooMuch, err, "That %s picture takes more memory than its header says; please send another copy of it, such as a screenshot.", kind.name)
 	}
-	return unsupported(codeDamaged, err, "That %s picture is damaged or not complete.", kind.name)
+	if errors.Is(err, codec.ErrUnsupported) {
+		return unsupported(codeKind, err, "That %s picture is of a kind that this server cannot read; please send it as an ordinary JPEG, or a screenshot of it.", kind.name)
+	}
+	return unsupported(codeDamaged, err, "That %s picture is damaged or not complete; please send it again, or a screenshot of it.", kind.name)
 }
 
 // madeBytes is what the sizes that are made take, in bytes: planes of the
@@ -233,12 +236,6 @@ func (p *Pictures) decoded(ctx context.Context, kind format, data []byte, side i
 		m = turn(m, tiffOrientation(info.EXIF))
 	}
 	return use(m)
-}
-
-// plainRGB reports whether a colour profile says of itself that it is sRGB, as
-// those of most cameras do: nothing has to be converted then.
-func plainRGB(profile []byte) bool {
-	return bytes.Contains(profile, []byte("sRGB")) || bytes.Contains(profile, []byte("s\x00R\x00G\x00B"))
 }
 
 // makeThumb makes the small size of a picture that is kept in the file name.

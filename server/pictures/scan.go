@@ -142,7 +142,7 @@ func (c *checker) application(marker byte, payload []byte) bool {
 	case marker == markerAPP1 && c.exif == nil && len(payload) > 6 && string(payload[:5]) == "Exif\x00":
 		c.exif = payload[6:]
 	case marker == markerAPP2 && bytes.HasPrefix(payload, []byte("ICC_PROFILE\x00")):
-		return plainRGB(payload)
+		return len(payload) > 14 && plainRGB(payload[14:]) // behind its number among the pieces
 	case marker == markerAPPE && len(payload) >= 12 && string(payload[:5]) == "Adobe":
 		return payload[11] == 1 // what the colours mean; only the plain case is known here
 	}

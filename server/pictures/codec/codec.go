@@ -7,7 +7,8 @@
 // cannot take more than it was charged for. One that fails is thrown away.
 //
 // The libraries are libjpeg-turbo, libpng with zlib, libwebp, and Little CMS
-// for colour profiles (still.wasm.gz), and libheif with libde265 (heif.wasm.gz).
+// for colour profiles (still.wasm.gz), and libheif with libde265 for HEIC and dav1d for
+// AVIF (heif.wasm.gz).
 // wasm/build.sh builds them; licences holds what they are distributed under.
 package codec
 
@@ -44,7 +45,7 @@ const (
 	JPEG Kind = "jpeg"
 	PNG  Kind = "png"
 	WebP Kind = "webp"
-	HEIF Kind = "heif" // with HEVC inside: HEIC
+	HEIF Kind = "heif" // with HEVC or AV1 inside: HEIC and AVIF
 )
 
 // Codec holds the compiled decoders. It is safe for concurrent use; each
@@ -129,6 +130,10 @@ type fileKey struct{}
 // ErrDamaged says that a file is no whole picture of its kind.
 var ErrDamaged = errors.New("the picture is damaged or not complete")
 
+// ErrUnsupported says that a file uses a part of its format that is not read here, nor
+// by most browsers.
+var ErrUnsupported = errors.New("the picture is of a kind that is not read")
+
 // ErrMemory says that a decoder asked for more memory than it had.
 var ErrMemory = errors.New("the picture needs more memory than its decoder has")
 
@@ -193,6 +198,9 @@ func (p *Picture) failure(trap error) error {
 	if bytes.Contains(why, []byte("emory")) {
 		return fmt.Errorf("%w: %s", ErrMemory, why)
 	}
+	if rest, found := bytes.CutPrefix(why, []byte("unsupported: ")); found {
+		return fmt.Errorf("%w: %s", ErrUnsupported, rest)
+	}
 	if len(why) == 0 {
 		return fmt.Errorf("%w: %w", ErrDamaged, trap)
 	}
@@ -255,13 +263,13 @@ func (p *Picture) readInfo() error {
 // transparent is on white. Colours are converted to sRGB where convert is set
 // and the profile is one of RGB, and as they are in the file otherwise.
 func (p *Picture) Rows(convert bool, start func(w, h int), each func(row []byte)) error {
+	if _, err := p.call(string(p.kind) + "_start"); err != nil {
+		return err
+	}
 	if convert && p.Profile != nil {
 		if _, err := p.call("colour_open"); err != nil {
 			return err
 		}
-	}
-	if _, err := p.call(string(p.kind) + "_start"); err != nil {
-		return err
 	}
 	f, err := p.fields()
 	if err != nil {

@@ -23,6 +23,7 @@ func Libraries() []Library {
 		{Name: "lcms2", Version: "2.19.1", Licence: "MIT"},
 		{Name: "libheif", Version: "1.15.1-1+deb12u1", Licence: "LGPL-3.0-or-later"},
 		{Name: "libde265", Version: "1.1.3", Licence: "LGPL-3.0-or-later"},
+		{Name: "dav1d", Version: "1.5.4", Licence: "BSD-2-Clause"},
 	}
 	for i := range libraries {
 		text, err := licences.ReadFile("licences/" + libraries[i].Name + ".txt")

@@ -15,7 +15,7 @@ if [ -z "$work" ]; then
 fi
 source_of() { set -- "$from"/$1*/; echo "${1%/}"; }
 jpeg=$(source_of libjpeg-turbo-) png=$(source_of libpng) zlib=$(source_of zlib) webp=$(source_of libwebp-)
-lcms=$(source_of lcms2-) heif=$(source_of libheif-) de265=$(source_of libde265-)
+lcms=$(source_of lcms2-) heif=$(source_of libheif-) de265=$(source_of libde265-) dav1d=$(source_of dav1d-)
 
 flags="--target=wasm32-wasi -nostdlibinc -isystem $here/include -isystem /usr/include/wasm32-wasi -O3 -DNDEBUG -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -ffile-prefix-map=$from=. -ffile-prefix-map=$work=. -ffile-prefix-map=$here=."
 cc="clang-19 $flags"
@@ -56,8 +56,23 @@ mkdir -p "$work/versions/libde265"
 sed 's/@NUMERIC_VERSION@/0/; s/@PACKAGE_VERSION@//' "$de265/libde265/de265-version.h.in" > "$work/versions/libde265/de265-version.h"
 objects de265 "-I$work/versions -I$work/versions/libde265 -I$de265 -I$de265/libde265 -DLIBDE265_STATIC_BUILD -DHAVE_POSIX_MEMALIGN=1" \
   $(ls "$de265"/libde265/*.cc | grep -vE 'visualize|image-io')
-objects heif "-I$work/versions -I$de265 -I$heif -I$heif/libheif -DLIBHEIF_STATIC_BUILD -DLIBDE265_STATIC_BUILD -DHAVE_LIBDE265=1 -DHAVE_UNISTD_H=1 -Dde265_start_worker_threads=no_worker_threads" \
-  $(ls "$heif"/libheif/*.cc "$heif"/libheif/plugins/heif_decoder_libde265.cc | grep -vE 'fuzzer|plugins_')
-$cc $link -I"$work/versions" -I"$heif" -I"$lcms/include" photo.c heif.c colour.c "$work"/{heif,de265,lcms}.a -lc++ -lc++abi -lwasi-emulated-signal -o "$work/heif.wasm"
+# dav1d for samples of 8 bits and of more, whose files are compiled once for each; nothing in it starts a thread.
+mkdir -p "$work/av1"
+{
+  for name in CONFIG_8BPC CONFIG_16BPC HAVE_POSIX_MEMALIGN HAVE_UNISTD_H; do echo "#define $name 1"; done
+  for name in CONFIG_LOG ENDIANNESS_BIG TRIM_DSP_FUNCTIONS HAVE_{ASM,ALIGNED_ALLOC,MEMALIGN,DLSYM,GETAUXVAL,ELF_AUX_INFO,C11_GENERIC} \
+    HAVE_PTHREAD_{NP_H,GETAFFINITY_NP,SETNAME_NP,SET_NAME_NP} ARCH_{AARCH64,ARM,LOONGARCH,LOONGARCH64,PPC64LE,RISCV,X86,X86_32,X86_64}; do
+    echo "#define $name 0"
+  done
+} > "$work/av1/config.h"
+echo '#define DAV1D_VERSION ""' > "$work/av1/vcs_version.h"
+for bits in 8 16; do
+  for file in "$dav1d"/src/*_tmpl.c; do printf '#define BITDEPTH %d\n#include "%s"\n' $bits "src/${file##*/}" > "$work/av1/$bits${file##*/}"; done
+done
+objects dav1d "-std=c11 -D_GNU_SOURCE -I$work/av1 -I$dav1d -I$dav1d/include -I$dav1d/include/dav1d" \
+  "$dav1d"/src/{cdf,cpu,ctx,data,decode,dequant_tables,getbits,intra_edge,itx_1d,lf_mask,lib,log,mem,msac,obu,pal,picture,qm,ref,refmvs,scan,tables,thread_task,warpmv,wedge}.c "$work"/av1/*_tmpl.c
+objects heif "-I$dav1d/include -I$work/av1 -DHAVE_DAV1D=1 -I$work/versions -I$de265 -I$heif -I$heif/libheif -DLIBHEIF_STATIC_BUILD -DLIBDE265_STATIC_BUILD -DHAVE_LIBDE265=1 -DHAVE_UNISTD_H=1 -Dde265_start_worker_threads=no_worker_threads -Dde265_new_decoder=counting_hevc -Ddav1d_open=counting_av1" \
+  $(ls "$heif"/libheif/*.cc "$heif"/libheif/plugins/heif_decoder_{libde265,dav1d}.cc | grep -vE 'fuzzer|plugins_')
+$cc $link -I"$work/versions" -I"$heif" -I"$lcms/include" -I"$de265" -I"$dav1d/include" photo.c heif.c colour.c "$work"/{heif,de265,dav1d,lcms}.a -lc++ -lc++abi -lwasi-emulated-signal -o "$work/heif.wasm"
 gzip -9 -n -c "$work/heif.wasm" > heif.wasm.gz
 ls -l ./*.wasm.gz

@@ -20,9 +20,14 @@ static int ended, lost;
 static uint8_t *line, *rgb;
 
 static void on_error(j_common_ptr c) {
-  char message[JMSG_LENGTH_MAX];
-  c->err->format_message(c, message);
-  fail(message);
+  char message[20 + JMSG_LENGTH_MAX] = "unsupported: ";
+  char *text = message + strlen(message);
+  c->err->format_message(c, text);
+  switch (c->err->msg_code) {
+    case JERR_BAD_PRECISION: case JERR_SOF_UNSUPPORTED: case JERR_ARITH_NOTIMPL: case JERR_NOTIMPL: case JERR_NOT_COMPILED:
+    case JERR_CONVERSION_NOTIMPL: case JERR_COMPONENT_COUNT: case JERR_FRACT_SAMPLE_NOTIMPL: fail(message);
+    default: fail(text);
+  }
 }
 
 /* Pixels are lost by every warning but these. */
@@ -102,13 +107,15 @@ void EXPORT(jpeg_open)(uint32_t size, uint32_t side) {
   picture.height = in.image_height;
   uint64_t need = 64 * (uint64_t)in.image_width * in.num_components;
   if (jpeg_has_multiple_scans(&in)) need += coefficients();
-  picture.need = clamp32(need);
+  picture.grey = in.num_components == 1;
+  if (in.jpeg_color_space == JCS_CMYK || in.jpeg_color_space == JCS_YCCK) picture.inks = in.saw_Adobe_marker ? INKS_INVERTED : INKS;
   JOCTET *icc;
   unsigned icc_size;
   if (jpeg_read_icc_profile(&in, &icc, &icc_size)) {
     picture.icc = (uint32_t)icc;
     picture.icc_size = icc_size;
   }
+  picture.need = clamp32(need + colour_need());
   for (jpeg_saved_marker_ptr m = in.marker_list; m; m = m->next)
     if (m->marker == JPEG_APP0 + 1 && m->data_length > 6 && !memcmp(m->data, "Exif\0", 5)) {
       picture.exif = (uint32_t)m->data + 6;
@@ -152,7 +159,9 @@ void EXPORT(jpeg_start)(void) {
 /* Decodes a row to RGB. */
 uint8_t *EXPORT(jpeg_row)(void) {
   jpeg_read_scanlines(&in, &line, 1);
-  if (rgb != line) {
+  if (rgb != line && colour_converts()) {
+    colour_to(rgb, line, in.output_width);
+  } else if (rgb != line) { /* without a profile, inks are as browsers have them */
     for (uint32_t x = 0; x < in.output_width; x++) {
       uint32_t k = line[4 * x + 3];
       for (int i = 0; i < 3; i++) {

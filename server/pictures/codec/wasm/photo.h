@@ -19,15 +19,27 @@ struct picture {
   uint32_t icc, icc_size;     /* colour profile, 0 for none */
   uint32_t exif, exif_size;   /* TIFF data, 0 for none */
   uint32_t upright;           /* whether EXIF's orientation is applied already, or does not count */
+  /* What the host does not look at: whether red, green and blue are the same everywhere, and whether samples are inks. */
+  uint32_t grey, inks;
 };
+enum { INKS = 1, INKS_INVERTED }; /* inverted: 0 is all of an ink */
 extern struct picture picture;
 
 /* fail stops the decoder for good. The host reads the message. */
 extern char failure[200];
 _Noreturn void fail(const char *message);
 
-/* colour_convert converts pixels to sRGB, in place. */
+/* colour_convert converts pixels to sRGB, in place, where colours are to be converted and are no inks. */
 void colour_convert(uint8_t *rgb, uint32_t pixels);
+/* colour_to is the same for samples of any kind, where colour_converts. */
+int colour_converts(void);
+void colour_to(uint8_t *rgb, const uint8_t *samples, uint32_t pixels);
+/* Has colours converted that are told by codes of ITU-T H.273, as far as they are not those of sRGB. */
+void colour_of_code(int primaries, int transfer);
+/* Has colours converted of white, red, green and blue at these places (CIE xy), and this gamma. */
+void colour_of_primaries(const double xy[8], double gamma);
+/* The memory that converting from the picture's profile takes. */
+uint64_t colour_need(void);
 
 /* whole reads all of the file. */
 uint8_t *whole(uint32_t size);

@@ -41,12 +41,18 @@ void EXPORT(png_open)(uint32_t size, uint32_t side) {
   int method;
   png_bytep profile;
   png_uint_32 profile_size;
-  double gamma;
+  double gamma, xy[8];
   int intent;
-  if (png_get_sRGB(in, info, &intent)) {
+  png_byte primaries, transfer, matrix, full;
+  picture.grey = !(png_get_color_type(in, info) & (PNG_COLOR_MASK_COLOR | PNG_COLOR_MASK_PALETTE));
+  if (png_get_cICP(in, info, &primaries, &transfer, &matrix, &full)) {
+    colour_of_code(primaries, transfer);
   } else if (png_get_iCCP(in, info, &name, &method, &profile, &profile_size)) {
     picture.icc = (uint32_t)profile;
     picture.icc_size = profile_size;
+  } else if (png_get_sRGB(in, info, &intent)) {
+  } else if (!picture.grey && png_get_cHRM(in, info, xy, xy + 1, xy + 2, xy + 3, xy + 4, xy + 5, xy + 6, xy + 7) && png_get_gAMA(in, info, &gamma) && gamma > 0.01) {
+    colour_of_primaries(xy, 1 / gamma);
   } else if (png_get_gAMA(in, info, &gamma) && gamma > 0.01) {
     png_set_gamma(in, PNG_DEFAULT_sRGB, gamma);
   }
@@ -65,7 +71,7 @@ void EXPORT(png_open)(uint32_t size, uint32_t side) {
   stride = png_get_rowbytes(in, info);
   uint64_t need = (uint64_t)picture.width * 8 * 6 + (1 << 20);
   if (passes > 1) need += (uint64_t)stride * picture.height;
-  picture.need = clamp32(need);
+  picture.need = clamp32(need + colour_need());
 }
 
 /* Begins to decode. */

@@ -32,7 +32,8 @@ static void scale(uint32_t side) {
 /* Reads the header of a file of that size. */
 void EXPORT(webp_open)(uint32_t size, uint32_t side) {
   WebPData file = {whole(size), size};
-  demuxer = WebPDemux(&file);
+  WebPDemuxState state;
+  demuxer = WebPDemuxPartial(&file, &state); /* as browsers: what counts is that the frame is whole */
   if (!demuxer) fail("it is damaged or not complete");
   picture.width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
   picture.height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
@@ -58,7 +59,7 @@ void EXPORT(webp_open)(uint32_t size, uint32_t side) {
   need += 4 * (scaled() ? (uint64_t)picture.out_width * picture.out_height : pixels);
   if (config.input.format == 2) need += 4 * pixels + pixels / 2;
   else if (config.input.has_alpha) need += 2 * pixels;
-  picture.need = clamp32(need);
+  picture.need = clamp32(need + colour_need());
 }
 
 /* Decodes all of it. */
