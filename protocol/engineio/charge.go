@@ -26,6 +26,14 @@ func (r *Request) addr() netip.Addr {
 	return addr
 }
 
+// addressOf is the address of the session whose WebSocket has the handler h.
+func addressOf(h websocket.Handler) netip.Addr {
+	if s := sessionOf(h); s != nil {
+		return s.request.addr()
+	}
+	return netip.Addr{}
+}
+
 // charge opens the charge for a message that arrives over a WebSocket.
 func charge(h websocket.Handler, evict func()) *budget.Charge {
 	if s := sessionOf(h); s != nil {

@@ -77,6 +77,14 @@ type Options struct {
 	MaxUnused int
 	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
 	Compression *websocket.Compression
+	// InflatePerSecond bounds how many bytes a second the messages of one address (IPv6:
+	// /64, with two and four times as many for a /56 and a /48) become by inflating,
+	// beyond those that arrived; eight seconds of it may come at once, all addresses
+	// together have sixteen times as much, and messages of up to 1 KiB are not counted.
+	// Who goes beyond it is read later: a small frame can become a megabyte, and all
+	// others on the loop wait for what is done with that. Zero means 1 MiB; negative, no
+	// bound.
+	InflatePerSecond int64
 	// HTTPCompression is the size in bytes from which polls are answered with gzip
 	// or deflate where the client takes it. Zero means 1024; negative turns it off.
 	HTTPCompression int
@@ -170,6 +178,7 @@ func (o Options) withDefaults() Options {
 	o.MaxQueuedBytes = or(o.MaxQueuedBytes, 4<<20)
 	o.ParkAfter = or(o.ParkAfter, 500*time.Millisecond)
 	o.MaxUnused = or(o.MaxUnused, 16<<10)
+	o.InflatePerSecond = or(o.InflatePerSecond, 1<<20)
 	o.HTTPCompression = or(o.HTTPCompression, 1024)
 	if o.Transports == nil {
 		o.Transports = []string{TransportPolling, TransportWebSocket}

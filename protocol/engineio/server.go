@@ -76,25 +76,42 @@ type Stats struct {
 func NewServer(o Options, accept func(*Session) Receiver) *Server {
 	o = o.withDefaults()
 	return &Server{
-		opts:   o,
-		accept: accept,
-		webSocket: websocket.NewServer(websocket.Options{
-			MaxMessageBytes: o.MaxPayload,
-			MaxQueuedBytes:  o.MaxQueuedBytes,
-			Drained:         drained(o.Observer.Drained),
-			Compression:     o.Compression,
-			MessageTimeout:  o.BodyTimeout,
-			Charge:          charge,
-			Loops:           o.Loops,
-			Logger:          o.Logger,
-		}),
-		registry: newRegistry(),
-		wheel:    newWheel(min(o.PingInterval, o.PingTimeout)),
-		cors:     newCORSPolicy(o.CORS),
-		stop:     make(chan struct{}),
-		ended:    make(chan struct{}),
+		opts:      o,
+		accept:    accept,
+		webSocket: websocket.NewServer(o.webSocket()),
+		registry:  newRegistry(),
+		wheel:     newWheel(min(o.PingInterval, o.PingTimeout)),
+		cors:      newCORSPolicy(o.CORS),
+		stop:      make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 }
+
+// webSocket are the options of the WebSockets of a server with these.
+func (o *Options) webSocket() websocket.Options {
+	w := websocket.Options{
+		MaxMessageBytes: o.MaxPayload,
+		MaxQueuedBytes:  o.MaxQueuedBytes,
+		Drained:         drained(o.Observer.Drained),
+		Compression:     o.Compression,
+		MessageTimeout:  o.BodyTimeout,
+		Loops:           o.Loops,
+		Logger:          o.Logger,
+	}
+	if o.Memory != nil {
+		w.Charge = charge
+	}
+	if o.Compression != nil && o.InflatePerSecond > 0 {
+		meter := budget.NewMeter(o.InflatePerSecond)
+		w.MayInflate = func(h websocket.Handler, size int) time.Duration { return meter.Wait(addressOf(h), size >= large) }
+		w.Inflated = func(h websocket.Handler, more int) { meter.Spend(addressOf(h), int64(more)) }
+	}
+	return w
+}
+
+// large is the size in bytes from which a message that inflates waits for its turn
+// among those of all addresses.
+const large = 64 << 10
 
 // Stats returns the counters.
 func (srv *Server) Stats() Stats {

@@ -42,6 +42,13 @@ func (p *pools) grow(b *[]byte, n int) *[]byte {
 	return bigger
 }
 
+// copyOf is a copy of b in a buffer of the pool.
+func (p *pools) copyOf(b []byte) *[]byte {
+	c := p.messageBuffer(len(b))
+	*c = append(*c, b...)
+	return c
+}
+
 // freeMessage takes back a buffer.
 func (p *pools) freeMessage(b *[]byte) {
 	class := sizeClass(cap(*b))

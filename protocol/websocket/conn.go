@@ -40,6 +40,7 @@ type Conn struct {
 	mu        sync.Mutex    // guards what follows, and the link's descriptor against being closed while it is used
 	state     atomic.Uint32 // written under mu, read anywhere
 	out       *queue        // nil when nothing is waiting
+	held      *held         // arrived, and not yet looked at; nil for nothing
 	err       error         // why the connection ended, once known
 	answer    int           // bytes of the handshake's answer, which lead the queue before Start
 	deflate   bool          // permessage-deflate was negotiated; set before the Conn is shared
@@ -293,7 +294,8 @@ func (c *Conn) closeLocked(code int, reason string) {
 }
 
 // Pause stops reading from the peer: what it sends waits in the kernel, and when that
-// has no more room, at the peer. What was read before is still delivered. Without
+// has no more room, at the peer. Called by the handler it stops behind the message that
+// is being delivered; of what was read with it the rest is kept. Without
 // reading, control frames are not answered, nor is the peer's end noticed; sending goes
 // on. Each call of Pause needs one of Resume. Close resumes.
 func (c *Conn) Pause() {
@@ -528,6 +530,8 @@ func (c *Conn) endLocked(err error, drained bool) {
 		c.out.discard()
 		c.out = nil // not reused: a write may still be under way from it
 	}
+	c.held.drop(c.server)
+	c.held = nil
 	c.link.shut(drained)
 }
 
@@ -543,8 +547,10 @@ func (c *Conn) fail(err error) {
 func (c *Conn) finish() {
 	c.dropInbound()
 	c.mu.Lock()
-	err := c.err
+	err, held := c.err, c.held
+	c.held = nil
 	c.mu.Unlock()
+	held.drop(c.server)
 	defer func() {
 		if r := recover(); r != nil {
 			c.server.logPanic("OnClose", r)

@@ -120,8 +120,9 @@ func (s *inflateSource) ReadByte() (byte, error) {
 }
 
 // inflate decompresses a message into a pooled buffer. It never holds more than
-// Options.MaxMessageBytes and a little, however much the payload would expand to.
-func (s *Server) inflate(payload []byte) (*[]byte, *ProtocolError) {
+// Options.MaxMessageBytes and a little, however much the payload would expand to. grows
+// is told of the size and the buffer's; where it returns false there is an error.
+func (s *Server) inflate(payload []byte, grows func(size, buffer int) bool) (*[]byte, *ProtocolError) {
 	z, ok := s.pools.inflate.Get().(*inflater)
 	if !ok {
 		z = &inflater{}
@@ -135,7 +136,7 @@ func (s *Server) inflate(payload []byte) (*[]byte, *ProtocolError) {
 	if err := z.flat.(flate.Resetter).Reset(&z.src, nil); err != nil {
 		return nil, &ProtocolError{CloseInternalError, "inflater failed"}
 	}
-	buf := s.pools.messageBuffer(max(2*len(payload), 1<<minClass))
+	buf := s.pools.messageBuffer(min(max(2*len(payload), 1<<minClass), largeInflated))
 	for {
 		buf = s.pools.grow(buf, 512)
 		n, err := z.flat.Read((*buf)[len(*buf):cap(*buf)])
@@ -143,6 +144,10 @@ func (s *Server) inflate(payload []byte) (*[]byte, *ProtocolError) {
 		if int64(len(*buf)) > s.opts.MaxMessageBytes {
 			s.pools.freeMessage(buf)
 			return nil, &ProtocolError{CloseTooBig, "message too big"}
+		}
+		if !grows(len(*buf), cap(*buf)) {
+			s.pools.freeMessage(buf)
+			return nil, &ProtocolError{CloseTryAgainLater, "no memory"}
 		}
 		if errors.Is(err, io.EOF) {
 			return buf, nil

@@ -116,10 +116,10 @@ func FuzzInflate(f *testing.F) {
 	f.Add([]byte("\xff\xff"))
 	s := NewServer(Options{MaxMessageBytes: 5000, Compression: &Compression{}})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, bad := s.inflate(b); bad == nil && len(*got) > 5000 {
+		if got, bad := s.inflate(b, unbounded); bad == nil && len(*got) > 5000 {
 			t.Fatalf("%d bytes came out", len(*got))
 		}
-		got, bad := s.inflate([]byte(pack(t, string(b))))
+		got, bad := s.inflate([]byte(pack(t, string(b))), unbounded)
 		if len(b) <= 5000 && (bad != nil || !bytes.Equal(*got, b)) {
 			t.Fatalf("%q did not come back: %v", b, bad)
 		}

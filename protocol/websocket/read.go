@@ -78,11 +78,14 @@ func (c *Conn) receive(data []byte) {
 	c.server.bytesIn.Add(uint64(len(data)))
 	c.mu.Lock()
 	c.corked = true
+	held := c.held
+	c.held = nil
 	c.mu.Unlock()
 	defer c.received()
-	for len(data) > 0 && c.reading() {
-		data = c.step(data)
+	if held != nil {
+		data = c.takeUp(held, data)
 	}
+	c.consume(data)
 	switch in := c.in; {
 	case in == nil:
 	case in.idle():
@@ -90,6 +93,18 @@ func (c *Conn) receive(data []byte) {
 	case !in.timed:
 		in.timed, in.timer = true, true
 		c.startArriving()
+	}
+}
+
+// consume takes data apart until it is used up, or the connection is paused: then it
+// keeps the rest.
+func (c *Conn) consume(data []byte) {
+	for len(data) > 0 && c.reading() {
+		if c.paused.Load() {
+			c.keepRest(data)
+			return
+		}
+		data = c.step(data)
 	}
 }
 
@@ -148,9 +163,16 @@ func (c *Conn) received() {
 		c.violate(ErrHandlerPanic, CloseInternalError, "")
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.corked = false
 	c.flushLocked()
-	c.mu.Unlock()
+	switch h := c.held; {
+	case h != nil && h.wait > 0: // only now: all that is behind it is kept
+		time.AfterFunc(h.wait, c.Resume)
+		h.wait = 0
+	case c.resumedLocked(): // while it was being kept
+		c.link.pause()
+	}
 }
 
 // step consumes one frame, or as much of one as data holds, and returns the rest.
@@ -169,7 +191,7 @@ func (c *Conn) step(data []byte) []byte {
 				if h.op.isControl() {
 					c.control(h.op, payload)
 				} else {
-					c.deliver(h.op, payload, h.rsv1, false)
+					c.deliverOrKeep(h.op, payload, h.rsv1)
 				}
 				return data[h.length:]
 			}
@@ -326,30 +348,44 @@ func (c *Conn) frameComplete(in *inbound) {
 	if in.message != nil {
 		payload = *in.message
 	}
-	c.deliver(in.op, payload, in.compressed, true)
-	c.dropMessage(in)
+	wait := c.deliver(in.op, payload, in.compressed, true)
+	if wait == 0 {
+		c.dropMessage(in)
+		return
+	}
+	c.keepMessage(&held{op: in.op, message: in.message, charge: in.charge, wait: wait})
+	in.message, in.charge, in.charged = nil, nil, 0
 }
 
-// deliver hands a whole message to the handler. checked: its text was validated.
-func (c *Conn) deliver(op Opcode, payload []byte, compressed, checked bool) {
+// deliver hands a whole message to the handler. checked: its text was validated. Where
+// wait is not 0 it must be inflated after that time, and keepMessage be called: until
+// then the connection is paused.
+func (c *Conn) deliver(op Opcode, payload []byte, compressed, checked bool) (wait time.Duration) {
+	if c.state.Load() != stateOpen {
+		return 0 // we have said that we are closing
+	}
 	if compressed {
-		buf, bad := c.server.inflate(payload)
+		f := flood{conn: c, arrived: len(payload)}
+		defer f.end()
+		buf, bad := c.server.inflate(payload, f.grows)
+		if f.wait > 0 {
+			c.Pause()
+			return f.wait
+		}
 		if bad != nil {
-			c.violate(bad, bad.Code, bad.Reason)
-			return
+			c.violate(f.err, bad.Code, bad.Reason)
+			return 0
 		}
 		defer c.server.pools.freeMessage(buf)
 		payload, checked = *buf, false
 	}
 	if op == OpText && !checked && !utf8.Valid(payload) {
 		c.violate(nil, CloseInvalidPayload, "text is not UTF-8")
-		return
-	}
-	if c.state.Load() != stateOpen {
-		return // we have said that we are closing
+		return 0
 	}
 	c.server.messagesIn.Add(1)
 	c.handler.OnMessage(c, op, payload)
+	return 0
 }
 
 // control handles a whole control frame (section 5.5).

@@ -32,6 +32,13 @@ type Options struct {
 	// message while it arrives, and of what waits for a peer that does not read. evict
 	// cuts the connection. It is called with locks held, so it must not wait.
 	Charge func(h Handler, evict func()) *budget.Charge
+	// MayInflate, when set, is asked before a compressed message of the handler's
+	// connection becomes more than size bytes, of which there is one that is small and one
+	// that is large: how long that has to wait, 0 for not at all. Until then nothing is
+	// read from the connection. Inflated is told how many bytes more than arrived a
+	// message became. Both run on the goroutine that reads, and must not block.
+	MayInflate func(h Handler, size int) time.Duration
+	Inflated   func(h Handler, more int)
 	// Drained, when set, is called when all that waited in memory for the peer of the
 	// handler's connection has been written. What the kernel takes at once waits for
 	// nothing. It runs on the connection's loop, or on the goroutine that writes, and

@@ -109,6 +109,9 @@ func (s *socket) arm(on bool) {
 }
 
 func (s *socket) pause() {
+	if s.conn.resumedLocked() {
+		s.loop.push(s)
+	}
 	switch {
 	case s.polled:
 		s.control(unix.EPOLL_CTL_MOD)
@@ -195,6 +198,11 @@ func (s *socket) serve() {
 		c.receive(*initial)
 		c.mu.Lock()
 		s.poll()
+	}
+	if c.resumedLocked() {
+		c.mu.Unlock()
+		c.receive(nil)
+		c.mu.Lock()
 	}
 	if c.state.Load() != stateDead {
 		if !c.corked {

@@ -44,6 +44,10 @@ func (st *stream) read() {
 	buf := make([]byte, streamReadBytes)
 	for st.conn.state.Load() != stateDead {
 		st.awaitResume()
+		if st.conn.resumed() {
+			st.conn.receive(nil)
+			continue
+		}
 		n, err := st.nc.Read(buf)
 		if n > 0 {
 			st.conn.receive(buf[:n])

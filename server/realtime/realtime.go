@@ -82,6 +82,10 @@ type Options struct {
 // offset, of less than 200 bytes together.
 const maxAuth = 2 << 10
 
+// inflatePerSecond is engineio.Options.InflatePerSecond: the pages send nothing that
+// is worth compressing.
+const inflatePerSecond = 256 << 10
+
 // Observer is told what is measured as it happens. Nil functions are left out.
 // They are called from many goroutines and must not block.
 type Observer struct {
@@ -166,6 +170,7 @@ func New(o Options) *Realtime {
 	}
 	if o.Compress {
 		engine.Compression = &websocket.Compression{}
+		engine.InflatePerSecond = inflatePerSecond
 	}
 	rt.io = socketio.NewServer(socketio.Options{
 		Engine: engine,

@@ -66,6 +66,7 @@ var attacks = []attack{
 	{"thousands of placeholders for one attachment", 10, each(samePlaceholders)},
 	{"a phone's many entries deleted at once", 40, deleteMany},
 	{"events read by script elements", 40, each(scriptPoll)},
+	{"frames that become a megabyte each", 4, each(inflatingFrames)},
 	{"pipelined garbage", 100, each(garbage)},
 }
 

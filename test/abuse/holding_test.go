@@ -1,11 +1,13 @@
 package abuse
 
 import (
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -172,4 +174,35 @@ func scriptPoll(s *target) error {
 		err = errors.New("a script was answered")
 	}
 	return err
+}
+
+// inflated is an event of nearly a megabyte in a frame of a kilobyte: values are dearer
+// to read than text.
+var inflated = sync.OnceValue(func() string {
+	var b strings.Builder
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(w, `42["heartbeat-pong",[1`+strings.Repeat(",1", 480_000)+`]]`) // a Builder takes everything
+	_ = w.Flush()                                                                         // likewise
+	return frame(opText, true, strings.TrimSuffix(b.String(), "\x00\x00\xff\xff"))
+})
+
+// inflatingFrames sends a hundred of them, and goes without waiting.
+func inflatingFrames(s *target) error {
+	c, err := s.webSocketWith("", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.say("40"); err != nil {
+		return err
+	}
+	for range 10 {
+		if c.write(strings.Repeat(inflated(), 10)) != nil {
+			return nil // the server has had enough
+		}
+	}
+	return nil
 }
