@@ -19,8 +19,8 @@ const settingGuest = "guest."
 const remembered = maxGuestPhotos
 
 // GuestSubmissions returns what a guest has sent and is still there, newest
-// first.
-func (c *Contest) GuestSubmissions(guest string) ([]Submission, error) {
+// first, of the newest limit.
+func (c *Contest) GuestSubmissions(guest string, limit int) ([]Submission, error) {
 	data, err := c.Setting(settingGuest + guest)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (c *Contest) GuestSubmissions(guest string) ([]Submission, error) {
 		return nil, err
 	}
 	var list []Submission
-	for _, id := range slices.Backward(ids) {
+	for _, id := range slices.Backward(ids[max(0, len(ids)-limit):]) {
 		sub, err := c.Submission(id)
 		if errors.Is(err, ErrNotFound) {
 			continue // deleted since

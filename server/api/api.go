@@ -11,8 +11,8 @@
 //   - GET /api/contest: what a page needs to know once (categories, limits,
 //     whether submissions wait for approval).
 //   - GET /api/feed?limit=N, ?since=ms, ?category=ID&before=ENTRY&limit=N.
-//   - GET /api/mine, DELETE /api/mine/ID: a phone's own photos, by its secret in the
-//     header Podium-Guest.
+//   - GET /api/mine, DELETE /api/mine/ID: a phone's own photos, the newest hundred, by its
+//     secret in the header Podium-Guest.
 //   - GET /api/logo, GET /api/logo/icon: the event's logo, and the same as a square.
 //   - GET /api/photos.zip: all photos, as in album.zip, where the organiser lets
 //     everybody have them.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -30,6 +31,10 @@ func asGuest(r *http.Request) (string, error) {
 	return guestOf(secret), nil
 }
 
+// mostMine is how many photos of a phone are listed, the newest: whoever sent a
+// thousand would make the server work for each of them with a request of some bytes.
+const mostMine = 100
+
 // mine answers GET /api/mine: what a phone has sent and is still here, newest
 // first, held back or not.
 func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +42,7 @@ func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.Contest.GuestSubmissions(guest)
+	list, err := c.Contest.GuestSubmissions(guest, mostMine)
 	if err != nil {
 		return storeError(err)
 	}
@@ -50,8 +55,17 @@ func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
 		sub := &list[i]
 		photos = append(photos, minePhoto{c.feedItem(sub), sub.Category, sub.Status, slices.Index(picks[sub.Category], sub.ID) + 1})
 	}
+	body, err := answer.Encode(map[string]any{"photos": photos})
+	if err != nil {
+		return fmt.Errorf("encode the photos of a phone: %w", err)
+	}
+	w, done, err := c.charged(w, r, len(body))
+	if err != nil {
+		return err
+	}
+	defer done()
 	w.Header().Set("Cache-Control", "no-store")
-	answer.JSON(w, http.StatusOK, map[string]any{"photos": photos})
+	answer.Bytes(w, http.StatusOK, body)
 	return nil
 }
 

@@ -112,6 +112,20 @@ func Key(addr netip.Addr) netip.Prefix {
 	return p
 }
 
+// wideTimes is how many times what a limit gives to an address it gives to all
+// addresses of an IPv6 /48 together: who owns one has 65,536 addresses by Key, and would
+// be met by the limit in total only, together with everybody else.
+const wideTimes = 2
+
+// Wide is the /48 network of an IPv6 address, and no prefix for others.
+func Wide(addr netip.Addr) netip.Prefix {
+	if addr = addr.Unmap().WithZone(""); !addr.Is6() {
+		return netip.Prefix{}
+	}
+	p, _ := addr.Prefix(48) // every IPv6 address has one
+	return p
+}
+
 // parseHostPort reads an address from net/http's RemoteAddr.
 func parseHostPort(text string) netip.Addr {
 	host, _, err := net.SplitHostPort(text)

@@ -8,7 +8,7 @@ import (
 )
 
 // Gate limits how many of something exist at the same time, per address and in
-// total. It is safe for concurrent use. It remembers only addresses that hold
+// total; an IPv6 /48 has twice what an address has. It is safe for concurrent use. It remembers only addresses that hold
 // something, so its size is bounded by the limit in total.
 type Gate struct {
 	name           string
@@ -62,6 +62,9 @@ func (g *Gate) EnterN(addr netip.Addr, n int) bool {
 	}
 	g.count += n
 	g.counts[Key(addr)] += n
+	if wide := Wide(addr); wide.IsValid() {
+		g.counts[wide] += n
+	}
 	return true
 }
 
@@ -72,7 +75,10 @@ func (g *Gate) roomLocked(addr netip.Addr, n int) bool {
 		g.refusedTotal++
 		return false
 	}
-	if g.address > 0 && addr.IsValid() && g.counts[Key(addr)] > g.address-n {
+	if g.address <= 0 || !addr.IsValid() {
+		return true
+	}
+	if wide := Wide(addr); g.counts[Key(addr)] > g.address-n || wide.IsValid() && g.counts[wide] > wideTimes*g.address-n {
 		g.refusedAddress++
 		return false
 	}
@@ -99,11 +105,18 @@ func (g *Gate) Leave(addr netip.Addr) { g.LeaveN(addr, 1) }
 
 // LeaveN gives back n places.
 func (g *Gate) LeaveN(addr netip.Addr, n int) {
-	key := Key(addr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.charge.Free(int64(n) * g.size)
 	g.count -= n
+	g.takeOffLocked(Key(addr), n)
+	if wide := Wide(addr); wide.IsValid() {
+		g.takeOffLocked(wide, n)
+	}
+}
+
+// takeOffLocked takes n off what key holds. mu must be held.
+func (g *Gate) takeOffLocked(key netip.Prefix, n int) {
 	if g.counts[key] -= n; g.counts[key] <= 0 {
 		delete(g.counts, key)
 	}

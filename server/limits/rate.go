@@ -3,6 +3,7 @@ package limits
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 const maxBuckets = 10_000
 
 // Rate limits how often something happens, per address and in total, with
-// token buckets. It is safe for concurrent use.
+// token buckets; an IPv6 /48 has twice what an address has. It is safe for concurrent use.
 type Rate struct {
 	name    string
 	total   *rate.Limiter // nil: no limit in total
@@ -75,33 +76,40 @@ func burst(n int, perSecond float64) int {
 func (r *Rate) Allow(addr netip.Addr, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var own *rate.Reservation
+	var buckets []*rate.Limiter
 	if r.address > 0 && addr.IsValid() {
-		own = r.bucketLocked(Key(addr)).ReserveN(now, 1)
-		if wait := own.DelayFrom(now); wait > 0 {
-			own.CancelAt(now)
+		var room [3]*rate.Limiter
+		buckets = append(room[:0], r.bucketLocked(Key(addr), 1))
+		if wide := Wide(addr); wide.IsValid() {
+			buckets = append(buckets, r.bucketLocked(wide, wideTimes))
+		}
+	}
+	if r.total != nil {
+		buckets = append(buckets, r.total)
+	}
+	var taken [3]*rate.Reservation
+	for i, b := range buckets {
+		taken[i] = b.ReserveN(now, 1)
+		wait := taken[i].DelayFrom(now)
+		if wait <= 0 {
+			continue
+		}
+		for _, back := range slices.Backward(taken[:i+1]) {
+			back.CancelAt(now)
+		}
+		if b == r.total {
+			r.refusedTotal.Add(1)
+		} else {
 			r.refusedAddress.Add(1)
-			return wait
 		}
-	}
-	if r.total == nil {
-		return 0
-	}
-	all := r.total.ReserveN(now, 1)
-	if wait := all.DelayFrom(now); wait > 0 {
-		all.CancelAt(now)
-		if own != nil {
-			own.CancelAt(now)
-		}
-		r.refusedTotal.Add(1)
 		return wait
 	}
 	return 0
 }
 
-// bucketLocked returns the tokens of key, making room for them if need be. mu
-// must be held.
-func (r *Rate) bucketLocked(key netip.Prefix) *rate.Limiter {
+// bucketLocked returns the tokens of key, which gets times those of an address, making
+// room for them if need be. mu must be held.
+func (r *Rate) bucketLocked(key netip.Prefix, times int) *rate.Limiter {
 	if e, ok := r.buckets[key]; ok {
 		r.recent.MoveToFront(e)
 		return e.Value.(*bucket).limiter
@@ -111,7 +119,7 @@ func (r *Rate) bucketLocked(key netip.Prefix) *rate.Limiter {
 		delete(r.buckets, oldest.Value.(*bucket).key)
 		r.recent.Remove(oldest)
 	}
-	b := &bucket{key: key, limiter: rate.NewLimiter(r.address, r.burst)}
+	b := &bucket{key: key, limiter: rate.NewLimiter(r.address*rate.Limit(times), r.burst*times)}
 	r.buckets[key] = r.recent.PushFront(b)
 	return b.limiter
 }

@@ -9,24 +9,26 @@ import (
 
 // Turns lets a bounded number of jobs run at the same time. Those that wait are
 // taken from their addresses in turn: where one has a thousand, another's first
-// waits for one of them. It is safe for concurrent use.
+// waits for one of them. The addresses of an IPv6 /48 have the turn of one, and share
+// it in turn. It is safe for concurrent use.
 type Turns struct {
 	mu    sync.Mutex // guards all below
 	free  int
-	lines map[netip.Prefix]*line
-	order *list.List // of *line, the one that is served next in front
+	queue *line // of the lines of networks, whose members are lines of jobs
 }
 
-// line is what waits of one address.
+// line is what waits of one network, served in turn: jobs, or narrower lines.
 type line struct {
-	key  netip.Prefix
-	jobs *list.List    // of chan struct{}, closed when the job may run
-	at   *list.Element // in Turns.order
+	within  *line
+	key     netip.Prefix
+	at      *list.Element // in within.order
+	members map[netip.Prefix]*line
+	order   *list.List // of *line, the one that is served next in front; or of chan struct{}, closed when the job may run
 }
 
 // NewTurns returns turns for n jobs at a time.
 func NewTurns(n int) *Turns {
-	return &Turns{free: n, lines: make(map[netip.Prefix]*line), order: list.New()}
+	return &Turns{free: n, queue: &line{order: list.New()}}
 }
 
 type addressKey struct{}
@@ -52,8 +54,12 @@ func (t *Turns) Enter(ctx context.Context) error {
 		t.mu.Unlock()
 		return nil
 	}
-	l, ready := t.lineLocked(Key(addr)), make(chan struct{})
-	job := l.jobs.PushBack(ready)
+	l, ready := t.queue, make(chan struct{})
+	if wide := Wide(addr); wide.IsValid() {
+		l = l.member(wide)
+	}
+	l = l.member(Key(addr))
+	job := l.order.PushBack(ready)
 	t.mu.Unlock()
 	select {
 	case <-ready:
@@ -66,8 +72,8 @@ func (t *Turns) Enter(ctx context.Context) error {
 	case <-ready: // it came at the same moment, and is somebody else's
 		t.nextLocked()
 	default:
-		l.jobs.Remove(job)
-		t.tidyLocked(l)
+		l.order.Remove(job)
+		l.tidy()
 	}
 	return ctx.Err()
 }
@@ -80,43 +86,67 @@ func (t *Turns) Leave() {
 }
 
 // Waiting is the number of jobs that wait for a turn.
-func (t *Turns) Waiting() (n int) {
+func (t *Turns) Waiting() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, l := range t.lines {
-		n += l.jobs.Len()
-	}
-	return n
-}
-
-// lineLocked is the line of key, made if need be. mu must be held.
-func (t *Turns) lineLocked(key netip.Prefix) *line {
-	l := t.lines[key]
-	if l == nil {
-		l = &line{key: key, jobs: list.New()}
-		l.at = t.order.PushBack(l)
-		t.lines[key] = l
-	}
-	return l
+	return t.queue.len()
 }
 
 // nextLocked hands a turn to who is next, if anybody waits. mu must be held.
 func (t *Turns) nextLocked() {
-	front := t.order.Front()
-	if front == nil {
-		t.free++
-		return
+	l := t.queue
+	for {
+		front := l.order.Front()
+		if front == nil {
+			t.free++ // only the queue itself is ever empty
+			return
+		}
+		if ready, ok := front.Value.(chan struct{}); ok {
+			l.order.Remove(front)
+			close(ready)
+			l.tidy()
+			return
+		}
+		l.order.MoveToBack(front)
+		l = front.Value.(*line)
 	}
-	l := front.Value.(*line)
-	close(l.jobs.Remove(l.jobs.Front()).(chan struct{}))
-	t.order.MoveToBack(front)
-	t.tidyLocked(l)
 }
 
-// tidyLocked forgets a line in which nobody waits. mu must be held.
-func (t *Turns) tidyLocked(l *line) {
-	if l.jobs.Len() == 0 {
-		t.order.Remove(l.at)
-		delete(t.lines, l.key)
+// member is the line of key in l, made if need be. Turns.mu must be held, as in all
+// methods.
+func (l *line) member(key netip.Prefix) *line {
+	m := l.members[key]
+	if m == nil {
+		m = &line{within: l, key: key, order: list.New()}
+		m.at = l.order.PushBack(m)
+		if l.members == nil {
+			l.members = make(map[netip.Prefix]*line)
+		}
+		l.members[key] = m
+	}
+	return m
+}
+
+// len is the number of jobs in l.
+func (l *line) len() int {
+	if l.members == nil {
+		if l.within == nil {
+			return 0
+		}
+		return l.order.Len()
+	}
+	n := 0
+	for _, m := range l.members {
+		n += m.len()
+	}
+	return n
+}
+
+// tidy forgets l, and what it is in, where nobody waits in it.
+func (l *line) tidy() {
+	for l.within != nil && l.order.Len() == 0 {
+		l.within.order.Remove(l.at)
+		delete(l.within.members, l.key)
+		l = l.within
 	}
 }

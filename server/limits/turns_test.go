@@ -39,7 +39,7 @@ func TestAnAddressWithManyJobsDelaysAnotherByOne(t *testing.T) {
 			t.Errorf("%v, want %v", got, want)
 		}
 		turns.Leave()
-		if turns.free != 1 || len(turns.lines) != 0 || turns.order.Len() != 0 {
+		if turns.free != 1 || len(turns.queue.members) != 0 || turns.queue.order.Len() != 0 {
 			t.Errorf("%+v is left", turns)
 		}
 	})
@@ -66,7 +66,7 @@ func TestWhoGivesUpWaitingLeavesTheTurnToOthers(t *testing.T) {
 			t.Error(err)
 		}
 		turns.Leave()
-		if turns.free != 1 || len(turns.lines) != 0 {
+		if turns.free != 1 || len(turns.queue.members) != 0 {
 			t.Errorf("%+v is left", turns)
 		}
 	})
