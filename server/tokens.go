@@ -24,6 +24,11 @@ func (s *Server) Abandon() error {
 // Backup makes a backup now, where the settings say, and returns its name.
 func (s *Server) Backup(ctx context.Context) (string, error) { return s.backups.Take(ctx) }
 
+// Album is what everybody saw, to take home.
+func (s *Server) Album() archive.Album {
+	return archive.Album{Contest: s.contest, Uploads: s.settings.UploadsDir()}
+}
+
 // Export is what leaves the server when its data is exported.
 func (s *Server) Export(anonymous bool) archive.Export {
 	return archive.Export{Contest: s.contest, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}

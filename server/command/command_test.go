@@ -142,6 +142,11 @@ func TestCommandsWorkWithAndWithoutAServer(t *testing.T) {
 				t.Fatalf("%s %v", text, err)
 			}
 			expect("Exported", "export", out+".zip", "--without-personal-data")
+			gallery := filepath.Join(t.TempDir(), "gallery")
+			expect("Exported", "export", gallery, "--gallery")
+			if page, err := os.ReadFile(filepath.Join(gallery, "index.html")); err != nil || !bytes.Contains(page, []byte("<h1")) || bytes.Contains(page, []byte("Zaphod")) {
+				t.Errorf("the gallery's page is %s, %v", page, err)
+			}
 			var wrote exported
 			if err := json.Unmarshal([]byte(expect("", "export", out+".zip", "--json")), &wrote); err != nil || wrote.Files < 3 || wrote.Bytes == 0 || wrote.Dest != out+".zip" {
 				t.Errorf("export --json: %+v, %v", wrote, err)

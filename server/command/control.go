@@ -108,6 +108,11 @@ func controlRoutes(ctx context.Context, s *server.Server, data string) http.Hand
 			panic(http.ErrAbortHandler) // the zip breaks off, and the reader sees that
 		}
 	})
+	mux.HandleFunc("GET /gallery", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.Album().WriteZip(w); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		var body tokenRequest
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -19,13 +20,15 @@ import (
 	"podium/store/postgres"
 )
 
-// exportCommand writes everything in the format of old deployments.
+// exportCommand writes everything in the format of old deployments, or what
+// everybody saw as a gallery.
 type exportCommand struct {
 	Dest      string `arg:"" help:"Folder to fill, or a file that ends in .zip."`
 	Data      string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Database  string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
 	Uploads   string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
-	Anonymous bool   `name:"without-personal-data" help:"Leave out names and phone numbers."`
+	Anonymous bool   `name:"without-personal-data" xor:"kind" help:"Leave out names and phone numbers."`
+	Gallery   bool   `xor:"kind" help:"Write a gallery instead: a page, the photos under names that people can read, winners first, and a table. It holds no name and no phone number, and can be put anywhere."`
 	JSON      bool   `name:"json" help:"Print what was written as JSON."`
 }
 
@@ -41,7 +44,7 @@ type exported struct {
 
 // Help implements kong's HelpProvider.
 func (*exportCommand) Help() string {
-	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export contest.zip --json\n  podium export contest.zip --database postgres://user:password@host/name"
+	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export ./photos --gallery\n  podium export contest.zip --json\n  podium export contest.zip --database postgres://user:password@host/name"
 }
 
 // Run exports.
@@ -93,7 +96,7 @@ func (c *exportCommand) report(zipped string) (exported, error) {
 	for _, f := range z.File {
 		r.Files++
 		r.Bytes += f.UncompressedSize64
-		if strings.HasPrefix(f.Name, "uploads/") {
+		if strings.Contains(f.Name, "/") { // else it is a page or a table
 			r.Pictures++
 		}
 	}
@@ -103,8 +106,8 @@ func (c *exportCommand) report(zipped string) (exported, error) {
 	return r, z.Close()
 }
 
-func (c *exportCommand) writeFile(ctx context.Context, path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+func (c *exportCommand) writeFile(ctx context.Context, name string) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -117,6 +120,9 @@ func (c *exportCommand) writeFile(ctx context.Context, path string) error {
 
 // stream writes the zip, by the running server or from the file itself.
 func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
+	if c.Gallery {
+		return c.streamGallery(ctx, w)
+	}
 	e := archive.Export{Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
 	if c.Database != "" {
 		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) {
@@ -148,6 +154,30 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 			return bolt.Salvage(ctx, filepath.Join(c.Data, server.DatabaseName), fresh)
 		})
 	}
+	return err
+}
+
+// streamGallery writes the gallery as a zip, by the running server or from the
+// file itself.
+func (c *exportCommand) streamGallery(ctx context.Context, w io.Writer) error {
+	from := func(s contest.Store) (struct{}, error) {
+		album := archive.Album{Contest: contest.New(s), Uploads: server.UploadsFolder(c.Data, c.Uploads)}
+		return struct{}{}, album.WriteZip(w)
+	}
+	if c.Database != "" {
+		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) { return from(s) })
+		return err
+	}
+	body, err := ask(ctx, c.Data, "GET", "/gallery", "")
+	if err == nil {
+		defer body.Close()
+		_, err := io.Copy(w, body)
+		return err
+	}
+	if !errors.Is(err, errNoServer) {
+		return err
+	}
+	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) { return from(s) })
 	return err
 }
 
@@ -199,9 +229,6 @@ func unzip(path, dir string) error {
 		return err
 	}
 	defer root.Close()
-	if err := root.MkdirAll("uploads", 0o700); err != nil {
-		return err
-	}
 	for _, f := range z.File {
 		if err := unzipOne(root, f); err != nil {
 			return fmt.Errorf("write %s: %w", f.Name, err)
@@ -216,6 +243,9 @@ func unzipOne(root *os.Root, f *zip.File) error {
 		return err
 	}
 	defer from.Close()
+	if err := root.MkdirAll(path.Dir(f.Name), 0o700); err != nil {
+		return err
+	}
 	to, err := root.OpenFile(f.Name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
