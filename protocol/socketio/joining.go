@@ -99,6 +99,7 @@ func (j *joining) passMiddleware() bool {
 // enter puts the socket among those that broadcasts reach, unless it ended meanwhile.
 func (j *joining) enter() bool {
 	s := j.socket
+	j.pub.keepPID(s, j.pid)
 	if !j.join() {
 		s.nsp.roster.release(s.id, s) // it ended before it had the id that it claimed
 		return false

@@ -23,6 +23,8 @@ const (
 	KindLeave                  // take those addressed out of the rooms Names
 	KindDisconnect             // put those addressed out; with Close, end their connections
 	KindClaim                  // the sessions Names are at the server From now: others close theirs
+
+	KindNothing Kind = 254 // asks for nothing: it stands in the log for somebody else
 )
 
 // Entry is one event in a [Log], or an order about sockets.

@@ -43,7 +43,19 @@ func (h *history) format(m mark) string {
 	if h == nil {
 		return formatOffset(epochTag{}, mark{})
 	}
+	if h.form != nil {
+		return h.form.FormatOffset(m.offset)
+	}
 	return formatOffset(h.tag, m)
+}
+
+// parse reads what format writes.
+func (h *history) parse(s string) (mark, bool) {
+	if h.form != nil {
+		offset, ok := h.form.ParseOffset(s)
+		return mark{offset: offset}, ok
+	}
+	return parseOffset(s, h.tag)
 }
 
 // parseOffset reads what formatOffset wrote for the same epoch. Whatever else

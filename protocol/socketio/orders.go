@@ -124,6 +124,8 @@ func (p *publisher) obeyLocked(e *Entry) {
 	switch e.Kind {
 	case KindJoin, KindLeave, KindDisconnect:
 		p.orders.add(e)
+	case KindNothing:
+		return
 	case KindClaim:
 		if n != nil {
 			p.claimedLocked(n, e)

@@ -23,8 +23,9 @@ type publisher struct {
 	server   *Server
 	options  Recovery
 	log      Log
-	appender Appender // nil where the log is only followed
-	follower Follower // nil where nobody else appends
+	appender Appender       // nil where the log is only followed
+	follower Follower       // nil where nobody else appends
+	shared   SharedSessions // nil where nobody else has session records
 	commits  committer
 	orders   orders
 
@@ -62,8 +63,9 @@ type publisher struct {
 type history struct {
 	epoch       string
 	tag         epochTag
-	incarnation string // see Position
-	generation  int    // rises where clients cannot be served on from the one before
+	incarnation string       // see Position
+	form        OffsetFormat // nil for offsets in our own form
+	generation  int          // rises where clients cannot be served on from the one before
 }
 
 // logged is an entry of the log, an event encoded once for everybody.
@@ -86,6 +88,7 @@ func newPublisher(srv *Server, r Recovery) *publisher {
 	p := &publisher{server: srv, options: r.withDefaults(), log: r.Log, turns: newTurns()}
 	p.appender, _ = r.Log.(Appender)
 	p.follower, _ = r.Log.(Follower)
+	p.shared, _ = r.Sessions.(SharedSessions)
 	p.commits.publisher = p
 	if len(p.options.Key) == 0 {
 		p.options.Key = make([]byte, 32)
@@ -150,7 +153,8 @@ func (p *publisher) lastOf(ctx context.Context, at Position) (mark, error) {
 
 // restartLocked begins to deliver what comes after a position. mu must be held.
 func (p *publisher) restartLocked(at Position, last mark) {
-	h := &history{epoch: at.Epoch, tag: tagOf(at.Epoch), incarnation: at.Incarnation}
+	form, _ := p.log.(OffsetFormat)
+	h := &history{epoch: at.Epoch, tag: tagOf(at.Epoch), incarnation: at.Incarnation, form: form}
 	if old := p.history.Load(); old != nil {
 		h.generation = old.generation + 1
 	}

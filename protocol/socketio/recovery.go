@@ -173,6 +173,13 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	}
 	h := p.history.Load()
 	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, h.tag)
+	var taken *SessionRecord // of a session that another kind of server began
+	if !ok && !o.malformed {
+		var rec SessionRecord
+		if t, rec, ok = p.foreignTicket(s, h, o); ok {
+			taken = &rec
+		}
+	}
 	if !ok || o.malformed {
 		p.refused(s, RefusedTicket, t, 0)
 		return p.fresh(s).because(RefusedTicket)
@@ -187,7 +194,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		}
 		old.awaitEnding()
 	}
-	c, why := p.judge(s, h, t, o)
+	c, why := p.judge(s, h, t, o, taken)
 	if why != "" {
 		s.nsp.roster.release(t.id, s)
 		p.refused(s, why, t, c.after)
@@ -237,15 +244,26 @@ type candidate struct {
 	judged uint64
 }
 
-// judge returns t's session, and why it may not be taken up.
-func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer) (c candidate, why Refusal) {
-	pos := t.begin
+// judge returns t's session, and why it may not be taken up. taken is its record, where
+// that is known already.
+func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer, taken *SessionRecord) (c candidate, why Refusal) {
+	pos, offered := t.begin, false
 	// A stale offset outlives a refused recovery, so the later one counts.
-	if m, ok := parseOffset(o.offset, h.tag); ok && m.offset >= pos.offset {
-		pos = m
+	if m, ok := h.parse(o.offset); ok && m.offset >= pos.offset {
+		pos, offered = m, true
 	}
 	c.after, c.upTo = pos.offset, t.begin.offset
-	rec, known, err := p.recordOf(s, t)
+	var rec SessionRecord
+	var known bool
+	var err error
+	switch {
+	case taken != nil:
+		rec, known = *taken, true
+	case p.shared != nil:
+		rec, known, err = p.takeShared(s, o.pid, t.id, pos)
+	default:
+		rec, known, err = p.recordOf(s, t)
+	}
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read a session", "error", err)
 		return c, RefusedRecord
@@ -263,8 +281,11 @@ func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer) (c ca
 	case pos.offset > last:
 		return c, RefusedAhead
 	}
-	if why := p.verify(h, pos); why != "" {
+	if why := p.verify(h, pos, offered && h.form != nil); why != "" {
 		return c, why
+	}
+	if !known && p.shared != nil {
+		return c, RefusedExpired
 	}
 	if !known && p.now().Sub(t.issued) > maxTicketAge {
 		return c, RefusedExpired
@@ -338,16 +359,17 @@ func (p *publisher) claimedLocked(n *Namespace, e *Entry) {
 }
 
 // verify reports whether what a client has had is in the log, where the end of that
-// can get lost.
-func (p *publisher) verify(h *history, pos mark) Refusal {
-	if h.incarnation == "" || pos.check == 0 {
+// can get lost, or where its offset does not tell of which history it is.
+func (p *publisher) verify(h *history, pos mark, plain bool) Refusal {
+	if (h.incarnation == "" || pos.check == 0) && !plain || pos.offset == 0 {
 		return ""
 	}
+	same := func(check uint32) bool { return plain || check == pos.check }
 	p.mu.RLock()
 	recs, covered := p.ringAfterLocked(pos.offset - 1)
 	p.mu.RUnlock()
 	if covered {
-		if len(recs) > 0 && recs[0].offset == pos.offset && recs[0].check == pos.check {
+		if len(recs) > 0 && recs[0].offset == pos.offset && same(recs[0].check) {
 			return ""
 		}
 		return RefusedLost
@@ -360,7 +382,7 @@ func (p *publisher) verify(h *history, pos mark) Refusal {
 		return RefusedLog
 	case at.First > pos.offset:
 		return RefusedTrimmed
-	case len(entries) == 0 || entries[0].Offset != pos.offset || checkOf(&entries[0]) != pos.check:
+	case len(entries) == 0 || entries[0].Offset != pos.offset || !same(checkOf(&entries[0])):
 		return RefusedLost
 	}
 	return ""

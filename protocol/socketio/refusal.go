@@ -23,7 +23,7 @@ const (
 	// RefusedRecord: the session store could not be read.
 	RefusedRecord Refusal = "record_unreadable"
 	// RefusedExpired: the id was issued more than a day ago, and there is no
-	// record of the session.
+	// record of the session; with [SharedSessions] however old it is.
 	RefusedExpired Refusal = "expired"
 	// RefusedAhead: the client has had events that the log does not hold.
 	RefusedAhead Refusal = "ahead_of_log"

@@ -18,6 +18,8 @@ type SessionRecord struct {
 	Data      json.RawMessage `json:"data,omitempty"`   // nil for none
 	Denied    bool            `json:"denied,omitempty"` // the client may not come back
 	At        time.Time       `json:"at"`               // when the record was made
+	PID       string          `json:"pid,omitempty"`    // what the client holds, for a [SharedSessions]
+	Away      bool            `json:"away,omitempty"`   // the client had gone when the record was made
 	Offset    uint64          `json:"offset,omitempty"` // the log's, up to which it knows of joins and leaves by the log
 
 	live any // Data before it was marshalled, where the process still has it
@@ -150,7 +152,7 @@ func (srv *Server) rememberSession(s *Socket, reason Reason) {
 	if !ok && !denied {
 		return // a newer connection took the session over
 	}
-	rec.Denied = denied
+	rec.Denied, rec.Away = denied, true
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.changed, s)
@@ -207,7 +209,7 @@ func (v *saver) keepLocked(rec SessionRecord) {
 // longer in its namespace's roster.
 func (v *saver) record(s *Socket) (SessionRecord, bool) {
 	// The offset first: the rooms are at least as new.
-	rec := SessionRecord{ID: s.id, Namespace: s.nsp.name, At: v.now(), Offset: v.server.offset()}
+	rec := SessionRecord{ID: s.id, Namespace: s.nsp.name, At: v.now(), Offset: v.server.offset(), PID: s.pid()}
 	rooms, ok := s.nsp.roster.memberships(s)
 	rec.Rooms = rooms
 	if rec.live = s.Data(); rec.live != nil {

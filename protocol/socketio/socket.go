@@ -50,6 +50,7 @@ type socketMore struct {
 	besideFull bool        // that is enough: the connection is paused; guarded by Socket.mu
 	tally      tally       // what is charged for them; guarded by Socket.mu
 	held       *heldEvents // guarded by Socket.mu
+	pid        string      // what the client holds, where records are found by it; guarded by Socket.mu
 	auth       Value       // owned; set before the socket joins
 }
 

@@ -66,10 +66,21 @@ func runCluster(ctx context.Context, c config) error {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	end, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return errors.Join(err, n.io.Shutdown(end), web.Shutdown(end), driver.Close(), e.close())
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(n.io.Shutdown(end), web.Shutdown(end), driver.Close(), e.close()) }()
+	select {
+	case stopped := <-ended:
+		return errors.Join(err, stopped)
+	case <-time.After(stopTimeout + 200*time.Millisecond):
+		return errors.Join(err, errors.New("the engine does not let go")) // and the process ends without it
+	}
 }
+
+// stopTimeout is how long the server may take to end: the process is to be gone 2 s after
+// SIGTERM, also where the engine is away.
+const stopTimeout = 1500 * time.Millisecond
 
 // openNode makes the server, with the events that its clients may send.
 func openNode(c config, e engine, address string) *node {

@@ -34,10 +34,10 @@ var engines = map[string]func(ctx context.Context, url string) (engine, error){
 	"postgresql":        openPostgres,
 	"redis":             openRedis,
 	"rediss":            openRedis,
-	"redis-classic":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join }),
-	"redis-sharded":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Sharded{Options: o}.Join }),
+	"redis-classic":     openOfficial(without(func(o officialwire.Options) joiner { return officialwire.Classic{Options: o}.Join })),
+	"redis-sharded":     openOfficial(without(func(o officialwire.Options) joiner { return officialwire.Sharded{Options: o}.Join })),
 	"socketio-postgres": openOfficialPostgres,
-	"redis-streams":     openOfficial(func(o officialwire.Options) joiner { return officialwire.Streams{Options: o}.Join }),
+	"redis-streams":     openOfficial(openStream),
 }
 
 // joiner makes a server one of those that an engine joins.
@@ -68,7 +68,7 @@ func openRedis(ctx context.Context, url string) (engine, error) {
 }
 
 // openOfficial opens a wire of the official adapters on Redis.
-func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, string) (engine, error) {
+func openOfficial(wire func(context.Context, officialwire.Options) (engine, error)) func(context.Context, string) (engine, error) {
 	return func(ctx context.Context, address string) (engine, error) {
 		plain, options, err := officialOptions(address)
 		if err != nil {
@@ -78,14 +78,41 @@ func openOfficial(wire func(officialwire.Options) joiner) func(context.Context, 
 		if err != nil {
 			return engine{}, errURL
 		}
-		o.MaxRetries = -1
+		o.MaxRetries, o.ContextTimeoutEnabled = -1, true
 		client := goredis.NewClient(o)
 		if err := client.Ping(ctx).Err(); err != nil {
 			return engine{}, errors.Join(err, client.Close())
 		}
 		options.Client = client
-		return engine{join: wire(options), close: client.Close}, nil
+		e, err := wire(ctx, options)
+		if err != nil {
+			return engine{}, errors.Join(err, client.Close())
+		}
+		e.close = client.Close
+		return e, nil
 	}
+}
+
+// without is a wire that recovers nothing.
+func without(wire func(officialwire.Options) joiner) func(context.Context, officialwire.Options) (engine, error) {
+	return func(_ context.Context, o officialwire.Options) (engine, error) { return engine{join: wire(o)}, nil }
+}
+
+// openStream opens the wire of the streams adapter, which recovers sessions where all is
+// in one stream.
+func openStream(ctx context.Context, o officialwire.Options) (engine, error) {
+	if o.StreamCount > 1 {
+		return engine{join: officialwire.Streams{Options: o}.Join}, nil
+	}
+	if o.MaxEntries == 0 {
+		o.MaxEntries = recoverMost
+	}
+	o.MaxDisconnection = recoverFor
+	e, err := officialwire.OpenStream(ctx, o)
+	if err != nil {
+		return engine{}, err
+	}
+	return engine{join: e.Join, recovery: e.Recovery()}, nil
 }
 
 // openOfficialPostgres opens the wire of the official adapter on PostgreSQL.

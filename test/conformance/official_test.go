@@ -12,7 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	beProgram()
+	goleak.VerifyTestMain(m)
+}
 
 // wait bounds everything a test waits for.
 const wait = 2 * time.Minute

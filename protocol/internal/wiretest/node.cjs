@@ -29,7 +29,7 @@ async function onPostgres() {
 
 async function main() {
   const { adapter, emitter } = await (wire === "postgres" ? onPostgres() : onRedis());
-  const server = new Server(0, { adapter });
+  const server = new Server(0, { adapter, ...(wire === "streams" && { connectionStateRecovery: {} }) });
   server.on("connection", (s) => {
     s.data = { from: "node" };
     s.on("enter", (room, done) => { s.join(room); done(); });
@@ -55,12 +55,21 @@ async function main() {
     connect: ({ name, url }) => new Promise((resolve, reject) => {
       const c = (clients[name] = connect(url, { transports: ["websocket"], reconnection: false, forceNew: true }));
       c.onAny((event, ...args) => {
+        if (/^\d+-\d+$/.test(args.at(-1))) args.pop(); // the offset
         if (typeof args.at(-1) === "function") args.pop()({ from: name, bin: Buffer.from([1, 2]) });
         say({ client: name, event, args });
       });
       c.on("disconnect", () => say({ client: name, event: "gone", args: [] }));
       c.on("connect", () => resolve(c.id));
       c.on("connect_error", reject);
+    }),
+    drop: ({ name }) => void clients[name].io.engine.transport.ws.close(),
+    return: ({ name, url }) => new Promise((resolve, reject) => {
+      const c = clients[name];
+      c.io.uri = url;
+      c.once("connect", () => resolve({ id: c.id, recovered: c.recovered }));
+      c.once("connect_error", reject);
+      c.connect();
     }),
     enter: ({ name, room }) => clients[name].emitWithAck("enter", room),
     emit: (o) => void to(o).emit(o.event, ...o.args.map(bytes)),

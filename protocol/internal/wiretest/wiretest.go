@@ -24,9 +24,9 @@ type Wire struct {
 	// Name is what the script calls it: classic, streams, the mode of the sharded
 	// adapter, or postgres. URL is the database's.
 	Name, URL string
-	// Join makes the Go server one of them, and Recovery, if not nil, what it shares.
-	Join     func(socketio.Member, socketio.Node) (socketio.Cluster, error)
-	Recovery *socketio.Recovery
+	// Options make a Go server one of them. Where they have a Recovery, all servers
+	// recover each other's sessions.
+	Options func() socketio.Options
 	// Emitter is ours.
 	Emitter emitter.Emitter
 	// Official says whom the official emitter reaches: nobody where there is none.
@@ -62,6 +62,7 @@ func Run(t *testing.T, w Wire) {
 		{"servers", m.servers},
 		{"emitter", m.emitters},
 		{"many", m.many},
+		{"recovery", m.recovery},
 		{"disconnect", m.disconnect},
 		{"death", m.death},
 	} {
@@ -79,13 +80,17 @@ type mixed struct {
 	urls  map[string]string // of servers, by client
 	ids   map[string]string // of sockets, by client
 	notes chan string       // what the Go server was told by the other
+
+	recovers bool // servers recover each other's sessions
 }
 
 func start(t *testing.T, w Wire) *mixed {
 	needNode(t, "redis", "pg", "socket.io", "@socket.io/redis-adapter", "@socket.io/redis-emitter",
 		"@socket.io/redis-streams-adapter", "@socket.io/postgres-adapter", "@socket.io/postgres-emitter")
 	m := &mixed{peer: startPeer(t, w.Name, w.URL), Wire: w, ids: make(map[string]string), notes: make(chan string, 100)}
-	m.io = socketio.NewServer(socketio.Options{Cluster: w.Join, Recovery: w.Recovery})
+	o := w.Options()
+	m.recovers = o.Recovery != nil
+	m.io = socketio.NewServer(o)
 	socketio.OnAck(m.io.Of("/"), "enter", func(s *socketio.Socket, room string) (struct{}, error) { s.Join(room); return struct{}{}, nil })
 	m.io.OnConnection(func(s *socketio.Socket) { s.SetData(map[string]string{"from": "go"}) })
 	m.io.Of("/").OnServerSide("", func(e *socketio.ServerEvent) {
@@ -103,7 +108,7 @@ func start(t *testing.T, w Wire) *mixed {
 	var port int
 	m.do("port", nil, &port)
 	m.urls = map[string]string{"g": web.URL, "n": fmt.Sprintf("http://127.0.0.1:%d", port)}
-	m.meet(w.Join)
+	m.meet()
 	for name := range m.urls {
 		m.connect(name)
 	}
@@ -119,7 +124,7 @@ func shutdown(t *testing.T, srv *socketio.Server) {
 }
 
 // meet waits until each server is asked by the other.
-func (m *mixed) meet(join func(socketio.Member, socketio.Node) (socketio.Cluster, error)) {
+func (m *mixed) meet() {
 	m.t.Helper()
 	m.await("both servers know each other", func() error {
 		replies, err := m.io.Of("/").ServerSideEmitWithAck(m.t.Context(), "note")
@@ -504,6 +509,49 @@ func (m *mixed) many(t *testing.T) {
 	}
 }
 
+// recovery: clients that fell off come back to the other server, and miss nothing.
+func (m *mixed) recovery(t *testing.T) {
+	if !m.recovers {
+		return
+	}
+	for _, c := range []struct{ client, to string }{
+		{"g", "n"}, {"g", "g"}, {"g", "n"}, {"g", "n"}, {"g", "g"}, {"g", "g"},
+		{"n", "g"}, {"n", "n"}, {"n", "g"}, {"n", "g"}, {"n", "n"}, {"n", "n"},
+	} {
+		m.emit("go", "both", "", "", "before") // without an event Node recovers nobody
+		for _, client := range []string{"g", "n"} {
+			m.expect(t, client, `ev("before")`)
+		}
+		other := map[string]string{"g": "n", "n": "g"}[c.client]
+		m.do("drop", map[string]any{"name": c.client}, nil)
+		m.expect(t, c.client, "gone()")
+		for i, from := range []string{"go", "emit", "go", "emit"} {
+			m.emit(from, "both", "", "", i)
+			m.emit(from, "", "", "", "all", i)
+			m.emit(from, other, "", "", "the other's")
+			// The other one has it, and so it is logged before what the next server emits.
+			m.expect(t, other, fmt.Sprintf("ev(%d)", i), fmt.Sprintf(`ev("all",%d)`, i), `ev("the other's")`)
+		}
+		var back struct {
+			ID        string
+			Recovered bool
+		}
+		m.do("return", map[string]any{"name": c.client, "url": m.urls[c.to]}, &back)
+		if !back.Recovered || back.ID != m.ids[c.client] {
+			t.Fatalf("%s comes back to %s: %+v", c.client, c.to, back)
+		}
+		for i := range 4 {
+			m.expect(t, c.client, fmt.Sprintf("ev(%d)", i), fmt.Sprintf(`ev("all",%d)`, i))
+		}
+		for _, from := range []string{"go", "emit"} {
+			m.emit(from, "both", "", "", "after")
+			for _, client := range []string{"g", "n"} {
+				m.expect(t, client, `ev("after")`)
+			}
+		}
+	}
+}
+
 // disconnect: each server puts the other's client out.
 func (m *mixed) disconnect(t *testing.T) {
 	musts(t)(m.broadcast("n", "", "").DisconnectSockets(true))
@@ -514,7 +562,7 @@ func (m *mixed) disconnect(t *testing.T) {
 
 // death: servers that are gone are not waited for.
 func (m *mixed) death(t *testing.T) {
-	other := socketio.NewServer(socketio.Options{Cluster: m.Join})
+	other := socketio.NewServer(m.Options())
 	other.Of("/").OnServerSide("", func(e *socketio.ServerEvent) {
 		if e.WantsAck() {
 			_ = e.Ack("third") // the asker may be gone

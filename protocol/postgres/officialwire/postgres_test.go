@@ -8,6 +8,7 @@ import (
 
 	"podium/protocol/internal/wiretest"
 	"podium/protocol/services"
+	"podium/protocol/socketio"
 )
 
 // openPostgres starts a PostgreSQL, and returns what the wire needs.
@@ -25,6 +26,6 @@ func TestPostgresBesideNode(t *testing.T) {
 	o, url := openPostgres(t)
 	p := Postgres{o}
 	wiretest.Run(t, wiretest.Wire{
-		Name: "postgres", URL: url, Join: p.Join, Emitter: p.Emitter(), Official: wiretest.OnlyGo, Unordered: true,
+		Name: "postgres", URL: url, Options: func() socketio.Options { return socketio.Options{Cluster: p.Join} }, Emitter: p.Emitter(), Official: wiretest.OnlyGo, Unordered: true,
 	})
 }

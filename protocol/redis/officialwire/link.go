@@ -39,6 +39,12 @@ type Options struct {
 	// MaxEntries is about how many entries a stream keeps: maxLen of the streams
 	// adapter. Zero means 10,000.
 	MaxEntries int
+	// SessionPrefix begins the keys of sessions: sessionKeyPrefix of the streams adapter.
+	// Empty means "sio:session:".
+	SessionPrefix string
+	// MaxDisconnection is how long a session is kept: maxDisconnectionDuration of the
+	// server's connectionStateRecovery. Zero means 2 minutes.
+	MaxDisconnection time.Duration
 	// Subscriptions are those of the sharded adapter. Empty means Dynamic.
 	Subscriptions Subscriptions
 	// Logger is told of what cannot be read. Nil means slog.Default().
@@ -54,6 +60,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StreamCount == 0 {
 		o.StreamCount = 1
+	}
+	if o.SessionPrefix == "" {
+		o.SessionPrefix = "sio:session:"
+	}
+	if o.MaxDisconnection == 0 {
+		o.MaxDisconnection = 2 * time.Minute
 	}
 	if o.Subscriptions == "" {
 		o.Subscriptions = Dynamic

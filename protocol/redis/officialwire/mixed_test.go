@@ -26,13 +26,33 @@ func openRedis(t *testing.T) (Options, string) {
 func TestClassicBesideNode(t *testing.T) {
 	o, url := openRedis(t)
 	c := Classic{o}
-	wiretest.Run(t, wiretest.Wire{Name: "classic", URL: url, Join: c.Join, Emitter: c.Emitter(), Official: wiretest.Both})
+	wiretest.Run(t, wiretest.Wire{Name: "classic", URL: url, Options: joins(c.Join), Emitter: c.Emitter(), Official: wiretest.Both})
 }
 
 func TestStreamsBesideNode(t *testing.T) {
 	o, url := openRedis(t)
 	s := Streams{o}
-	wiretest.Run(t, wiretest.Wire{Name: "streams", URL: url, Join: s.Join, Emitter: s.Emitter()})
+	wiretest.Run(t, wiretest.Wire{Name: "streams", URL: url, Options: joins(s.Join), Emitter: s.Emitter()})
+}
+
+func TestASharedStreamBesideNode(t *testing.T) {
+	o, url := openRedis(t)
+	open := func() *StreamEngine {
+		e, err := OpenStream(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	wiretest.Run(t, wiretest.Wire{Name: "streams", URL: url, Emitter: open().Emitter(), Options: func() socketio.Options {
+		e := open()
+		return socketio.Options{Cluster: e.Join, Recovery: e.Recovery()}
+	}})
+}
+
+// joins returns options with nothing but a cluster.
+func joins(join func(socketio.Member, socketio.Node) (socketio.Cluster, error)) func() socketio.Options {
+	return func() socketio.Options { return socketio.Options{Cluster: join} }
 }
 
 func TestShardedBesideNode(t *testing.T) {
@@ -41,7 +61,7 @@ func TestShardedBesideNode(t *testing.T) {
 			o, url := openRedis(t)
 			o.Subscriptions = mode
 			s := Sharded{o}
-			w := wiretest.Wire{Name: string(mode), URL: url, Join: s.Join, Emitter: s.Emitter()}
+			w := wiretest.Wire{Name: string(mode), URL: url, Options: joins(s.Join), Emitter: s.Emitter()}
 			if mode != Static {
 				w.Settle = func(room string) { awaitListener(t, o.Client, "socket.io#/#"+room+"#") }
 			}

@@ -19,7 +19,8 @@ import (
 //
 // Events, joins, leaves and disconnects go through a stream: a server that was not
 // connected to Redis for a while gets them when it is again, as far as the stream
-// reaches. The rest is pub/sub. Sockets of Node servers recover on Node servers.
+// reaches. The rest is pub/sub. Sockets of Node servers recover on Node servers; where ours
+// are to recover too, use [OpenStream].
 type Streams struct{ Options }
 
 // streams is one server's place among them.
@@ -32,6 +33,22 @@ var _ socketio.Cluster = (*streams)(nil)
 
 // Join is what [socketio.Options].Cluster takes.
 func (s Streams) Join(self socketio.Member, node socketio.Node) (socketio.Cluster, error) {
+	place, err := s.join(self, node)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(place.ctx, joinTimeout)
+	defer cancel()
+	if err := place.seekEnd(ctx); err != nil {
+		_ = place.Close()
+		return nil, err
+	}
+	place.work.Go(place.follow)
+	return place, nil
+}
+
+// join subscribes, and does not read the stream.
+func (s Streams) join(self socketio.Member, node socketio.Node) (*streams, error) {
 	o := s.Options.withDefaults()
 	var channels []string
 	for _, nsp := range o.Namespaces {
@@ -48,13 +65,6 @@ func (s Streams) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 	}
 	place.link = l
 	close(ready)
-	ctx, cancel := context.WithTimeout(l.ctx, joinTimeout)
-	defer cancel()
-	if err := place.seekEnd(ctx); err != nil {
-		_ = l.Close()
-		return nil, err
-	}
-	l.work.Go(place.follow)
 	return place, nil
 }
 
