@@ -2,15 +2,13 @@ package server
 
 import (
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
 
 	"podium/protocol/budget"
 	"podium/server/api"
 	"podium/server/limits"
+	"podium/server/machine"
 )
 
 // rateLimits are the limits that requests meet.
@@ -69,7 +67,7 @@ func (s *Settings) limits() rateLimits {
 			Address: address, AddressBurst: int(seconds * address), Total: total, TotalBurst: int(seconds * total),
 		})
 	}
-	memory := divide(memoryLimit())
+	memory := divide(machine.MemoryLimit())
 	return rateLimits{
 		memory:      memory,
 		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
@@ -85,6 +83,24 @@ func (s *Settings) limits() rateLimits {
 		waiting:     limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
 		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
 	}
+}
+
+// connectionLimit is how many real-time connections there may be: what the
+// settings say, or seven tenths of the files that the process may open.
+func (s *Settings) connectionLimit() int {
+	if s.LimitConnections > 0 {
+		return s.LimitConnections
+	}
+	return machine.ShareOfFiles(7)
+}
+
+// socketLimit is how many connections net/http may serve: what the settings
+// say, or two tenths of the files. The last tenth is for files.
+func (s *Settings) socketLimit() int {
+	if s.LimitSockets > 0 {
+		return s.LimitSockets
+	}
+	return machine.ShareOfFiles(2)
 }
 
 func (s *Settings) socketGate() *limits.Gate {
@@ -112,35 +128,6 @@ func (s *Server) refusals() []limits.Refusals {
 		all = append(all, limits.Refusals{Limit: "memory-" + one.Name, Total: one.Evicted + one.Refused, Held: one.Held})
 	}
 	return append(all, s.realtime.Refusals()...)
-}
-
-// socketCount counts the connections that net/http serves, by the address of
-// their peer. One too many is closed before anything is read from it. Those
-// taken over for WebSockets and waiting polls are counted as sessions instead.
-type socketCount struct {
-	addresses *limits.Addresses
-	gate      *limits.Gate
-	refused   sync.Map // net.Conn → nothing, until they are closed
-}
-
-// changed is http.Server.ConnState.
-func (n *socketCount) changed(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		if !n.gate.Enter(n.address(c)) {
-			n.refused.Store(c, struct{}{})
-			c.Close()
-		}
-	case http.StateHijacked, http.StateClosed:
-		if _, without := n.refused.LoadAndDelete(c); !without {
-			n.gate.Leave(n.address(c))
-		}
-	}
-}
-
-// address is the peer's, or none for a proxy's: it speaks for many.
-func (n *socketCount) address(c net.Conn) netip.Addr {
-	return n.addresses.Peer(c.RemoteAddr())
 }
 
 // exportTimeout is how long an admin's download of everything may take.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/pprof"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"podium/server/admin"
 	"podium/server/answer"
 	"podium/server/api"
-	"podium/server/limits"
 )
 
 // socketPath is where Socket.IO is mounted.
@@ -54,8 +52,8 @@ func (s *Server) routes() http.Handler {
 	get("/api/realtime-metrics", s.realtime.Metrics)
 	get("/api/realtime-fallback", s.realtime.Fallback)
 	get(streamPath, s.realtime.Stream)
-	get("/api/join", s.join)
-	get("/api/join.svg", s.joinCode)
+	get("/api/join", s.joining.Where)
+	get("/api/join.svg", s.joining.Code)
 	get("/health", s.observe.Health)
 	get("/ready", s.observe.Readiness)
 	get("/api/metrics", s.observe.Metrics, s.onlyAdmins)
@@ -261,40 +259,4 @@ func routeOf(path string) string {
 		return strings.Join(parts[:3], "/") + "/…"
 	}
 	return path
-}
-
-// join answers GET /api/join: where phones find this server.
-func (s *Server) join(w http.ResponseWriter, r *http.Request) error {
-	addresses := s.reachable(r)
-	answer.JSON(w, http.StatusOK, map[string]any{
-		"url": addresses[0], "addresses": addresses, "reachable": !strings.Contains(addresses[0], "localhost"),
-	})
-	return nil
-}
-
-// joinCode answers GET /api/join.svg: a QR code of such an address.
-func (s *Server) joinCode(w http.ResponseWriter, r *http.Request) error {
-	addresses := s.reachable(r)
-	n, _ := strconv.Atoi(r.URL.Query().Get("address"))
-	if n < 0 || n >= len(addresses) {
-		return answer.New(http.StatusBadRequest, "There is no such address.")
-	}
-	target := strings.TrimSuffix(addresses[n], "/") + "/" + strings.TrimPrefix(r.URL.Query().Get("path"), "/")
-	if len(target) > 500 {
-		return answer.New(http.StatusBadRequest, "The address is too long for a code.")
-	}
-	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
-	// leaves the other processors to everybody else.
-	if err := s.codes.Enter(limits.WithAddress(r.Context(), s.addresses.Of(r))); err != nil {
-		return err
-	}
-	svg, err := qrSVG(target)
-	s.codes.Leave() // before the answer leaves, which takes as long as its reader
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "image/svg+xml")
-	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(svg) // the client may be gone
-	return nil
 }

@@ -3,8 +3,9 @@
 // order.
 //
 // Settings come in; a server that listens goes out. What a request means is
-// decided in the rooms: contest (the REST API), realtime (Socket.IO and event
-// streams), admin (who may), pages, pictures, observe (health and metrics).
+// decided in the rooms: api (the REST API), realtime (Socket.IO and event
+// streams), admin (who may), pages, pictures, joincode, observe (health and
+// metrics). Connections come by listen, and what the machine gives by machine.
 package server
 
 import (
@@ -25,7 +26,10 @@ import (
 	"podium/server/admin"
 	"podium/server/api"
 	"podium/server/clock"
+	"podium/server/joincode"
 	"podium/server/limits"
+	"podium/server/listen"
+	"podium/server/machine"
 	"podium/server/observe"
 	"podium/server/pages"
 	"podium/server/pictures"
@@ -62,7 +66,7 @@ type Server struct {
 	requests    inFlight
 	addresses   *limits.Addresses
 	limits      rateLimits
-	codes       *limits.Turns // of QR codes that are drawn
+	joining     *joincode.Codes
 
 	// tidying is what removes old copies of the data until stopTidying is called.
 	tidying     sync.WaitGroup
@@ -125,7 +129,10 @@ func (s *Server) build() error {
 		return err
 	}
 	s.limits = s.settings.limits()
-	s.codes = limits.NewTurns(1)
+	s.joining = joincode.New(joincode.Options{
+		PublicURL: s.settings.PublicURL, Host: s.settings.Host, TLS: s.settings.TLSCert != "",
+		Secure: s.addresses.Secure, AddressOf: s.addresses.Of,
+	})
 	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
 		FailuresPerMinute: s.settings.LimitSignIns, Shared: s.settings.Database != "", Memory: s.limits.memory.passwords, Now: s.ages.Now, Logger: s.log,
@@ -155,7 +162,7 @@ func (s *Server) build() error {
 	}
 	s.observe = observe.New(observe.Options{
 		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, Machine: s.settings.NodeID, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
-		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: memoryLimit(),
+		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: machine.MemoryLimit(),
 	})
 	s.handler = s.routes()
 	running, stop := context.WithCancel(context.Background())
@@ -177,9 +184,9 @@ func (s *Server) buildRealtime() error {
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
 		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting, Albums: s.limits.albums,
-		FeedMemory: feedMemory(memoryLimit()), Readers: s.limits.memory.readers,
+		FeedMemory: feedMemory(machine.MemoryLimit()), Readers: s.limits.memory.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
-		Reserve:   (&disk{folders: []string{set.Data, set.UploadsDir()}, room: statfs}).reserve,
+		Reserve:   machine.NewDisk(set.Data, set.UploadsDir()).Reserve,
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{
@@ -233,7 +240,7 @@ func (s *Server) buildPictures() error {
 			return err
 		}
 	}
-	limit := memoryLimit()
+	limit := machine.MemoryLimit()
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
 		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), Memory: s.limits.memory.pictures, KeepOriginals: set.KeepOriginals, AddressOf: s.addresses.Of,
@@ -291,6 +298,10 @@ func (s *Server) evening() static.Evening {
 	return now
 }
 
+// Addresses lists the URLs under which the server is found where it listens: from other
+// machines first, and from this one last.
+func (s *Server) Addresses(at net.Addr) []string { return s.joining.Addresses(at) }
+
 // Handler is the server's HTTP handler.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -303,24 +314,37 @@ func (s *Server) Source() backup.Source { return s.source }
 // File is the file that keeps the contest, nil where another kind of store does.
 func (s *Server) File() contest.File { return s.file }
 
-// Listen takes the listening socket; see Settings.Listen. Who has slow storage
-// listens before New.
-func (s *Server) Listen() (*Front, error) { return s.settings.Listen(s.log) }
+// Listen takes the listening socket and begins to accept connections. Who has slow
+// storage listens before New. Either Run gets the Front, or the caller closes it.
+func (s *Settings) Listen(log *slog.Logger) (*listen.Front, error) {
+	s.onFly()
+	addresses, err := s.addresses()
+	if err != nil {
+		return nil, err
+	}
+	return listen.New(listen.Options{
+		Address: s.listenAddress(), TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		Addresses: addresses, Sockets: s.socketGate(),
+		HeaderTimeout: s.HeaderTimeout, BodyTimeout: s.BodyTimeout, AnswerTimeout: s.AnswerTimeout,
+		MaxHeader: int(s.MaxHeader), Logger: log,
+	})
+}
+
+// Listen is [Settings.Listen] of the server's settings.
+func (s *Server) Listen() (*listen.Front, error) { return s.settings.Listen(s.log) }
 
 // Run serves behind front until ctx ends, and then stops in order (see stop).
 // It returns nil after a stop that was asked for.
-func (s *Server) Run(ctx context.Context, front *Front) error {
-	s.limits.sockets = front.sockets.Charge(s.limits.memory.sockets, socketBytes) // before anybody can ask for the figures
+func (s *Server) Run(ctx context.Context, front *listen.Front) error {
+	s.limits.sockets = front.Sockets().Charge(s.limits.memory.sockets, socketBytes) // before anybody can ask for the figures
 	metrics, err := s.serveMetrics()
 	if err != nil {
 		return errors.Join(err, front.Close(), s.Abandon())
 	}
 	s.observe.Ready()
-	front.open(s.handler)
+	front.Open(s.handler)
 	select {
-	case err := <-front.failed:
-		front.failed <- errRefusing
-		return errors.Join(fmt.Errorf("serve: %w", err), s.stop(front, metrics))
+	case <-front.Done(): // stop says why
 	case <-ctx.Done():
 	}
 	return s.stop(front, metrics)

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"podium/server/listen"
 	"sync"
 	"time"
 )
 
 // stop ends everything, in the order that loses nothing.
-func (s *Server) stop(front *Front, metrics *http.Server) error {
+func (s *Server) stop(front *listen.Front, metrics *http.Server) error {
 	began := time.Now()
 	var steps []any // what took how long, for the log
 	done := func(step string) {
@@ -26,7 +27,7 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 	err := s.realtime.Announce(ctx)
 	done("announced")
 	// 3. No new connections; those that were accepted are served.
-	err = errors.Join(err, front.refuse())
+	err = errors.Join(err, front.Refuse())
 	// 4. Requests in flight finish: a submission that has been read is stored,
 	// answered, and still announced to everybody who is connected.
 	s.requests.wait(ctx)
@@ -38,7 +39,7 @@ func (s *Server) stop(front *Front, metrics *http.Server) error {
 	// sessions are saved.
 	err = errors.Join(err, s.realtime.Shutdown(ctx))
 	done("clients")
-	err = errors.Join(err, front.drain(ctx, &s.requests))
+	err = errors.Join(err, front.Drain(ctx, s.requests.none))
 	if metrics != nil {
 		err = errors.Join(err, metrics.Close())
 	}

@@ -15,6 +15,8 @@ import (
 
 	"podium/contest"
 	"podium/server"
+	"podium/server/listen"
+	"podium/server/machine"
 	"podium/store/bolt"
 )
 
@@ -30,16 +32,16 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 		return fmt.Errorf("--log-level: %w", err)
 	}
 	log := newLogger(out.stderr, c.LogFormat, level)
-	server.RaiseFileLimit()
+	machine.RaiseFileLimit()
 	// First of all, so that nobody is refused while the rest is made ready.
 	front, err := c.Listen(log)
 	if err != nil {
 		return err
 	}
-	if err := c.DropPrivileges(); err != nil {
+	if err := machine.Become(c.RunAs, c.Data); err != nil {
 		return errors.Join(err, front.Close())
 	}
-	server.SetMemory()
+	machine.SetMemory()
 	s, err := server.New(c.Settings, log, level)
 	if err != nil {
 		return errors.Join(err, front.Close())
@@ -52,8 +54,8 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 }
 
 // greet prints the address to open; on a terminal also a code for phones.
-func (c *serveCommand) greet(out output, s *server.Server, front *server.Front) {
-	addresses := s.Addresses(front)
+func (c *serveCommand) greet(out output, s *server.Server, front *listen.Front) {
+	addresses := s.Addresses(front.Addr())
 	if s.Password != "" {
 		fmt.Fprintf(out.stdout, "The admin password is %s (shown only now; set ADMIN_PASSWORD to choose one)\n", s.Password)
 	}

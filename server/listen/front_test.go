@@ -1,15 +1,13 @@
-package server
+package listen
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"podium/server/limits"
 	"testing"
 	"time"
 )
@@ -17,8 +15,10 @@ import (
 // newFront listens on a free port of loopback.
 func newFront(t *testing.T) (f *Front, url string) {
 	t.Helper()
-	settings := Settings{Host: "127.0.0.1", HeaderTimeout: time.Minute, MaxHeader: 16 << 10}
-	f, err := settings.Listen(slog.New(slog.DiscardHandler))
+	f, err := New(Options{
+		Address: "127.0.0.1:0", Addresses: new(limits.Addresses), Sockets: limits.NewGate("sockets", 0, 0),
+		HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestRequestsWaitForAServerThatStarts(t *testing.T) {
 		t.Fatalf("answered %d before there was a server", status)
 	case <-time.After(50 * time.Millisecond):
 	}
-	f.open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.Open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		io.WriteString(w, "{}")
 	}))
@@ -96,55 +96,11 @@ func TestAStopDoesNotWaitForSilentConnections(t *testing.T) {
 	defer c.Close()
 	get(t, url+"/health") // connections are accepted in order, so the silent one was too
 	began := time.Now()
-	if err := errors.Join(f.refuse(), f.drain(t.Context(), &inFlight{})); err != nil {
+	if err := errors.Join(f.Refuse(), f.Drain(t.Context(), func() bool { return true })); err != nil {
 		t.Error(err)
 	}
 	// net/http by itself gives such a connection five seconds.
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("it took %s", took)
-	}
-}
-
-// The least limit on the way up counts, in both versions of control groups.
-func TestTheMemoryLimitOfTheControlGroupIsFound(t *testing.T) {
-	for name, c := range map[string]struct {
-		files map[string]string
-		want  int64
-	}{
-		"nothing": {nil, math.MaxInt64},
-		"version 2": {map[string]string{
-			"proc/self/cgroup":                                     "0::/system.slice/podium.service\n",
-			"sys/fs/cgroup/system.slice/memory.max":                "max\n",
-			"sys/fs/cgroup/system.slice/podium.service/memory.max": "268435456\n",
-		}, 256 << 20},
-		"version 2, the parent is smaller": {map[string]string{
-			"proc/self/cgroup":           "0::/a/b\n",
-			"sys/fs/cgroup/a/memory.max": "134217728\n", "sys/fs/cgroup/a/b/memory.max": "268435456\n",
-		}, 128 << 20},
-		"version 2, of a container": {map[string]string{
-			"proc/self/cgroup": "0::/host/name\n", "sys/fs/cgroup/memory.max": "268435456\n",
-		}, 256 << 20},
-		"version 1": {map[string]string{
-			"proc/self/cgroup":                                  "9:cpu,cpuacct:/x\n4:memory:/group\n0::/\n",
-			"sys/fs/cgroup/memory/memory.limit_in_bytes":        "9223372036854771712\n",
-			"sys/fs/cgroup/memory/group/memory.limit_in_bytes":  "268435456\n",
-			"sys/fs/cgroup/cpu,cpuacct/x/memory.limit_in_bytes": "1\n",
-		}, 256 << 20},
-	} {
-		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
-			for path, text := range c.files {
-				path = filepath.Join(root, path)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := groupLimit(root); got != c.want {
-				t.Errorf("%d, want %d", got, c.want)
-			}
-		})
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package listen
 
 import (
 	"context"
@@ -39,46 +39,61 @@ type Front struct {
 	// handler is nil until opened is closed.
 	handler atomic.Pointer[http.Handler]
 	opened  chan struct{}
-	failed  chan error // one value, when serving ends
+
+	done chan struct{} // closed when serving has ended
+	err  error         // why; set before done is closed
 
 	waiting sync.Map     // connections without a request yet
 	silent  atomic.Int64 // how many
 }
 
-// Listen takes the listening socket, one that systemd hands over or a new one at
-// the settings' address, and begins to accept connections. Either Run gets the
-// Front, or the caller closes it.
-func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
-	s.onFly()
-	addresses, err := s.addresses()
-	if err != nil {
-		return nil, err
-	}
-	sockets := &socketCount{addresses: addresses, gate: s.socketGate()}
+// Options say where a Front listens, and how long its requests may take.
+type Options struct {
+	// Address is host:port. A socket that systemd hands over takes its place.
+	Address string
+	// TLSCert and TLSKey are the files of a certificate and its key. Both are empty
+	// where something in front terminates TLS.
+	TLSCert, TLSKey string
+
+	// Addresses tells proxies from clients, and Sockets counts the connections that
+	// net/http serves.
+	Addresses *limits.Addresses
+	Sockets   *limits.Gate
+
+	HeaderTimeout, BodyTimeout, AnswerTimeout time.Duration
+	MaxHeader                                 int // bytes
+	Logger                                    *slog.Logger
+}
+
+// New takes the listening socket and begins to accept connections. Either a server is
+// put behind the Front by Open, or the caller closes it.
+func New(o Options) (*Front, error) {
+	sockets := &socketCount{addresses: o.Addresses, gate: o.Sockets}
 	l, err := activated()
 	if err != nil {
 		return nil, err
 	}
 	if l == nil {
-		if l, err = net.Listen("tcp", s.listenAddress()); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", s.listenAddress(), err)
+		if l, err = net.Listen("tcp", o.Address); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 		}
 	}
 	f := &Front{
-		listener: &closable{Listener: l, full: sockets.gate.Full}, sockets: sockets.gate, tls: [2]string{s.TLSCert, s.TLSKey}, began: time.Now(), hold: holdLimit, body: s.BodyTimeout,
-		opened: make(chan struct{}), failed: make(chan error, 1),
+		listener: &closable{Listener: l, full: o.Sockets.Full}, sockets: o.Sockets, tls: [2]string{o.TLSCert, o.TLSKey},
+		began: time.Now(), hold: holdLimit, body: o.BodyTimeout,
+		opened: make(chan struct{}), done: make(chan struct{}),
 	}
 	f.http = &http.Server{
 		Handler:           f,
-		ReadHeaderTimeout: s.HeaderTimeout,
-		WriteTimeout:      s.AnswerTimeout,
+		ReadHeaderTimeout: o.HeaderTimeout,
+		WriteTimeout:      o.AnswerTimeout,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    int(s.MaxHeader),
+		MaxHeaderBytes:    o.MaxHeader,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			f.connState(c, state)
 			sockets.changed(c, state)
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	go f.serve()
 	return f, nil
@@ -86,29 +101,37 @@ func (s *Settings) Listen(log *slog.Logger) (*Front, error) {
 
 // serve accepts connections until the listener is stopped. It closes it.
 func (f *Front) serve() {
+	defer close(f.done)
 	if f.tls[0] != "" {
-		f.failed <- f.http.ServeTLS(f.listener, f.tls[0], f.tls[1])
+		f.err = f.http.ServeTLS(f.listener, f.tls[0], f.tls[1])
 		return
 	}
-	f.failed <- f.http.Serve(f.listener)
+	f.err = f.http.Serve(f.listener)
 }
+
+// Sockets is the gate that counts the connections.
+func (f *Front) Sockets() *limits.Gate { return f.sockets }
+
+// Done is closed when no connections are accepted any more: Refuse says why.
+func (f *Front) Done() <-chan struct{} { return f.done }
 
 // Addr is where it listens.
 func (f *Front) Addr() net.Addr { return f.listener.Addr() }
 
 // Close ends a Front that no server came to. Requests that wait are cut off:
 // their clients try again.
-func (f *Front) Close() error { return errors.Join(f.refuse(), f.http.Close()) }
+func (f *Front) Close() error { return errors.Join(f.Refuse(), f.http.Close()) }
 
-// refuse closes the listening socket, when every connection that was accepted
+// Refuse closes the listening socket, when every connection that was accepted
 // is known to the HTTP server: one between the two would be cut in the middle of
-// its first request. It is called once.
-func (f *Front) refuse() error {
+// its first request. It returns the error that ended serving before, if one did.
+func (f *Front) Refuse() error {
 	// On a socket that systemd keeps, connections that were not accepted wait
 	// for the next process.
 	f.listener.stop()
-	if err := <-f.failed; !errors.Is(err, errRefusing) {
-		return fmt.Errorf("serve: %w", err)
+	<-f.done
+	if !errors.Is(f.err, errRefusing) {
+		return fmt.Errorf("serve: %w", f.err)
 	}
 	return nil
 }
@@ -123,15 +146,15 @@ const (
 	silence = 100 * time.Millisecond
 )
 
-// drain waits until the requests on the open connections are answered, and
-// closes them.
-func (f *Front) drain(ctx context.Context, requests *inFlight) error {
+// Drain waits until the requests on the open connections are answered, which idle
+// tells of those that have been read, and closes them.
+func (f *Front) Drain(ctx context.Context, idle func() bool) error {
 	f.http.SetKeepAlivesEnabled(false) // and closes idle connections
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
 	// From its Shutdown on, net/http drops requests that it has just read. So
 	// that comes when no connection is left that owes one.
-	for began := time.Now(); !requests.none() || f.silent.Load() > 0 && time.Since(began) < silence; {
+	for began := time.Now(); !idle() || f.silent.Load() > 0 && time.Since(began) < silence; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -159,64 +182,8 @@ func (f *Front) connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// errRefusing is what serving ends with when the listening socket was closed.
-var errRefusing = errors.New("no connections are accepted any more")
-
-// closable is a listener that can be stopped between two connections. While no
-// more connections may be served it leaves them in the system's queue for a
-// moment, because then most are handshakes that are about to leave: a room that
-// comes back at once is let in one after the other, and nobody is sent away,
-// health checks before all.
-type closable struct {
-	net.Listener
-	full     func() bool // no more connections may be served; nil: never
-	besieged bool        // waiting did not help; owned by the goroutine that accepts
-	stopping atomic.Bool
-}
-
-const (
-	// roomWait is how long no place becomes free where those who have one are not
-	// about to leave. Who comes then is refused, as long as that lasts.
-	roomWait = time.Second
-	roomStep = time.Millisecond
-)
-
-// awaitRoom waits for a place for the connection that was accepted.
-func (l *closable) awaitRoom() {
-	if l.full == nil || !l.full() {
-		l.besieged = false
-		return
-	}
-	for began := time.Now(); !l.besieged && l.full() && !l.stopping.Load(); {
-		time.Sleep(roomStep) // between two looks
-		l.besieged = time.Since(began) > roomWait
-	}
-}
-
-// stop makes Accept return errRefusing, and leaves what it has not returned to
-// the system.
-func (l *closable) stop() {
-	l.stopping.Store(true)
-	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Unix(1, 0)) == nil {
-		return
-	}
-	_ = l.Listener.Close() // Accept says what is wrong with it
-}
-
-// Accept implements net.Listener.
-func (l *closable) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil && l.stopping.Load() {
-		return nil, errRefusing
-	}
-	if err == nil {
-		l.awaitRoom()
-	}
-	return c, err
-}
-
-// open hands waiting and further requests to h. It is called once.
-func (f *Front) open(h http.Handler) {
+// Open hands waiting and further requests to h. It is called once.
+func (f *Front) Open(h http.Handler) {
 	f.handler.Store(&h)
 	close(f.opened)
 }

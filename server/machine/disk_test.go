@@ -1,4 +1,4 @@
-package server
+package machine
 
 import "testing"
 
@@ -7,17 +7,17 @@ import "testing"
 func TestStalledUploadsLeaveTheReserveToAdmins(t *testing.T) {
 	const mega = 1 << 20
 	free := uint64(18 * mega)
-	d := &disk{folders: []string{"data", "uploads"}, room: func(string) (uint64, uint64, error) { return free, 100 * mega, nil }}
-	first, ok := d.reserve(9 * mega)
+	d := &Disk{folders: []string{"data", "uploads"}, room: func(string) (uint64, uint64, error) { return free, 100 * mega, nil }}
+	first, ok := d.Reserve(9 * mega)
 	if !ok {
 		t.Fatal("there is room for the first")
 	}
-	if _, ok := d.reserve(9 * mega); ok {
+	if _, ok := d.Reserve(9 * mega); ok {
 		t.Fatal("the second took the reserve of 5 MiB")
 	}
 	first()
 	first()
-	if again, ok := d.reserve(9 * mega); !ok {
+	if again, ok := d.Reserve(9 * mega); !ok {
 		t.Error("the room was not given back")
 	} else {
 		again()

@@ -1,4 +1,4 @@
-package server
+package machine
 
 import (
 	"errors"
@@ -6,8 +6,45 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
+
+// Become gives a folder to the user and group that are written "uid:gid", making it
+// where it is missing, and makes the process theirs for good. It does nothing where
+// that is "" or the process is not root: a container starts as root only because its
+// volume is mounted owned by root.
+func Become(runAs, folder string) error {
+	if runAs == "" || os.Getuid() != 0 {
+		return nil
+	}
+	user, group, _ := strings.Cut(runAs, ":")
+	uid, err := strconv.Atoi(user)
+	if err != nil {
+		return fmt.Errorf("--run-as %q is not uid:gid", runAs)
+	}
+	gid, err := strconv.Atoi(group)
+	if err != nil {
+		return fmt.Errorf("--run-as %q is not uid:gid", runAs)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	if err := chownAll(folder, uid, gid); err != nil {
+		return err
+	}
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("leave root's groups: %w", err)
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return fmt.Errorf("become group %d: %w", gid, err)
+	}
+	if err := syscall.Setuid(uid); err != nil {
+		return fmt.Errorf("become user %d: %w", uid, err)
+	}
+	return nil
+}
 
 // chownAll gives a file, or a folder and all in it, to a user and group. Links
 // are not followed. What is theirs already is not touched: that would cost a

@@ -1,4 +1,4 @@
-package server
+package joincode
 
 import (
 	"strings"
@@ -8,18 +8,18 @@ import (
 // Whatever way "on all interfaces" is written, phones are told this machine's addresses; a server that only this machine
 // reaches names none, and one on a single address that one.
 func TestPhonesAreToldTheAddressesThatTheServerListensOn(t *testing.T) {
-	here := (&Server{}).ownAddresses("3000")
+	here := New(Options{}).ownAddresses("3000")
 	for host, want := range map[string][]string{
 		"": here, "0.0.0.0": here, "::": here, "[::]": here,
 		"127.0.0.1": nil, "localhost": nil, "::1": nil,
 		"192.168.1.7": {"http://192.168.1.7:3000/"}, "2001:db8::7": {"http://[2001:db8::7]:3000/"}, "party.example": {"http://party.example:3000/"},
 	} {
-		got := (&Server{settings: Settings{Host: host}}).ownAddresses("3000")
+		got := New(Options{Host: host}).ownAddresses("3000")
 		if strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Errorf("--host %q: %v, want %v", host, got, want)
 		}
 	}
-	secure := (&Server{settings: Settings{Host: "192.168.1.7", TLSCert: "cert.pem"}}).ownAddresses("443")
+	secure := New(Options{Host: "192.168.1.7", TLS: true}).ownAddresses("443")
 	if len(secure) != 1 || secure[0] != "https://192.168.1.7:443/" {
 		t.Errorf("with a certificate: %v", secure)
 	}

@@ -1,0 +1,71 @@
+// Package joincode tells where phones find the server: as addresses, and as QR codes of
+// them for the wall, the posters and the terminal.
+package joincode
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"podium/server/answer"
+	"podium/server/limits"
+)
+
+// Options say where the server is reached.
+type Options struct {
+	// PublicURL is the address that visitors use, "" where it is not known.
+	PublicURL string
+	// Host is what the server listens on, "" for all interfaces.
+	Host string
+	// TLS says that the server speaks TLS itself.
+	TLS bool
+	// Secure reports whether a request came over TLS, and AddressOf whose it is.
+	Secure    func(*http.Request) bool
+	AddressOf func(*http.Request) netip.Addr
+}
+
+// Codes answers the routes of joining. It is safe for concurrent use.
+type Codes struct {
+	options Options
+	turns   *limits.Turns // of drawing
+}
+
+// New returns the codes of a server.
+func New(o Options) *Codes { return &Codes{options: o, turns: limits.NewTurns(1)} }
+
+// Where answers GET /api/join: where phones find this server.
+func (c *Codes) Where(w http.ResponseWriter, r *http.Request) error {
+	addresses := c.reachable(r)
+	answer.JSON(w, http.StatusOK, map[string]any{
+		"url": addresses[0], "addresses": addresses, "reachable": !strings.Contains(addresses[0], "localhost"),
+	})
+	return nil
+}
+
+// Code answers GET /api/join.svg: a QR code of such an address.
+func (c *Codes) Code(w http.ResponseWriter, r *http.Request) error {
+	addresses := c.reachable(r)
+	n, _ := strconv.Atoi(r.URL.Query().Get("address"))
+	if n < 0 || n >= len(addresses) {
+		return answer.New(http.StatusBadRequest, "There is no such address.")
+	}
+	target := strings.TrimSuffix(addresses[n], "/") + "/" + strings.TrimPrefix(r.URL.Query().Get("path"), "/")
+	if len(target) > 500 {
+		return answer.New(http.StatusBadRequest, "The address is too long for a code.")
+	}
+	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
+	// leaves the other processors to everybody else.
+	if err := c.turns.Enter(limits.WithAddress(r.Context(), c.options.AddressOf(r))); err != nil {
+		return err
+	}
+	svg, err := qrSVG(target)
+	c.turns.Leave() // before the answer leaves, which takes as long as its reader
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(svg) // the client may be gone
+	return nil
+}
