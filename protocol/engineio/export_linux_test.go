@@ -1,9 +1,15 @@
 package engineio
 
+import "podium/protocol/internal/epoll"
+
 // ParkUnwatched lets polls be parked without anything that waits in the kernel:
 // where a client goes away, LoseParkedPoll has to say so. It must be called first.
 func (srv *Server) ParkUnwatched() {
-	srv.lot.state, srv.lot.epoll, srv.lot.wake = lotOpen, -1, -1
-	srv.lot.ended = make(chan struct{})
-	close(srv.lot.ended)
+	poll, err := epoll.New(0)
+	if err != nil {
+		panic(err)
+	}
+	srv.idle.state, srv.idle.poll = pollerOpen, poll
+	srv.idle.ended = make(chan struct{})
+	close(srv.idle.ended)
 }

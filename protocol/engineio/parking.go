@@ -92,7 +92,7 @@ func parkable(r *http.Request) bool {
 // handler has nothing more to do, and must not use w any more.
 func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll) bool {
 	home, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok || !parkable(r) || !s.server.lot.open() || !s.server.parking.enter() {
+	if !ok || !parkable(r) || !s.server.idle.open() || !s.server.parking.enter() {
 		return false
 	}
 	pk := &parked{
@@ -133,7 +133,7 @@ func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll
 	case <-p.ready:
 		p.wake()
 	default:
-		s.server.lot.add(pk)
+		s.server.idle.add(pk)
 	}
 	return true
 }
@@ -161,7 +161,7 @@ func (pk *parked) answer() {
 	}
 	defer s.server.parking.leave()
 	s.endPoll(pk.poll)
-	s.server.lot.remove(pk)
+	s.server.idle.remove(pk)
 	if s.server.down.Load() {
 		pk.last = true // it would not be taken back
 	}
@@ -192,7 +192,7 @@ func (pk *parked) gone() {
 	}
 	defer s.server.parking.leave()
 	s.endPoll(pk.poll)
-	s.server.lot.remove(pk)
+	s.server.idle.remove(pk)
 	_ = pk.conn.Close()
 	if st == polling || st == closing {
 		s.end(ReasonTransportError, errCancelled)

@@ -46,7 +46,7 @@ type Server struct {
 	polls    sync.Pool // *poll
 
 	parking  parking
-	lot      lot
+	idle     idlePoller
 	handback handback
 }
 
@@ -453,7 +453,7 @@ func (srv *Server) shutdown(ctx context.Context) error {
 	}
 	srv.parking.close() // the sessions are closed, so the polls are being answered
 	srv.handback.close()
-	srv.lot.close()
+	srv.idle.close()
 	close(srv.stop)
 	srv.turning.Wait()
 	if err := srv.webSocket.Shutdown(grace); err != nil {

@@ -1,8 +1,8 @@
 package websocket
 
 import (
-	"fmt"
 	"math"
+	"podium/protocol/internal/epoll"
 	"sync"
 	"time"
 
@@ -27,8 +27,7 @@ const (
 // many sockets. It owns their descriptors: nobody else closes them.
 type loop struct {
 	server *Server
-	epoll  int
-	wakeFd int // eventfd
+	poll   *epoll.Waker
 
 	// Owned by the goroutine that runs.
 	deadlines []closeDeadline // oldest first: all have the same distance
@@ -59,28 +58,16 @@ type closeDeadline struct {
 
 // newLoop makes a loop; run must be called.
 func newLoop(s *Server) (*loop, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	poll, err := epoll.New(wakeSlot)
 	if err != nil {
-		return nil, fmt.Errorf("make epoll: %w", err)
+		return nil, err
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(epoll)
-		return nil, fmt.Errorf("make eventfd: %w", err)
-	}
-	// Edge-triggered, so that the counter never needs to be read.
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &ev); err != nil {
-		_ = unix.Close(epoll)
-		_ = unix.Close(wake)
-		return nil, fmt.Errorf("watch eventfd: %w", err)
-	}
-	return &loop{server: s, epoll: epoll, wakeFd: wake}, nil
+	return &loop{server: s, poll: poll}, nil
 }
 
 // run is the loop's goroutine.
 func (l *loop) run() {
-	defer l.close()
+	defer l.poll.Close()
 	buf := make([]byte, loopReadBytes)
 	events := make([]unix.EpollEvent, loopEvents)
 	ready := make([]*socket, loopEvents)
@@ -89,7 +76,7 @@ func (l *loop) run() {
 		if stop {
 			return
 		}
-		n, err := unix.EpollWait(l.epoll, events, timeout)
+		n, err := unix.EpollWait(l.poll.Epoll, events, timeout)
 		if err != nil {
 			n = 0 // EINTR; nothing else can happen to valid descriptors
 		}
@@ -212,28 +199,18 @@ func (l *loop) push(s *socket) {
 	l.sleeping = false
 	l.mu.Unlock()
 	if wake {
-		l.wake()
+		l.poll.Wake()
 	}
-}
-
-func (l *loop) wake() {
-	one := [8]byte{0: 1}
-	_, _ = unix.Write(l.wakeFd, one[:]) // fails only where the counter is full, and then the loop is awake
 }
 
 // stop ends the loop, which must have no sockets left.
 func (l *loop) stop() {
 	l.mu.Lock()
-	defer l.mu.Unlock() // until it was woken, lest it closes wakeFd before
+	defer l.mu.Unlock() // until it was woken, lest its descriptors are closed before
 	if !l.stopped {
 		l.stopped = true
-		l.wake()
+		l.poll.Wake()
 	}
-}
-
-func (l *loop) close() {
-	_ = unix.Close(l.epoll)
-	_ = unix.Close(l.wakeFd)
 }
 
 // attach gives s a slot.

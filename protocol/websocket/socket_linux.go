@@ -90,7 +90,7 @@ func (s *socket) control(op int) bool {
 	if s.armed {
 		ev.Events |= unix.EPOLLOUT
 	}
-	if err := unix.EpollCtl(s.loop.epoll, op, int(s.fd), &ev); err != nil {
+	if err := unix.EpollCtl(s.loop.poll.Epoll, op, int(s.fd), &ev); err != nil {
 		s.conn.failLocked(err)
 		return false
 	}
@@ -129,7 +129,7 @@ func (s *socket) hungUp() {
 	defer c.mu.Unlock()
 	if s.polled && c.paused.Load() {
 		s.polled, s.unheard = false, true
-		_ = unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
+		_ = unix.EpollCtl(s.loop.poll.Epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
 	}
 }
 
@@ -228,7 +228,7 @@ func (s *socket) serve() {
 func (s *socket) closeLocked() {
 	if s.polled {
 		s.polled = false
-		_ = unix.EpollCtl(s.loop.epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
+		_ = unix.EpollCtl(s.loop.poll.Epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
 	}
 	_ = unix.Close(int(s.fd))
 	s.fd = -1

@@ -11,11 +11,11 @@ func TestPollsAreParkedAgainOnceThereAreDescriptors(t *testing.T) {
 	srv := NewServer(Options{}, func(*Session) Receiver { return nil })
 	func() {
 		defer exhaustDescriptors(t)()
-		if srv.lot.open() {
+		if srv.idle.open() {
 			t.Fatal("polls are watched without a descriptor")
 		}
 	}()
-	if !srv.lot.open() {
+	if !srv.idle.open() {
 		t.Error("no poll is parked any more")
 	}
 	if err := srv.Shutdown(t.Context()); err != nil {
