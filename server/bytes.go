@@ -31,7 +31,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseFloat(word, 64)
 	if err != nil || n < 0 || n*unit > 1<<53 {
-		return fmt.Errorf("%q is no size such as 10MiB", text)
+		return fmt.Errorf("%q is not a size such as 10MiB", text)
 	}
 	*b = Bytes(n * unit)
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -169,8 +170,8 @@ func (s *Settings) Validate() error {
 	if s.Port < 0 || s.Port > 65535 {
 		reject("--port must be between 0 and 65535, not %d", s.Port)
 	}
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		reject("--tls-cert and --tls-key belong together")
+	if err := s.checkTLS(); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := s.proxies(); err != nil {
 		errs = append(errs, err)
@@ -182,7 +183,7 @@ func (s *Settings) Validate() error {
 	}
 	if s.Static != "" {
 		if info, err := os.Stat(s.Static); err != nil || !info.IsDir() {
-			reject("--static %s is no folder that can be read", s.Static)
+			reject("--static %s is not a folder that can be read", s.Static)
 		} else if err := s.safeHandlers(); err != nil {
 			errs = append(errs, err)
 		}
@@ -193,12 +194,12 @@ func (s *Settings) Validate() error {
 		"session-age": s.SessionAge, "header-timeout": s.HeaderTimeout, "body-timeout": s.BodyTimeout, "upload-window": s.UploadWindow, "answer-timeout": s.AnswerTimeout, "connect-timeout": s.ConnectTimeout,
 	} {
 		if d <= 0 {
-			reject("--%s must be more than nothing, not %s", name, d)
+			reject("--%s must be positive, not %s", name, d)
 		}
 	}
 	for _, name := range s.Transports {
 		if name != "polling" && name != "websocket" {
-			reject("--transports knows polling and websocket, not %q", name)
+			reject("--transports takes polling and websocket, not %q", name)
 		}
 	}
 	if s.WinnersLimit < 1 {
@@ -208,9 +209,33 @@ func (s *Settings) Validate() error {
 		reject("--phone-country must be a calling code such as 49 or 1, not %q", s.PhoneCountry)
 	}
 	if s.MaxPhoto < 1 {
-		reject("--max-photo must be more than nothing")
+		reject("--max-photo must be at least 1 byte")
 	}
 	return errors.Join(errs...)
+}
+
+// checkTLS reports certificates that could not be served with. A server that says it is
+// ready and refuses every handshake is worse than one that does not start.
+func (s *Settings) checkTLS() error {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key belong together")
+	}
+	if s.TLSCert == "" {
+		return nil
+	}
+	var errs []error
+	for _, file := range []struct{ flag, path string }{{"--tls-cert", s.TLSCert}, {"--tls-key", s.TLSKey}} {
+		if _, err := os.ReadFile(file.path); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file.flag, err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
+		return fmt.Errorf("--tls-cert %s and --tls-key %s cannot be used: %w", s.TLSCert, s.TLSKey, err)
+	}
+	return nil
 }
 
 // proxies parses TrustedProxies. A bare address is a network of its own.

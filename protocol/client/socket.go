@@ -292,7 +292,7 @@ func withPID(auth any, pid, offset string) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&all); err != nil {
-		return nil, fmt.Errorf("auth is no object: %w", err)
+		return nil, fmt.Errorf("auth is not an object: %w", err)
 	}
 	return all, nil
 }

@@ -18,7 +18,7 @@ var (
 
 // What clients do wrong.
 var (
-	errTooIdle    = errors.New("engineio: too many packets that are no messages")
+	errTooIdle    = errors.New("engineio: too many packets that are not messages")
 	errHeartbeat  = errors.New("engineio: heartbeat in the wrong direction")
 	errTwoPolls   = errors.New("engineio: two polls at the same time")
 	errTwoPosts   = errors.New("engineio: two POSTs at the same time")

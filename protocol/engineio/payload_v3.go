@@ -179,7 +179,7 @@ func utf16Prefix(b []byte, n int) (int, error) {
 func (codecV3) decodeText(b []byte) (packet, error) {
 	if len(b) > 0 && b[0] == 'b' {
 		if len(b) < 2 || b[1] != packetMessage {
-			return packet{}, fmt.Errorf("%w: base64 is no message", errPacket)
+			return packet{}, fmt.Errorf("%w: base64 is not a message", errPacket)
 		}
 		return packet{kind: packetMessage, binary: true, data: decodeBase64(b[2:])}, nil
 	}
@@ -188,7 +188,7 @@ func (codecV3) decodeText(b []byte) (packet, error) {
 
 func (codecV3) decodeBinary(b []byte) (packet, error) {
 	if len(b) == 0 || b[0] != packetMessage-'0' {
-		return packet{}, fmt.Errorf("%w: binary packet is no message", errPacket)
+		return packet{}, fmt.Errorf("%w: binary packet is not a message", errPacket)
 	}
 	return packet{kind: packetMessage, binary: true, data: b[1:]}, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	errNoJSON = errors.New("an argument is no JSON")
+	errNoJSON = errors.New("an argument is not JSON")
 	errKind   = errors.New("this version does not know its kind")
 )
 

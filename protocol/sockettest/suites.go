@@ -142,7 +142,7 @@ func TestLog(t *testing.T, open func(t *testing.T) socketio.Appender) {
 	t.Run("follows", func(t *testing.T) {
 		log, ok := open(t).(socketio.Follower)
 		if !ok {
-			t.Skip("the log is no Follower")
+			t.Skip("the log is not a Follower")
 		}
 		appender := log.(socketio.Appender)
 		got := make(chan string, 10)

@@ -120,7 +120,7 @@ func checkAnswer(res *http.Response, key string, offered bool) (deflate bool, er
 		return false, refused(http.StatusText(res.StatusCode))
 	}
 	if !hasToken(res.Header["Upgrade"], "websocket") || !hasToken(res.Header["Connection"], "upgrade") {
-		return false, refused("answer is no upgrade to websocket")
+		return false, refused("answer is not an upgrade to websocket")
 	}
 	if res.Header.Get("Sec-Websocket-Accept") != string(appendAccept(nil, key)) {
 		return false, refused("answer does not fit the key")

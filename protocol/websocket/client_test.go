@@ -144,7 +144,7 @@ func TestClientTellsWhyItWasRefused(t *testing.T) {
 			w.Header().Set("Upgrade", "h2c")
 			w.Header().Set("Connection", "upgrade")
 			w.WriteHeader(101)
-		}, 101, "answer is no upgrade to websocket"},
+		}, 101, "answer is not an upgrade to websocket"},
 		"extension": {func(w http.ResponseWriter) {
 			w.Header().Set("Sec-WebSocket-Accept", string(appendAccept(nil, <-key)))
 			w.Header().Set("Sec-WebSocket-Extensions", "permessage-deflate")

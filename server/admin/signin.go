@@ -394,15 +394,15 @@ func (a *Admin) ChangePassword(ctx context.Context, current, password, keep stri
 	return a.setPassword(password, keep)
 }
 
-// Figures are counts for the metrics.
-type Figures struct {
+// Stats are counts for the metrics.
+type Stats struct {
 	Sessions, Tokens       int
 	SignedIn, Wrong, Waits uint64
 }
 
-// Figures returns what happened so far.
-func (a *Admin) Figures() Figures {
-	f := Figures{SignedIn: a.opened.Load(), Wrong: a.failed.Load(), Waits: a.waited.Load()}
+// Stats returns what happened so far.
+func (a *Admin) Stats() Stats {
+	f := Stats{SignedIn: a.opened.Load(), Wrong: a.failed.Load(), Waits: a.waited.Load()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.sessions {

@@ -150,7 +150,7 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
 		if errors.As(err, &kind) && kind.Field != "" {
 			return New(http.StatusBadRequest, "The field %q has the wrong type.", kind.Field)
 		}
-		return New(http.StatusBadRequest, "The body is no JSON that can be read.")
+		return New(http.StatusBadRequest, "The body is not valid JSON.")
 	}
 	return nil
 }

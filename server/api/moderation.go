@@ -69,7 +69,7 @@ var entryID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 func idOf(r *http.Request) (string, error) {
 	id := r.PathValue("id")
 	if !entryID.MatchString(id) {
-		return "", answer.New(http.StatusBadRequest, "That is no submission's id.")
+		return "", answer.New(http.StatusBadRequest, "This is not the id of a submission.")
 	}
 	return id, nil
 }

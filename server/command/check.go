@@ -26,7 +26,7 @@ type checkCommand struct {
 
 // Help implements kong's HelpProvider.
 func (*checkCommand) Help() string {
-	return "Works while a server runs and while none does. The exit code is 1 where a fault was found. Pictures that an import said were missing are listed, and are no fault.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
+	return "Works while a server runs and while none does. The exit code is 1 where a fault was found. Pictures that an import said were missing are listed, and are not faults.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
 }
 
 // Run checks the data and prints what it found.

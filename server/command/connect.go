@@ -156,14 +156,14 @@ func (c *connectCommand) auth(o *client.SocketOptions) error {
 	if c.EIO3 {
 		query := make(map[string]string)
 		if err := json.Unmarshal([]byte(c.Auth), &query); err != nil {
-			return fmt.Errorf("--auth with --eio3 is no JSON object of strings: %w", err)
+			return fmt.Errorf("--auth with --eio3 must be a JSON object of strings: %w", err)
 		}
 		o.Auth = query
 		return nil
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(c.Auth), &object); err != nil {
-		return fmt.Errorf("--auth is no JSON object: %w", err)
+		return fmt.Errorf("--auth must be a JSON object: %w", err)
 	}
 	o.Auth = json.RawMessage(c.Auth)
 	return nil
@@ -334,7 +334,7 @@ func parseLine(line string) (event string, ask bool, args []any, err error) {
 	if strings.HasPrefix(line, `"`) {
 		d := json.NewDecoder(strings.NewReader(line))
 		if err := d.Decode(&event); err != nil {
-			return "", false, nil, fmt.Errorf("event's name is no JSON string: %w", err)
+			return "", false, nil, fmt.Errorf("the event's name is not a JSON string: %w", err)
 		}
 		rest = line[d.InputOffset():]
 		rest, ask = strings.CutPrefix(rest, "?")
@@ -353,7 +353,7 @@ func parseLine(line string) (event string, ask bool, args []any, err error) {
 			return event, ask, args, nil
 		}
 		if err != nil {
-			return event, ask, nil, fmt.Errorf("argument %d is no JSON: %w", len(args)+1, err)
+			return event, ask, nil, fmt.Errorf("argument %d is not JSON: %w", len(args)+1, err)
 		}
 		v, err := argument(raw)
 		if err != nil {
@@ -392,7 +392,7 @@ func withBytes(v any) (any, error) {
 		if text, ok := v[bytesKey].(string); ok && len(v) == 1 {
 			b, err := base64.StdEncoding.DecodeString(text)
 			if err != nil {
-				return nil, fmt.Errorf("%s is no base64: %w", bytesKey, err)
+				return nil, fmt.Errorf("%s is not base64: %w", bytesKey, err)
 			}
 			return parser.Binary(b), nil
 		}

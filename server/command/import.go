@@ -44,7 +44,7 @@ func (c *importCommand) Run(ctx context.Context, out output) error {
 		return c.move(ctx, out, file)
 	}
 	if info, err := os.Stat(c.Path); err != nil || !info.IsDir() {
-		return errors.Join(fmt.Errorf("%s is no folder, no contest and no database", c.Path), err)
+		return errors.Join(fmt.Errorf("%s is neither a folder, nor a contest, nor a database", c.Path), err)
 	}
 	return c.takeOver(ctx, out)
 }

@@ -86,7 +86,7 @@ func (c *tailCommand) since() (string, error) {
 	if t, err := time.Parse(time.RFC3339, c.Since); err == nil {
 		return fmt.Sprint("@", t.UnixMilli()), nil
 	}
-	return "", fmt.Errorf("--since %q is no offset, no time such as 10m and no moment such as 2026-01-31T20:00:00Z", c.Since)
+	return "", fmt.Errorf("--since %q is not an offset, a duration such as 10m or a time such as 2026-01-31T20:00:00Z", c.Since)
 }
 
 func (c *tailCommand) print(w io.Writer, e tailed) error {

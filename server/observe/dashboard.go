@@ -57,7 +57,7 @@ type totals struct {
 }
 
 func (ob *Observer) note(before totals) totals {
-	f := ob.o.Realtime.Figures()
+	f := ob.o.Realtime.Stats()
 	counts, err := ob.o.Contest.Counts()
 	if err != nil {
 		return before
@@ -132,7 +132,7 @@ func (h *history) peak() int {
 
 // Dashboard answers GET /api/dashboard.
 func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
-	f, machines := ob.o.Realtime.Figures(), ob.o.Realtime.Machines()
+	f, machines := ob.o.Realtime.Stats(), ob.o.Realtime.Machines()
 	all := realtime.Sum(machines)
 	counts, err := ob.o.Contest.Counts()
 	if err != nil {
@@ -155,7 +155,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	}
 	free, total := diskSpace(ob.o.DataDir)
 	m := memory()
-	backups := ob.o.Backups.Figures()
+	backups := ob.o.Backups.Stats()
 	answer.JSON(w, http.StatusOK, map[string]any{
 		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(),
 		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
@@ -190,7 +190,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // status is the server's, by the words of the real-time service.
-func (ob *Observer) status(f realtime.Figures) string {
+func (ob *Observer) status(f realtime.Stats) string {
 	if ob.unready() != "" {
 		return realtime.Unavailable
 	}
@@ -201,7 +201,7 @@ func (ob *Observer) status(f realtime.Figures) string {
 }
 
 // reasons say in sentences what is wrong.
-func (ob *Observer) reasons(f realtime.Figures) []string {
+func (ob *Observer) reasons(f realtime.Stats) []string {
 	list := []string{}
 	for _, sentence := range []string{ob.unready(), ob.warning(), f.Warning} {
 		if sentence != "" {

@@ -1,7 +1,7 @@
 // Package observe says how the server does: to Fly's health checks, to
 // Prometheus, and to the admin's dashboard.
 //
-// Figures of the other rooms come in, read when somebody asks; JSON and
+// Stats of the other rooms come in, read when somebody asks; JSON and
 // Prometheus's text go out. None of it names a person: names, phone numbers,
 // addresses and sessions are no figures.
 package observe
@@ -165,7 +165,7 @@ func (ob *Observer) unready() string {
 	if _, err := ob.o.Contest.Categories(); err != nil {
 		return "The contest's data cannot be read."
 	}
-	if f := ob.o.Realtime.Figures(); f.Status == realtime.Unavailable {
+	if f := ob.o.Realtime.Stats(); f.Status == realtime.Unavailable {
 		return f.Warning
 	}
 	return ""
@@ -220,7 +220,7 @@ func (ob *Observer) Metrics(w http.ResponseWriter, _ *http.Request) error {
 		}
 		byCategory[id] = category{n, spans[id].Oldest, spans[id].Newest}
 	}
-	backups := ob.o.Backups.Figures()
+	backups := ob.o.Backups.Stats()
 	winners := 0
 	for _, ids := range picks {
 		winners += len(ids)

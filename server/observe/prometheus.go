@@ -76,7 +76,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
-	f := c.ob.o.Realtime.Figures()
+	f := c.ob.o.Realtime.Stats()
 	gauge(connections, float64(f.WebSocket), "websocket")
 	gauge(connections, float64(f.Polling), "polling")
 	gauge(connections, float64(f.Streams), "sse")
@@ -113,7 +113,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(refusals, float64(r.Total), r.Limit, "total")
 		gauge(limitHeld, float64(r.Held), r.Limit)
 	}
-	saved := c.ob.o.Backups.Figures()
+	saved := c.ob.o.Backups.Stats()
 	gauge(backups, float64(saved.Count))
 	last := 0.0
 	if !saved.Last.IsZero() {

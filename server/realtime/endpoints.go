@@ -23,8 +23,8 @@ const maxAverageLatency = 1000
 // pollInterval is how often pages without any stream should poll, in ms.
 const pollInterval = 5000
 
-// Figures say how the service does.
-type Figures struct {
+// Stats say how the service does.
+type Stats struct {
 	Status  string
 	Warning string // why it is not healthy
 
@@ -69,17 +69,17 @@ func (rt *Realtime) counts() Counts {
 	return c
 }
 
-// Figures returns the figures of this moment.
-func (rt *Realtime) Figures() Figures {
+// Stats returns the figures of this moment.
+func (rt *Realtime) Stats() Stats {
 	engine, recovery := rt.io.Engine().Stats(), rt.io.Stats()
-	f := Figures{
+	f := Stats{
 		Status: Healthy, Counts: rt.counts(), Upgraded: engine.Upgraded,
 		Received: engine.Received, PerSecond: rt.rates.perSecond(),
 		Trimmed: rt.trimmed.Load(), Attempts: recovery.Attempts,
 		Replayed: recovery.Replayed, Dropped: recovery.Dropped,
 		BytesIn: engine.WebSocket.BytesIn, BytesOut: engine.WebSocket.BytesOut,
 		PollBytesIn: engine.PollIn, PollBytesOut: engine.PollOut, StreamBytesOut: rt.streamBytes.Load(),
-		Latency: rt.latency.figures(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
+		Latency: rt.latency.stats(), Uptime: rt.o.Now().Sub(rt.started), Started: rt.started,
 		LastHeartbeat: rt.lastBeat.Load(),
 	}
 	for _, n := range recovery.Refused {
@@ -103,7 +103,7 @@ func (rt *Realtime) Figures() Figures {
 // Health answers GET /api/realtime-health. What is counted is counted over all
 // machines; the status, the uptime and the latency are this one's.
 func (rt *Realtime) Health(w http.ResponseWriter, _ *http.Request) error {
-	f, machines := rt.Figures(), rt.Machines()
+	f, machines := rt.Stats(), rt.Machines()
 	all := Sum(machines)
 	status := http.StatusOK
 	if f.Status == Unavailable {
@@ -136,7 +136,7 @@ func (rt *Realtime) Health(w http.ResponseWriter, _ *http.Request) error {
 // Metrics answers GET /api/realtime-metrics. Connections and messages are those of
 // all machines, and the rest is this one's.
 func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
-	f, machines := rt.Figures(), rt.Machines()
+	f, machines := rt.Stats(), rt.Machines()
 	all := Sum(machines)
 	rate := 1.0
 	if f.Attempts > 0 {
@@ -166,7 +166,7 @@ func (rt *Realtime) Metrics(w http.ResponseWriter, _ *http.Request) error {
 
 // Fallback answers GET /api/realtime-fallback: what a page should use.
 func (rt *Realtime) Fallback(w http.ResponseWriter, _ *http.Request) error {
-	f := rt.Figures()
+	f := rt.Stats()
 	status, mode, reason := http.StatusOK, engineio.TransportWebSocket, "The real-time service works."
 	recommendations := []string{"Connect with Socket.IO; nothing else is needed."}
 	if rt.o.Transports != nil && !slices.Contains(rt.o.Transports, engineio.TransportWebSocket) {

@@ -34,7 +34,7 @@ type Latency struct {
 	Jitter  float64 `json:"jitter"` // mean difference of neighbours
 }
 
-func (l *latencies) figures() Latency {
+func (l *latencies) stats() Latency {
 	l.mu.Lock()
 	n := min(l.count, latencyWindow)
 	values := slices.Clone(l.values[:n])

@@ -236,19 +236,19 @@ func TestAPulledCableIsFoundWithin45Seconds(t *testing.T) {
 		}
 		close(goes.cut)
 		pulled := time.Now()
-		if f := b.rt.Figures(); f.Active != 2 || f.Unhealthy != 0 {
+		if f := b.rt.Stats(); f.Active != 2 || f.Unhealthy != 0 {
 			t.Fatalf("before: %d connections, %d unhealthy", f.Active, f.Unhealthy)
 		}
 		mostUnhealthy := 0
-		for b.rt.Figures().Active == 2 {
+		for b.rt.Stats().Active == 2 {
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
-			mostUnhealthy = max(mostUnhealthy, b.rt.Figures().Unhealthy)
+			mostUnhealthy = max(mostUnhealthy, b.rt.Stats().Unhealthy)
 			if time.Since(pulled) > time.Hour {
 				t.Fatal("never found")
 			}
 		}
-		f := b.rt.Figures()
+		f := b.rt.Stats()
 		if found := time.Since(pulled); found > 45*time.Second {
 			t.Errorf("found after %v", found)
 		}
@@ -257,7 +257,7 @@ func TestAPulledCableIsFoundWithin45Seconds(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if f := b.rt.Figures(); f.Active != 1 || f.Unhealthy != 0 || stays.answered() < 9 {
+		if f := b.rt.Stats(); f.Active != 1 || f.Unhealthy != 0 || stays.answered() < 9 {
 			t.Errorf("the other: %d connections, %d unhealthy, %d pongs", f.Active, f.Unhealthy, stays.answered())
 		}
 		close(stays.cut)

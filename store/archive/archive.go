@@ -68,14 +68,14 @@ func parseDocument(data []byte) (*document, error) {
 	for _, category := range sorted(lists) {
 		var list []json.RawMessage
 		if err := json.Unmarshal(lists[category], &list); err != nil {
-			d.remarks = append(d.remarks, fmt.Sprintf("The submissions of %q are no list.", clip(category)))
+			d.remarks = append(d.remarks, fmt.Sprintf("The submissions of %q are not a list.", clip(category)))
 			continue
 		}
 		d.submissions[category] = list
 	}
 	if raw, there := parts["winners"]; there {
 		if err := json.Unmarshal(raw, &d.winners); err != nil {
-			d.remarks = append(d.remarks, "The winners are no object of lists.")
+			d.remarks = append(d.remarks, "The winners are not an object of lists.")
 		}
 	}
 	for _, name := range sorted(parts) {
@@ -124,7 +124,7 @@ var known = map[string]bool{"id": true, "category": true, "caption": true, "name
 func parseEntry(category string, raw json.RawMessage) (sub contest.Submission, remarks []string, err error) {
 	var f fields
 	if err := json.Unmarshal(raw, &f.raw); err != nil || f.raw == nil {
-		return sub, nil, fmt.Errorf("it is no object")
+		return sub, nil, fmt.Errorf("it is not an object")
 	}
 	sub.ID = f.text("id")
 	if !entryID.MatchString(sub.ID) {

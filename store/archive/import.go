@@ -75,7 +75,7 @@ func Import(ctx context.Context, c *contest.Contest, dir, uploads string, dryRun
 		r.note("The same data was imported before; what became of it here since was left as it is.")
 	}
 	for _, id := range added.Ignored {
-		r.refuse("The winner %s is no submission of its category.", clip(id))
+		r.refuse("The winner %s is not a submission of its category.", clip(id))
 	}
 	r.Winners -= len(added.Ignored)
 	// Pictures come last, because only those of entries that are here are
@@ -106,7 +106,7 @@ func preview(c *contest.Contest, bulk *contest.Bulk, r *Report) error {
 		for _, id := range bulk.Picks[category] {
 			if places[id] != category {
 				r.Winners--
-				r.refuse("The winner %s is no submission of its category.", clip(id))
+				r.refuse("The winner %s is not a submission of its category.", clip(id))
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func readWinners(doc *document, bulk *contest.Bulk, r *Report) {
 	for _, category := range sorted(doc.winners) {
 		var ids []string
 		if err := json.Unmarshal(doc.winners[category], &ids); err != nil {
-			r.refuse("The winners of %q are no list of ids.", clip(category))
+			r.refuse("The winners of %q are not a list of ids.", clip(category))
 			continue
 		}
 		bulk.Picks[category] = ids

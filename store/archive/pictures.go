@@ -32,7 +32,7 @@ func checkPictures(old fs.FS, bulk *contest.Bulk, r *Report) map[string]string {
 		case err != nil:
 			r.refuse("The picture %q of entry %s cannot be read (%v); the entry was taken without it being here.", clip(name), sub.ID, err)
 		case kind == "":
-			r.refuse("The picture %q of entry %s is no picture that can be shown; it was left out.", clip(name), sub.ID)
+			r.refuse("The picture %q of entry %s cannot be shown; it was left out.", clip(name), sub.ID)
 		default:
 			here := served(name, kind)
 			if address := "/uploads/" + here; address != *sub.ImageURL {

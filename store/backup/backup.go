@@ -92,12 +92,12 @@ type Keeper struct {
 	taking sync.Mutex // held while a backup is made
 
 	mu    sync.Mutex // guards the two below
-	state Figures
+	state Stats
 	saved string // what the data was at the last backup
 }
 
-// Figures say how the backups go.
-type Figures struct {
+// Stats say how the backups go.
+type Stats struct {
 	Count     int       // in the destination
 	Last      time.Time // zero: none since the start
 	Failures  uint64
@@ -193,10 +193,10 @@ func (k *Keeper) Close() error {
 	return k.bucket.Close()
 }
 
-// Figures returns how it goes.
-func (k *Keeper) Figures() Figures {
+// Stats returns how it goes.
+func (k *Keeper) Stats() Stats {
 	if k == nil {
-		return Figures{}
+		return Stats{}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

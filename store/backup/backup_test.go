@@ -164,23 +164,23 @@ func TestNothingNewMakesNoBackupAndFailuresAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if f := k.Figures(); f.Count != 1 || f.Failures != 0 || f.Last.IsZero() {
+	if f := k.Stats(); f.Count != 1 || f.Failures != 0 || f.Last.IsZero() {
 		t.Fatalf("%+v", f)
 	}
 	submit(t, s, 7)
-	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 2 {
-		t.Fatal(k.Figures(), err)
+	if err := k.TakeIfChanged(context.Background()); err != nil || k.Stats().Count != 2 {
+		t.Fatal(k.Stats(), err)
 	}
 	if err := contest.New(s).SaveSetting("password", []byte("another")); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.TakeIfChanged(context.Background()); err != nil || k.Figures().Count != 3 {
-		t.Fatal(k.Figures(), err)
+	if err := k.TakeIfChanged(context.Background()); err != nil || k.Stats().Count != 3 {
+		t.Fatal(k.Stats(), err)
 	}
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := k.Take(ended); err == nil || k.Figures().Failures != 1 || k.Figures().LastError == "" {
-		t.Fatal(k.Figures(), err)
+	if _, err := k.Take(ended); err == nil || k.Stats().Failures != 1 || k.Stats().LastError == "" {
+		t.Fatal(k.Stats(), err)
 	}
 }
 

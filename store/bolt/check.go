@@ -210,7 +210,7 @@ func (c *checker) winners() {
 		}
 		for _, id := range ids {
 			if sub, ok := c.entries[id]; !ok || sub.category != string(category) || sub.status != contest.Approved {
-				c.fault("The winner %s of %s is no submission of it that everybody sees.", id, category)
+				c.fault("The winner %s of %s is not a visible submission of it.", id, category)
 			}
 		}
 		return nil
@@ -292,7 +292,7 @@ var caches = []struct {
 func (c *checker) transfers() {
 	_ = c.tx.Bucket(bucketTransfers).ForEach(func(id, _ []byte) error {
 		if _, ok := c.entries[string(id)]; !ok {
-			c.fault("A picture waits to be sent to Cloudinary for %s, which is no submission.", id)
+			c.fault("A picture waits to be sent to Cloudinary for %s, which is not a submission.", id)
 		}
 		return nil
 	})

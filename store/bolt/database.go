@@ -120,7 +120,7 @@ func (d *database) judge(file *os.File, options Options, wait time.Duration) err
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%w: it is no file", ErrNotAStore)
+		return fmt.Errorf("%w: it is not a file", ErrNotAStore)
 	case info.Size() == 0 && !options.ReadOnly:
 		return nil
 	case info.Size() == 0:

@@ -89,7 +89,7 @@ func copyWhole(path, to string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no file", path)
+		return fmt.Errorf("%s is not a file", path)
 	}
 	from, err := os.Open(path)
 	if err != nil {

@@ -58,7 +58,7 @@ func Salvage(ctx context.Context, path, fresh string) (Salvaged, error) {
 		return Salvaged{}, fmt.Errorf("salvage the data file: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return Salvaged{}, fmt.Errorf("salvage %s: %w: it is no file", path, ErrNotAStore)
+		return Salvaged{}, fmt.Errorf("salvage %s: %w: it is not a file", path, ErrNotAStore)
 	}
 	return salvageFrom(ctx, file, info.Size(), fresh)
 }

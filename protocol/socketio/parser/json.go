@@ -217,7 +217,7 @@ func (h *jsonHead) fill(d *jsonDecoder, p *Packet, data []byte, attachments [][]
 	}
 	first := data[h.body]
 	if first != '{' && first != '"' || first == '"' && h.kind == Connect {
-		return parseError("payload is no object")
+		return parseError("payload is not an object")
 	}
 	if !scanValue(data, h.body, maxDepth) {
 		return parseError("malformed JSON")
@@ -230,7 +230,7 @@ func (h *jsonHead) fillArgs(d *jsonDecoder, p *Packet, data []byte, attachments 
 	var buf [8]span
 	elems, ok := scanArray(data, h.body, maxDepth, MaxArguments, buf[:0])
 	if !ok {
-		return parseError("payload is no JSON array, or has too many arguments")
+		return parseError("payload is not a JSON array, or has too many arguments")
 	}
 	if h.kind == Event {
 		if len(elems) == 0 {
@@ -283,7 +283,7 @@ func (d *jsonDecoder) eventName(raw []byte) (string, error) {
 	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
 		return string(raw), nil
 	}
-	return "", parseError("event name is no string")
+	return "", parseError("event name is not a string")
 }
 
 // Reserved reports whether name is an event that only the library itself may
