@@ -33,6 +33,8 @@ type Store interface {
 
 	// Submission returns the submission of that id, or ErrNotFound.
 	Submission(id string) (Submission, error)
+	// Named returns the submissions of those ids that name one that can be read.
+	Named(ids ...string) (map[string]Submission, error)
 	// Submissions returns the submissions of a category, newest first, and
 	// whether there are older ones beyond the limit. ErrNotFound: q.Before
 	// names none.

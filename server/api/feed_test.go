@@ -16,10 +16,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"podium/contest"
 	"podium/protocol/budget"
+	"podium/protocol/services"
 	"podium/store/bolt"
+	"podium/store/postgres"
 )
 
 // feedAPI is an API with a store of its own, and no more than the feed needs.
@@ -30,6 +33,10 @@ func feedAPI(t testing.TB, memory int64, escape bool) *API {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	return feedAPIOn(s, memory, escape)
+}
+
+func feedAPIOn(s contest.Store, memory int64, escape bool) *API {
 	return &API{Options: Options{Contest: contest.New(s), FeedMemory: memory, Readers: budget.New(1<<20).Share("readers", 0),
 		AddressOf: func(*http.Request) netip.Addr { return netip.Addr{} }}, text: text{escape: escape}}
 }
@@ -106,50 +113,110 @@ func unzipped(t testing.TB, body []byte) string {
 // date is what reading it anew gives: plain, compressed, and in pages.
 func TestTheFeedFollowsEveryChange(t *testing.T) {
 	for _, memory := range []int64{0, 20 << 10} { // with 20 KB, most of it is not kept
-		t.Run(fmt.Sprint(memory), func(t *testing.T) {
-			c, random, ctx := feedAPI(t, memory, false), rand.New(rand.NewPCG(3, uint64(memory))), context.Background()
-			var ids []string
-			categories := []contest.Category{{ID: "worst", Name: "Worst"}, {ID: "best", Name: "Best"}}
-			for n := range 400 {
-				var err error
-				switch what := random.IntN(20); {
-				case what < 13 || len(ids) < 5:
-					ids = append(ids, c.add(t, []string{"worst", "best"}[random.IntN(2)], n, strings.Repeat("<é&", random.IntN(200))))
-				case what < 15:
-					_, err = c.Contest.SetStatus(ctx, ids[random.IntN(len(ids))], contest.Hidden, 2)
-				case what < 17:
-					_, err = c.Contest.SetStatus(ctx, ids[random.IntN(len(ids))], contest.Approved, 2)
-				case what < 18:
-					i := random.IntN(len(ids))
-					_, err = c.Contest.Delete(ctx, ids[i])
-					ids = slices.Delete(ids, i, i+1)
-				case what < 19:
-					_, _, err = c.Contest.SaveWinners(ctx, contest.Picks{"best": {ids[random.IntN(len(ids))]}}, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
-				case n%7 == 0:
-					slices.Reverse(categories)
-					err = c.Contest.ReplaceCategories(ctx, categories)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if random.IntN(3) > 0 {
-					continue // several changes at once
-				}
-				want := c.anew(t)
-				if got := c.read(t, "", "").Body.String(); got != want {
-					t.Fatalf("after change %d:\n%.2000s\nwant\n%.2000s", n, got, want)
-				}
-				if w := c.read(t, "", "gzip, br"); w.Header().Get("Content-Encoding") != "gzip" || unzipped(t, w.Body.Bytes()) != want {
-					t.Fatalf("after change %d it is another one compressed", n)
-				}
-				if got := c.read(t, "?limit=1000000", "").Body.String(); got != want {
-					t.Fatalf("after change %d it is another one in parts", n)
-				}
+		t.Run(fmt.Sprint(memory), func(t *testing.T) { followsEveryChange(t, feedAPI(t, memory, false), 400, uint64(memory)) })
+	}
+}
+
+func TestTheFeedFollowsEveryChangeOfADatabase(t *testing.T) {
+	followsEveryChange(t, feedAPIOn(openDatabase(t, services.StartPostgres(t, "fsync", "off").URL()), 20<<10, false), 100, 4)
+}
+
+func openDatabase(t testing.TB, url string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// walked counts how often all of the feed is read.
+type walked struct {
+	*postgres.Store
+	times int
+}
+
+func (w *walked) WalkFeed(category func(contest.Category) error, submission func(contest.Record) error) (uint64, error) {
+	w.times++
+	return w.Store.WalkFeed(category, submission)
+}
+
+// What one machine stores costs the others what changed: they do not read the
+// whole feed again.
+func TestAChangeByAnotherMachineIsFollowed(t *testing.T) {
+	url := services.StartPostgres(t, "fsync", "off").URL()
+	here := &walked{Store: openDatabase(t, url)}
+	c, there := feedAPIOn(here, 0, false), feedAPIOn(openDatabase(t, url), 0, false)
+	for n := range 200 {
+		there.add(t, "best", n, "before")
+	}
+	until := func(last uint64) {
+		t.Helper()
+		for here.Followed() < last {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			if err := here.Follow(ctx, last-1); err != nil {
+				t.Fatal(err)
 			}
-			if c.Readers.Open(netip.Addr{}, nil).Hold(1<<20) != nil {
-				t.Error("readers that are gone are still charged")
-			}
-		})
+			cancel()
+		}
+	}
+	until(200)
+	c.read(t, "", "")
+	for n := range 20 {
+		there.add(t, []string{"best", "worst"}[n%2], 1000+n, "after")
+		if until(uint64(201 + n)); c.read(t, "", "").Body.String() != c.anew(t) {
+			t.Fatalf("after change %d it is another one", n)
+		}
+	}
+	if here.times != 1 {
+		t.Errorf("all of the feed was read %d times", here.times)
+	}
+}
+
+func followsEveryChange(t *testing.T, c *API, changes int, seed uint64) {
+	t.Helper()
+	random, ctx := rand.New(rand.NewPCG(3, seed)), context.Background()
+	var ids []string
+	categories := []contest.Category{{ID: "worst", Name: "Worst"}, {ID: "best", Name: "Best"}}
+	for n := range changes {
+		var err error
+		switch what := random.IntN(20); {
+		case what < 13 || len(ids) < 5:
+			ids = append(ids, c.add(t, []string{"worst", "best"}[random.IntN(2)], n, strings.Repeat("<é&", random.IntN(200))))
+		case what < 15:
+			_, err = c.Contest.SetStatus(ctx, ids[random.IntN(len(ids))], contest.Hidden, 2)
+		case what < 17:
+			_, err = c.Contest.SetStatus(ctx, ids[random.IntN(len(ids))], contest.Approved, 2)
+		case what < 18:
+			i := random.IntN(len(ids))
+			_, err = c.Contest.Delete(ctx, ids[i])
+			ids = slices.Delete(ids, i, i+1)
+		case what < 19:
+			_, _, err = c.Contest.SaveWinners(ctx, contest.Picks{"best": {ids[random.IntN(len(ids))]}}, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
+		case n%7 == 0:
+			slices.Reverse(categories)
+			err = c.Contest.ReplaceCategories(ctx, categories)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if random.IntN(3) > 0 {
+			continue // several changes at once
+		}
+		want := c.anew(t)
+		if got := c.read(t, "", "").Body.String(); got != want {
+			t.Fatalf("after change %d:\n%.2000s\nwant\n%.2000s", n, got, want)
+		}
+		if w := c.read(t, "", "gzip, br"); w.Header().Get("Content-Encoding") != "gzip" || unzipped(t, w.Body.Bytes()) != want {
+			t.Fatalf("after change %d it is another one compressed", n)
+		}
+		if got := c.read(t, "?limit=1000000", "").Body.String(); got != want {
+			t.Fatalf("after change %d it is another one in parts", n)
+		}
+	}
+	if c.Readers.Open(netip.Addr{}, nil).Hold(1<<20) != nil {
+		t.Error("readers that are gone are still charged")
 	}
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"io"
 	"sync"
@@ -97,14 +96,19 @@ func (c *API) load(k *feedChunk) ([]feedRow, []byte, error) {
 	}
 	c.feed.reading.Lock()
 	defer c.feed.reading.Unlock()
+	ids := make([]string, len(k.rows))
+	for i, r := range k.rows {
+		ids[i] = r.id
+	}
+	found, err := c.Contest.Named(ids...)
+	if err != nil {
+		return nil, nil, storeError(err)
+	}
 	var rows []feedRow
 	var items [][]byte
 	for _, r := range k.rows {
-		sub, err := c.Contest.Submission(r.id)
-		if errors.Is(err, contest.ErrClosed) {
-			return nil, nil, storeError(err)
-		}
-		if err != nil || sub.Status != contest.Approved {
+		sub, ok := found[r.id]
+		if !ok || sub.Status != contest.Approved {
 			continue // it went since, or its record is damaged
 		}
 		item, err := c.feedItemBytes(&sub)

@@ -450,5 +450,5 @@ func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.Sessio
 }
 
 func (s sessionStore) TrimSessions(ctx context.Context, before time.Time, keep int) error {
-	return s.contest.TrimSessions(ctx, before, keep)
+	return s.contest.Alone(ctx, "trim the sessions", func(ctx context.Context) error { return s.contest.TrimSessions(ctx, before, keep) })
 }

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -207,6 +208,24 @@ func (s *Store) Submission(id string) (contest.Submission, error) {
 		return err
 	})
 	return sub, err
+}
+
+// Named returns the submissions of those ids that name one that can be read.
+func (s *Store) Named(ids ...string) (map[string]contest.Submission, error) {
+	found := make(map[string]contest.Submission, len(ids))
+	err := s.view(func(tx *bolt.Tx) error {
+		for _, id := range ids {
+			sub, err := readSubmission(tx, id)
+			switch {
+			case err == nil:
+				found[id] = sub
+			case !errors.Is(err, contest.ErrNotFound):
+				s.passOver(id)
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // Page returns at most limit submissions whose ids come after the given one.

@@ -1,12 +1,17 @@
 package postgres_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +20,8 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/services"
+	"podium/store/bolt"
 	"podium/store/postgres"
 	"podium/store/storetest"
 )
@@ -376,4 +383,149 @@ func TestMachinesTellEachOtherAndForgetTheDead(t *testing.T) {
 		t.Error(err)
 	}
 	pg.exec(t, url, `do $$ begin assert (select count(*) from podium.machines) = 0; end $$`)
+}
+
+func TestWorkGoesToAnotherMachineWhenItsOwnIsKilled(t *testing.T) {
+	url := startServer(t).fresh(t)
+	s := open(t, url)
+	killed := exec.Command(os.Args[0])
+	killed.Env = append(os.Environ(), "PODIUM_TEST_HOLD="+url)
+	out, err := killed.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer killed.Wait()
+	defer killed.Process.Kill()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "at work\n" {
+		t.Fatalf("it says %q (%v)", line, err)
+	}
+	ran := func() (did bool) {
+		t.Helper()
+		if err := s.Alone(t.Context(), "clean", func(context.Context) error { did = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return did
+	}
+	if ran() {
+		t.Error("two machines clean at the same time")
+	}
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !ran(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the work of a dead machine stays claimed")
+		}
+	}
+}
+
+// logged keeps log lines.
+type logged struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(line))
+	return len(line), nil
+}
+
+func (l *logged) count(words string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if strings.Contains(line, words) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestADatabaseThatGoesAwayIsToldOfOnce(t *testing.T) {
+	pg := startServer(t)
+	var log logged
+	s, err := postgres.Open(t.Context(), pg.fresh(t), postgres.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Patience: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	pg.Kill()
+	for deadline := time.Now().Add(20 * time.Second); log.count("database is away") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody says that the database is away")
+		}
+	}
+	if err := contest.New(s).SaveSetting("x", []byte("y")); !errors.Is(err, contest.ErrAway) { // tried for a second
+		t.Errorf("a change: %v", err)
+	}
+	pg.Start()
+	for deadline := time.Now().Add(20 * time.Second); log.count("database is there again") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody says that the database is there again")
+		}
+	}
+	if n := log.count("database is away"); n != 1 {
+		t.Errorf("it was told %d times", n)
+	}
+}
+
+// A pooler by transaction hands a connection to others after each of them: settings,
+// prepared statements and notifications of a session do not last.
+func TestAPoolerByTransactionIsGoodEnough(t *testing.T) {
+	pg := startServer(t)
+	url := pg.URL()
+	pooled := strings.Replace(url, pg.Addr(), services.StartPgBouncer(t, pg.Postgres).Addr, 1)
+	one, two := contest.New(open(t, pooled)), contest.New(open(t, pooled))
+	machines := []*contest.Contest{one, two, contest.New(open(t, url))}
+	var wg sync.WaitGroup
+	const each = 20
+	for m, c := range machines {
+		wg.Go(func() {
+			for n := range each {
+				if _, _, err := c.Submit(context.Background(), storetest.Entry(m*each+n+1, "best"), contest.Once{}, nil); err != nil {
+					t.Error(err)
+				}
+				if err := c.ChangeSetting("n", func(kept []byte) ([]byte, error) { return append(kept, '.'), nil }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if told := dense(t, one); len(told) != each*len(machines) {
+		t.Errorf("%d events", len(told))
+	}
+	if v, err := two.Setting("n"); err != nil || len(v) != each*len(machines) {
+		t.Errorf("counted to %d (%v)", len(v), err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	submitted := make(chan error, 1)
+	go func() {
+		_, _, err := one.Submit(ctx, storetest.Entry(9001, "best"), contest.Once{}, nil)
+		submitted <- err
+	}()
+	for last := uint64(each * len(machines)); two.Store.(*postgres.Store).Followed() <= last; {
+		if err := two.Store.(*postgres.Store).Follow(ctx, last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-submitted; err != nil {
+		t.Error(err)
+	}
+	var did bool
+	if err := one.Alone(t.Context(), "clean", func(context.Context) error {
+		return two.Alone(t.Context(), "clean", func(context.Context) error { did = true; return nil })
+	}); err != nil || did {
+		t.Errorf("two machines clean at the same time: %v %v", did, err)
+	}
+	path := filepath.Join(t.TempDir(), "podium.db")
+	if err := bolt.Write(t.Context(), path, one.Store.(contest.Whole).All(t.Context())); err != nil {
+		t.Errorf("a copy through a pooler: %v", err)
+	}
 }

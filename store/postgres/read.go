@@ -106,6 +106,23 @@ func (s *Store) Submission(id string) (sub contest.Submission, err error) {
 	return sub, err
 }
 
+// Named returns the submissions of those ids that name one.
+func (s *Store) Named(ids ...string) (found map[string]contest.Submission, err error) {
+	err = s.read("read submissions", func(ctx context.Context, conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, `select `+record+` from podium.submissions s where id = any($1)`, ids)
+		if err != nil {
+			return err
+		}
+		list, err := readRecords(rows)
+		found = make(map[string]contest.Submission, len(list))
+		for _, sub := range list {
+			found[sub.ID] = sub
+		}
+		return err
+	})
+	return found, err
+}
+
 // beyondAny is more than any sequence.
 const beyondAny = 1 << 62
 

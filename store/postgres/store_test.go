@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -21,7 +22,23 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv("PODIUM_TEST_HOLD"); url != "" {
+		hold(url)
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// hold is a machine at some work that it never ends.
+func hold(url string) {
+	s, err := postgres.Open(context.Background(), url, postgres.Options{})
+	if err == nil {
+		err = s.Alone(context.Background(), "clean", func(context.Context) error {
+			fmt.Println("at work")
+			select {}
+		})
+	}
+	fmt.Println(err)
+	os.Exit(1)
 }
 
 // server is a database server for one test and those below it.

@@ -35,6 +35,7 @@ type watch struct {
 	store  *Store
 	cancel context.CancelFunc
 	ended  chan struct{}
+	away   bool // the database is, and it was said; owned by run
 
 	// mu guards the fields below.
 	mu      sync.Mutex
@@ -80,7 +81,7 @@ func (w *watch) take(h head) {
 	if h.incarnation == "" {
 		h.incarnation = before.incarnation // a replica cannot tell
 	}
-	if h.epoch == before.epoch && h.incarnation == before.incarnation && h.last < before.last {
+	if h.epoch == before.epoch && h.incarnation == before.incarnation && (h.last < before.last || h.version < before.version) {
 		return
 	}
 	w.head, w.known = h, true
@@ -109,11 +110,14 @@ func (w *watch) signal() {
 func (w *watch) saw(last, version uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last > w.head.last {
-		w.head.last = last
+	if last < w.head.last || version < w.head.version {
+		return // nothing was written that everybody sees
+	}
+	grew := last > w.head.last
+	w.head.last, w.head.version = last, version
+	if grew {
 		w.signal()
 	}
-	w.head.version = max(w.head.version, version)
 }
 
 // categories returns the categories that were seen last, nil where they may be
@@ -154,13 +158,23 @@ func (w *watch) run(ctx context.Context) {
 			err = w.poll(ctx)
 			w.setFresh(false)
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !w.away {
+			w.away = true // it is tried again and again, and said once
 			w.store.log.Warn("the database is away", "error", explain(err))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
+	}
+}
+
+// present notes that the head was read.
+func (w *watch) present() {
+	w.setFresh(true)
+	if w.away {
+		w.away = false
+		w.store.log.Info("the database is there again")
 	}
 }
 
@@ -190,7 +204,7 @@ func (w *watch) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.setFresh(true)
+		w.present()
 		wait, cancel := context.WithTimeout(ctx, lookEvery)
 		err = conn.PgConn().WaitForNotification(wait)
 		timedOut := wait.Err() != nil
@@ -229,7 +243,7 @@ func (w *watch) poll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.setFresh(true)
+		w.present()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -263,16 +277,24 @@ func (s *Store) Followed() uint64 {
 // Version is as it was last notified, so that whoever asks again and again asks
 // nobody; where notifications do not come the database is asked.
 func (s *Store) Version() (version uint64, err error) {
+	version, _, err = s.FeedState()
+	return version, err
+}
+
+// FeedState returns the version and the offset of the last event of the same
+// moment, as Version does: whoever keeps the feed brings it up to date by the
+// events since, and a change costs what changed.
+func (s *Store) FeedState() (version, last uint64, err error) {
 	s.watch.mu.Lock()
-	version, fresh := s.watch.head.version, s.watch.fresh
+	version, last, fresh := s.watch.head.version, s.watch.head.last, s.watch.fresh
 	s.watch.mu.Unlock()
 	if fresh {
-		return version, nil
+		return version, last, nil
 	}
 	err = s.read("read the version", func(ctx context.Context, conn *pgxpool.Conn) error {
-		return conn.QueryRow(ctx, `select version from podium.head`).Scan(&version)
+		return conn.QueryRow(ctx, `select version, last from podium.head`).Scan(&version, &last)
 	})
-	return version, err
+	return version, last, err
 }
 
 // Follow returns when there may be events after an offset.

@@ -312,6 +312,12 @@ func (m *model) holdsFeed(t *testing.T, c *contest.Contest, same func(string, an
 	}
 	version, err := c.Version()
 	same("version", version, m.version, err)
+	if s, ok := c.Store.(interface {
+		FeedState() (version, last uint64, err error)
+	}); ok {
+		version, last, err := s.FeedState()
+		same("version with its event", []uint64{version, last}, []uint64{m.version, uint64(len(m.events))}, err)
+	}
 }
 
 func (m *model) holdsLog(t *testing.T, c *contest.Contest, same func(string, any, any, error)) {

@@ -33,6 +33,14 @@ func newContest(t *testing.T, open Opener) {
 	if _, err := c.Submission("x"); !errors.Is(err, contest.ErrNotFound) {
 		t.Errorf("a submission that is not there: %v", err)
 	}
+	submit(t, c, Entry(1, "best"))
+	submit(t, c, Entry(2, "worst"))
+	if found, err := c.Named(id(1), "x", id(2)); err != nil || len(found) != 2 || found[id(2)].Category != "worst" {
+		t.Errorf("named %v (%v)", found, err)
+	}
+	if found, err := c.Named(); err != nil || len(found) != 0 {
+		t.Errorf("named none: %v (%v)", found, err)
+	}
 	if stats, err := c.Stats(); err != nil || stats.Failures != 0 {
 		t.Errorf("stats %+v (%v)", stats, err)
 	}
