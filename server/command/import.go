@@ -62,43 +62,72 @@ func (c *importCommand) takeOver(ctx context.Context, out output) error {
 		done()
 		return c.print(out.stdout, report)
 	}
-	s, there, err := c.open(ctx, file)
+	report, err := c.takeIn(ctx, out, file)
 	if err != nil {
-		return err
-	}
-	if there {
-		err = c.keepPresent(ctx, s, out)
-	}
-	var report *archive.Report
-	if err == nil {
-		report, err = archive.Import(ctx, contest.New(s), c.Path, server.UploadsFolder(c.Data, c.Uploads), false)
-	}
-	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	done()
 	return c.print(out.stdout, report)
 }
 
-// open opens what is imported into, and reports whether a contest is there.
-func (c *importCommand) open(ctx context.Context, file string) (s contest.Whole, there bool, err error) {
-	if c.Database == "" {
-		_, missing := os.Stat(file)
-		s, err := bolt.Open(file, bolt.Options{})
-		return s, missing == nil, err
+// takeIn imports into a file, or into a database by way of one.
+func (c *importCommand) takeIn(ctx context.Context, out output, file string) (*archive.Report, error) {
+	if c.Database != "" {
+		return c.takeIntoDatabase(ctx, out)
 	}
-	to, err := openDatabase(ctx, c.Database)
+	_, missing := os.Stat(file)
+	return c.takeIntoFile(ctx, out, file, missing == nil)
+}
+
+// takeIntoFile imports into a file. What was there, if anything, is backed up.
+func (c *importCommand) takeIntoFile(ctx context.Context, out output, file string, there bool) (report *archive.Report, err error) {
+	s, err := bolt.Open(file, bolt.Options{})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	err = to.Served(ctx)
+	if there {
+		err = c.keepPresent(s, out)
+	}
 	if err == nil {
-		there, err = to.Empty(ctx)
+		report, err = archive.Import(ctx, contest.New(s), c.Path, server.UploadsFolder(c.Data, c.Uploads), false)
 	}
+	return report, errors.Join(err, s.Close())
+}
+
+// takeIntoDatabase imports into a copy of what the database holds, and puts that in
+// its place: however much comes in, the database has it in one transaction that
+// nobody's patience bounds.
+func (c *importCommand) takeIntoDatabase(ctx context.Context, out output) (*archive.Report, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	dir, remove, err := scratch(c.Data)
 	if err != nil {
-		return nil, false, errors.Join(err, to.Close())
+		return nil, err
 	}
-	return to, !there, nil
+	defer remove()
+	return withDatabase(ctx, c.Database, func(to *postgres.Store) (*archive.Report, error) {
+		if err := to.Served(ctx); err != nil {
+			return nil, err
+		}
+		empty, err := to.Empty(ctx)
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(dir, server.DatabaseName)
+		if err := bolt.Write(ctx, file, to.All(ctx)); err != nil {
+			return nil, err
+		}
+		report, err := c.takeIntoFile(ctx, out, file, !empty)
+		if err != nil {
+			return nil, err
+		}
+		s, err := bolt.Open(file, bolt.Options{ReadOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		return report, errors.Join(to.Load(ctx, s.All(ctx), true), s.Close())
+	})
 }
 
 // preview says what would be done, beside what is there already where that can
@@ -121,14 +150,9 @@ func (c *importCommand) preview(ctx context.Context, file string) (*archive.Repo
 }
 
 // keepPresent backs up what is there.
-func (c *importCommand) keepPresent(ctx context.Context, s contest.Whole, out output) (err error) {
+func (c *importCommand) keepPresent(s *bolt.Store, out output) error {
 	path := backup.Aside(c.Data, "import", time.Now())
-	if file, ok := s.(contest.File); ok {
-		err = writeBackup(path, func(w io.Writer) (int64, error) { return file.WriteTo(w) })
-	} else {
-		err = bolt.Write(ctx, path, s.All(ctx))
-	}
-	if err != nil {
+	if err := writeBackup(path, func(w io.Writer) (int64, error) { return s.WriteTo(w) }); err != nil {
 		return err
 	}
 	if !c.JSON {

@@ -21,7 +21,7 @@ socket.on("connect", () => {
   else engine.on("upgrade", upgraded);
 });
 socket.on("disconnect", (reason) => say({ type: "disconnect", reason }));
-for (const event of ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "server-shutdown"]) {
+for (const event of ["newSubmission", "submissionUpdated", "submissionRemoved", "winnersUpdated", "revealUpdated", "server-shutdown"]) {
   socket.on(event, (payload) => say({ type: "event", event, payload }));
 }
 
