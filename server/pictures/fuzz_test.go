@@ -81,6 +81,10 @@ func FuzzExifOrientation(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	seeds(f)
 	p := newPictures(f, func(o *Options) { o.MaxPixels = 1 << 18 })
+	for _, name := range []string{"bars.jpg", "swatch.heic", "swatch.avif", "moving.webp", "interlaced.png", "ycck.jpg"} {
+		f.Add(seed(f, name))
+		p.kept(f, seed(f, name)) // compiles the decoders, which takes longer than an input may
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		kind, err := sniff(data[:min(len(data), headBytes)])
 		if err != nil {
