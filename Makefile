@@ -14,7 +14,7 @@ MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node module test game-day abuse lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node module test game-day abuse soak memory lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -119,6 +119,12 @@ crash: node client ## kills, bad networks, stops, storms, full disks; figures in
 	@go test -count=1 -timeout 0 -run 'Noise|RandomDamage|Anything' -v ./store/bolt ./server/command -args -damage=$${DAMAGE:-20}
 	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test/crash -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
 	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
+
+soak: ## everything that is long and random, for hours; not in CI: make soak FUZZTIME=5m CYCLES=300 DURATION=30m
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=$${FUZZTIME:-1m}
+	@$(MAKE) --no-print-directory crash CYCLES=$${CYCLES:-100}
+	@$(MAKE) --no-print-directory rehearse GUESTS=$${GUESTS:-1000} TIMES=$${TIMES:-20}
+	@$(MAKE) --no-print-directory game-day DURATION=$${DURATION:-20m}
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test/crash -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}

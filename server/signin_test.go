@@ -143,3 +143,13 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 		t.Error("no Secure cookie behind TLS")
 	}
 }
+
+// An operator sees that somebody guesses, and from where, and no password.
+func TestAWrongPasswordIsLoggedWithItsAddress(t *testing.T) {
+	s := newSite(t)
+	s.do("POST", "/api/login", `{"password":"swordfish"}`).is(http.StatusUnauthorized)
+	logs := s.logs.String()
+	if !strings.Contains(logs, `msg="a wrong password" address=127.0.0.1`) || strings.Contains(logs, "swordfish") {
+		t.Errorf("the log: %s", logs)
+	}
+}

@@ -376,6 +376,7 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 	if !ok {
 		a.wrong()
 		a.failed.Add(1)
+		a.log.Warn("a wrong password", "address", from.Address)
 		return "", ErrPassword
 	}
 	a.right(key, networks)

@@ -41,7 +41,20 @@ type commands struct {
 	Connect connectCommand `cmd:"" help:"Speak with any Socket.IO server: print its events, emit what is typed."`
 	Verify  verifyCommand  `cmd:"" help:"Check a running server, here or at an address, from the outside."`
 
+	Version  versionCommand  `cmd:"" help:"Say which program this is: version, revision, how it was built."`
 	Licences licencesCommand `cmd:"" help:"Say which libraries are inside, and under which terms."`
+
+	VersionFlag versionFlag `name:"version" help:"Say what the command version says."`
+}
+
+// versionFlag is --version, which comes before everything else.
+type versionFlag bool
+
+// BeforeReset prints the version and ends the program.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	err := writeVersion(app.Stdout)
+	app.Exit(exitSuccess)
+	return err
 }
 
 // output is where commands write.
