@@ -23,11 +23,17 @@ function start(client) {
   const socket = io(anywhere(), { transports, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500, timeout: 5000 });
   const elsewhere = () => (socket.io.uri = anywhere());
   let refused = "";
+  let inRoom = client % 2 === 1; // those with an odd number do not go there
   socket.io.on("reconnect_attempt", elsewhere);
   socket.io.decoder.on("decoded", (packet) => packet.type === 0 && (refused = packet.data.refused ?? "-"));
   socket.on("connect", () => {
     say(`c ${client} ${socket.recovered ? 1 : 0} ${refused}`);
-    if (!socket.recovered && client % 2 === 0) socket.emit("join", "room", () => say(`j ${client}`));
+    if (!socket.recovered && client % 2 === 0) inRoom = false;
+    if (inRoom) return;
+    socket.emit("join", "room", () => {
+      inRoom = true;
+      say(`j ${client}`);
+    });
   });
   socket.on("disconnect", (reason) => {
     if (reason === "io server disconnect") socket.connect();
