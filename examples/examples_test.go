@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,20 +24,7 @@ const patience = time.Minute
 
 // TestEveryProgramServesTheOfficialClient runs each folder's program with its client.cjs.
 func TestEveryProgramServesTheOfficialClient(t *testing.T) {
-	modules, err := filepath.Abs("../test/node_modules")
-	if err != nil {
-		t.Fatal(err)
-	}
-	node, err := exec.LookPath("node")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(modules, "socket.io-client"))
-	}
-	if err != nil {
-		if os.Getenv("PODIUM_TEST_REQUIRE") != "" {
-			t.Fatal("the official client is missing: ", err)
-		}
-		t.Skip("the official client is missing, run make node: ", err)
-	}
+	node, modules := official(t)
 	clients, err := filepath.Glob("*/client.cjs")
 	if err != nil || len(clients) == 0 {
 		t.Fatal("there are no clients: ", err)
@@ -53,11 +41,7 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 			cert, key = certificate(t)
 			ways, scheme = [][]string{{"--cert", cert, "--key", key}}, "https://"
 		}
-		binary := filepath.Join(t.TempDir(), program)
-		if out, err := exec.Command("go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", program, err, out)
-			continue
-		}
+		binary := build(t, program)
 		for _, args := range ways {
 			name := program
 			if program == "routers" {
@@ -65,7 +49,7 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				address := start(t, binary, args...)
+				address, _ := start(t, binary, args...)
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, node, client, scheme+address)
@@ -76,6 +60,36 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 			})
 		}
 	}
+}
+
+// official returns where Node is and where the official client is, or skips the test.
+func official(t *testing.T) (node, modules string) {
+	t.Helper()
+	modules, err := filepath.Abs("../test/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err = exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "socket.io-client"))
+	}
+	if err != nil {
+		if os.Getenv("PODIUM_TEST_REQUIRE") != "" {
+			t.Fatal("the official client is missing: ", err)
+		}
+		t.Skip("the official client is missing, run make node: ", err)
+	}
+	return node, modules
+}
+
+// build builds a folder's program.
+func build(t *testing.T, program string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), program)
+	if out, err := exec.Command("go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, out)
+	}
+	return binary
 }
 
 // certificate makes one for 127.0.0.1, and returns the files that it and its key are in.
@@ -129,14 +143,15 @@ func TestTheProgramOfTheREADMEBuilds(t *testing.T) {
 	}
 }
 
-// start runs a program on a free port until the test ends, and returns its address.
-func start(t *testing.T, binary string, args ...string) string {
+// start runs a program on a free port until the test ends, and returns its address, and
+// what kills it.
+func start(t *testing.T, binary string, args ...string) (address string, kill func()) {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
+	address = free.Addr().String()
 	free.Close()
 	var output bytes.Buffer
 	cmd := exec.Command(binary, append(args, "--listen", address)...)
@@ -144,9 +159,12 @@ func start(t *testing.T, binary string, args ...string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		kill()
 		if t.Failed() {
 			t.Logf("the server said:\n%s", output.String())
 		}
@@ -155,7 +173,7 @@ func start(t *testing.T, binary string, args ...string) string {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
-			return address
+			return address, kill
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)

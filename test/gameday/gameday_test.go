@@ -29,7 +29,7 @@ func planned(t *testing.T) show {
 			t.Fatalf("PODIUM_GAMEDAY: %v", err)
 		}
 		s.clients, s.emitsPerSecond = 200, 20
-		s.settlesIn = 2 * time.Minute
+		s.settlesIn = 3 * time.Minute
 	}
 	return s
 }

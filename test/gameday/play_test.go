@@ -138,7 +138,7 @@ func settle(t *testing.T, s show, f *fleet, log *chronicle, r *result) {
 		if r.delivered != last {
 			calm, last = time.Now(), r.delivered
 		}
-		if complete && time.Since(calm) > time.Second || time.Since(calm) > 10*time.Second {
+		if complete && time.Since(calm) > time.Second || time.Since(calm) > s.settlesIn/3 {
 			return
 		}
 		time.Sleep(200 * time.Millisecond)
