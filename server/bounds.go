@@ -39,7 +39,7 @@ type shares struct {
 // What a connection takes at most while nothing is on its way, in bytes.
 const (
 	socketBytes     = 16 << 10 // a goroutine's stack and the buffers of net/http
-	connectionBytes = 5 << 10  // a session of Engine.IO and one of Socket.IO, and the queue of 3 KiB that package websocket does not charge
+	connectionBytes = 5 << 10  // a session of Engine.IO and one of Socket.IO, and a queue that is not charged
 )
 
 // divide divides the memory of a machine, 0 for one without limit.

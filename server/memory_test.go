@@ -1,10 +1,12 @@
 package server
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 
 	"podium/protocol/budget"
+	"podium/protocol/websocket"
 	"podium/server/admin"
 )
 
@@ -23,6 +25,59 @@ func TestEverythingThatStrangersCanHoldFitsTheSmallestMachine(t *testing.T) {
 				t.Errorf("%d MiB: %s alone may take %d MiB", limit>>20, one.Name, one.Limit>>20)
 			}
 		}
+	}
+}
+
+// idleConnectionBytes is what a connection takes that says nothing; package socketio
+// measures it (TestAnIdleConnectionIsSmall).
+const idleConnectionBytes = 2 << 10
+
+// Strangers of every kind take all that they get, at the same time: submissions,
+// unfinished messages, what messages become, queues of those who do not read, polls,
+// streams, readers, connections. The sum stays within the budget at every moment.
+func TestStrangersOfEveryKindTogetherStayWithinTheBudget(t *testing.T) {
+	const limit = 256 << 20
+	if idleConnectionBytes+websocket.FreeQueueBytes > connectionBytes {
+		t.Errorf("a connection is charged %d bytes, and takes %d with its queue", connectionBytes, idleConnectionBytes+websocket.FreeQueueBytes)
+	}
+	memory := divide(limit)
+	most, random := heldMemory(limit), rand.New(rand.NewPCG(1, 2))
+	shares := []*budget.Share{memory.readers, memory.messages, memory.spools, memory.streams, memory.pictures, memory.passwords, memory.sockets, memory.connections}
+	var evicted int
+	take := func(s *budget.Share, queue bool) {
+		var charge *budget.Charge
+		charge = s.Open(netip.AddrFrom4([4]byte{192, 0, 2, byte(random.IntN(256))}), func() { evicted++; charge.Close() })
+		for range 16 {
+			var err error
+			if n := int64(1 + random.IntN(512<<10)); queue {
+				var tight bool
+				if tight, err = charge.Claim(n); tight {
+					charge.Relieve()
+				}
+			} else {
+				err = charge.Hold(n)
+			}
+			if held := memory.all.Held(); held > most {
+				t.Fatalf("%d MiB are held of %d", held>>20, most>>20)
+			}
+			if err != nil {
+				break
+			}
+		}
+		if charge.Evicted() {
+			charge.Close()
+		}
+	}
+	for range 500 {
+		for _, s := range shares {
+			take(s, s == memory.messages && random.IntN(2) == 0)
+		}
+	}
+	if evicted == 0 || memory.all.Held() < most*3/4 {
+		t.Errorf("the memory was never full: %d MiB are held, and %d were evicted", memory.all.Held()>>20, evicted)
+	}
+	if sum := programMemory + decoderMemory + 2*feedMemory(limit) + garbageMemory(limit) + most; sum > limit {
+		t.Errorf("%d MiB can be taken", sum>>20)
 	}
 }
 

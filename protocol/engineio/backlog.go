@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"podium/protocol/budget"
+	"podium/protocol/websocket"
 )
 
 // backlog is what waits for a client that polls, or is being written to it.
@@ -24,12 +25,9 @@ type kept struct {
 	answer interface{ SetWriteDeadline(time.Time) error } // that is being written; guarded by Session.mu
 }
 
-// A backlog is charged in pages of backlogPage bytes when it takes more than
-// backlogFrom: what a queue takes at least is part of what a session does.
-const (
-	backlogPage = 4 << 10
-	backlogFrom = 3 << 10
-)
+// backlogPage is in what steps a backlog is charged, in bytes, where it takes more than
+// websocket.FreeQueueBytes.
+const backlogPage = 4 << 10
 
 // size is the memory that the backlog keeps, in bytes, as if nobody else kept it too.
 func (b *backlog) size() int { return b.bytes + 8*len(b.packets) }
@@ -38,7 +36,7 @@ func (b *backlog) size() int { return b.bytes + 8*len(b.packets) }
 // must be held, and the session not be closed.
 func (s *Session) keep() error {
 	b, memory := &s.queue, s.server.opts.Memory
-	if memory == nil || b.size() <= backlogFrom {
+	if memory == nil || b.size() <= websocket.FreeQueueBytes {
 		return nil
 	}
 	k := b.kept

@@ -1,18 +1,18 @@
 package websocket
 
-// A queue that waits for its peer is charged in pages of chargePage bytes when it
-// takes more than chargeFrom: what a queue takes at least is part of what a connection
-// does. One that is written at once, as nearly all are, is never charged.
-const (
-	chargePage = 4 << 10
-	chargeFrom = arenaBytes + 1<<10
-)
+// FreeQueueBytes is how much a connection's queue may take before it is charged: what
+// one takes at least is part of what a connection does. One that is written at once, as
+// nearly all are, is never charged.
+const FreeQueueBytes = arenaBytes + 1<<10
+
+// chargePage is in what steps a queue that waits for its peer is charged, in bytes.
+const chargePage = 4 << 10
 
 // chargeLocked charges what the queue takes, where the peer lets it wait; mu must be
 // held. Where there is no memory it ends the connection with ErrNoMemory.
 func (c *Conn) chargeLocked() {
 	q := c.out
-	if q == nil || !c.server.charges || q.charge == nil && (q.size() <= chargeFrom || !c.waiting && c.started) {
+	if q == nil || !c.server.charges || q.charge == nil && (q.size() <= FreeQueueBytes || !c.waiting && c.started) {
 		return
 	}
 	want := pages(q.share())
