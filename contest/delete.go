@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Deleting many is done in portions, each a transaction of its own, so that
@@ -15,10 +16,13 @@ import (
 // FinishDeletions.
 
 const (
-	// deletePortion is how many submissions one transaction deletes.
-	deletePortion = 64
-	// answerPortion is how many kept answers one transaction looks at.
-	answerPortion = 512
+	// firstPortion and largestPortion are how many submissions a transaction deletes:
+	// more where that is quick, and fewer where it takes longer than portionTime, for
+	// which others' changes wait.
+	firstPortion, largestPortion = 8, 64
+	portionTime                  = 8 * time.Millisecond
+	// answersEach is how many kept answers are looked at in the time of a submission.
+	answersEach = 8
 	// toldSingly is how many deleted submissions have an event each.
 	toldSingly = 16
 	// maxTold is how many ids one event of many holds.
@@ -50,7 +54,7 @@ func (c *Contest) Delete(ctx context.Context, ids ...string) (gone []Submission,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	d := &deletion{contest: c, wanted: make(map[string]bool, len(ids))}
+	d := &deletion{contest: c, portion: firstPortion, wanted: make(map[string]bool, len(ids))}
 	for _, id := range ids {
 		if !d.wanted[id] {
 			d.wanted[id] = true
@@ -66,7 +70,7 @@ func (c *Contest) FinishDeletions(ctx context.Context) (gone []Submission, err e
 	names, err := c.SettingNames(settingDeletion, maxTold)
 	for _, name := range names {
 		value, readErr := c.Setting(name)
-		d := &deletion{contest: c, name: name, broken: true, wanted: map[string]bool{}}
+		d := &deletion{contest: c, portion: largestPortion, name: name, broken: true, wanted: map[string]bool{}}
 		if readErr == nil {
 			readErr = json.Unmarshal(value, &d.ids)
 		}
@@ -92,6 +96,7 @@ type deletion struct {
 	name    string          // of the note; "" as long as there is none
 	broken  bool            // a crash broke it off: what was deleted before is not known
 
+	portion int    // how many are deleted at once
 	next    int    // the first of ids that may still be there
 	answers string // the key of the last answer that was looked at
 	gone    []Submission
@@ -100,6 +105,7 @@ type deletion struct {
 func (d *deletion) run(ctx context.Context) ([]Submission, error) {
 	for done := false; !done; {
 		var step deletion
+		began := time.Now()
 		err := d.contest.Update(ctx, "delete submissions", func(tx Tx) (err error) {
 			step = *d // a transaction may be run again
 			done, err = step.step(tx)
@@ -109,15 +115,30 @@ func (d *deletion) run(ctx context.Context) ([]Submission, error) {
 			return d.gone, err
 		}
 		*d = step
+		if !done && !d.broken { // else nobody is served yet
+			d.rest(time.Since(began))
+		}
 	}
 	return d.gone, nil
+}
+
+// rest gives others as much time as the last transaction took, and makes the next one
+// as long as they can wait for.
+func (d *deletion) rest(took time.Duration) {
+	switch {
+	case took > 2*portionTime:
+		d.portion = max(1, d.portion/2)
+	case took < portionTime:
+		d.portion = min(largestPortion, 2*d.portion)
+	}
+	time.Sleep(min(took, 10*portionTime))
 }
 
 // step is one transaction: a portion of the submissions or, when none is left, of
 // the kept answers.
 func (d *deletion) step(tx Tx) (done bool, err error) {
 	if d.next < len(d.ids) {
-		end := min(d.next+deletePortion, len(d.ids))
+		end := min(d.next+d.portion, len(d.ids))
 		gone, err := remove(tx, d.ids[d.next:end])
 		if err != nil {
 			return false, err
@@ -131,7 +152,7 @@ func (d *deletion) step(tx Tx) (done bool, err error) {
 		}
 	}
 	if d.next == len(d.ids) {
-		if d.answers, err = tx.ForgetAnswers(d.answers, answerPortion, d.wanted); err != nil {
+		if d.answers, err = tx.ForgetAnswers(d.answers, answersEach*d.portion, d.wanted); err != nil {
 			return false, err
 		}
 		done = d.answers == ""
