@@ -54,8 +54,39 @@ func (c *API) photosZip(w http.ResponseWriter, r *http.Request) error {
 		attachment(w, "application/zip", "photos.zip")
 		return nil
 	}
-	return c.albumZip(w, r)
+	return c.albumZip(&steadyWriter{ResponseWriter: w, control: http.NewResponseController(w)}, r)
 }
+
+// A guest who takes the album has to take steadyBytes in steadyTime, and is cut off
+// else: there are few places, and whoever takes nothing would keep one for an hour.
+const (
+	steadyBytes = 1 << 20
+	steadyTime  = 30 * time.Second
+)
+
+// steadyWriter gives each part of an answer its time.
+type steadyWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	left    int // bytes of the part that may still be taken in its time
+}
+
+// Write implements io.Writer.
+func (s *steadyWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		if s.left <= 0 {
+			s.left = steadyBytes
+			_ = s.control.SetWriteDeadline(time.Now().Add(steadyTime)) // best effort: tests have no connection
+		}
+		var some int
+		some, err = s.ResponseWriter.Write(p[:min(len(p), s.left)])
+		n, p, s.left = n+some, p[some:], s.left-some
+	}
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (s *steadyWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 func attachment(w http.ResponseWriter, kind, name string) {
 	w.Header().Set("Content-Type", kind)

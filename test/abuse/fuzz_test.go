@@ -27,6 +27,8 @@ var requestLines = []string{
 	"GET /api/realtime-health", "GET /api/realtime-metrics", "GET /api/realtime-fallback", "GET /health", "GET /ready", "GET /uploads/x.jpg", "GET /uploads/../podium.db",
 	"POST /api/login", "POST /api/logout", "POST /api/submit", "POST /api/categories", "POST /api/save-winners", "POST /api/submissions/x/approve",
 	"DELETE /api/submissions/x", "POST /api/submissions/delete-by-phone", "POST /api/settings", "GET /api/export.csv", "GET /metrics", "GET /debug/pprof/heap",
+	"GET /api/mine", "DELETE /api/mine/1-abcdef", "GET /api/reveal", "GET /api/reveal/cue", "POST /api/reveal/next", "GET /api/logo", "GET /api/logo/icon", "POST /api/logo",
+	"GET /api/photos.zip", "HEAD /api/photos.zip", "GET /api/album.zip", "GET /api/setup", "POST /api/setup",
 	"GET /api/events", "GET /socket.io/socket.io.js", "GET /socket.io/?EIO=4&transport=polling", "POST /socket.io/?EIO=4&transport=polling&sid=SID",
 	"GET /socket.io/?EIO=4&transport=polling&sid=SID", "GET /socket.io/?EIO=3&transport=polling&j=0&b64=1", "GET /socket.io/?EIO=4&transport=websocket&sid=SID",
 	"OPTIONS /socket.io/?EIO=4&transport=polling", "PUT /api/submit", "HEAD /api/feed", "GET /..%2f..%2fetc/passwd", "GET //", "GET *",
@@ -37,7 +39,7 @@ var headerLines = []string{
 	"Authorization: Bearer podium_x", "Authorization: Basic eDp5", "Origin: https://elsewhere.example", "Sec-Fetch-Site: cross-site", "If-None-Match: W/\"x\"", "Range: bytes=1-2,5-",
 	"Accept-Encoding: gzip, zstd, br", "Idempotency-Key: k", "Last-Event-ID: e.5", "X-Forwarded-For: 1.2.3.4", "Transfer-Encoding: chunked", "Connection: close", "Expect: 100-continue",
 	"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate",
-	"Fly-Client-IP: ::1", "X-Forwarded-Proto: https", "Host: y", "Content-Length: -1",
+	"Podium-Guest: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Podium-Setup: x", "Fly-Client-IP: ::1", "X-Forwarded-Proto: https", "Host: y", "Content-Length: -1",
 }
 
 var bodies = []string{
@@ -56,7 +58,7 @@ var packets = []string{
 // adminLines are requests that an admin may make, but for those that change how
 // the test itself sees the server.
 var adminLines = []string{
-	"GET /api/submissions", "GET /api/metrics", "GET /api/dashboard", "GET /api/sessions", "GET /api/settings", "GET /api/export.csv", "GET /api/export.zip", "GET /metrics",
+	"GET /api/submissions", "GET /api/metrics", "GET /api/dashboard", "GET /api/sessions", "GET /api/settings", "GET /api/export.csv", "GET /api/export.zip", "GET /api/album.zip", "GET /api/reveal/prepared", "POST /api/reveal", "DELETE /api/reveal", "GET /metrics",
 	"POST /api/categories", "POST /api/save-winners", "POST /api/settings", "POST /api/submissions/delete-by-phone", "POST /api/submissions/1-abcdef/approve",
 	"POST /api/submissions/1-abcdef/hide", "DELETE /api/submissions/1-abcdef", "DELETE /api/sessions/x", "POST /api/password", "GET /api/log-level", "GET /debug/pprof/heap?debug=1",
 }
