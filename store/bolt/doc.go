@@ -37,9 +37,10 @@
 // # Damage
 //
 // A file whose pages are not what was written to them is not opened: verify.go
-// looks at each of them before bbolt does, within the bounds of the file. What
-// is damaged later, while the file is open, comes back as [ErrDamaged] from the
-// one place where bbolt is called (database.go, damage.go); what is whole goes on
-// being served. [Salvage] copies what can still be read into a new file, and
-// [Mend] puts that in the place of the damaged one.
+// looks at each of them before bbolt does, within the bounds of the file: 2.4 s of
+// CPU for a file of 1 GB, which a contest, whose pictures are elsewhere, does not
+// have. What is damaged later, while the file is open, comes back as [ErrDamaged]
+// from the one place where bbolt is called (database.go, damage.go); what is whole
+// goes on being served. [Salvage] copies what can still be read into a new file,
+// and [Mend] puts that in the place of the damaged one.
 package bolt
