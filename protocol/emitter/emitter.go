@@ -12,7 +12,7 @@
 //	podium/protocol/redis                        Engine.Emitter
 //	podium/protocol/postgres                     Engine.Emitter; Engine.Emit in a transaction
 //	Node's Redis adapters                        Classic.Emitter, Sharded.Emitter, Streams.Emitter of podium/protocol/redis/officialwire
-//	Node's PostgreSQL adapter                    Wire.Emitter of podium/protocol/postgres/officialwire
+//	Node's PostgreSQL adapter                    Postgres.Emitter of podium/protocol/postgres/officialwire
 //
 // Native emitters log what they emit: clients that are away get it when they come back.
 // On Node's wires an emitter promises what the official emitters do: at most once.

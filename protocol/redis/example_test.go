@@ -35,3 +35,20 @@ func Example() {
 	http.Handle("/socket.io/", srv)
 	log.Print(http.ListenAndServe(address, nil))
 }
+
+// A job that has no sockets emits to those of all servers.
+func ExampleEngine_Emitter() {
+	ctx := context.Background()
+	engine, err := redis.Open(ctx, redis.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Close()
+	emitter := engine.Emitter()
+	if err := emitter.To("orders").Except("away").Emit(ctx, "paid", 17); err != nil {
+		log.Print(err)
+	}
+	if err := emitter.Of("/admin").SocketsJoin(ctx, "audit"); err != nil {
+		log.Print(err)
+	}
+}

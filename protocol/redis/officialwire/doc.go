@@ -34,7 +34,7 @@
 //	one order for all         no       no       no       on ours           no
 //	recovery on another       no       no       no       both (5)          no
 //
-// (1) Its messages are those of the wire and read in tests; no version of it is on npm.
+// (1) Its messages are those of the wire; none of it is on npm to test with.
 // (2) Node's own servers pass over what that emitter sends. (3) Where a room has a channel
 // of its own, an event for it may pass one for others only if Redis moves slots. (4) Node
 // sends by several connections at once. (5) See below.
