@@ -75,10 +75,12 @@ export class MyPhotos {
 
   row(photo, words) {
     const name = photo.caption || say("photo");
+    const picture = shot(photo, "3.5rem");
+    if (picture) picture.alt = ""; // its caption stands beside it
     const place = photo.status === "approved" ? this.places.get(photo.id) ?? photo.place : 0;
     const button = (action, act) => make("button", { class: "button small", type: "button", "aria-label": say("actionOf", { action, name }), on: { click: act } }, action);
     return make("li", { dataset: { state: place ? "won" : photo.status === "approved" ? "wall" : "saved" } },
-      shot({ ...photo, caption: " " }, "3.5rem") ?? make("span", { class: "unread" }), make("span", { class: "said", dir: "auto" }, name), make("span", { class: "state" }, words),
+      picture ?? make("span", { class: "unread" }), make("span", { class: "said", dir: "auto" }, name), make("span", { class: "state" }, words),
       make("span", { class: "actions" }, photo.status === "approved" ? button(say("share"), () => share(photo)) : null, button(say("delete"), () => this.remove(photo))));
   }
 

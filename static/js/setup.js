@@ -51,7 +51,7 @@ form.addEventListener("submit", async (event) => {
   if (categories().length === 0) return tell("One category is needed at least.");
   const button = form.querySelector(".primary");
   button.disabled = true;
-  await save().catch((refusal) => tell(refusal.status === 404 ? "This event was set up already. The admin page has it all." : refusal.message));
+  await save().catch((refusal) => tell(refusal.status === 404 ? "This address counts no more. If the event is set up, the admin page has it all; else the terminal shows a new one." : refusal.message));
   button.disabled = false;
 });
 byId("more").addEventListener("click", () => addField().focus());
