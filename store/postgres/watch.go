@@ -17,6 +17,9 @@ const (
 	lookEvery = time.Second
 	// pollEvery is how often it is read where notifications do not arrive.
 	pollEvery = 50 * time.Millisecond
+	// hearEvery is how often it is tried then whether they do by now: a database that
+	// was busy can have been too slow the first time.
+	hearEvery = time.Minute
 	// echoWithin is how long a notification to oneself may take.
 	echoWithin = 2 * time.Second
 )
@@ -33,9 +36,11 @@ type head struct {
 // watch follows the head.
 type watch struct {
 	store  *Store
+	hearIn time.Duration // hearEvery but in tests
 	cancel context.CancelFunc
 	ended  chan struct{}
-	away   bool // the database is, and it was said; owned by run
+	away   bool // the database is, and it was said; owned by run, as deaf is
+	deaf   bool // notifications do not arrive, and it was said
 
 	// mu guards the fields below.
 	mu      sync.Mutex
@@ -47,7 +52,7 @@ type watch struct {
 
 func (w *watch) start(s *Store) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.store, w.cancel, w.ended = s, cancel, make(chan struct{})
+	w.store, w.hearIn, w.cancel, w.ended = s, hearEvery, cancel, make(chan struct{})
 	go w.run(ctx)
 }
 
@@ -154,8 +159,14 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, errNoEcho) {
-			w.store.log.Warn("notifications of the database do not arrive, as through a pooler by transaction; its log is polled instead", "every", pollEvery)
-			err = w.poll(ctx)
+			if !w.deaf {
+				w.deaf = true
+				w.store.log.Warn("notifications of the database do not arrive, as through a pooler by transaction; its log is polled instead", "every", pollEvery)
+			}
+			if err = w.poll(ctx); err == nil {
+				w.deaf = false
+				continue
+			}
 			w.setFresh(false)
 		}
 		if ctx.Err() == nil && !w.away {
@@ -232,8 +243,44 @@ func (w *watch) echo(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// poll follows by reading the head again and again.
+// hears reports whether notifications arrive.
+func (w *watch) hears(ctx context.Context) bool {
+	conn, err := w.store.connect(ctx)
+	if err != nil {
+		return false
+	}
+	defer func() {
+		over, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(over) // nothing is lost with it
+	}()
+	if _, err := conn.Exec(ctx, `listen podium`); err != nil {
+		return false
+	}
+	return w.echo(ctx, conn) == nil
+}
+
+// poll follows by reading the head again and again, until notifications arrive: then
+// it returns nil.
 func (w *watch) poll(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var trying sync.WaitGroup
+	defer trying.Wait()
+	defer cancel()
+	heard := make(chan struct{})
+	trying.Go(func() {
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(w.hearIn):
+			}
+			if w.hears(ctx) {
+				close(heard)
+				return
+			}
+		}
+	})
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
@@ -247,6 +294,8 @@ func (w *watch) poll(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-heard:
+			return nil
 		case <-ticker.C:
 		}
 	}

@@ -88,6 +88,11 @@ func (r *running) runPodium(entries int) error {
 			return fmt.Errorf("import: %w: %.200s", err, out)
 		}
 	}
+	return r.servePodium(data)
+}
+
+// servePodium starts the server without limits.
+func (r *running) servePodium(data string, more ...string) error {
 	host, port, err := net.SplitHostPort(r.addr)
 	if err != nil {
 		return err
@@ -98,7 +103,7 @@ func (r *running) runPodium(entries int) error {
 		"requests-per-address", "submissions", "submissions-per-address"} {
 		flags = append(flags, "--limit-"+limit, "0")
 	}
-	return r.run("bin/contest", flags...)
+	return r.run("bin/contest", append(flags, more...)...)
 }
 
 // writeOldData writes a data.json of so many entries, half in each category.
