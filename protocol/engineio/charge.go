@@ -14,11 +14,11 @@ func (s *Session) Charge(evict func()) *budget.Charge {
 	if memory == nil {
 		return nil
 	}
-	return memory.Open(s.request.addr(), evict)
+	return memory.Open(s.request.Addr(), evict)
 }
 
-// addr is the address without the port, or the zero Addr where it is none.
-func (r *Request) addr() netip.Addr {
+// Addr is the address without the port, or the zero Addr where it is none.
+func (r *Request) Addr() netip.Addr {
 	if with, err := netip.ParseAddrPort(r.Address); err == nil {
 		return with.Addr()
 	}
@@ -29,7 +29,7 @@ func (r *Request) addr() netip.Addr {
 // addressOf is the address of the session whose WebSocket has the handler h.
 func addressOf(h websocket.Handler) netip.Addr {
 	if s := sessionOf(h); s != nil {
-		return s.request.addr()
+		return s.request.Addr()
 	}
 	return netip.Addr{}
 }

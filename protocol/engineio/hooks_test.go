@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -296,5 +297,33 @@ func TestTheObserverIsToldOfTheLifeOfASession(t *testing.T) {
 	s.write(c, "1")
 	if got := <-told; got != "closed: transport close" {
 		t.Errorf("told %q", got)
+	}
+}
+
+// closing is a receiver that ends its session as soon as there is one.
+type closing struct{}
+
+func (closing) OnMessage([]byte, bool)         {}
+func (closing) OnClose(engineio.Reason, error) {}
+
+func TestTheObserverIsToldOfTheOpeningBeforeTheEnd(t *testing.T) {
+	told := make(chan string, 4)
+	engine := engineio.NewServer(engineio.Options{Observer: engineio.Observer{
+		Opened: func(*engineio.Session) { told <- "opened" },
+		Closed: func(*engineio.Session, engineio.Reason) { told <- "closed" },
+	}}, func(s *engineio.Session) engineio.Receiver { s.Close(); return closing{} })
+	web := httptest.NewServer(engine)
+	defer web.Close()
+	c, _, err := websocket.Dial(t.Context(), web.URL+"/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	if first, second := <-told, <-told; first != "opened" || second != "closed" {
+		t.Errorf("told %s, then %s", first, second)
+	}
+	_ = c.CloseNow()
+	if err := engine.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

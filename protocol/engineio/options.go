@@ -138,7 +138,7 @@ type Options struct {
 // Observer has functions that are called, on the goroutine where it happens,
 // when a session opens, ends, moves to WebSocket, answers a ping or has been sent all
 // that waited for it, and when a poll that AllowPoll allowed ends. They must not block and may be called concurrently.
-// Closed is called for every session that Opened was called for, possibly before.
+// For each session Opened is called first and Closed last, once.
 type Observer struct {
 	Opened   func(*Session)
 	Closed   func(*Session, Reason)
@@ -149,6 +149,10 @@ type Observer struct {
 	// Heartbeat is called when the client has done its part of the heartbeat: a pong, or
 	// in protocol 3, where there is no round trip to measure, a ping.
 	Heartbeat func(*Session)
+
+	// Received is called for each message from the client, with its size in bytes,
+	// before the receiver gets it. It may pause the session.
+	Received func(*Session, int)
 
 	// Drained is called when all that waited for the client has left: it was written to
 	// the WebSocket, or answered to a poll, and [Session.Buffered] is 0 unless something

@@ -341,12 +341,18 @@ func (s *Session) admit() *Error {
 	}
 	srv.stats.opened.Add(1)
 	s.beginHeartbeat()
-	s.callReceiver(func() { s.receiver = srv.accept(s) })
+	s.callReceiver(func() {
+		defer s.tellOpened() // also where accept panics: the end is told in any case
+		s.receiver = srv.accept(s)
+	})
 	s.reportEnd()
-	if f := srv.opts.Observer.Opened; f != nil {
+	return nil
+}
+
+func (s *Session) tellOpened() {
+	if f := s.server.opts.Observer.Opened; f != nil {
 		f(s)
 	}
-	return nil
 }
 
 // openPacket is the handshake's answer. (Engine.IO protocol v4, "Handshake")

@@ -470,6 +470,9 @@ func (s *Session) deliver(data []byte, binary bool) {
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
 	if s.alive() {
+		if f := s.server.opts.Observer.Received; f != nil {
+			f(s, len(data))
+		}
 		s.receiver.OnMessage(data, binary)
 	}
 }

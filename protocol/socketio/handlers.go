@@ -58,6 +58,17 @@ func (e *Event) Ack(args ...any) error {
 	return e.answer(func() error { return e.Socket.sendAck(e.id, args) })
 }
 
+// Handled reports whether a handler is registered for events of that name. Other names
+// are whatever clients make up, of which metrics and traces should make none of theirs.
+func (e *Event) Handled() bool {
+	for _, t := range e.Socket.nsp.tables(e.Socket) {
+		if len(t.events[e.Name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // answer acknowledges by calling send, unless that was done before.
 func (e *Event) answer(send func() error) error {
 	if e.id == parser.NoID {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"podium/protocol/engineio"
+	"podium/protocol/limits"
 )
 
 // Options configure a [Server]. The zero value is a server as the official
@@ -46,6 +47,9 @@ type Options struct {
 	// is kept as long as the socket. A larger one is refused with a
 	// CONNECT_ERROR. Zero means no bound but the engine's MaxPayload.
 	MaxAuthBytes int
+	// Limits bounds what the clients of each address, and all together, may ask for:
+	// see package limits. Nil means no bound.
+	Limits *limits.Limits
 	// Recovery lets clients that fell off take up where they were. Nil turns
 	// it off.
 	Recovery *Recovery

@@ -73,9 +73,11 @@ func NewServer(o Options) *Server {
 	if srv.cluster != nil && srv.opts.Engine.NodeID != "" {
 		srv.forwarder = newForwarder(srv)
 	}
+	if srv.opts.Limits != nil {
+		srv.opts.Limits.Apply(&srv.opts.Engine)
+	}
 	srv.engine = engineio.NewServer(srv.opts.Engine, srv.accept)
-	var h http.Handler = srv.engine
-	srv.handler.Store(&h)
+	srv.serveWith(srv.engine)
 	return srv
 }
 
@@ -133,6 +135,14 @@ func (srv *Server) Use(f func(http.Handler) http.Handler) {
 	var h http.Handler = srv.engine
 	for i := len(srv.middleware) - 1; i >= 0; i-- {
 		h = srv.middleware[i](h)
+	}
+	srv.serveWith(h)
+}
+
+// serveWith serves requests with h, behind the limits.
+func (srv *Server) serveWith(h http.Handler) {
+	if l := srv.opts.Limits; l != nil {
+		h = l.Handler(h)
 	}
 	srv.handler.Store(&h)
 }
