@@ -10,7 +10,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"podium/server/admin"
 	"podium/server/answer"
 	"podium/server/api"
 )
@@ -27,27 +26,17 @@ func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
-	add := func(method, path string, h api.Handler, middleware ...echo.MiddlewareFunc) {
-		e.Add(method, path, s.adapt(h), middleware...)
+	add := func(method, path string, h api.Handler) {
+		e.Add(method, path, s.adapt(h))
 		if method == http.MethodGet {
-			e.Add(http.MethodHead, path, s.adapt(h), middleware...)
+			e.Add(http.MethodHead, path, s.adapt(h))
 		}
 	}
-	for _, r := range s.api.Routes() {
-		switch r.Who {
-		case api.Admins:
-			add(r.Method, r.Path, r.Handler, s.onlyAdmins)
-		case api.Presenters:
-			add(r.Method, r.Path, r.Handler, s.onlyPresenters)
-		case api.Founders:
-			add(r.Method, r.Path, r.Handler, s.onlyFounders)
-		default:
-			add(r.Method, r.Path, r.Handler)
-		}
+	for _, r := range append(s.api.Routes(), s.signIn.Routes()...) {
+		add(r.Method, r.Path, s.signIn.Let(r.Who, r.Handler))
 	}
-	s.adminRoutes(add)
-	s.setupRoutes(add)
-	get := func(path string, h api.Handler, m ...echo.MiddlewareFunc) { add(http.MethodGet, path, h, m...) }
+	get := func(path string, h api.Handler) { add(http.MethodGet, path, h) }
+	admins := func(path string, h api.Handler) { get(path, s.signIn.Let(api.Admins, h)) }
 	get("/api/realtime-health", s.realtime.Health)
 	get("/api/realtime-metrics", s.realtime.Metrics)
 	get("/api/realtime-fallback", s.realtime.Fallback)
@@ -56,10 +45,12 @@ func (s *Server) routes() http.Handler {
 	get("/api/join.svg", s.joining.Code)
 	get("/health", s.observe.Health)
 	get("/ready", s.observe.Readiness)
-	get("/api/metrics", s.observe.Metrics, s.onlyAdmins)
-	get("/api/dashboard", s.observe.Dashboard, s.onlyAdmins)
-	get("/metrics", plain(s.observe.Prometheus()), s.onlyAdmins)
-	s.profileRoutes(get)
+	admins("/api/metrics", s.observe.Metrics)
+	admins("/api/dashboard", s.observe.Dashboard)
+	admins("/metrics", plain(s.observe.Prometheus()))
+	admins("/api/log-level", s.observe.LogLevel)
+	add(http.MethodPost, "/api/log-level", s.signIn.Let(api.Admins, s.observe.SetLogLevel))
+	profileRoutes(admins)
 	get("/uploads/:name", func(w http.ResponseWriter, r *http.Request) error {
 		return s.pictures.ServeFile(w, r, r.PathValue("name"))
 	})
@@ -82,21 +73,22 @@ func (s *Server) noSuchRoute(e *echo.Echo) echo.HandlerFunc {
 			}
 		}
 		if len(allowed) == 0 {
-			return errNoRoute
+			return answer.ErrNoRoute
 		}
 		c.Response().Header().Set("Allow", strings.Join(allowed, ", "))
 		return answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
 	}
 }
 
-func (s *Server) profileRoutes(get func(string, api.Handler, ...echo.MiddlewareFunc)) {
-	get("/debug/pprof/", plain(http.HandlerFunc(pprof.Index)), s.onlyAdmins)
-	get("/debug/pprof/profile", plain(http.HandlerFunc(pprof.Profile)), s.onlyAdmins)
-	get("/debug/pprof/trace", plain(http.HandlerFunc(pprof.Trace)), s.onlyAdmins)
-	get("/debug/pprof/:name", func(w http.ResponseWriter, r *http.Request) error {
+// profileRoutes mounts Go's profiles.
+func profileRoutes(admins func(string, api.Handler)) {
+	admins("/debug/pprof/", plain(http.HandlerFunc(pprof.Index)))
+	admins("/debug/pprof/profile", plain(http.HandlerFunc(pprof.Profile)))
+	admins("/debug/pprof/trace", plain(http.HandlerFunc(pprof.Trace)))
+	admins("/debug/pprof/:name", func(w http.ResponseWriter, r *http.Request) error {
 		pprof.Handler(r.PathValue("name")).ServeHTTP(w, r)
 		return nil
-	}, s.onlyAdmins)
+	})
 }
 
 // plain makes a handler of one that writes its errors itself.
@@ -168,53 +160,6 @@ func (s *Server) secure(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// onlyAdmins lets requests with a session or a token in. A request that changes
-// something and carries a cookie must come from this site's own pages.
-func (s *Server) onlyAdmins(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		c.Response().Header().Set("Cache-Control", "no-store")
-		session, ok := s.admin.Authenticate(r)
-		if !ok {
-			return answer.ErrUnauthorized
-		}
-		if err := sameSite(r); err != nil {
-			return err
-		}
-		c.SetRequest(r.WithContext(admin.WithSession(r.Context(), session)))
-		return next(c)
-	}
-}
-
-// onlyPresenters lets in whoever has the presenter's link, and admins.
-func (s *Server) onlyPresenters(next echo.HandlerFunc) echo.HandlerFunc {
-	admins := s.onlyAdmins(next)
-	return func(c echo.Context) error {
-		if !s.admin.Presents(c.Request()) {
-			return admins(c)
-		}
-		c.Response().Header().Set("Cache-Control", "no-store")
-		return next(c)
-	}
-}
-
-// sameSite refuses requests that another site's page made a browser send.
-// Scripts send no Origin and no Sec-Fetch-Site, and pass.
-func sameSite(r *http.Request) error {
-	if admin.HasToken(r) {
-		return nil // no page of another site can make a browser send that
-	}
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return answer.Because(err, http.StatusForbidden, "This request came from another site.")
-	}
-	return nil
-}
-
-var (
-	errNoRoute = answer.New(http.StatusNotFound, "There is no such route.")
-	errNoPage  = answer.New(http.StatusNotFound, "There is no such page.")
-)
-
 // writeError is Echo's error handler.
 func (s *Server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
@@ -225,7 +170,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if errors.As(err, &framework) {
 		switch framework.Code {
 		case http.StatusNotFound:
-			err = errNoRoute
+			err = answer.ErrNoRoute
 		case http.StatusMethodNotAllowed:
 			err = answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
 		default:

@@ -34,6 +34,7 @@ import (
 	"podium/server/pages"
 	"podium/server/pictures"
 	"podium/server/realtime"
+	"podium/server/signin"
 	"podium/static"
 	"podium/store/backup"
 )
@@ -67,6 +68,7 @@ type Server struct {
 	addresses   *limits.Addresses
 	limits      rateLimits
 	joining     *joincode.Codes
+	signIn      *signin.SignIn
 
 	// tidying is what removes old copies of the data until stopTidying is called.
 	tidying     sync.WaitGroup
@@ -164,6 +166,7 @@ func (s *Server) build() error {
 		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, Machine: s.settings.NodeID, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
 		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: machine.MemoryLimit(),
 	})
+	s.signIn = s.newSignIn()
 	s.handler = s.routes()
 	running, stop := context.WithCancel(context.Background())
 	s.tidying.Go(func() { s.pruneAsides(running, s.log) })
@@ -296,6 +299,18 @@ func (s *Server) evening() static.Evening {
 	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Logo: e.Logo, Origin: strings.TrimSuffix(s.settings.PublicURL, "/"), Changed: changed}
 	s.lastEvening.Store(&now)
 	return now
+}
+
+// newSignIn makes the routes of signing in. Pages of one's own have no first-run page.
+func (s *Server) newSignIn() *signin.SignIn {
+	o := signin.Options{
+		Admin: s.admin, AddressOf: s.addresses.Of, SetUp: s.api.SetUp, Logger: s.log,
+		Secure: func(r *http.Request) bool { return s.settings.SecureCookies || s.addresses.Secure(r) },
+	}
+	if s.settings.Static == "" {
+		o.SetupPage = s.pages.Serve
+	}
+	return signin.New(o)
 }
 
 // Addresses lists the URLs under which the server is found where it listens: from other

@@ -62,6 +62,12 @@ func Later(wait time.Duration, sentence string) *Error {
 // ErrUnauthorized is what every admin route answers without a session.
 var ErrUnauthorized = &Error{Status: http.StatusUnauthorized, Sentence: "Unauthorized"}
 
+// ErrNoRoute and ErrNoPage are the answers where there is nothing.
+var (
+	ErrNoRoute = New(http.StatusNotFound, "There is no such route.")
+	ErrNoPage  = New(http.StatusNotFound, "There is no such page.")
+)
+
 // Write writes e.
 func (e *Error) Write(w http.ResponseWriter) {
 	if e.Code != "" {
