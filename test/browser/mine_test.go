@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"os"
 	"podium/test/harness"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 // A guest sends several photos from one sheet, and finds them again after closing the page: one that won, one that waits, and
 // one that they take back. A photo is passed on by its address.
 func TestAGuestsPhotosLast(t *testing.T) {
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	harness.Need(t, err == nil, "axe-core")
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	guest := openWindow(t, p.URL+"/", 390, 844)
@@ -24,6 +27,7 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	if !eval[bool](guest, `(() => { const b = document.querySelector("#send").getBoundingClientRect(), f = document.querySelector(".fields").getBoundingClientRect(); return b.bottom <= innerHeight && f.bottom <= b.top; })()`) {
 		t.Error("the button is off the screen, or on the fields")
 	}
+	guest.look(string(axe), "sheet", "phone")
 	// Far down on the page, the sending is told where the thumb is.
 	eval[bool](guest, `document.body.style.minHeight = "5000px"; scrollTo(0, 4000); true`)
 	guest.sendShown("Three of us")
@@ -47,6 +51,7 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	guest.sees("#kept", "You won!")
 	guest.sees("#kept", "doesn’t show it")
 	guest.sees("#kept", "On the wall")
+	guest.look(string(axe), "own-photos", "phone")
 	eval[bool](guest, `window.confirm = () => true; navigator.share = async (what) => { window.shared = what.url; }; true`)
 	guest.run(chromedp.Click(`#kept li[data-state="wall"] button:first-of-type`))
 	harness.Eventually(t, "a photo to be shared", func() bool { return eval[string](guest, `window.shared ?? ""`) != "" })
