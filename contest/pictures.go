@@ -2,8 +2,7 @@ package contest
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 )
@@ -14,7 +13,7 @@ const maxMissing = 100
 // Missing is a picture that a submission has and that is not here.
 type Missing struct {
 	Submission string // its id
-	File       string // its name in the folder of uploads
+	File       string // its name among the uploads
 	// Known: it never was here. The import that brought the submission said so.
 	Known bool
 }
@@ -24,17 +23,18 @@ func (m Missing) String() string {
 	if m.Known {
 		return fmt.Sprintf("The picture %s of submission %s is known to be missing: it was not there when the submission was imported.", m.File, m.Submission)
 	}
-	return fmt.Sprintf("The picture %s of submission %s is not in the folder of uploads.", m.File, m.Submission)
+	return fmt.Sprintf("The picture %s of submission %s is not among the uploads.", m.File, m.Submission)
 }
 
-// MissingPictures returns the pictures that are not in the folder of uploads
-// where they should be, up to a hundred that are known, and as many that are not.
-func (c *Contest) MissingPictures(uploads string) ([]Missing, error) {
+// MissingPictures returns the pictures that are not where they should be: in the
+// folder of uploads, or in the bucket. there says which names
+// are. It returns up to a hundred that are known, and as many that are not.
+func (c *Contest) MissingPictures(there func(name string) bool) ([]Missing, error) {
 	var missing []Missing
 	count := map[bool]int{} // by Known
 	err := c.Each(func(sub Submission) bool {
 		for _, name := range sub.localFiles() {
-			if _, err := os.Stat(filepath.Join(uploads, filepath.Base(name))); err == nil {
+			if there(path.Base(name)) {
 				continue
 			}
 			known := !slices.Contains(sub.Files, name)
@@ -62,6 +62,18 @@ func (c *Contest) Pictures() (names []string, err error) {
 	return names, err
 }
 
+// bucketID begins the CloudID of pictures in a bucket.
+const bucketID = "bucket/"
+
+// BucketID is the CloudID of a picture that is in a bucket, by its name there.
+func BucketID(name string) string { return bucketID + name }
+
+// IsBucketID reports whether a CloudID is that of a picture in a bucket.
+func IsBucketID(cloudID string) bool { return strings.HasPrefix(cloudID, bucketID) }
+
+// BucketName is the name of the picture whose CloudID is that.
+func BucketName(cloudID string) string { return strings.TrimPrefix(cloudID, bucketID) }
+
 // smallSize ends the names of pictures' small sizes, which are made again when
 // somebody asks for one that is not there.
 const smallSize = "-480.jpg"
@@ -71,7 +83,7 @@ const smallSize = "-480.jpg"
 // its address points to, which belongs to it unless an import found no picture
 // there. Of a picture in Cloudinary none is needed.
 func (sub *Submission) localFiles() []string {
-	if sub.CloudID != "" {
+	if sub.CloudID != "" && !IsBucketID(sub.CloudID) {
 		return nil
 	}
 	var names []string

@@ -47,7 +47,8 @@ type Submission struct {
 	Guest string `json:"guest,omitempty"`
 	// Files are the names of the picture's files in the folder of uploads.
 	Files []string `json:"files,omitempty"`
-	// CloudID is the picture's id in Cloudinary.
+	// CloudID is the picture's id where it is kept elsewhere than on a machine: in
+	// Cloudinary, or in a bucket (see BucketID).
 	CloudID string `json:"cloudId,omitempty"`
 	// Announced: it was sent to everybody as a new one.
 	Announced bool `json:"announced,omitempty"`

@@ -24,12 +24,12 @@ func (s *Server) Abandon() error {
 // Backup makes a backup now, where the settings say, and returns its name.
 func (s *Server) Backup(ctx context.Context) (string, error) { return s.backups.Take(ctx) }
 
-// Album is what everybody saw, to take home.
-func (s *Server) Album() archive.Album {
-	return archive.Album{Contest: s.contest, Uploads: s.settings.UploadsDir()}
+// Album is what everybody saw, to take home, until ctx ends.
+func (s *Server) Album(ctx context.Context) archive.Album {
+	return archive.Album{Contest: s.contest, Uploads: s.uploads.Within(ctx)}
 }
 
-// Export is what leaves the server when its data is exported.
-func (s *Server) Export(anonymous bool) archive.Export {
-	return archive.Export{Contest: s.contest, Uploads: s.settings.UploadsDir(), Anonymous: anonymous}
+// Export is what leaves the server when its data is exported, until ctx ends.
+func (s *Server) Export(ctx context.Context, anonymous bool) archive.Export {
+	return archive.Export{Contest: s.contest, Uploads: s.uploads.Within(ctx), Anonymous: anonymous}
 }

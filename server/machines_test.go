@@ -110,7 +110,7 @@ func TestTwoMachinesServeOneContest(t *testing.T) {
 	if _, err := one.server.Backup(t.Context()); err == nil {
 		t.Error("a database was backed up like a file")
 	}
-	if found, err := one.server.Check(); err != nil || len(found.Faults) > 0 {
+	if found, err := one.server.Check(t.Context()); err != nil || len(found.Faults) > 0 {
 		t.Errorf("check: %v %v", found, err)
 	}
 }

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/server/pictures"
 	"podium/store/backup"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // openStore opens the data. A damaged file is made again from what can be read
@@ -62,6 +64,40 @@ func (s *Settings) backupSource(db contest.Store) backup.Source {
 		return backup.Database(database, s.Data)
 	}
 	return db.(contest.File)
+}
+
+// probeTimeout is how long a start waits for a bucket to answer.
+const probeTimeout = 15 * time.Second
+
+// openUploads opens the place of the pictures. A bucket that refuses what this server
+// would do with it, as one does where a key is wrong, is an error. One that is away is
+// not: photos are kept here until it is back.
+func (s *Server) openUploads() error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	var err error
+	if s.uploads, err = uploads.Open(ctx, s.settings.Data, s.settings.Uploads); err != nil {
+		return fmt.Errorf("--uploads: %w", err)
+	}
+	bucket := s.uploads.Bucket
+	if bucket == nil {
+		return nil
+	}
+	err = bucket.Probe(ctx)
+	if uploads.Refused(err) {
+		return fmt.Errorf("--uploads names the bucket %s, which cannot be used with the keys that are set: %w", bucket, err)
+	}
+	if err != nil {
+		s.log.Error("the bucket of --uploads does not answer: photos stay on this machine until it does", "bucket", bucket.String(), "error", err)
+		return nil
+	}
+	mine, err := pictures.Owns(ctx, s.contest, bucket)
+	if err != nil {
+		s.log.Warn("find out whose pictures the bucket of --uploads holds", "error", err)
+	} else if !mine {
+		s.log.Warn("the bucket of --uploads holds another contest's pictures too: nothing that is left over in it is removed by itself; give each contest a folder of its own, by prefix=NAME/ in the address", "bucket", bucket.String())
+	}
+	return nil
 }
 
 // pruneAsides removes copies that were put aside, at the start and once an hour,

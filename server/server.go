@@ -36,7 +36,9 @@ import (
 	"podium/server/realtime"
 	"podium/server/signin"
 	"podium/static"
+	"podium/store/archive"
 	"podium/store/backup"
+	"podium/store/uploads"
 )
 
 // DatabaseName is the name of the database in the data folder.
@@ -57,6 +59,7 @@ type Server struct {
 	admin       *admin.Admin
 	api         *api.API
 	realtime    *realtime.Realtime
+	uploads     *uploads.Place
 	pictures    *pictures.Pictures
 	pages       *pages.Pages
 	lastEvening atomic.Pointer[static.Evening] // what the pages said last
@@ -99,6 +102,9 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	if err := s.build(); err != nil {
 		if s.admin != nil {
 			s.admin.Close()
+		}
+		if s.uploads != nil {
+			err = errors.Join(err, s.uploads.Close())
 		}
 		return nil, errors.Join(err, db.Close())
 	}
@@ -145,6 +151,9 @@ func (s *Server) build() error {
 	if err := s.buildRealtime(); err != nil {
 		return err
 	}
+	if err := s.openUploads(); err != nil {
+		return err
+	}
 	if err := s.buildPictures(); err != nil {
 		return err
 	}
@@ -186,9 +195,10 @@ func (s *Server) buildRealtime() error {
 	set := &s.settings
 	s.api = api.New(api.Options{
 		Contest: s.contest, EscapeText: set.EscapesText(), WinnersLimit: set.WinnersLimit, Moderation: set.Moderation,
-		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), UploadsDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting, Albums: s.limits.albums,
+		MaxPhoto: int64(set.MaxPhoto), Spools: s.limits.memory.spools, SpoolDir: set.UploadsDir(), Uploads: s.limits.uploads, Waiting: s.limits.waiting, Albums: s.limits.albums,
 		FeedMemory: feedMemory(machine.MemoryLimit()), Readers: s.limits.memory.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
+		Kept:      func(ctx context.Context) archive.Pictures { return s.uploads.Within(ctx) },
 		Reserve:   machine.NewDisk(set.Data, set.UploadsDir()).Reserve,
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
@@ -243,11 +253,15 @@ func (s *Server) buildPictures() error {
 			return err
 		}
 	}
+	var bucket *pictures.Bucket
+	if s.uploads.Bucket != nil {
+		bucket = pictures.NewBucket(s.uploads.Bucket)
+	}
 	limit := machine.MemoryLimit()
 	var err error
 	s.pictures, err = pictures.New(pictures.Options{
 		Dir: set.UploadsDir(), MaxPixels: set.MaxPixels, MemoryBudget: pictureBudget(limit), Memory: s.limits.memory.pictures, KeepOriginals: set.KeepOriginals, AddressOf: s.addresses.Of,
-		Cloud: cloud, Contest: s.contest, Published: func() { s.realtime.Publish() }, Logger: s.log,
+		Bucket: bucket, Cloud: cloud, Contest: s.contest, Published: func() { s.realtime.Publish() }, Logger: s.log,
 	})
 	return err
 }
@@ -397,5 +411,5 @@ func (s *Server) Close() error {
 	s.pictures.Close()
 	s.observe.Close()
 	s.admin.Close()
-	return errors.Join(s.backups.Close(), s.contest.Close())
+	return errors.Join(s.backups.Close(), s.uploads.Close(), s.contest.Close())
 }

@@ -14,6 +14,7 @@ import (
 
 	"podium/contest"
 	"podium/server/pages"
+	"podium/store/uploads"
 )
 
 // Settings is everything that can be set about a serving Podium. Every field
@@ -34,7 +35,7 @@ type Settings struct {
 
 	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
 	Database string `env:"DATABASE_URL" placeholder:"URL" group:"Data" help:"PostgreSQL database that keeps the contest in place of a file in the data folder, so that several machines can serve it: postgres://user:password@host/name. The data folder still holds what this machine needs for itself."`
-	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" group:"Data" help:"Folder of the pictures kept on this machine (uploads in the data folder)."`
+	Uploads  string `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" group:"Data" help:"Where pictures are kept: a folder of this machine (uploads in the data folder), or a bucket such as s3://name?region=… that all machines of the contest see. Its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
 
 	RunAs string `env:"RUN_AS" name:"run-as" placeholder:"UID:GID" group:"Data" help:"When started as root: give the data folder to this user and group and become it."`
 
@@ -124,16 +125,7 @@ func (s *Settings) EscapesText() bool {
 }
 
 // UploadsDir is the folder of pictures kept on this machine.
-func (s *Settings) UploadsDir() string { return UploadsFolder(s.Data, s.Uploads) }
-
-// UploadsFolder is where the pictures of a data folder are: the folder that is
-// set, or uploads in the data folder.
-func UploadsFolder(data, set string) string {
-	if set != "" {
-		return set
-	}
-	return filepath.Join(data, "uploads")
-}
+func (s *Settings) UploadsDir() string { return uploads.Folder(s.Data, s.Uploads) }
 
 // BackupsDest is the folder or bucket URL that backups go to.
 func (s *Settings) BackupsDest() string {

@@ -63,6 +63,7 @@ import (
 	"podium/contest"
 	"podium/protocol/budget"
 	"podium/server/limits"
+	"podium/store/archive"
 )
 
 // Limits of text fields, in characters.
@@ -145,8 +146,8 @@ type Options struct {
 	// kept free for what admins do, until release is called. It reports whether
 	// there is that much.
 	Reserve func(n int64) (release func(), ok bool)
-	// UploadsDir is the folder of pictures, for the export.
-	UploadsDir string
+	// Kept are the pictures for one export, which ends with the context.
+	Kept func(context.Context) archive.Pictures
 	// CleanupInterval is how often answers to an Idempotency-Key are forgotten
 	// that are older than AnswerAge.
 	CleanupInterval, AnswerAge time.Duration

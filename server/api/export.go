@@ -21,7 +21,7 @@ func (c *API) exportCSV(w http.ResponseWriter, r *http.Request) error {
 // spreadsheet and the pictures, as a stream.
 func (c *API) exportZip(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "application/zip", "contest.zip")
-	if err := (archive.Export{Contest: c.Contest, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
+	if err := (archive.Export{Contest: c.Contest, Uploads: c.Kept(r.Context())}).WriteZip(w); err != nil {
 		c.brokeOff(r, err)
 	}
 	return nil
@@ -30,7 +30,7 @@ func (c *API) exportZip(w http.ResponseWriter, r *http.Request) error {
 // albumZip answers GET /api/album.zip: the photos to take home, as a stream.
 func (c *API) albumZip(w http.ResponseWriter, r *http.Request) error {
 	attachment(w, "application/zip", "photos.zip")
-	if err := (archive.Album{Contest: c.Contest, Uploads: c.UploadsDir}).WriteZip(w); err != nil {
+	if err := (archive.Album{Contest: c.Contest, Uploads: c.Kept(r.Context())}).WriteZip(w); err != nil {
 		c.brokeOff(r, err)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"podium/store/backup"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // backupCommand writes a copy of the data.
@@ -25,14 +26,14 @@ type backupCommand struct {
 	Dest     string `arg:"" optional:"" help:"File to write, or a bucket's URL such as s3://name?region=… (a new backup where --backups says)."`
 	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Database string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
-	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Uploads  string `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
 	Backups  string `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
 	JSON     bool   `name:"json" help:"Print the backup's name as JSON."`
 }
 
 // Help implements kong's HelpProvider.
 func (*backupCommand) Help() string {
-	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along, each once; in the data folder they take no further room. A backup of a database is a file like every other, with everything but the pictures, and podium restore puts it into a database or a data folder.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db\n  podium backup --database postgres://user:password@host/name contest.db"
+	return "Works while a server runs and while none does. The copy is opened and checked before it counts. Pictures go along, each once; in the data folder they take no further room. Those in a bucket stay there. A backup of a database is a file like every other, with everything but the pictures, and podium restore puts it into a database or a data folder.\n\nExamples:\n  podium backup\n  podium backup --data /data /mnt/stick/contest.db\n  podium backup --database postgres://user:password@host/name contest.db"
 }
 
 // Run writes the copy.
@@ -59,12 +60,15 @@ func (c *backupCommand) Run(ctx context.Context, out output) error {
 	return c.tell(out, name, "Backed up as "+name)
 }
 
-// tell says how the backup is called.
+// tell says how the backup is called, and what is not in it.
 func (c *backupCommand) tell(out output, name, sentence string) error {
 	if c.JSON {
 		return json.NewEncoder(out.stdout).Encode(map[string]string{"backup": name})
 	}
 	fmt.Fprintln(out.stdout, sentence)
+	if uploads.IsBucket(c.Uploads) {
+		fmt.Fprintln(out.stdout, "The pictures stay in their bucket; podium export takes them along")
+	}
 	return nil
 }
 

@@ -11,22 +11,26 @@ import (
 
 	"podium/contest"
 	"podium/server"
+	"podium/server/pictures"
 	"podium/store/backup"
 	"podium/store/bolt"
+	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // checkCommand checks the data.
 type checkCommand struct {
-	Data    string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
-	Uploads string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of pictures (uploads in the data folder)."`
-	JSON    bool   `name:"json" help:"Print the faults that were found as a JSON array of sentences."`
-	Repair  bool   `help:"Put right what follows from the submissions themselves, without guessing; of a damaged file, keep what can still be read. No server may run; a copy of the data is kept first."`
-	Compact bool   `help:"Write the file anew without the room that deleted data left. No server may run."`
+	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
+	Database string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
+	Uploads  string `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
+	JSON     bool   `name:"json" help:"Print the faults that were found as a JSON array of sentences."`
+	Repair   bool   `help:"Put right what follows from the submissions themselves, without guessing; of a damaged file, keep what can still be read. No server may run; a copy of the data is kept first."`
+	Compact  bool   `help:"Write the file anew without the room that deleted data left. No server may run."`
 }
 
 // Help implements kong's HelpProvider.
 func (*checkCommand) Help() string {
-	return "Works while a server runs and while none does. The exit code is 1 where a fault was found. Pictures that an import said were missing are listed, and are not faults.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
+	return "Works while a server runs and while none does. The exit code is 1 where a fault was found. Pictures that an import said were missing are listed, and are not faults. With a bucket as --uploads, what it holds is compared with the submissions both ways; --repair removes what belongs to none.\n\nExamples:\n  podium check --data /data\n  podium check --repair"
 }
 
 // Run checks the data and prints what it found.
@@ -67,6 +71,13 @@ func (c *checkCommand) Run(ctx context.Context, out output) error {
 // mend repairs and compacts, where that is asked for.
 func (c *checkCommand) mend(ctx context.Context, out output) error {
 	file := filepath.Join(c.Data, server.DatabaseName)
+	if c.Repair && c.Database != "" {
+		did, err := withDatabase(ctx, c.Database, func(s *postgres.Store) ([]string, error) { return c.tidyBucket(ctx, contest.New(s)) })
+		for _, sentence := range did {
+			fmt.Fprintln(out.stderr, "Repaired: "+sentence)
+		}
+		return err
+	}
 	if c.Repair {
 		did, err := c.repair(ctx, file)
 		if errors.Is(err, bolt.ErrDamaged) {
@@ -102,7 +113,27 @@ func (c *checkCommand) repair(ctx context.Context, file string) (did []string, e
 	if err := keepCopy(s, backup.Aside(c.Data, "repair", time.Now())); err != nil {
 		return nil, err
 	}
-	return s.Repair(ctx)
+	if did, err = s.Repair(ctx); err != nil {
+		return did, err
+	}
+	tidied, err := c.tidyBucket(ctx, contest.New(s))
+	return append(did, tidied...), err
+}
+
+// tidyBucket removes from the bucket, where there is one, what no submission has.
+func (c *checkCommand) tidyBucket(ctx context.Context, of *contest.Contest) (did []string, err error) {
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil || place.Bucket == nil {
+		return nil, err
+	}
+	n, err := pictures.RemoveLeftOver(ctx, of, place.Bucket, time.Now().Add(-pictures.LeftOverAge))
+	if n > 0 {
+		did = append(did, fmt.Sprintf("%d files in the bucket belonged to no submission and are removed.", n))
+	}
+	if err != nil {
+		err = fmt.Errorf("remove what is left over in the bucket %s: %w", place.Bucket, err)
+	}
+	return did, errors.Join(err, place.Close())
 }
 
 // salvage puts what can be read of a damaged file in its place.
@@ -143,8 +174,18 @@ func (c *checkCommand) find(ctx context.Context) (found server.Findings, err err
 	if !errors.Is(err, errNoServer) {
 		return found, err
 	}
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil {
+		return found, err
+	}
+	defer place.Close()
+	if c.Database != "" {
+		return withDatabase(ctx, c.Database, func(s *postgres.Store) (server.Findings, error) {
+			return server.Check(ctx, contest.New(s), place)
+		})
+	}
 	found, lost, err := readingWhole(ctx, c.Data, func(s *bolt.Store) (server.Findings, error) {
-		return server.Check(contest.New(s), server.UploadsFolder(c.Data, c.Uploads))
+		return server.Check(ctx, contest.New(s), place)
 	})
 	if lost != nil {
 		found.Faults = append(lost.sentences(), found.Faults...)

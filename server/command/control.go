@@ -87,7 +87,7 @@ func controlRoutes(ctx context.Context, s *server.Server, data string) http.Hand
 		answer.JSON(w, http.StatusOK, name)
 	})
 	mux.HandleFunc("GET /check", func(w http.ResponseWriter, r *http.Request) {
-		found, err := s.Check()
+		found, err := s.Check(r.Context())
 		if err != nil {
 			answer.Because(err, http.StatusInternalServerError, err.Error()).Write(w)
 			return
@@ -108,8 +108,8 @@ func controlRoutes(ctx context.Context, s *server.Server, data string) http.Hand
 			panic(http.ErrAbortHandler) // the zip breaks off, and the reader sees that
 		}
 	})
-	mux.HandleFunc("GET /gallery", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.Album().WriteZip(w); err != nil {
+	mux.HandleFunc("GET /gallery", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Album(r.Context()).WriteZip(w); err != nil {
 			panic(http.ErrAbortHandler)
 		}
 	})

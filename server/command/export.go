@@ -18,6 +18,7 @@ import (
 	"podium/store/archive"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // exportCommand writes everything in the format of old deployments, or what
@@ -26,7 +27,7 @@ type exportCommand struct {
 	Dest      string `arg:"" help:"Folder to fill, or a file that ends in .zip."`
 	Data      string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Database  string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database that keeps the contest in place of a file in the data folder."`
-	Uploads   string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Uploads   string `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
 	Anonymous bool   `name:"without-personal-data" xor:"kind" help:"Leave out names and phone numbers."`
 	Gallery   bool   `xor:"kind" help:"Write a gallery instead: a page, the photos under names that people can read, winners first, and a table. It holds no name and no phone number, and can be put anywhere."`
 	JSON      bool   `name:"json" help:"Print what was written as JSON."`
@@ -44,7 +45,7 @@ type exported struct {
 
 // Help implements kong's HelpProvider.
 func (*exportCommand) Help() string {
-	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export ./photos --gallery\n  podium export contest.zip --json\n  podium export contest.zip --database postgres://user:password@host/name"
+	return "Writes data.json and categories.json as the old server had them, submissions.csv for a spreadsheet, and the pictures, also those in a bucket. Works while a server runs. Of a damaged file everything comes out that can still be read; damage.txt then lists what could not.\n\nExamples:\n  podium export contest.zip\n  podium export ./contest --without-personal-data\n  podium export ./photos --gallery\n  podium export contest.zip --json\n  podium export contest.zip --database postgres://user:password@host/name"
 }
 
 // Run exports.
@@ -120,10 +121,15 @@ func (c *exportCommand) writeFile(ctx context.Context, name string) error {
 
 // stream writes the zip, by the running server or from the file itself.
 func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
-	if c.Gallery {
-		return c.streamGallery(ctx, w)
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil {
+		return err
 	}
-	e := archive.Export{Uploads: server.UploadsFolder(c.Data, c.Uploads), Anonymous: c.Anonymous}
+	defer place.Close()
+	if c.Gallery {
+		return c.streamGallery(ctx, w, place)
+	}
+	e := archive.Export{Uploads: place.Within(ctx), Anonymous: c.Anonymous}
 	if c.Database != "" {
 		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) {
 			e.Contest = contest.New(s)
@@ -159,9 +165,9 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 
 // streamGallery writes the gallery as a zip, by the running server or from the
 // file itself.
-func (c *exportCommand) streamGallery(ctx context.Context, w io.Writer) error {
+func (c *exportCommand) streamGallery(ctx context.Context, w io.Writer, place *uploads.Place) error {
 	from := func(s contest.Store) (struct{}, error) {
-		album := archive.Album{Contest: contest.New(s), Uploads: server.UploadsFolder(c.Data, c.Uploads)}
+		album := archive.Album{Contest: contest.New(s), Uploads: place.Within(ctx)}
 		return struct{}{}, album.WriteZip(w)
 	}
 	if c.Database != "" {
@@ -183,7 +189,7 @@ func (c *exportCommand) streamGallery(ctx context.Context, w io.Writer) error {
 
 // exportLive exports the data of a server that runs.
 func exportLive(ctx context.Context, s *server.Server, data string, anonymous bool, w io.Writer) error {
-	e := s.Export(anonymous)
+	e := s.Export(ctx, anonymous)
 	file, ok := s.File().(*bolt.Store)
 	if !ok {
 		return e.WriteZip(w)

@@ -17,6 +17,7 @@ import (
 	"podium/store/backup"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // importCommand takes over an old deployment's data, or a contest that moves.
@@ -24,7 +25,7 @@ type importCommand struct {
 	Path     string `arg:"" help:"Folder of an old deployment, with data.json, categories.json, uploads/, backups/ and .wal/; or a contest that moves: a data folder, its podium.db, or a database's address (postgres://…)."`
 	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Database string `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database to import into, in place of a file in the data folder."`
-	Uploads  string `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Uploads  string `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
 	Replace  bool   `help:"Put a contest that moves in the place of the one that is there, and keep that aside."`
 	DryRun   bool   `help:"Only say what would be done."`
 	JSON     bool   `name:"json" help:"Print the report as JSON."`
@@ -89,7 +90,7 @@ func (c *importCommand) takeIntoFile(ctx context.Context, out output, file strin
 		err = c.keepPresent(s, out)
 	}
 	if err == nil {
-		report, err = archive.Import(ctx, contest.New(s), c.Path, server.UploadsFolder(c.Data, c.Uploads), false)
+		report, err = c.take(ctx, contest.New(s))
 	}
 	return report, errors.Join(err, s.Close())
 }
@@ -130,22 +131,32 @@ func (c *importCommand) takeIntoDatabase(ctx context.Context, out output) (*arch
 	})
 }
 
+// take imports into the contest and to where its pictures are.
+func (c *importCommand) take(ctx context.Context, to *contest.Contest) (*archive.Report, error) {
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil {
+		return nil, err
+	}
+	report, err := archive.Import(ctx, to, c.Path, place.Within(ctx), false)
+	return report, errors.Join(err, place.Close())
+}
+
 // preview says what would be done, beside what is there already where that can
 // be read.
 func (c *importCommand) preview(ctx context.Context, file string) (*archive.Report, error) {
 	if c.Database != "" {
 		return withDatabase(ctx, c.Database, func(s *postgres.Store) (*archive.Report, error) {
-			return archive.Import(ctx, contest.New(s), c.Path, "", true)
+			return archive.Import(ctx, contest.New(s), c.Path, nil, true)
 		})
 	}
 	s, err := bolt.Open(file, bolt.Options{ReadOnly: true})
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, bolt.ErrLocked):
-		return archive.Import(ctx, nil, c.Path, "", true)
+		return archive.Import(ctx, nil, c.Path, nil, true)
 	case err != nil:
 		return nil, err
 	}
-	report, err := archive.Import(ctx, contest.New(s), c.Path, "", true)
+	report, err := archive.Import(ctx, contest.New(s), c.Path, nil, true)
 	return report, errors.Join(err, s.Close())
 }
 

@@ -16,6 +16,7 @@ import (
 	"podium/store/backup"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // commandName is what the connections of commands to a database are called, so
@@ -243,7 +244,12 @@ func (c *importCommand) intoFile(ctx context.Context, from contest.Whole, report
 // movePictures copies the pictures that lie beside a contest's file to where
 // the contest is now, and counts those that are not there.
 func (c *importCommand) movePictures(ctx context.Context, from contest.Whole, file string, report *moved) error {
-	to := server.UploadsFolder(c.Data, c.Uploads)
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	to := place.Within(ctx)
 	if file != "" && hasPictures(filepath.Dir(file)) {
 		wanted, err := contest.New(from).Pictures()
 		if err != nil {
@@ -258,7 +264,11 @@ func (c *importCommand) movePictures(ctx context.Context, from contest.Whole, fi
 			return fmt.Errorf("the contest moved, and not all of its pictures: %w", err)
 		}
 	}
-	missing, err := contest.New(from).MissingPictures(to)
+	names, err := to.Names()
+	if err != nil {
+		return err
+	}
+	missing, err := contest.New(from).MissingPictures(func(name string) bool { _, there := names[name]; return there })
 	report.Missing = len(missing)
 	return err
 }
@@ -286,7 +296,7 @@ func (r *moved) print(w io.Writer) {
 		fmt.Fprintf(w, "Copied %d pictures.\n", r.Pictures)
 	}
 	if r.Missing > 0 {
-		fmt.Fprintf(w, "%d pictures are not in the folder of uploads here; podium check names them.\n", r.Missing)
+		fmt.Fprintf(w, "%d pictures are not among the uploads here; podium check names them.\n", r.Missing)
 	}
 	fmt.Fprintf(w, "%s is as it was. Do not serve it any more: guests go on with the contest where it is now.\n", strings.ToUpper(r.From[:1])+r.From[1:])
 }

@@ -19,6 +19,7 @@ import (
 	"podium/store/backup"
 	"podium/store/bolt"
 	"podium/store/postgres"
+	"podium/store/uploads"
 )
 
 // restoreCommand puts a backup in the place of the data.
@@ -27,7 +28,7 @@ type restoreCommand struct {
 	At       time.Time `format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Take the newest backup that was made until this moment, such as 2026-01-31T20:00:00Z."`
 	Data     string    `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default})."`
 	Database string    `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database to restore into, in place of a file in the data folder."`
-	Uploads  string    `env:"UPLOADS_DIR" placeholder:"DIR" help:"Folder of the pictures (uploads in the data folder)."`
+	Uploads  string    `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
 	Backups  string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
 	Yes      bool      `short:"y" help:"Do not ask."`
 	JSON     bool      `name:"json" help:"Print what was done as JSON; needs --yes."`
@@ -115,6 +116,9 @@ func (c *restoreCommand) Run(ctx context.Context, out output) error {
 	if report.Pictures > 0 {
 		fmt.Fprintf(told, "Brought back %d pictures\n", report.Pictures)
 	}
+	if uploads.IsBucket(c.Uploads) && err == nil {
+		fmt.Fprintln(told, "The pictures are in their bucket; podium check says whether any is missing")
+	}
 	if c.JSON && err == nil {
 		return json.NewEncoder(out.stdout).Encode(report)
 	}
@@ -178,8 +182,12 @@ func (c *restoreCommand) fetchPictures(ctx context.Context, wanted []string) (in
 	if err != nil {
 		return 0, err
 	}
-	n, err := backup.FetchPictures(ctx, bucket, server.UploadsFolder(c.Data, c.Uploads), wanted)
-	return n, errors.Join(err, bucket.Close())
+	place, err := uploads.Open(ctx, c.Data, c.Uploads)
+	if err != nil {
+		return 0, errors.Join(err, bucket.Close())
+	}
+	n, err := backup.FetchPictures(ctx, bucket, place.Within(ctx), wanted)
+	return n, errors.Join(err, place.Close(), bucket.Close())
 }
 
 // show says what would change.

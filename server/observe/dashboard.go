@@ -179,7 +179,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"memory":     map[string]any{"heap": m["heapUsed"], "system": m["rss"], "limit": ob.o.MemoryLimit},
 		"disk":       map[string]any{"free": free, "total": total, "database": stats.Bytes, "uploads": ob.uploadsBytes()},
 		"backups":    map[string]any{"count": backups.Count, "last": moment(backups.Last), "failures": backups.Failures},
-		"cloudinary": ob.o.Pictures.CloudState(),
+		"cloudinary": ob.o.Pictures.CloudState(), "bucket": ob.o.Pictures.BucketState(),
 		// Connections and deliveries are those of all machines; latency, errors, memory
 		// and the disk are this one's.
 		"machine":  map[string]any{"name": ob.o.Machine, "shared": ob.o.Contest.Shared()},

@@ -291,7 +291,7 @@ func TestDeletionsAtCloudinaryOutliveARestart(t *testing.T) {
 	f := newFakeCloud(t)
 	first := newCloudPictures(t, f)
 	kept := first.submit(t, "1-aaaaaa")
-	for i := range 2 * cloudFailures { // these are deleted before Cloudinary hears of it, as in a crash
+	for i := range 2 * serviceFailures { // these are deleted before Cloudinary hears of it, as in a crash
 		id := fmt.Sprintf("%d-bbbbbb", i)
 		first.submit(t, id)
 		if _, err := first.o.Contest.Delete(t.Context(), id); err != nil {
@@ -330,7 +330,7 @@ func TestAGuestDoesNotWaitForASlowCloudinary(t *testing.T) {
 	f := newFakeCloud(t)
 	f.set("slow")
 	p := newCloudPictures(t, f, func(o *Options) { o.Cloud.Patience = 20 * time.Millisecond })
-	for range cloudFailures {
+	for range serviceFailures {
 		p.submit(t, newID(t))
 	}
 	// Now the circuit is open, and nobody waits at all; the transfers may open

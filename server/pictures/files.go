@@ -1,11 +1,13 @@
 package pictures
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -42,39 +44,56 @@ const (
 // ownName is the form of the names of files that this package makes.
 var ownName = regexp.MustCompile(`^([0-9a-f]{24})(-480|-original)?\.jpg$`)
 
-// write stores a picture and returns the names of its files, the picture's
-// first and the small size's second, which may be made later. When it returns,
-// they are on the disk and not only in memory.
-func (p *Pictures) write(made rendered) ([]string, error) {
+// files names the files of a picture that was made: the picture's first, and the
+// small size's second, which is among the files only where it was made already.
+func (r *rendered) files() (names []string, files []file) {
 	raw := make([]byte, 12)
 	_, _ = rand.Read(raw) // never fails
 	name := hex.EncodeToString(raw)
-	files := []string{name + ".jpg", name + thumbEnding}
-	contents := [][]byte{made.display.data, made.thumb.data}
-	if made.original != nil {
-		files, contents = append(files, name+originalEnding), append(contents, made.original)
-	}
-	for i, data := range contents {
-		if data == nil {
-			continue
-		}
-		if err := writeFile(filepath.Join(p.o.Dir, files[i]), data); err != nil {
-			return nil, errors.Join(err, p.removeFiles(files))
+	add := func(name string, data []byte) {
+		if data != nil {
+			files = append(files, file{name, bytes.NewReader(data)})
 		}
 	}
-	if err := p.names.sync(); err != nil {
-		return nil, errors.Join(err, p.removeFiles(files))
+	names = []string{name + ".jpg", name + thumbEnding}
+	add(names[0], r.display.data)
+	add(names[1], r.thumb.data)
+	if r.original != nil {
+		names = append(names, name+originalEnding)
+		add(names[2], r.original)
 	}
-	return files, nil
+	return names, files
+}
+
+// write stores the files of a picture. When it returns, they are on the disk and not
+// only in memory.
+func (p *Pictures) write(files []file) (err error) {
+	for _, f := range files {
+		if err = writeFile(filepath.Join(p.o.Dir, f.name), f.data); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = p.names.sync()
+	}
+	if err == nil {
+		return nil
+	}
+	for _, f := range files {
+		err = errors.Join(err, p.removeFiles([]string{f.name}))
+	}
+	return err
 }
 
 // writeFile writes a file that is whole or not there.
-func writeFile(path string, data []byte) error {
+func writeFile(path string, data io.ReadSeeker) error {
 	f, err := os.CreateTemp(filepath.Dir(path), newPrefix)
 	if err != nil {
 		return fmt.Errorf("make a file for the picture: %w", err)
 	}
-	_, err = f.Write(data)
+	if _, err = data.Seek(0, io.SeekStart); err == nil { // it may have been sent before
+		_, err = io.Copy(f, data)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -154,7 +173,7 @@ func (p *Pictures) sweep(ctx context.Context, files []string) (removed int, err 
 	if len(files) == 0 {
 		return 0, nil
 	}
-	used, err := p.used()
+	used, err := used(p.o.Contest)
 	if err != nil {
 		return 0, err
 	}
@@ -176,14 +195,14 @@ func (p *Pictures) sweep(ctx context.Context, files []string) (removed int, err 
 
 // used are the names, without endings, of the pictures that submissions refer
 // to. Imported ones do so by their address only.
-func (p *Pictures) used() (map[string]bool, error) {
+func used(c *contest.Contest) (map[string]bool, error) {
 	used := map[string]bool{}
 	see := func(name string) {
 		if m := ownName.FindStringSubmatch(path.Base(name)); m != nil {
 			used[m[1]] = true
 		}
 	}
-	err := p.o.Contest.Each(func(sub contest.Submission) bool {
+	err := c.Each(func(sub contest.Submission) bool {
 		for _, name := range sub.Files {
 			see(name)
 		}
@@ -242,20 +261,13 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 		return fmt.Errorf("open a picture: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("open a picture: %w", err)
-	}
-	head := make([]byte, 512)
-	n, _ := f.ReadAt(head, 0) // a short file is judged by what it has
-	kind := http.DetectContentType(head[:n])
-	switch kind {
+	switch f.kind {
 	case "image/jpeg", "image/png", "image/gif", "image/webp":
 	default:
 		return errNoPicture
 	}
 	h := w.Header()
-	h.Set("Content-Type", kind)
+	h.Set("Content-Type", f.kind)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Content-Disposition", "inline")
@@ -263,47 +275,99 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	if instead {
 		h.Set("Cache-Control", "no-store") // the next one who asks may get the small size
 	}
-	http.ServeContent(w, r, name, info.ModTime(), f)
+	http.ServeContent(w, r, name, f.version.at, f)
 	return nil
 }
 
 var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.")
 
+// opened is a file that is being served.
+type opened struct {
+	io.ReadSeeker
+	io.Closer
+	kind    string // by its first bytes or its name
+	version version
+	away    bool // it is in the bucket
+}
+
+// find opens a file, which is here or in the bucket.
+func (p *Pictures) find(ctx context.Context, name string) (*opened, error) {
+	f, err := os.Open(filepath.Join(p.o.Dir, name))
+	if p.o.Bucket != nil && errors.Is(err, fs.ErrNotExist) && !p.isHere(name) {
+		return p.o.Bucket.open(ctx, p.o.Memory, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	head := make([]byte, 512)
+	n, _ := f.ReadAt(head, 0) // a short file is judged by what it has
+	return &opened{ReadSeeker: f, Closer: f, kind: http.DetectContentType(head[:n]), version: version{info.Size(), info.ModTime()}}, nil
+}
+
+// isHere reports whether the picture that a small size belongs to waits here for the
+// bucket: then so does the small size, once it is made.
+func (p *Pictures) isHere(small string) bool {
+	m := ownName.FindStringSubmatch(small)
+	if m == nil || m[2] == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(p.o.Dir, m[1]+".jpg"))
+	return err == nil
+}
+
 // openFile opens a file, and makes it first where it is a small size that nobody
 // asked for before. Where that fails it opens the picture instead.
-func (p *Pictures) openFile(ctx context.Context, name string) (f *os.File, instead bool, err error) {
-	f, err = os.Open(filepath.Join(p.o.Dir, name))
+func (p *Pictures) openFile(ctx context.Context, name string) (f *opened, instead bool, err error) {
+	f, err = p.find(ctx, name)
 	m := ownName.FindStringSubmatch(name)
 	if !errors.Is(err, fs.ErrNotExist) || m == nil || !strings.HasSuffix(name, thumbEnding) {
 		return f, false, err
 	}
 	picture := m[1] + ".jpg"
-	if p.hopeless.has(p.o.Dir, picture) {
-		f, err = os.Open(filepath.Join(p.o.Dir, picture))
+	f, err = p.find(ctx, picture)
+	if err != nil || p.hopeless.has(picture, f.version) {
 		return f, true, err
+	}
+	was := f.version
+	if err := f.Close(); err != nil {
+		return nil, false, err
 	}
 	// Everybody who asks waits for the one who makes it, who therefore does not
 	// stop when the phone that asked first is gone.
-	_, err, _ = p.making.Do(name, func() (any, error) {
-		data, err := p.makeThumb(context.WithoutCancel(ctx), picture)
-		if err != nil {
-			return nil, err
-		}
-		if err := writeFile(filepath.Join(p.o.Dir, name), data); err != nil {
-			return nil, err
-		}
-		return nil, p.keepWith(picture, name)
-	})
+	_, err, _ = p.making.Do(name, func() (any, error) { return nil, p.makeSmall(context.WithoutCancel(ctx), picture, name) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, err
 	}
 	if instead = err != nil; instead {
-		p.hopeless.add(p.o.Dir, picture)
+		p.hopeless.add(picture, was)
 		p.o.Logger.Warn("make the small size of a picture", "file", picture, "error", err)
 		name = picture
 	}
-	f, err = os.Open(filepath.Join(p.o.Dir, name))
+	f, err = p.find(ctx, name)
 	return f, instead, err
+}
+
+// makeSmall makes the small size of a picture, and keeps it where that is.
+func (p *Pictures) makeSmall(ctx context.Context, picture, small string) error {
+	data, away, err := p.makeThumb(ctx, picture)
+	if err != nil {
+		return err
+	}
+	if away {
+		return p.o.Bucket.writeSmall(ctx, picture, small, data)
+	}
+	if err := writeFile(filepath.Join(p.o.Dir, small), bytes.NewReader(data)); err != nil {
+		return err
+	}
+	err = p.keepWith(picture, small)
+	if errors.Is(err, fs.ErrNotExist) && p.o.Bucket != nil { // it may have gone there meanwhile
+		return p.o.Bucket.writeSmall(ctx, picture, small, data)
+	}
+	return err
 }
 
 // keepWith removes a small size that was made while its picture was deleted,

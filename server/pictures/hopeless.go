@@ -1,8 +1,6 @@
 package pictures
 
 import (
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 )
@@ -24,30 +22,14 @@ type version struct {
 	at   time.Time
 }
 
-func versionOf(dir, name string) (version, error) {
-	info, err := os.Stat(filepath.Join(dir, name))
-	if err != nil {
-		return version{}, err
-	}
-	return version{info.Size(), info.ModTime()}, nil
-}
-
-func (h *hopeless) has(dir, name string) bool {
+func (h *hopeless) has(name string, now version) bool {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	known, found := h.known[name]
-	h.mu.Unlock()
-	if !found {
-		return false
-	}
-	now, err := versionOf(dir, name)
-	return err == nil && now == known
+	return found && now == known
 }
 
-func (h *hopeless) add(dir, name string) {
-	now, err := versionOf(dir, name)
-	if err != nil {
-		return // it is gone
-	}
+func (h *hopeless) add(name string, now version) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known == nil || len(h.known) >= mostHopeless {

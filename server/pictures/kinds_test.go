@@ -286,7 +286,12 @@ func TestAFailureToMakeASmallSizeIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.get(t, kept.Files[1])
-	if !p.hopeless.has(p.o.Dir, kept.Files[0]) {
+	picture, err := p.find(t.Context(), kept.Files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture.Close()
+	if !p.hopeless.has(kept.Files[0], picture.version) {
 		t.Fatal("it is not remembered")
 	}
 	if err := p.decoding.Enter(t.Context()); err != nil { // whoever decoded would wait here

@@ -36,7 +36,7 @@ func (p *Pictures) Logo(ctx context.Context, picture io.ReadSeeker, size int64) 
 		return contest.Logo{}, err
 	}
 	var logo contest.Logo
-	err = p.inTurn(ctx, p.decoding, picture, size, func(data []byte) error {
+	err = p.inTurn(ctx, p.decoding, size, fromTheBeginning(picture), func(data []byte) error {
 		logo, err = p.makeLogo(ctx, kind, data)
 		return err
 	})

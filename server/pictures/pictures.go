@@ -1,5 +1,5 @@
 // Package pictures judges photos by their bytes, makes them safe, and keeps
-// them: in Cloudinary where that is configured and answers, and on this
+// them: in a bucket or Cloudinary where that is configured and answers, and on this
 // machine otherwise.
 //
 // A stream of bytes comes in; names of files and addresses go out. What is
@@ -68,7 +68,6 @@
 package pictures
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +118,10 @@ type Options struct {
 	// AddressOf tells whom a small size is made for, so that addresses take turns
 	// at that too. Nil: all are one.
 	AddressOf func(*http.Request) netip.Addr
-	Cloud     *Cloud // nil: pictures stay here
+	// Bucket and Cloud keep pictures elsewhere; nil: they stay here. Where there are
+	// both, the bucket gets the new ones, and those at Cloudinary can be deleted.
+	Bucket *Bucket
+	Cloud  *Cloud
 	// Codec decodes, and is the caller's. Nil: Pictures makes its own.
 	Codec     *codec.Codec
 	Contest   *contest.Contest
@@ -142,9 +144,12 @@ type Pictures struct {
 	making                    singleflight.Group // small sizes
 	hopeless                  hopeless           // pictures whose small size cannot be made
 
-	// elsewhere are the submissions whose pictures wait for Cloudinary on other
-	// machines. It is the transferring goroutine's.
+	place place // of new pictures; nil: they stay here
+
+	// The transferring goroutine's: the submissions whose pictures wait for the place
+	// on other machines, and whether what was here before there was a bucket is there.
 	elsewhere map[string]bool
+	carried   bool
 
 	wake   chan struct{}   // of capacity 1: there is something to transfer or to remove
 	ctx    context.Context // ends with Close
@@ -154,7 +159,7 @@ type Pictures struct {
 
 var _ api.Pictures = (*Pictures)(nil)
 
-// New makes the folder, and starts the transfers to Cloudinary and the search for
+// New makes the folder, and starts the transfers to the place and the search for
 // files that a crash left over, which Close ends.
 func New(o Options) (*Pictures, error) {
 	if err := prepareDir(o.Dir); err != nil {
@@ -179,10 +184,16 @@ func New(o Options) (*Pictures, error) {
 			return nil, err
 		}
 	}
-	p.work.Go(func() { p.keepSwept(ctx, here) })
-	if o.Cloud != nil {
+	switch {
+	case o.Bucket != nil:
+		p.place = o.Bucket
+	case o.Cloud != nil:
+		p.place = o.Cloud
+	}
+	if p.place != nil {
 		p.work.Go(func() { p.transfer(ctx) })
 	}
+	p.work.Go(func() { p.keepSwept(ctx, here) })
 	return p, nil
 }
 
@@ -191,8 +202,18 @@ func New(o Options) (*Pictures, error) {
 // will get none.
 const sweepEvery = 10 * time.Minute
 
+const (
+	// LeftOverAge is the age from which an object without a submission counts as left
+	// over in the bucket.
+	LeftOverAge = 10 * time.Minute
+	// sweptAge is the age from which it is removed by itself: more than any clock is
+	// wrong by.
+	sweptAge = 24 * time.Hour
+)
+
 // keepSwept removes what no submission refers to: of what was here when this process
-// began, and again and again where other machines delete submissions as well. No
+// began, and again and again where other machines delete submissions as well, or a
+// deletion in the bucket may have been broken off. For what is here no
 // clock is asked: one that was set back would make a new file look old.
 func (p *Pictures) keepSwept(ctx context.Context, here []string) {
 	tick := time.NewTicker(sweepEvery)
@@ -206,7 +227,10 @@ func (p *Pictures) keepSwept(ctx context.Context, here []string) {
 		} else if n > 0 {
 			p.o.Logger.Info("removed pictures that no submission has", "files", n)
 		}
-		if !p.o.Contest.Shared() {
+		if p.o.Bucket != nil {
+			p.sweepBucket(ctx, time.Now().Add(-sweptAge))
+		}
+		if !p.o.Contest.Shared() && p.o.Bucket == nil {
 			return
 		}
 		var err error
@@ -218,6 +242,21 @@ func (p *Pictures) keepSwept(ctx context.Context, here []string) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// sweepBucket removes from the bucket what no submission refers to, unless another
+// machine is at it.
+func (p *Pictures) sweepBucket(ctx context.Context, before time.Time) {
+	err := p.o.Contest.Alone(ctx, "look for pictures left over in the bucket", func(ctx context.Context) error {
+		n, err := RemoveLeftOver(ctx, p.o.Contest, p.o.Bucket.files, before)
+		if n > 0 {
+			p.o.Logger.Info("removed pictures that no submission has from the bucket", "files", n)
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		p.o.Logger.Warn("look for pictures without a submission in the bucket", "error", err)
 	}
 }
 
@@ -239,50 +278,52 @@ func (p *Pictures) Keep(ctx context.Context, photo io.ReadSeeker, size int64) (a
 	if err != nil {
 		return api.Picture{}, err
 	}
-	files, err := p.write(made)
-	if err != nil {
-		return api.Picture{}, fullOr(err)
-	}
+	names, files := made.files()
 	kept := api.Picture{
-		URL: "/uploads/" + files[0], Method: MethodLocal, Files: files,
+		URL: "/uploads/" + names[0], Method: MethodLocal, Files: names,
 		Images: []contest.Image{
-			{URL: "/uploads/" + files[1], Width: made.thumb.width, Height: made.thumb.height},
-			{URL: "/uploads/" + files[0], Width: made.display.width, Height: made.display.height},
+			{URL: "/uploads/" + names[1], Width: made.thumb.width, Height: made.thumb.height},
+			{URL: "/uploads/" + names[0], Width: made.display.width, Height: made.display.height},
 		},
 	}
-	if p.o.Cloud == nil {
-		return kept, nil
-	}
-	// It is safe here already: Cloudinary gets one short try while the guest
-	// waits, and as many as it needs afterwards.
-	uploaded, err := p.o.Cloud.upload(context.WithoutCancel(ctx), cloudID(files[0]), bytes.NewReader(made.display.data), p.o.Cloud.Patience)
-	if err != nil {
+	if p.place != nil {
+		// One short try while the guest waits; where it fails the picture stays
+		// here, and there are as many as it needs afterwards.
+		there, err := p.place.keep(context.WithoutCancel(ctx), kept, files, p.place.service().Patience)
+		if err == nil {
+			return there, nil
+		}
 		p.o.Logger.Warn("a picture stays here for now", "error", err)
 		kept.Method, kept.Awaits = MethodFallback, true
-		return kept, nil
 	}
-	if err := p.removeFiles(files); err != nil {
-		p.o.Logger.Warn("remove the local copy of a picture", "error", err)
+	if err := p.write(files); err != nil {
+		return api.Picture{}, fullOr(err)
 	}
-	return api.Picture{URL: uploaded.URL, Method: MethodCloud, CloudID: uploaded.ID}, nil
+	return kept, nil
 }
 
-// Committed implements contest.Pictures: a picture that could not be sent to
-// Cloudinary is noted down with its submission, and tried again from now on.
+// Committed implements contest.Pictures: a picture that could not be sent to its
+// place is noted down with its submission, and tried again from now on.
 func (p *Pictures) Committed(_ context.Context, _ string, kept api.Picture) {
 	if kept.Awaits {
 		p.wakeTransfers()
 	}
 }
 
-// Remove implements contest.Pictures. Where Cloudinary does not answer, the
+// Remove implements contest.Pictures. Where the picture's place does not answer, the
 // deletion there is noted down and tried again in the background.
 func (p *Pictures) Remove(ctx context.Context, kept api.Picture) error {
+	id := kept.CloudID
+	if id == "" && p.o.Bucket != nil && len(kept.Files) > 0 {
+		// It waits to be sent, and a part of it may have been; or it was in the
+		// folder before there was a bucket, or came by an import.
+		id = contest.BucketID(kept.Files[0])
+	}
 	var err error
-	if kept.CloudID != "" && p.o.Cloud != nil {
-		if failed := p.removeAtCloud(ctx, kept.CloudID); failed != nil {
-			p.o.Logger.Warn("a picture will be deleted at Cloudinary later", "error", failed)
-			err = p.removeLater(kept.CloudID)
+	if id != "" && p.placeOf(id) != nil {
+		if failed := p.removeThere(ctx, id); failed != nil {
+			p.o.Logger.Warn("a picture will be deleted elsewhere later", "error", failed)
+			err = p.removeLater(id)
 		}
 	}
 	return errors.Join(err, p.removeFiles(kept.Files))

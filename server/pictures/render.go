@@ -10,8 +10,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -57,7 +55,7 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 		if size <= shortPhoto {
 			turns = p.short
 		}
-		err = p.inTurn(ctx, turns, photo, size, func(data []byte) error {
+		err = p.inTurn(ctx, turns, size, fromTheBeginning(photo), func(data []byte) error {
 			out, kept = keepJPEG(data)
 			return nil
 		})
@@ -65,7 +63,7 @@ func (p *Pictures) render(ctx context.Context, photo io.ReadSeeker, size int64) 
 	if err != nil || kept {
 		return out, err
 	}
-	err = p.inTurn(ctx, p.decoding, photo, size, func(data []byte) error {
+	err = p.inTurn(ctx, p.decoding, size, fromTheBeginning(photo), func(data []byte) error {
 		out, err = p.renderDecoded(ctx, kind, data)
 		return err
 	})
@@ -78,7 +76,7 @@ const shortPhoto = 256 << 10
 
 // inTurn waits for a turn, reads the photo, and calls f with it. Only who has a
 // turn holds a photo in memory.
-func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.ReadSeeker, size int64, f func(data []byte) error) error {
+func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, size int64, read, f func(data []byte) error) error {
 	if err := turns.Enter(ctx); err != nil {
 		return err
 	}
@@ -90,13 +88,21 @@ func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, photo io.Rea
 	}
 	defer release()
 	data := make([]byte, size)
-	if _, err := photo.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("rewind the photo: %w", err)
-	}
-	if _, err := io.ReadFull(photo, data); err != nil {
+	if err := read(data); err != nil {
 		return fmt.Errorf("read the photo: %w", err)
 	}
 	return f(data)
+}
+
+// fromTheBeginning reads a photo whole.
+func fromTheBeginning(photo io.ReadSeeker) func(data []byte) error {
+	return func(data []byte) error {
+		if _, err := photo.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(photo, data)
+		return err
+	}
 }
 
 // take waits for n bytes of part, and charges Options.Memory with them until
@@ -238,19 +244,30 @@ func (p *Pictures) decoded(ctx context.Context, kind format, data []byte, side i
 	return use(m)
 }
 
-// makeThumb makes the small size of a picture that is kept in the file name.
-func (p *Pictures) makeThumb(ctx context.Context, name string) ([]byte, error) {
-	file, err := os.Open(filepath.Join(p.o.Dir, name))
+// makeThumb makes the small size of a picture that is kept in the file name, and
+// says whether that is in the bucket. It is opened anew when its turn comes: no
+// connection waits for that.
+func (p *Pictures) makeThumb(ctx context.Context, name string) (data []byte, away bool, err error) {
+	file, err := p.find(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("read a picture: %w", err)
+		return nil, false, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read a picture: %w", err)
+	size := file.version.size
+	if err := file.Close(); err != nil {
+		return nil, false, fmt.Errorf("read a picture: %w", err)
+	}
+	read := func(data []byte) error {
+		file, err := p.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		away = file.away
+		_, err = io.ReadFull(file, data)
+		return err
 	}
 	var thumb encoded
-	err = p.inTurn(ctx, p.decoding, file, info.Size(), func(data []byte) error {
+	err = p.inTurn(ctx, p.decoding, size, read, func(data []byte) error {
 		kind, err := sniff(data[:min(len(data), headBytes)])
 		if err != nil {
 			return err
@@ -260,7 +277,7 @@ func (p *Pictures) makeThumb(ctx context.Context, name string) ([]byte, error) {
 			return err
 		})
 	})
-	return thumb.data, err
+	return thumb.data, away, err
 }
 
 func encodeJPEG(m image.Image, quality int) (encoded, error) {

@@ -69,6 +69,7 @@ const load = oneAtATime(async () => {
     figure("Errors", whole.format(d.errors.http5xx), `${d.errors.http4xx} refused, ${d.errors.rateLimited} over a limit, ${d.errors.pingTimeouts} gone silent`),
     figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use${d.memory.limit ? `, ${bytes(d.memory.limit)} allowed` : ""}`),
     figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
+    figure("Bucket", d.bucket.configured ? d.bucket.state : "not used", d.bucket.configured ? `${d.bucket.waiting} wait to be sent` : ""),
     figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
     figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped; ${bytes(d.messages.queuedBytes)} wait for slow phones`),
     d.machine.shared && d.backups.count === 0 ? figure("Backups", "–", "the database has its own") : figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),

@@ -9,9 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +24,7 @@ import (
 // phone number, and no winner that was not announced.
 type Album struct {
 	Contest *contest.Contest
-	Uploads string // folder of the pictures
+	Uploads Pictures
 }
 
 // What an album holds beside the photos.
@@ -179,7 +177,7 @@ func (a Album) photo(z *zip.Writer, p *albumPhoto) error {
 	if p.File == "" {
 		return nil
 	}
-	from, err := os.Open(filepath.Join(a.Uploads, p.Source))
+	from, err := a.Uploads.Open(p.Source)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Source = ""
 		return nil

@@ -15,6 +15,7 @@ import (
 	"podium/contest"
 	"podium/store/archive"
 	"podium/store/bolt"
+	"podium/store/uploads"
 )
 
 const jpegHead = "\xff\xd8\xff\xe0\x00\x10JFIF\x00"
@@ -60,6 +61,9 @@ func entry(n int, category, image string) string {
 		1700000000000+n, n%1000, category, n, url, 1700000000000+n, 1700000000000+n, n%1000)
 }
 
+// place is where pictures are in a folder.
+func place(dir string) uploads.Files { return (&uploads.Place{Dir: dir}).Within(context.Background()) }
+
 const categories = `[{"id":"worst","name":"Worst"},{"id":"best","name":"Best"}]`
 
 func TestImportThenExportGivesTheSameDataBack(t *testing.T) {
@@ -76,20 +80,20 @@ func TestImportThenExportGivesTheSameDataBack(t *testing.T) {
 	for n := 500; n <= 2000; n += 500 {
 		files[fmt.Sprintf("uploads/p%d.jpg", n)] = jpegHead
 	}
-	old, uploads, s := write(t, files), t.TempDir(), open(t)
-	report, err := archive.Import(context.Background(), s, old, uploads, false)
+	old, pictures, s := write(t, files), t.TempDir(), open(t)
+	report, err := archive.Import(context.Background(), s, old, place(pictures), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if report.Submissions != 2000 || report.Pictures != 4 || len(report.Refused)+len(report.Changed) != 0 {
 		t.Fatalf("%+v", report)
 	}
-	again, err := archive.Import(context.Background(), s, old, uploads, false)
+	again, err := archive.Import(context.Background(), s, old, place(pictures), false)
 	if err != nil || again.Submissions != 0 || again.Present != 2000 || again.Pictures != 0 {
 		t.Fatalf("the second import: %+v %v", again, err)
 	}
 	var z bytes.Buffer
-	if err := (archive.Export{Contest: s, Uploads: uploads}).WriteZip(&z); err != nil {
+	if err := (archive.Export{Contest: s, Uploads: place(pictures)}).WriteZip(&z); err != nil {
 		t.Fatal(err)
 	}
 	got := unzip(t, z.Bytes())
@@ -112,7 +116,7 @@ func TestWhatCannotBeTakenIsListed(t *testing.T) {
 		"uploads/evil.jpg": `<svg xmlns="http://www.w3.org/2000/svg"/>`,
 	})
 	s := open(t)
-	r, err := archive.Import(context.Background(), s, old, t.TempDir(), false)
+	r, err := archive.Import(context.Background(), s, old, place(t.TempDir()), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +141,7 @@ func TestAPendingWriteAheadEntryIsApplied(t *testing.T) {
 		".wal/wal-broken-x.json": `{`,
 	})
 	s := open(t)
-	r, err := archive.Import(context.Background(), s, old, t.TempDir(), false)
+	r, err := archive.Import(context.Background(), s, old, place(t.TempDir()), false)
 	if err != nil || r.Submissions != 2 || r.Source != ".wal/wal-3-cc.json" || len(r.Refused) != 1 {
 		t.Fatalf("%+v %v", r, err)
 	}
@@ -147,11 +151,11 @@ func TestADamagedFileFallsBackToTheNewestBackup(t *testing.T) {
 	old := write(t, map[string]string{
 		"data.json": `{"submissions":{"be`, "backups/a.json": `{"submissions":{"best":[` + entry(1, "best", "") + `]}}`, "backups/b.json": `nothing`,
 	})
-	r, err := archive.Import(context.Background(), nil, old, "", true)
+	r, err := archive.Import(context.Background(), nil, old, nil, true)
 	if err != nil || r.Source != "backups/a.json" || r.Submissions != 1 || !r.DryRun {
 		t.Fatalf("%+v %v", r, err)
 	}
-	if _, err := archive.Import(context.Background(), nil, t.TempDir(), "", true); err == nil {
+	if _, err := archive.Import(context.Background(), nil, t.TempDir(), nil, true); err == nil {
 		t.Fatal("an empty folder was imported")
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +21,7 @@ import (
 // Export is what goes out.
 type Export struct {
 	Contest *contest.Contest
-	Uploads string // folder of the pictures; "" for none
+	Uploads Pictures // nil for none
 	// Anonymous leaves out names and phone numbers.
 	Anonymous bool
 	// Damage says, for people, what the store lacks of a damaged file that it was
@@ -233,31 +231,28 @@ func formula(text string) bool {
 }
 
 func (e Export) pictures(create func(name string, picture bool) (io.Writer, error)) error {
-	if e.Uploads == "" {
+	if e.Uploads == nil {
 		return nil
 	}
-	files, err := os.ReadDir(e.Uploads)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	names, err := e.Uploads.Names()
 	if err != nil {
-		return fmt.Errorf("read the folder of pictures: %w", err)
+		return err
 	}
-	for _, f := range files {
-		if !f.Type().IsRegular() || !uploadName.MatchString(f.Name()) {
+	for _, name := range sorted(names) {
+		if !uploadName.MatchString(name) {
 			continue
 		}
-		if err := e.picture(f.Name(), create); err != nil {
-			return fmt.Errorf("write the picture %s: %w", f.Name(), err)
+		if err := e.picture(name, create); err != nil {
+			return fmt.Errorf("write the picture %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
 func (e Export) picture(name string, create func(string, bool) (io.Writer, error)) error {
-	from, err := os.Open(filepath.Join(e.Uploads, name))
+	from, err := e.Uploads.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // deleted since the folder was read
+		return nil // deleted since they were listed
 	}
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func (r *Report) refuse(format string, args ...any) {
 // copies its pictures into uploads. With dryRun it only reports; c may be nil
 // then. The same data imported again changes nothing, whatever became of it
 // here since; other data adds to what is there.
-func Import(ctx context.Context, c *contest.Contest, dir, uploads string, dryRun bool) (*Report, error) {
+func Import(ctx context.Context, c *contest.Contest, dir string, uploads Keeper, dryRun bool) (*Report, error) {
 	r := &Report{Notes: []string{}, Changed: []string{}, Refused: []string{}, DryRun: dryRun}
 	old := os.DirFS(dir)
 	doc, sum, err := findDocument(old, r)

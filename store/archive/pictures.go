@@ -6,13 +6,27 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
+	"time"
 
 	"podium/contest"
-	"podium/store/bolt"
 )
+
+// Pictures are the files of a contest's pictures, for those who read them.
+type Pictures interface {
+	// Names returns the names of all files with the times at which they were written.
+	Names() (map[string]time.Time, error)
+	// Open opens a file. The error of one that is not there is fs.ErrNotExist.
+	Open(name string) (io.ReadCloser, error)
+}
+
+// Keeper keeps files of pictures.
+type Keeper interface {
+	// Has reports whether there is a file of that name.
+	Has(name string) (bool, error)
+	// Write keeps a file whole or not at all.
+	Write(name string, from io.Reader) error
+}
 
 // checkPictures looks for each picture that should be here, and notes whose it
 // is. It returns the names that they have in the old folder by those that they
@@ -84,23 +98,23 @@ func kindOf(old fs.FS, name string) (string, error) {
 
 // copyPictures copies the pictures of the entries that are in c and that are
 // not there yet, each whole or not at all.
-func copyPictures(old fs.FS, c *contest.Contest, uploads string, bulk *contest.Bulk, pictures map[string]string, r *Report) error {
-	if err := os.MkdirAll(uploads, 0o700); err != nil {
-		return fmt.Errorf("make the folder of pictures: %w", err)
-	}
+func copyPictures(old fs.FS, c *contest.Contest, uploads Keeper, bulk *contest.Bulk, pictures map[string]string, r *Report) error {
 	for i := range bulk.Submissions {
 		for _, name := range bulk.Submissions[i].Files {
-			to := filepath.Join(uploads, name)
 			if pictures[name] == "" {
 				continue
 			}
-			if _, err := os.Stat(to); err == nil {
+			there, err := uploads.Has(name)
+			if err != nil {
+				return err
+			}
+			if there {
 				continue
 			}
 			if _, err := c.Submission(bulk.Submissions[i].ID); errors.Is(err, contest.ErrNotFound) {
 				continue // deleted here since an import before
 			}
-			if err := copyFile(old, "uploads/"+pictures[name], to); err != nil {
+			if err := copyFile(old, "uploads/"+pictures[name], uploads, name); err != nil {
 				return fmt.Errorf("copy the picture %s: %w", name, err)
 			}
 			r.Pictures++
@@ -109,11 +123,11 @@ func copyPictures(old fs.FS, c *contest.Contest, uploads string, bulk *contest.B
 	return nil
 }
 
-func copyFile(old fs.FS, name, to string) error {
+func copyFile(old fs.FS, name string, uploads Keeper, to string) error {
 	from, err := old.Open(name)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	return bolt.CopyFile(to, from)
+	return uploads.Write(to, from)
 }

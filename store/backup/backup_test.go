@@ -15,6 +15,7 @@ import (
 
 	"podium/contest"
 	"podium/store/bolt"
+	"podium/store/uploads"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,14 +63,14 @@ func keeper(t *testing.T, o Options) *Keeper {
 func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 	for _, kind := range []string{"folder", "bucket"} {
 		t.Run(kind, func(t *testing.T) {
-			s, dest, uploads := filled(t, 5), t.TempDir(), t.TempDir()
-			if err := os.WriteFile(filepath.Join(uploads, "a.jpg"), []byte("picture"), 0o600); err != nil {
+			s, dest, pictures := filled(t, 5), t.TempDir(), t.TempDir()
+			if err := os.WriteFile(filepath.Join(pictures, "a.jpg"), []byte("picture"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if kind == "bucket" {
 				dest = "file://" + dest + "?no_tmp_dir=true&metadata=skip"
 			}
-			k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 3})
+			k := keeper(t, Options{Store: s, Dest: dest, Uploads: pictures, Keep: 3})
 			name, err := k.Take(context.Background())
 			if err != nil {
 				t.Fatal(err)
@@ -92,7 +93,7 @@ func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 				t.Fatal(counts, err)
 			}
 			dir := t.TempDir()
-			if n, err := FetchPictures(context.Background(), b, dir, []string{"not-there.jpg"}); err != nil || n != 1 {
+			if n, err := FetchPictures(context.Background(), b, (&uploads.Place{Dir: dir}).Within(context.Background()), []string{"not-there.jpg"}); err != nil || n != 1 {
 				t.Fatal(n, err)
 			}
 			if data, err := os.ReadFile(filepath.Join(dir, "a.jpg")); err != nil || string(data) != "picture" {
@@ -103,10 +104,10 @@ func TestABackupInAFolderAndInABucketComesBackWithPictures(t *testing.T) {
 }
 
 func TestADeletedPictureIsKeptAsLongAsABackupNeedsIt(t *testing.T) {
-	s, dest, uploads := filled(t, 1), t.TempDir(), t.TempDir()
+	s, dest, pictures := filled(t, 1), t.TempDir(), t.TempDir()
 	now := time.Date(2026, 1, 31, 20, 0, 0, 0, time.UTC)
-	k := keeper(t, Options{Store: s, Dest: dest, Uploads: uploads, Keep: 2, Now: func() time.Time { return now }})
-	here, there := filepath.Join(uploads, "a.jpg"), filepath.Join(dest, "uploads", "a.jpg")
+	k := keeper(t, Options{Store: s, Dest: dest, Uploads: pictures, Keep: 2, Now: func() time.Time { return now }})
+	here, there := filepath.Join(pictures, "a.jpg"), filepath.Join(dest, "uploads", "a.jpg")
 	if err := os.WriteFile(here, []byte("picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,8 +15,6 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
-
-	"podium/store/bolt"
 )
 
 // goneName is the object that says since when pictures are no longer here.
@@ -149,10 +149,19 @@ func readGone(ctx context.Context, b *blob.Bucket) (map[string]int64, error) {
 	return gone, nil
 }
 
-// FetchPictures copies the pictures of a destination that are not in dir yet,
-// and returns how many. Of those that were deleted since they were sent, only
+// Uploads are where a contest's pictures are, and come back to.
+type Uploads interface {
+	// Names returns the names of all files with the times at which they were written.
+	Names() (map[string]time.Time, error)
+	// Write keeps a file whole or not at all, with the time at which it was
+	// written where from has a method ModTime.
+	Write(name string, from io.Reader) error
+}
+
+// FetchPictures copies the pictures of a destination that are not among the
+// uploads yet, and returns how many. Of those that were deleted since they were sent, only
 // the wanted ones come back.
-func FetchPictures(ctx context.Context, b *blob.Bucket, dir string, wanted []string) (n int, err error) {
+func FetchPictures(ctx context.Context, b *blob.Bucket, to Uploads, wanted []string) (n int, err error) {
 	keys, err := list(ctx, b, "uploads/")
 	if err != nil {
 		return 0, fmt.Errorf("list the pictures: %w", err)
@@ -164,18 +173,19 @@ func FetchPictures(ctx context.Context, b *blob.Bucket, dir string, wanted []str
 	for _, name := range wanted {
 		delete(gone, "uploads/"+name)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, fmt.Errorf("make the folder of pictures: %w", err)
+	here, err := to.Names()
+	if err != nil {
+		return 0, err
 	}
 	for key := range keys {
-		to := filepath.Join(dir, filepath.Base(key))
-		if _, err := os.Stat(to); err == nil {
+		name := path.Base(key)
+		if _, there := here[name]; there {
 			continue
 		}
 		if _, deleted := gone[key]; deleted {
 			continue
 		}
-		if err := fetchPicture(ctx, b, key, to); err != nil {
+		if err := fetchPicture(ctx, b, key, to, name); err != nil {
 			return n, fmt.Errorf("fetch %s: %w", key, err)
 		}
 		n++
@@ -183,15 +193,11 @@ func FetchPictures(ctx context.Context, b *blob.Bucket, dir string, wanted []str
 	return n, nil
 }
 
-// fetchPicture writes a picture whole or not at all.
-func fetchPicture(ctx context.Context, b *blob.Bucket, key, to string) error {
+func fetchPicture(ctx context.Context, b *blob.Bucket, key string, to Uploads, name string) error {
 	r, err := b.NewReader(ctx, key, nil)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := bolt.CopyFile(to, r); err != nil {
-		return err
-	}
-	return os.Chtimes(to, time.Time{}, r.ModTime())
+	return to.Write(name, r)
 }
