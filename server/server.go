@@ -215,7 +215,7 @@ func (s *Server) buildRealtime() error {
 		HeartbeatInterval: set.HeartbeatInterval, HeartbeatTimeout: set.HeartbeatTimeout,
 		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
-		NodeID: set.NodeID, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
+		NodeID: set.NodeID, Address: set.NodeAddress, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
 		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
 		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams, Memory: s.limits.memory.messages, StreamMemory: s.limits.memory.streams,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
@@ -369,6 +369,9 @@ func (s *Server) Run(ctx context.Context, front *listen.Front) error {
 	metrics, err := s.serveMetrics()
 	if err != nil {
 		return errors.Join(err, front.Close(), s.Abandon())
+	}
+	if err := s.realtime.Register(); err != nil {
+		s.log.Warn("say to the other machines where this one is: polls of its guests that come to them fail", "error", err)
 	}
 	s.observe.Ready()
 	front.Open(s.handler)

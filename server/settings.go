@@ -68,6 +68,8 @@ type Settings struct {
 	Compress          bool          `env:"COMPRESS_WEBSOCKET" name:"compress-websocket" group:"Real time" help:"Compress WebSocket messages (permessage-deflate) for clients that offer it."`
 	NodeID            string        `env:"NODE_ID" placeholder:"ID" group:"Real time" help:"Name of this machine among several, carried in session ids (the machine's id on Fly)."`
 
+	NodeAddress string `env:"NODE_ADDRESS" placeholder:"URL" group:"Real time" help:"Where other machines of the contest reach this one, such as http://10.0.0.2:3000: they pass on to it the polls of its guests, so that no proxy needs sticky sessions. Needs --node-id. Fly needs none."`
+
 	CloudinaryCloudName string `env:"CLOUDINARY_CLOUD_NAME" placeholder:"NAME" group:"Pictures" help:"Cloudinary cloud that keeps the pictures; without it they are kept here."`
 	CloudinaryAPIKey    string `env:"CLOUDINARY_API_KEY" name:"cloudinary-api-key" placeholder:"KEY" group:"Pictures" help:"Cloudinary API key."`
 	CloudinaryAPISecret string `env:"CLOUDINARY_API_SECRET" name:"cloudinary-api-secret" placeholder:"SECRET" group:"Pictures" help:"Cloudinary API secret."`
@@ -193,6 +195,9 @@ func (s *Settings) Validate() error {
 		if name != "polling" && name != "websocket" {
 			reject("--transports takes polling and websocket, not %q", name)
 		}
+	}
+	if u, err := url.Parse(s.NodeAddress); s.NodeAddress != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || s.NodeID == "") {
+		reject("--node-address must be a whole address such as http://10.0.0.2:3000, and needs --node-id")
 	}
 	if s.WinnersLimit < 1 {
 		reject("--winners-limit must be at least 1, not %d", s.WinnersLimit)

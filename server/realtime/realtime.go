@@ -51,6 +51,7 @@ type Options struct {
 	AllowEIO3         bool     // clients of Socket.IO 2
 	Loops             int      // optional
 	NodeID            string   // optional
+	Address           string   // where other machines of the contest reach this one, as http://host:port; optional
 	CORSOrigins       []string
 	Compress          bool
 	ShutdownGrace     time.Duration // told to clients
@@ -96,11 +97,12 @@ type Observer struct {
 
 // Realtime is the service. It is safe for concurrent use.
 type Realtime struct {
-	o       Options
-	io      *socketio.Server
-	latency latencies
-	rates   rates
-	started time.Time
+	forwarder *forwarder
+	o         Options
+	io        *socketio.Server
+	latency   latencies
+	rates     rates
+	started   time.Time
 
 	pingTimeouts atomic.Uint64
 	trimmed      atomic.Uint64
@@ -137,6 +139,7 @@ const (
 // New makes the service and starts its heartbeats. Shutdown ends it.
 func New(o Options) *Realtime {
 	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{}), door: make(door, atOnce())}
+	rt.forwarder = newForwarder(o.Contest, o.Key)
 	rt.heart.answered = make(map[string]lastAnswer)
 	rt.admission.unjoined, rt.admission.turnedAway = make(map[string]netip.Addr), make(map[string]struct{})
 	engine := engineio.Options{
@@ -244,17 +247,13 @@ func (rt *Realtime) changes() <-chan struct{} {
 	return rt.changed
 }
 
-// ServeHTTP serves Socket.IO. A request for a session of another machine is
-// handed to Fly's proxy, which sends it there; where that machine is gone the
-// request comes back, and its client learns that the session is gone.
+// ServeHTTP serves Socket.IO. A request for a session of another machine is passed on
+// to that, by this machine or by Fly's proxy; where that machine is gone its client
+// learns that the session is gone.
 func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if rt.o.NodeID != "" {
-		if node := engineio.NodeOf(engineio.SessionID(r)); isNode(node) && node != rt.o.NodeID && !replayed(r) {
-			rt.limitBody(w, r)
-			w.Header().Set("Fly-Replay", "instance="+node+";timeout=5s;fallback=force_self")
-			w.WriteHeader(http.StatusConflict)
-			return
-		}
+	r, passed := rt.forwarder.receive(r)
+	if !passed && rt.elsewhere(w, r) {
+		return
 	}
 	if !rt.mayPost(w, r) {
 		return
@@ -350,6 +349,10 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 	rt.Publish() // wakes the event streams, which end
 	err := rt.io.Shutdown(ctx)
 	rt.work.Wait()
+	if failed := rt.register(nil); failed != nil {
+		rt.o.Logger.Warn("say to the other machines that this one is gone", "error", failed)
+	}
+	rt.forwarder.connect.CloseIdleConnections()
 	rt.state.Store(stopped)
 	return err
 }
