@@ -23,18 +23,18 @@ import (
 
 // verifyCommand checks a server from the outside, and its machine.
 type verifyCommand struct {
-	URL      string `arg:"" optional:"" help:"Address of the server (http://127.0.0.1:PORT)."`
-	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default}); looked at when no URL is given."`
-	Port     int    `env:"PORT" default:"3000" placeholder:"N" help:"Port of the server on this machine (${default})."`
-	Settings bool   `help:"Judge the settings in the environment only, without a server."`
-	Quick    bool   `help:"Leave out what takes up to a minute: waiting for an event over each transport."`
-	Live     bool   `help:"Ask only whether the server on this machine is alive."`
-	JSON     bool   `name:"json" help:"Print the findings as a JSON array."`
+	URL      []string `arg:"" optional:"" help:"Address of the server (http://127.0.0.1:PORT), or those of all machines of a contest."`
+	Data     string   `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default}); looked at when no URL is given."`
+	Port     int      `env:"PORT" default:"3000" placeholder:"N" help:"Port of the server on this machine (${default})."`
+	Settings bool     `help:"Judge the settings in the environment only, without a server."`
+	Quick    bool     `help:"Leave out what takes up to a minute: waiting for an event over each transport."`
+	Live     bool     `help:"Ask only whether the server on this machine is alive."`
+	JSON     bool     `name:"json" help:"Print the findings as a JSON array."`
 }
 
 // Help implements kong's HelpProvider.
 func (*verifyCommand) Help() string {
-	return "Each line is ✓ or ✗ with what to do. The exit code is 1 where anything failed.\n\nExamples:\n  podium verify\n  podium verify https://contest.example"
+	return "Each line is ✓ or ✗ with what to do. The exit code is 1 where anything failed. Of several machines behind one address those that are not ready are named, by their --node-id; given an address each, they are looked at one by one, and that they serve one contest.\n\nExamples:\n  podium verify\n  podium verify https://contest.example\n  podium verify http://10.0.0.2:3000 http://10.0.0.3:3000 http://10.0.0.4:3000"
 }
 
 // verifyTimeout bounds each check.
@@ -67,9 +67,10 @@ func (v *verifier) check(what string, do func(context.Context) error) {
 
 // Run makes the checks and prints them.
 func (c *verifyCommand) Run(ctx context.Context, out output) error {
-	base := strings.TrimSuffix(c.URL, "/")
-	if base == "" {
-		base = fmt.Sprintf("http://127.0.0.1:%d", c.Port)
+	base := fmt.Sprintf("http://127.0.0.1:%d", c.Port)
+	for i := range c.URL {
+		c.URL[i] = strings.TrimSuffix(c.URL[i], "/")
+		base = c.URL[0]
 	}
 	v := &verifier{ctx: ctx, base: base}
 	switch {
@@ -77,8 +78,10 @@ func (c *verifyCommand) Run(ctx context.Context, out output) error {
 		v.settings()
 	case c.Live:
 		v.check("the server is alive", v.status("/health"))
+	case len(c.URL) > 1:
+		v.machines(c.URL, c.Quick)
 	default:
-		if c.URL == "" {
+		if len(c.URL) == 0 {
 			v.settings()
 			v.machine(c.Data)
 		}
@@ -273,6 +276,7 @@ func newestSubmission(ctx context.Context, data string) (newest time.Time, err e
 func (v *verifier) service(quick bool) {
 	v.check("the server is alive (/health)", v.status("/health"))
 	v.check("the server is ready (/ready)", v.status("/ready"))
+	v.check("every machine behind the address is ready", v.behind)
 	v.check("the real-time service works (/api/realtime-health)", v.status("/api/realtime-health"))
 	v.check("the Socket.IO client is served", func(ctx context.Context) error {
 		res, body, err := v.get(ctx, "/socket.io/socket.io.min.js")

@@ -150,6 +150,9 @@ func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
 	} else if warning := ob.warning(); warning != "" {
 		body["warning"] = warning
 	}
+	if ob.o.Machine != "" {
+		body["machine"] = ob.o.Machine // which of several it is, behind one address
+	}
 	answer.JSON(w, status, body)
 	return nil
 }

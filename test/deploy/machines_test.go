@@ -54,9 +54,25 @@ func TestThreeMachinesStartWithOneCommand(t *testing.T) {
 	for _, port := range ports {
 		harness.Eventually(t, "machine "+port, func() bool { status, _ := get(port, "/ready"); return status == http.StatusOK })
 	}
-	id := (&harness.Program{T: t, URL: "http://127.0.0.1:" + ports[0]}).Submit("hello")
+	var made struct{ Entry struct{ ID, ImageURL string } }
+	form, kind := harness.Form(t, map[string]string{"category": "best", "caption": "hello"}, harness.Photo(t, 64, 48))
+	if status := (&harness.Program{T: t, URL: "http://127.0.0.1:" + ports[0]}).Call("POST", "/api/submit", kind, form, &made); status != http.StatusOK {
+		t.Fatalf("submit: %d", status)
+	}
+	id := made.Entry.ID
 	for _, port := range ports {
 		harness.Eventually(t, "the submission at machine "+port, func() bool { _, body := get(port, "/api/feed"); return strings.Contains(body, id) })
+		if status, _ := get(port, made.Entry.ImageURL); status != http.StatusOK {
+			t.Errorf("machine %s answers the picture with %d", port, status)
+		}
+	}
+	addresses := make([]string, len(ports))
+	for i, port := range ports {
+		addresses[i] = "http://127.0.0.1:" + port
+	}
+	out, code := verify(t, nil, "", append([]string{"--quick"}, addresses...)...)
+	if code != 0 && strings.Count(out, "✗") != strings.Count(out, "✗ "+addresses[0]+": the Socket.IO client is served")*3 {
+		t.Errorf("verify: exit code %d\n%s", code, out)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

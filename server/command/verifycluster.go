@@ -1,0 +1,112 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// readyTries is how often a balancer is asked, each time on a connection of its own, to
+// find the machines behind it.
+const readyTries = 24
+
+// machines looks at several machines of one contest, each by an address of its own.
+// Every finding begins with the address that it is about.
+func (v *verifier) machines(bases []string, quick bool) {
+	contests := map[string]string{} // by address
+	for _, base := range bases {
+		one := &verifier{ctx: v.ctx, base: base}
+		one.service(quick)
+		one.check("its contest can be told from others", func(ctx context.Context) (err error) {
+			contests[base], err = one.epoch(ctx)
+			return err
+		})
+		for _, f := range one.list {
+			f.What = base + ": " + f.What
+			v.list = append(v.list, f)
+		}
+	}
+	most := common(slices.Collect(maps.Values(contests)))
+	for _, base := range bases {
+		v.check(base+": it serves the same contest as the others", func(context.Context) error {
+			switch contests[base] {
+			case "":
+				return errors.New("that is not known")
+			case most:
+				return nil
+			}
+			return errors.New("it has a contest of its own; give it the --database of the others")
+		})
+	}
+}
+
+// common is the most frequent of some texts.
+func common(texts []string) (most string) {
+	count := map[string]int{}
+	for _, text := range texts {
+		if count[text]++; text != "" && count[text] > count[most] {
+			most = text
+		}
+	}
+	return most
+}
+
+// epoch is the history that a machine's event log belongs to.
+func (v *verifier) epoch(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/api/events", nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if id, ok := strings.CutPrefix(lines.Text(), "id:"); ok {
+			epoch, _, _ := strings.Cut(strings.TrimSpace(id), ".")
+			return epoch, nil
+		}
+	}
+	return "", errors.New("its event stream does not say where it stands")
+}
+
+// behind looks for the machines behind one address. One that is not ready is named.
+func (v *verifier) behind(ctx context.Context) error {
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	faults := map[string]string{} // by machine
+	for range readyTries {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/ready", nil)
+		if err != nil {
+			return err
+		}
+		res, err := fresh.Do(req)
+		if err != nil {
+			return err
+		}
+		var said struct{ Machine, Reason string }
+		text, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+		res.Body.Close()
+		if err != nil {
+			return err
+		}
+		_ = json.Unmarshal(text, &said) // a proxy may have answered by itself
+		if said.Machine == "" {
+			said.Machine = "a machine without --node-id"
+		}
+		if res.StatusCode != http.StatusOK {
+			faults[said.Machine] = fmt.Sprintf("%s answers %s %s", said.Machine, res.Status, said.Reason)
+		}
+	}
+	if len(faults) > 0 {
+		return errors.New(strings.Join(slices.Sorted(maps.Values(faults)), "; "))
+	}
+	return nil
+}
