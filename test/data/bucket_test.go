@@ -206,4 +206,3 @@ func TestABucketThatCannotBeUsedIsSaidAtTheStart(t *testing.T) {
 		}
 	}
 }
-
