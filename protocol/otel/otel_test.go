@@ -34,7 +34,7 @@ func traced(t testing.TB, o otel.Options) (*sockettest.Server, *tracetest.SpanRe
 func attributes(s sdk.ReadOnlySpan) map[attribute.Key]string {
 	all := make(map[attribute.Key]string)
 	for _, a := range s.Attributes() {
-		all[a.Key] = a.Value.Emit()
+		all[a.Key] = a.Value.String()
 	}
 	return all
 }

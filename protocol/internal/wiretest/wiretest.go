@@ -129,12 +129,12 @@ func (m *mixed) meet() {
 	m.await("both servers know each other", func() error {
 		replies, err := m.io.Of("/").ServerSideEmitWithAck(m.t.Context(), "note")
 		if err != nil || len(replies) != 1 {
-			return fmt.Errorf("Go is answered %v, %w", replies, err)
+			return fmt.Errorf("answers to Go: %v, %w", replies, err)
 		}
 		var reply []json.RawMessage
 		m.do("sideAsk", map[string]any{"event": "note", "args": []any{}}, &reply)
 		if len(reply) != 1 {
-			return fmt.Errorf("Node is answered %s", reply)
+			return fmt.Errorf("answers to Node: %s", reply)
 		}
 		return nil
 	})
