@@ -252,7 +252,8 @@ func (r *Reveal) cross(tx Tx, turns []Turn, at int, back bool) error {
 	return announceWinners(tx, all)
 }
 
-// visible tells which of the submissions everybody may see.
+// visible tells which of the submissions everybody may see, in the category that
+// they were picked in.
 func visible(tx Tx, turns []Turn) (map[string]bool, error) {
 	var ids []string
 	for _, t := range turns {
@@ -263,8 +264,9 @@ func visible(tx Tx, turns []Turn) (map[string]bool, error) {
 		return nil, err
 	}
 	seen := make(map[string]bool, len(found))
-	for id, sub := range found {
-		seen[id] = sub.Status == Approved
+	for _, t := range turns {
+		sub := found[t.ID] // of no status where it was deleted
+		seen[t.ID] = sub.Status == Approved && sub.Category == t.Category
 	}
 	return seen, nil
 }

@@ -105,8 +105,9 @@ type Tx interface {
 	// Insert adds submissions under ids that are free, in this order, which their
 	// Sequence says once they are stored.
 	Insert(list ...*Submission) error
-	// Replace stores a submission anew. before is the status that it had.
-	Replace(sub *Submission, before Status) error
+	// Replace stores a submission anew, in the order of arrival where it was.
+	// before is what was stored: its category and status may change.
+	Replace(sub, before *Submission) error
 	// Delete removes a submission, and its transfer where it awaits one.
 	Delete(sub *Submission) error
 	// Count adds delta to the number of submissions of a category and status.

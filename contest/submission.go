@@ -129,7 +129,7 @@ func admissible(tx Tx, sub *Submission) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(categories, func(c Category) bool { return c.ID == sub.Category }) {
+	if !hasCategory(categories, sub.Category) {
 		return fmt.Errorf("category %q: %w", sub.Category, ErrUnknownCategory)
 	}
 	taken, err := tx.Taken(sub.ID)
@@ -190,19 +190,30 @@ func (c *Contest) SetStatus(ctx context.Context, id string, status Status, limit
 }
 
 func setStatus(tx Tx, sub *Submission, status Status, limit int) error {
-	before := sub.Status
 	picks, err := tx.Picks()
 	if err != nil {
 		return err
 	}
-	if before == Approved {
-		sub.Place = slices.Index(picks[sub.Category], sub.ID) + 1
+	place := 0 // that it has now, or is to have again
+	if sub.Status == Approved {
+		place = slices.Index(picks[sub.Category], sub.ID) + 1
+	} else if status == Approved {
+		place = sub.Place
 	}
-	place := 0 // to be had again
-	if status == Approved {
-		place, sub.Place = sub.Place, 0
+	return setStatusAt(tx, sub, status, place, limit)
+}
+
+// setStatusAt is setStatus of a submission whose place among the winners, which it
+// leaves or has again, is known; 0 is none.
+func setStatusAt(tx Tx, sub *Submission, status Status, place, limit int) error {
+	before := *sub
+	switch {
+	case status == Approved:
+		sub.Place = 0
+	case before.Status == Approved:
+		sub.Place = place
 	}
-	if err := tx.Count(sub.Category, before, -1); err != nil {
+	if err := tx.Count(sub.Category, before.Status, -1); err != nil {
 		return err
 	}
 	if err := tx.Count(sub.Category, status, 1); err != nil {
@@ -213,7 +224,7 @@ func setStatus(tx Tx, sub *Submission, status Status, limit int) error {
 	if status == Approved && !sub.Announced {
 		event, sub.Announced = EventNewSubmission, true
 	}
-	if err := tx.Replace(sub, before); err != nil {
+	if err := tx.Replace(sub, &before); err != nil {
 		return err
 	}
 	switch {
@@ -221,8 +232,8 @@ func setStatus(tx Tx, sub *Submission, status Status, limit int) error {
 		if err := announce(tx, event, sub.ID, sub.Public()); err != nil {
 			return err
 		}
-		return repick(tx, picks, sub, place, limit)
-	case before == Approved:
+		return repick(tx, sub, place, limit)
+	case before.Status == Approved:
 		return retract(tx, sub)
 	}
 	return nil
@@ -246,11 +257,12 @@ func (c *Contest) SetPicture(ctx context.Context, id string, change func(*Submis
 		if sub, err = find(tx, id); err != nil {
 			return err
 		}
+		before := sub
 		change(&sub)
 		if err := tx.EndTransfer(id); err != nil {
 			return err
 		}
-		if err := tx.Replace(&sub, sub.Status); err != nil {
+		if err := tx.Replace(&sub, &before); err != nil {
 			return err
 		}
 		if sub.Status != Approved {

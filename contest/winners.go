@@ -2,6 +2,7 @@ package contest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -46,12 +47,17 @@ func (p Picks) of(categories []Category) Picks {
 // SaveWinners replaces the picks of the categories that picks names and leaves
 // the others. Of each it keeps the first limit ids that name a submission of
 // that category that everybody sees; the ids that do not come back as ignored.
-// All picks are announced. Once and answer are as with Submit; answer is
+// All picks are announced. Where before is not nil it says what the winners of
+// these categories are taken to be: if they are others by now, nothing is stored
+// and the error is ErrConflict. Once and answer are as with Submit; answer is
 // called with what was ignored.
-func (c *Contest) SaveWinners(ctx context.Context, picks Picks, limit int, once Once, answer func(ignored []string) ([]byte, error)) (first []byte, replayed bool, err error) {
+func (c *Contest) SaveWinners(ctx context.Context, picks, before Picks, limit int, once Once, answer func(ignored []string) ([]byte, error)) (first []byte, replayed bool, err error) {
 	err = c.Update(ctx, "store the winners", func(tx Tx) error {
 		var err error
 		if first, replayed, err = answered(tx, once); err != nil || replayed {
+			return err
+		}
+		if err := unchanged(tx, before); err != nil {
 			return err
 		}
 		ignored, err := setPicks(tx, picks, func(string) int { return limit })
@@ -71,6 +77,23 @@ func (c *Contest) SaveWinners(ctx context.Context, picks Picks, limit int, once 
 		return keepAnswer(tx, once, "", first)
 	})
 	return first, replayed, err
+}
+
+// unchanged reports ErrConflict where a category has other winners than before says.
+func unchanged(tx Tx, before Picks) error {
+	if len(before) == 0 {
+		return nil
+	}
+	now, err := tx.Picks()
+	if err != nil {
+		return err
+	}
+	for category, ids := range before {
+		if !slices.Equal(ids, now[category]) {
+			return fmt.Errorf("the winners of %s: %w", category, ErrConflict)
+		}
+	}
+	return nil
 }
 
 // setPicks stores picks as far as they can win, and returns the ids that cannot.
@@ -127,11 +150,18 @@ func unpick(tx Tx, picks Picks, sub *Submission) (bool, error) {
 	return true, tx.SetPicks(sub.Category, ids)
 }
 
-// repick gives a submission the place among the winners that it had before it
-// was hidden, and announces that; 0 is none.
-func repick(tx Tx, picks Picks, sub *Submission, place, limit int) error {
+// repick gives a submission the place among the winners of its category that it
+// had before, and announces that; 0 is none.
+func repick(tx Tx, sub *Submission, place, limit int) error {
+	if place <= 0 {
+		return nil
+	}
+	picks, err := tx.Picks()
+	if err != nil {
+		return err
+	}
 	ids := picks[sub.Category]
-	if place == 0 || len(ids) >= limit || slices.Contains(ids, sub.ID) {
+	if len(ids) >= limit || slices.Contains(ids, sub.ID) {
 		return nil
 	}
 	picks[sub.Category] = slices.Insert(slices.Clone(ids), min(place-1, len(ids)), sub.ID)

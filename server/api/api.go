@@ -25,6 +25,15 @@
 //   - POST /api/submissions/ID/approve, POST /api/submissions/ID/hide,
 //     DELETE /api/submissions/ID.
 //   - POST /api/submissions/delete-by-phone {"phone"}.
+//   - POST /api/submissions/statuses {"statuses":{ID:"approved"|"waiting"|"hidden"}} changes
+//     at most 500, all or none, and answers {"before":{…}}, which sent as statuses undoes it.
+//   - POST /api/submissions/ID/move {"category","place"} puts one into another category,
+//     place being the place that it has among the winners there, left out for none, and
+//     answers {"entry","place"} with the place that it left.
+//   - GET /api/categories/removed: the removed categories that have submissions, as
+//     {"categories":[{"id","name","submissions","winners"}]}.
+//   - POST /api/save-winners takes "before" too, in the form of "winners": where these
+//     categories have other winners by now it changes nothing and answers 409.
 //   - POST /api/reveal {"winners","order","names"} prepares a presentation, DELETE
 //     ends it, GET /api/reveal/prepared says what is prepared.
 //   - GET and POST /api/settings {"moderation":bool,"event":{"name","date","accent",
@@ -235,6 +244,7 @@ func (c *API) Routes() []Route {
 	return []Route{
 		{http.MethodGet, "/categories.json", Anyone, c.categories},
 		{http.MethodPost, "/api/categories", Admins, c.saveCategories},
+		{http.MethodGet, "/api/categories/removed", Admins, c.removedCategories},
 		{http.MethodPost, "/api/submit", Anyone, c.submit},
 		{http.MethodGet, "/api/feed", Anyone, c.getFeed},
 		{http.MethodGet, "/api/winners", Anyone, c.winners},
@@ -242,6 +252,8 @@ func (c *API) Routes() []Route {
 		{http.MethodGet, "/api/submissions", Admins, c.submissions},
 		{http.MethodPost, "/api/save-winners", Admins, c.saveWinners},
 		{http.MethodPost, "/api/submissions/delete-by-phone", Admins, c.deleteByPhone},
+		{http.MethodPost, "/api/submissions/statuses", Admins, c.setStatuses},
+		{http.MethodPost, "/api/submissions/:id/move", Admins, c.move},
 		{http.MethodPost, "/api/submissions/:id/approve", Admins, c.approve},
 		{http.MethodPost, "/api/submissions/:id/hide", Admins, c.hide},
 		{http.MethodDelete, "/api/submissions/:id", Admins, c.remove},

@@ -64,6 +64,25 @@ func (c *API) replaceCategories(ctx context.Context, list json.RawMessage) error
 	return storeError(c.Contest.ReplaceCategories(ctx, categories))
 }
 
+// removedCategories answers GET /api/categories/removed.
+func (c *API) removedCategories(w http.ResponseWriter, _ *http.Request) error {
+	list, err := c.Contest.RemovedCategories()
+	if err != nil {
+		return storeError(err)
+	}
+	type removed struct {
+		category
+		Submissions int `json:"submissions"`
+		Winners     int `json:"winners"`
+	}
+	out := make([]removed, 0, len(list))
+	for _, one := range list {
+		out = append(out, removed{category{one.ID, c.text.out(one.Name)}, one.Submissions, one.Winners})
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"categories": out})
+	return nil
+}
+
 // about answers GET /api/contest.
 func (c *API) about(w http.ResponseWriter, _ *http.Request) error {
 	list, err := c.listed()

@@ -181,7 +181,7 @@ func followsEveryChange(t *testing.T, c *API, changes int, seed uint64) {
 	categories := []contest.Category{{ID: "worst", Name: "Worst"}, {ID: "best", Name: "Best"}}
 	for n := range changes {
 		var err error
-		switch what := random.IntN(20); {
+		switch what := random.IntN(22); {
 		case what < 13 || len(ids) < 5:
 			ids = append(ids, c.add(t, []string{"worst", "best"}[random.IntN(2)], n, strings.Repeat("<é&", random.IntN(200))))
 		case what < 15:
@@ -193,7 +193,9 @@ func followsEveryChange(t *testing.T, c *API, changes int, seed uint64) {
 			_, err = c.Contest.Delete(ctx, ids[i])
 			ids = slices.Delete(ids, i, i+1)
 		case what < 19:
-			_, _, err = c.Contest.SaveWinners(ctx, contest.Picks{"best": {ids[random.IntN(len(ids))]}}, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
+			_, _, err = c.Contest.SaveWinners(ctx, contest.Picks{"best": {ids[random.IntN(len(ids))]}}, nil, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
+		case what < 21:
+			_, _, err = c.Contest.Move(ctx, ids[random.IntN(len(ids))], []string{"worst", "best"}[n%2], 1, 2)
 		case n%7 == 0:
 			slices.Reverse(categories)
 			err = c.Contest.ReplaceCategories(ctx, categories)

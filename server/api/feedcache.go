@@ -279,24 +279,28 @@ func (c *API) followFeed(old *encodedFeed) (feed *encodedFeed, ok bool, err erro
 			continue
 		}
 		seen[of.ID] = true
-		if c.follow(&next, of.ID) != nil {
+		if c.follow(&next, of.ID, e.Name == contest.EventNewSubmission) != nil {
 			return nil, false, nil // reading anew passes over what is damaged, or says what is wrong
 		}
 	}
 	return &next, true, nil
 }
 
-// follow makes what the feed has of a submission what the store has of it.
-func (c *API) follow(feed *encodedFeed, id string) error {
+// follow makes what the feed has of a submission what the store has of it. One
+// that is fresh was not in the feed before.
+func (c *API) follow(feed *encodedFeed, id string, fresh bool) error {
 	sub, err := c.Contest.Submission(id)
-	if errors.Is(err, contest.ErrNotFound) || err == nil && sub.Status != contest.Approved {
-		for i := range feed.categories {
+	if err != nil && !errors.Is(err, contest.ErrNotFound) {
+		return err
+	}
+	gone := err != nil || sub.Status != contest.Approved
+	for i := range feed.categories {
+		if gone || !fresh && feed.categories[i].id != sub.Category {
 			feed.categories[i].remove(id)
 		}
-		return nil
 	}
-	if err != nil {
-		return err
+	if gone {
+		return nil
 	}
 	i := slices.IndexFunc(feed.categories, func(e encodedCategory) bool { return e.id == sub.Category })
 	if i < 0 {

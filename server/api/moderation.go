@@ -97,6 +97,48 @@ func (c *API) setStatus(w http.ResponseWriter, r *http.Request, status contest.S
 	return nil
 }
 
+// setStatuses answers POST /api/submissions/statuses.
+func (c *API) setStatuses(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Statuses map[string]contest.Status `json:"statuses"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	if body.Statuses == nil {
+		return answer.New(http.StatusBadRequest, "statuses must be an object of statuses by id.")
+	}
+	before, err := c.Contest.SetStatuses(r.Context(), body.Statuses, c.WinnersLimit)
+	if err != nil {
+		return storeError(err)
+	}
+	c.Published()
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "before": before})
+	return nil
+}
+
+// move answers POST /api/submissions/ID/move.
+func (c *API) move(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Category string `json:"category"`
+		Place    int    `json:"place"`
+	}
+	if err := answer.Read(w, r, maxJSON, &body); err != nil {
+		return err
+	}
+	sub, had, err := c.Contest.Move(r.Context(), id, body.Category, body.Place, c.WinnersLimit)
+	if err != nil {
+		return storeError(err)
+	}
+	c.Published()
+	answer.JSON(w, http.StatusOK, map[string]any{"success": true, "entry": c.entry(&sub), "place": had})
+	return nil
+}
+
 // remove answers DELETE /api/submissions/ID.
 func (c *API) remove(w http.ResponseWriter, r *http.Request) error {
 	id, err := idOf(r)

@@ -63,8 +63,8 @@ func (c *API) writeReveal(w http.ResponseWriter, r *contest.Reveal) error {
 		one := &out.Told[len(out.Told)-1]
 		one.Complete = t.Place == 1
 		sub, err := c.Contest.Submission(t.ID)
-		if err != nil || sub.Status != contest.Approved {
-			continue // taken off the wall since
+		if err != nil || sub.Status != contest.Approved || sub.Category != t.Category {
+			continue // taken off the wall since, or moved
 		}
 		place := presentedPlace{winner: c.winner(&sub), Category: t.Category, Place: t.Place}
 		if r.Names && sub.Credit {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -44,6 +45,7 @@ type savedWinners struct {
 func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Winners json.RawMessage `json:"winners"`
+		Before  json.RawMessage `json:"before"`
 	}
 	if err := answer.Read(w, r, maxJSON, &body); err != nil {
 		return err
@@ -51,6 +53,12 @@ func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 	picks, err := readPicks(body.Winners)
 	if err != nil {
 		return err
+	}
+	var before contest.Picks
+	if body.Before != nil {
+		if before, err = readPicks(body.Before); err != nil {
+			return err
+		}
 	}
 	key, err := idempotencyKey(r)
 	if err != nil {
@@ -66,9 +74,12 @@ func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 		sum := sha256.Sum256(body.Winners)
 		once = contest.Once{Key: "winners " + key, Content: sum[:]}
 	}
-	first, replayed, err := c.Contest.SaveWinners(r.Context(), picks, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
+	first, replayed, err := c.Contest.SaveWinners(r.Context(), picks, before, c.WinnersLimit, once, func(ignored []string) ([]byte, error) {
 		return json.Marshal(savedWinners{true, "txn-" + newID(c.Now().UnixMilli()), ignored})
 	})
+	if errors.Is(err, contest.ErrConflict) {
+		return answer.Because(err, http.StatusConflict, "Somebody else has published other winners meanwhile.")
+	}
 	if err != nil {
 		return storeError(err)
 	}

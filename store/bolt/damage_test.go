@@ -57,7 +57,7 @@ func aSmallFile(t testing.TB) (path string, submissions int) {
 		t.Fatal(err)
 	}
 	answer := func([]string) ([]byte, error) { return nil, nil }
-	if _, _, err := contest.New(s).SaveWinners(t.Context(), contest.Picks{"best": {bulk.Submissions[1].ID}}, 2, contest.Once{}, answer); err != nil {
+	if _, _, err := contest.New(s).SaveWinners(t.Context(), contest.Picks{"best": {bulk.Submissions[1].ID}}, nil, 2, contest.Once{}, answer); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(contest.New(s).SaveSetting("password", []byte("hash")), s.Close()); err != nil {

@@ -78,7 +78,7 @@ func work(t *testing.T, s *Store, random *rand.Rand, step int) {
 	case 8:
 		_, err = contest.New(s).Delete(t.Context(), id)
 	case 9:
-		_, _, err = contest.New(s).SaveWinners(t.Context(), contest.Picks{"best": {id}}, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
+		_, _, err = contest.New(s).SaveWinners(t.Context(), contest.Picks{"best": {id}}, nil, 2, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
 	case 10:
 		err = contest.New(s).SaveSetting("x", make([]byte, random.IntN(20_000)))
 	case 11:

@@ -137,16 +137,24 @@ func (t *writeTx) save(sub *contest.Submission) error {
 	return t.put(bucketSubmissions, []byte(sub.ID), data)
 }
 
-// Replace stores a submission anew, and moves it into the feed or out of it.
-func (t *writeTx) Replace(sub *contest.Submission, before contest.Status) error {
-	key := orderKey(sub.Category, sub.Sequence)
-	switch was, is := before == contest.Approved, sub.Status == contest.Approved; {
-	case is && !was:
-		if err := t.put(bucketFeed, key, []byte(sub.ID)); err != nil {
+// Replace stores a submission anew, and moves it into the feed or out of it, or
+// from one category to another.
+func (t *writeTx) Replace(sub, before *contest.Submission) error {
+	moved := sub.Category != before.Category
+	was, is := before.Status == contest.Approved, sub.Status == contest.Approved
+	key := orderKey(before.Category, sub.Sequence)
+	if moved {
+		if err := t.delete(bucketOrder, key); err != nil {
 			return err
 		}
-	case was && !is:
+	}
+	if was && (moved || !is) {
 		if err := t.delete(bucketFeed, key); err != nil {
+			return err
+		}
+	}
+	if moved || is && !was {
+		if err := t.index(sub); err != nil {
 			return err
 		}
 	}

@@ -167,7 +167,7 @@ func copyOf(sub *contest.Submission) *contest.Submission {
 }
 
 // Replace implements contest.Tx.
-func (t *tx) Replace(sub *contest.Submission, _ contest.Status) error {
+func (t *tx) Replace(sub, _ *contest.Submission) error {
 	one := &stored{sub: copyOf(sub), there: true}
 	if before := t.own.submissions[sub.ID]; before != nil {
 		one.there, one.insert = before.there, before.insert

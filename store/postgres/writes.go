@@ -263,7 +263,7 @@ func (w *writes) queueSubmissions(b *pgx.Batch) error {
 			if err != nil {
 				return err
 			}
-			b.Queue(`update podium.submissions set status = $2, data = $3 where id = $1`, id, string(one.sub.Status), data)
+			b.Queue(`update podium.submissions set category = $2, status = $3, data = $4 where id = $1`, id, one.sub.Category, string(one.sub.Status), data)
 		}
 	}
 	if len(gone) > 0 {

@@ -25,6 +25,7 @@ var (
 // possible: what a store holds must be what it holds.
 type model struct {
 	categories  []contest.Category
+	removed     []contest.Category // that are not there any more
 	submissions map[string]contest.Submission
 	arrived     []string // ids in the order of arrival
 	picks       contest.Picks
@@ -131,6 +132,75 @@ func (m *model) setStatus(id string, status contest.Status, limit int) error {
 		m.announceWinners()
 	}
 	return nil
+}
+
+func (m *model) setStatuses(statuses map[string]contest.Status, limit int) map[string]contest.Status {
+	before, place := map[string]contest.Status{}, map[string]int{}
+	for id, status := range statuses {
+		sub, ok := m.submissions[id]
+		if !ok || sub.Status == status {
+			continue
+		}
+		before[id], place[id] = sub.Status, sub.Place
+		if sub.Status == contest.Approved {
+			place[id] = slices.Index(m.picks[sub.Category], id) + 1
+		}
+	}
+	for at := range len(m.submissions) + 1 { // by place, and then by arrival
+		for _, id := range slices.Clone(m.arrived) {
+			if was, ok := before[id]; ok && place[id] == at {
+				_ = m.setStatus(id, statuses[id], limit) // it is there
+				if sub := m.submissions[id]; was == contest.Approved {
+					sub.Place = at
+					m.submissions[id] = sub
+				}
+			}
+		}
+	}
+	return before
+}
+
+func (m *model) move(id, category string, place, limit int) (had int, err error) {
+	sub, ok := m.submissions[id]
+	switch {
+	case !ok:
+		return 0, contest.ErrNotFound
+	case !m.has(category):
+		return 0, contest.ErrUnknownCategory
+	case sub.Category == category:
+		return 0, nil
+	}
+	from := sub.Category
+	sub.Category = category
+	if sub.Status != contest.Approved {
+		had, sub.Place = sub.Place, place
+		m.submissions[id] = sub
+		return had, nil
+	}
+	m.submissions[id] = sub
+	if had = slices.Index(m.picks[from], id) + 1; had > 0 {
+		m.pick(from, slices.Delete(slices.Clone(m.picks[from]), had-1, had))
+		m.announceWinners()
+	}
+	m.announce("submissionRemoved", id, contest.Removed{ID: id, Category: from})
+	m.announce("submissionUpdated", id, sub.Public())
+	if picks := m.picks[category]; place > 0 && len(picks) < limit {
+		m.pick(category, slices.Insert(slices.Clone(picks), min(place-1, len(picks)), id))
+		m.announceWinners()
+	}
+	return had, nil
+}
+
+func (m *model) replaceCategories(list []contest.Category) {
+	m.removed = append(m.removed, m.categories...)
+	m.categories = list
+	m.removed = slices.DeleteFunc(m.removed, func(one contest.Category) bool { return m.has(one.ID) })
+	delete(m.settings, "contest.removed")
+	if len(m.removed) > 0 {
+		value, _ := json.Marshal(m.removed) // ids and names
+		m.settings["contest.removed"] = string(value)
+	}
+	m.announce("categoriesUpdated", "", map[string]any{"categories": m.categories})
 }
 
 func (m *model) retract(list []contest.Submission) {
@@ -396,7 +466,7 @@ func (p *player) agree(what string, got any, err error, want any, wanted error) 
 
 func (p *player) change() {
 	ctx, t := p.t.Context(), p.t
-	switch p.r.IntN(16) {
+	switch p.r.IntN(18) {
 	default:
 		p.submit()
 	case 5, 6:
@@ -410,13 +480,12 @@ func (p *player) change() {
 	case 8, 9:
 		picks := contest.Picks{"best": p.several(4), "worst": p.several(2)}
 		var ignored []string
-		_, _, err := p.c.SaveWinners(ctx, picks, 3, contest.Once{}, func(i []string) ([]byte, error) { ignored = i; return nil, nil })
+		_, _, err := p.c.SaveWinners(ctx, picks, nil, 3, contest.Once{}, func(i []string) ([]byte, error) { ignored = i; return nil, nil })
 		p.agree(fmt.Sprint("save the winners ", picks), ignored, err, p.m.saveWinners(picks, 3), nil)
 	case 10:
 		list := slices.Clone(contest.DefaultCategories()[:p.r.IntN(3)])
 		must(t, p.c.ReplaceCategories(ctx, list))
-		p.m.categories = append([]contest.Category{}, list...)
-		p.m.announce("categoriesUpdated", "", map[string]any{"categories": p.m.categories})
+		p.m.replaceCategories(append([]contest.Category{}, list...))
 	case 11:
 		id, url := p.someone(), fmt.Sprint("/uploads/", p.step, ".jpg")
 		set := func(s *contest.Submission) { s.ImageURL, s.CloudID = &url, fmt.Sprint("cloud-", p.step) }
@@ -434,6 +503,18 @@ func (p *player) change() {
 		p.sessions()
 	case 15:
 		p.imports()
+	case 16:
+		id, category, place := p.someone(), []string{"best", "worst", "removed"}[p.r.IntN(3)], p.r.IntN(3)
+		_, had, err := p.c.Move(ctx, id, category, place, 3)
+		want, wanted := p.m.move(id, category, place, 3)
+		p.agree("move "+id, had, err, want, wanted)
+	case 17:
+		statuses := map[string]contest.Status{}
+		for _, id := range p.several(3) {
+			statuses[id] = p.status()
+		}
+		before, err := p.c.SetStatuses(ctx, statuses, 3)
+		p.agree(fmt.Sprint("set the statuses ", statuses), before, err, p.m.setStatuses(statuses, 3), nil)
 	}
 }
 

@@ -48,7 +48,7 @@ func lived(t *testing.T, open Opener) *contest.Contest {
 		_, _, err := c.Submit(t.Context(), sub, contest.Once{Key: fmt.Sprint("key ", n), Content: []byte{0, byte(n)}}, body)
 		must(t, err)
 	}
-	_, _, err = c.SaveWinners(t.Context(), contest.Picks{"best": {id(3004), id(3003)}, "removed": {id(2)}}, 2,
+	_, _, err = c.SaveWinners(t.Context(), contest.Picks{"best": {id(3004), id(3003)}, "removed": {id(2)}}, nil, 2,
 		contest.Once{Key: "winners"}, func([]string) ([]byte, error) { return []byte(`{"success":true}`), nil })
 	must(t, err)
 	_, err = c.SetStatus(t.Context(), id(3003), contest.Hidden, 2)

@@ -195,7 +195,7 @@ func winnersKeep(t *testing.T, open Opener) {
 	var ignored []string
 	save := func(picks contest.Picks) {
 		t.Helper()
-		_, _, err := c.SaveWinners(t.Context(), picks, 2, contest.Once{}, func(i []string) ([]byte, error) { ignored = i; return nil, nil })
+		_, _, err := c.SaveWinners(t.Context(), picks, nil, 2, contest.Once{}, func(i []string) ([]byte, error) { ignored = i; return nil, nil })
 		must(t, err)
 	}
 	save(contest.Picks{"best": {id(3), "nobody", id(3), id(5), id(1), id(2)}})
@@ -290,7 +290,7 @@ func deleted(t *testing.T, open Opener) {
 		_, _, err := c.Submit(t.Context(), sub, contest.Once{Key: fmt.Sprint("k", n)}, body)
 		must(t, err)
 	}
-	_, _, err := c.SaveWinners(t.Context(), contest.Picks{"best": {id(2)}}, 1, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
+	_, _, err := c.SaveWinners(t.Context(), contest.Picks{"best": {id(2)}}, nil, 1, contest.Once{}, func([]string) ([]byte, error) { return nil, nil })
 	must(t, err)
 	gone, err := c.Delete(t.Context(), id(2), "nobody", id(1), id(2))
 	if err != nil || !slices.Equal(idsOf(gone), []string{id(2), id(1)}) {
