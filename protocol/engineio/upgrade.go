@@ -134,12 +134,12 @@ type probe struct {
 	done    bool        // it has taken over
 }
 
-// A client may poll until it has seen that its probe was answered. Polls are ended
-// for the upgrade's sake when its WebSocket carries both ways; the first of them soon, later ones after a delay, so that one that never
-// finishes its upgrade cannot poll as fast as the network lets it. Soon is not
-// at once: the end of the upgrade and a poll that a client sends after it come
-// on two connections, and may be read in either order. A poll as young as that
-// is refused if the upgrade ends, as one that comes after it.
+// A client may poll until it has seen that its probe was answered. Polls are ended for
+// the upgrade's sake when its WebSocket carries both ways; the first of them soon, later
+// ones after a delay, so that one that never finishes its upgrade cannot poll as fast as
+// the network lets it. Soon is not at once: the end of the upgrade and a poll that a
+// client sends after it come on two connections, and may be read in either order. A poll
+// as young as that is refused if the upgrade ends, as one that comes after it.
 const (
 	promptNoops = 3
 	promptDelay = 10 * time.Millisecond
