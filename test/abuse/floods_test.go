@@ -230,6 +230,23 @@ func costlyReads(t *testing.T, s *target, n int) {
 	wait.Wait()
 }
 
+// takeAnswer reads an answer, or a refusal in words.
+func (c *raw) takeAnswer() error {
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 500 && res.StatusCode != http.StatusServiceUnavailable {
+		return errors.New(res.Status)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK && !bytes.Contains(body, []byte(`{"error":`)) {
+		return fmt.Errorf("%s: %s", res.Status, body)
+	}
+	return err
+}
+
 // skipAnswer reads an answer of any length.
 func (c *raw) skipAnswer() error {
 	res, err := http.ReadResponse(c.in, nil)
@@ -254,19 +271,35 @@ var largePicture = sync.OnceValue(func() string {
 	return b.String()
 })
 
-// largePictures sends pictures that take long to decode, all at once.
-func largePictures(t *testing.T, s *target, n int) {
-	body := "--x\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.png\"\r\n\r\n" +
-		largePicture() + "\r\n--x--\r\n"
-	each(func(s *target) error {
-		c, err := s.open()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if err := c.write(fmt.Sprintf("POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); err != nil {
-			return err
-		}
-		return c.skipAnswer()
-	})(t, s, n)
+// pictures sends some of a kind at once, which are taken or refused.
+func pictures(kind func() string) func(*testing.T, *target, int) {
+	return func(t *testing.T, s *target, n int) {
+		body := "--x\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.png\"\r\n\r\n" +
+			kind() + "\r\n--x--\r\n"
+		each(func(s *target) error {
+			c, err := s.open()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if err := c.write(fmt.Sprintf("POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); err != nil {
+				return err
+			}
+			return c.takeAnswer()
+		})(t, s, n)
+	}
+}
+
+// guess tries a password.
+func guess(s *target) error {
+	c, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const body = `{"password":"guess"}`
+	if err := c.write(fmt.Sprintf("POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); err != nil {
+		return err
+	}
+	return c.takeAnswer()
 }
