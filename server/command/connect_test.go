@@ -201,7 +201,7 @@ func TestConnectSaysByItsErrorHowItWent(t *testing.T) {
 		"put out":          {connectCommand{URL: address}, "kick\n", "closed the session"},
 		"no server":        {connectCommand{URL: "http://127.0.0.1:1", Timeout: time.Millisecond}, "", "connect to"},
 		"no answer":        {connectCommand{URL: address, Once: true, Timeout: 500 * time.Millisecond}, "silent?\n", "no acknowledgement"},
-		"no JSON":          {connectCommand{URL: address, Once: true}, "echo {\n", "no JSON"},
+		"no JSON":          {connectCommand{URL: address, Once: true}, "echo {\n", "not JSON"},
 		"no bytes":         {connectCommand{URL: address, Once: true}, `echo {"$bytes":"!"}` + "\n", "base64"},
 		"reserved":         {connectCommand{URL: address, Once: true}, "disconnect\n", "reserved"},
 		"auth":             {connectCommand{URL: address, Auth: "3"}, "", "--auth"},

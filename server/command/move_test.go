@@ -114,7 +114,7 @@ func TestAContestMovesOnlyWhereNothingIsLost(t *testing.T) {
 		}
 	}
 	refused(t, "that is the contest of this data folder", "import", fresh, "--data", fresh)
-	refused(t, "is no folder, no contest and no database", "import", filepath.Join(fresh, "nothing"))
+	refused(t, "is neither a folder, nor a contest, nor a database", "import", filepath.Join(fresh, "nothing"))
 	serving(t, data)
 	refused(t, "another process has the contest's data open", "import", data, "--data", t.TempDir())
 }
