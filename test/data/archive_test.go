@@ -89,7 +89,7 @@ func (o *oldDeployment) spoil(best []any) []any {
 	}
 	missing, drawing := best[100].(record), best[101].(record)
 	missing["imageUrl"], drawing["imageUrl"] = "/uploads/gone.jpg", "/uploads/drawing.svg"
-	o.refused[missing["id"].(string)], o.refused[drawing["id"].(string)] = "missing", "no picture"
+	o.refused[missing["id"].(string)], o.refused[drawing["id"].(string)] = "missing", "cannot be shown"
 	twice := oldRecord(0, "best")
 	twice["id"], twice["submissionId"] = best[102].(record)["id"], best[102].(record)["submissionId"]
 	o.refused[twice["id"].(string)] = "occurs twice"
@@ -113,7 +113,7 @@ func makeOldDeployment(t testing.TB, n int) *oldDeployment {
 	id := func(category string, i int) string { return lists[category][i].(record)["id"].(string) }
 	o.data.Winners = map[string]any{"best": []any{id("best", 5), id("best", 3)}, "worst": []any{id("worst", 9)},
 		"free-style_1": []any{"nobody", id("worst", 2)}, "retired": []any{id("retired", 1)}, "empty": 7.0}
-	o.refused["nobody"], o.refused[id("worst", 2)], o.refused[`"empty"`] = "no submission of its category", "no submission of its category", "no list of ids"
+	o.refused["nobody"], o.refused[id("worst", 2)], o.refused[`"empty"`] = "not a submission of its category", "not a submission of its category", "not a list of ids"
 	lists["best"] = o.spoil(lists["best"])
 	o.data.Submissions = lists
 	for i := 1; i < 200; i += 4 {

@@ -61,7 +61,7 @@ func TestCheckFindsEachPlantedFault(t *testing.T) {
 			if err := os.Remove(pictures[0]); err != nil {
 				t.Fatal(err)
 			}
-		}, "is not in the folder of uploads", true},
+		}, "is not among the uploads", true},
 		"a winner is nobody":      {put("winners", "best", `["nobody"]`), "The winner nobody of best", false},
 		"a record cannot be read": {put("submissions", "1-aaaaaa", "\x01{"), "Submission 1-aaaaaa cannot be read", true},
 		"an event cannot be read": {put("events", "\x00\x00\x00\x00\x00\x00\x00\x02", "x"), "event at offset 2 cannot be read", false},

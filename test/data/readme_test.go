@@ -80,7 +80,7 @@ func TestTheCommandsForAnOrganiserWork(t *testing.T) {
 			t.Errorf("%v said nothing", args)
 		}
 	}
-	if ran != 8 {
+	if ran != 9 {
 		t.Errorf("the section shows %d commands", ran)
 	}
 	if info, err := os.Stat(zip); err != nil || info.Size() == 0 {

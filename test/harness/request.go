@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"slices"
@@ -35,8 +36,8 @@ func Form(t testing.TB, fields map[string]string, picture []byte) (body *bytes.B
 	t.Helper()
 	body = &bytes.Buffer{}
 	w := multipart.NewWriter(body)
-	for name, value := range fields {
-		if err := w.WriteField(name, value); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(fields)) { // a request that is sent again is the same
+		if err := w.WriteField(name, fields[name]); err != nil {
 			t.Fatal(err)
 		}
 	}
