@@ -14,6 +14,7 @@ type visit struct {
 	Bytes    int      // of those, as they were transferred
 	Painted  float64  // ms until the first content was painted
 	Shifted  float64  // cumulative layout shift
+	Moved    []string // elements that it was of, as selectors
 }
 
 // measured waits until the page is drawn, and reads Chromium's own measurements of it.
@@ -22,7 +23,14 @@ func (tb *window) measured() visit {
 	harness.Eventually(tb.t, "something to be painted", func() bool {
 		return eval[bool](tb, `document.readyState === "complete" && performance.getEntriesByName("first-contentful-paint").length > 0`)
 	})
-	eval[bool](tb, `window.shifted = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) shifted += e.value }).observe({type: "layout-shift", buffered: true});
+	eval[bool](tb, `window.shifted = 0; window.moved = [];
+		const named = node => {
+			const e = node?.closest ? node : node?.parentElement;
+			return e ? e.localName + (e.id && "#" + e.id) + [...e.classList].map(c => "." + c).join("") : "what is gone";
+		};
+		new PerformanceObserver(list => {
+			for (const e of list.getEntries()) if (!e.hadRecentInput) shifted += e.value, moved.push(...e.sources.map(s => named(s.node)));
+		}).observe({type: "layout-shift", buffered: true});
 		window.settled = false; setTimeout(() => requestAnimationFrame(() => { settled = true }), 300); true`)
 	harness.Eventually(tb.t, "the page to settle", func() bool { return eval[bool](tb, "settled") })
 	return eval[visit](tb, `(() => {
@@ -35,6 +43,7 @@ func (tb *window) measured() visit {
 			Bytes: own.reduce((sum, e) => sum + e.encodedBodySize, page.encodedBodySize),
 			Painted: performance.getEntriesByName("first-contentful-paint")[0].startTime,
 			Shifted: shifted,
+			Moved: moved,
 		};
 	})()`)
 }
@@ -58,7 +67,7 @@ func TestNothingBlocksDrawing(t *testing.T) {
 				t.Errorf("%s, %s: %d bytes", path, size, v.Bytes)
 			}
 			if v.Shifted > shiftAllowed {
-				t.Errorf("%s, %s: what was drawn moved by %.3f", path, size, v.Shifted)
+				t.Errorf("%s, %s: what was drawn moved by %.3f: %s", path, size, v.Shifted, strings.Join(v.Moved, ", "))
 			}
 		}
 	}
