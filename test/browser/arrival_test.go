@@ -84,12 +84,12 @@ func TestAPageThatTheBrowserKeptHasNewsAtOnce(t *testing.T) {
 			harness.Eventually(t, "the service worker, whose coming would end what is kept", func() bool {
 				return eval[bool](guest, `navigator.serviceWorker.controller !== null`)
 			})
-			eval[bool](guest, `window.kept = true`)
+			eval[bool](guest, `window.wasHere = true`)
 			guest.run(chromedp.Navigate(p.URL + "/api/contest"))
 			p.Submit("Missed")
 			eval[bool](guest, `history.back(); true`)
 			guest.sees("#prints", "Missed")
-			if !eval[bool](guest, `window.kept ?? false`) {
+			if !eval[bool](guest, `window.wasHere ?? false`) {
 				t.Fatal("the browser did not keep the page: this shows nothing")
 			}
 			p.Submit("Later")

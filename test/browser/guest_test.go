@@ -89,7 +89,7 @@ func TestAPhotoThatIsHeldBackWaitsForTheGuest(t *testing.T) {
 	guest.sees("#outbox", "kept here")
 	guest.fits("a photo that waits", "320 pixels")
 	guest.keepScreenshot("outbox-waits-320")
-	guest.pressIn("#outbox", "Don't send")
+	guest.pressIn("#outbox", "Don’t send")
 	guest.sees("#outbox", "held back")
 	guest.keepScreenshot("outbox-held-320")
 	guest.offline(false)

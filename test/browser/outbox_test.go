@@ -92,7 +92,7 @@ func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
 	guest.sees("#connection", "Live")
 	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
 	guest.sendShown("Where to?")
-	guest.sees("#sheet", "categories aren't known")
+	guest.sees("#sheet", "categories aren’t known")
 	open()
 	eval[bool](guest, `dispatchEvent(new Event("online"))`)
 	guest.run(chromedp.WaitReady(`input[name=category]`), chromedp.Click(`#send`))
@@ -121,7 +121,7 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 	guest.sees("#outbox", "busy")
 	other := guest.beside(front+"/", 390, 844)
 	other.sees("#outbox", "busy")
-	guest.pressIn("#outbox", "Don't send")
+	guest.pressIn("#outbox", "Don’t send")
 	other.sees("#outbox", "held back")
 	guest.pressIn("#outbox", "Remove")
 	other.gone("#outbox li")
@@ -200,10 +200,10 @@ const later = `if (sessionStorage.later) {
 	};
 }`
 
-// keptCaptions reads the captions of what waits in the database into window.kept.
+// keptCaptions reads the captions of what waits in the database into window.captions.
 const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsuccess = ({ target: { result: database } }) => {
 	database.transaction("items").objectStore("items").getAll().onsuccess = ({ target }) => {
-		window.kept = target.result.map((item) => item.caption).sort().join();
+		window.captions = target.result.map((item) => item.caption).sort().join();
 		database.close();
 	};
 }; true`
@@ -226,7 +226,7 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 	guest.sees("#outbox", "Before")
 	harness.Eventually(t, "the other one to be kept", func() bool {
 		eval[bool](guest, keptCaptions)
-		return eval[string](guest, `window.kept ?? ""`) == "Before,Meanwhile"
+		return eval[string](guest, `window.captions ?? ""`) == "Before,Meanwhile"
 	})
 	open()
 	guest.run(chromedp.Reload())
