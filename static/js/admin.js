@@ -5,6 +5,8 @@ import { byId, make } from "/js/dom.js";
 import { EventDesk } from "/js/event-desk.js";
 import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
+import { inPortions, undoing } from "/js/judgement.js";
+import { Judging } from "/js/judging.js";
 import { PickList } from "/js/pick-list.js";
 import { StageDesk } from "/js/stage-desk.js";
 
@@ -13,14 +15,24 @@ let categories = [];
 let picks = {}; // by category, ids in order
 let limit = 2;
 let unsaved = false; // picks differ from what is published
+let base = {}; // the winners by category that the picks were made from: others that are published meanwhile are a conflict
+let ours = 0; // how often this page has changed what is published
+let based = 0; // how often it had when base was read
+let changing = 0; // such changes that the server has not answered
+let theirs = null; // the winners that somebody else published meanwhile
 let following = false;
 let cost = 0; // how long reading everything took last, in milliseconds
 let counted = ""; // how many entries there were, and how many of them waited
 let shown = ""; // the answers that the page shows
 let categoriesShown = ""; // the categories that have fields
+let dropped = []; // the categories that were removed here, and where they were
 let switching = 0; // changes of the box for approval that the server has not answered
 let saving = Promise.resolve(); // settles when the categories are saved
-const list = new EntryList(byId("entries"), { pick, change, remove });
+let judged = Promise.resolve(); // settles when the server knows of all that was judged
+const judgements = new Map(); // the statuses by id that the server may not know of yet
+const undos = []; // what takes back what was done, the latest last
+const judging = new Judging({ pick, judge, move, undo: () => undos.pop()?.() });
+const list = new EntryList(byId("entries"), { pick, judge, remove, open: (entry) => judging.open(entry) });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
 const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; showPicks(); } });
@@ -29,9 +41,15 @@ const eventDesk = new EventDesk({ attempt, say });
 
 function say(sentence, undo) {
   document.querySelector(".toast")?.remove();
-  const toast = make("div", { class: "toast" }, make("span", {}, sentence),
-    undo ? make("button", { on: { click: () => { toast.remove(); undo(); } } }, "Undo") : null);
-  document.body.append(toast);
+  const back = undo && (() => {
+    toast.remove();
+    if (undos.includes(back)) undos.splice(undos.indexOf(back), 1);
+    undo();
+  });
+  if (back) undos.push(back);
+  if (undos.length > 100) undos.shift();
+  const toast = make("div", { class: "toast" }, make("span", {}, sentence), back ? make("button", { on: { click: back } }, "Undo") : null);
+  (document.querySelector("dialog[open]") ?? document.body).append(toast); // nothing is seen above a dialog but what is in it
   byId("announcer").textContent = sentence; // what is new in the page is not read aloud everywhere
   setTimeout(() => toast.remove(), 15_000);
 }
@@ -52,6 +70,7 @@ async function attempt(work) {
 }
 
 function signedOut() {
+  byId("judge").close();
   byId("desk").hidden = byId("links").hidden = byId("state").hidden = true;
   byId("signin").hidden = false;
   byId("password").focus();
@@ -100,19 +119,25 @@ const load = () => attempt(read);
 
 const read = oneAtATime(async () => {
   const began = performance.now();
+  const own = ours;
   const answers = await Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings"), request("/api/reveal/prepared")]);
   // Redrawing what is the same would take a button from under somebody's finger.
   const now = JSON.stringify(answers);
   if (now === shown) return;
   shown = now;
   submissions = answers[0].submissions;
+  for (const entry of everyEntry()) entry.status = judgements.get(entry.id) ?? entry.status;
   categories = answers[1].categories;
   limit = answers[1].winnersLimit;
   // What is prepared for the stage is picked, though nobody else knows yet.
   const staged = answers[4].reveal?.state === "done" ? {} : answers[4].reveal?.winners ?? {};
-  const published = (c) => staged[c.id] ?? (answers[2].winners[c.id] ?? []).map((w) => w.id);
+  const won = idsOf(answers[2].winners);
+  const published = (c) => staged[c.id] ?? won[c.id] ?? [];
+  if (!unsaved || own !== based) base = won;
+  based = own;
   const there = (c, ids) => ids.filter((id) => submissions[c.id]?.some((one) => one.id === id && one.status === "approved"));
   picks = Object.fromEntries(categories.map((c) => [c.id, unsaved && picks[c.id] ? there(c, picks[c.id]) : published(c)]));
+  theirs = unsaved && !changing && based === ours && !sameWinners(base, won) && !sameWinners(picks, won) ? won : null;
   if (!switching) byId("moderation").checked = answers[3].settings.moderation;
   eventDesk.show(answers[3].event);
   showAll();
@@ -120,9 +145,17 @@ const read = oneAtATime(async () => {
   cost = performance.now() - began;
 });
 
+const everyEntry = () => Object.values(submissions).flat();
+
+/** The ids of winners that are whole, by category. */
+const idsOf = (winners) => Object.fromEntries(Object.entries(winners).map(([id, list]) => [id, list.map((one) => one.id)]));
+
+const sameWinners = (one, other) => categories.every(({ id }) => String(one[id] ?? []) === String(other[id] ?? []));
+
 function showAll() {
   showEntries();
   showPicks();
+  showConflict();
   showCategories();
 }
 
@@ -134,7 +167,11 @@ function matches(entry) {
 }
 
 function showEntries(fromStart = false) {
-  list.show(categories, submissions, matches, (entry) => picks[entry.category]?.includes(entry.id), fromStart);
+  const isPicked = (entry) => Boolean(picks[entry.category]?.includes(entry.id));
+  list.show(categories, submissions, matches, isPicked, fromStart);
+  judging.show(categories, submissions, isPicked);
+  const waiting = everyEntry().filter(({ status }) => status === "waiting").length;
+  byId("waiting").textContent = waiting ? `${waiting} waiting` : "";
 }
 
 function showPicks() {
@@ -143,11 +180,15 @@ function showPicks() {
 }
 
 function picked(category, ids) {
+  const before = picks[category];
   picks[category] = ids;
   unsaved = true;
   showEntries();
   showPicks();
+  if (before.length !== ids.length) say(ids.length > before.length ? "Picked." : "Unpicked.", () => picked(category, before.filter((id) => canWin(category, id))));
 }
+
+const canWin = (category, id) => submissions[category]?.some((one) => one.id === id && one.status === "approved");
 
 /** Picks an entry, or takes the pick back. */
 function pick(entry) {
@@ -158,7 +199,7 @@ function pick(entry) {
 
 /** Puts an entry on a place of its category. */
 function place(id, at) {
-  const entry = Object.values(submissions).flat().find((one) => one.id === id);
+  const entry = everyEntry().find((one) => one.id === id);
   const chosen = picks[entry?.category]?.filter((one) => one !== id);
   if (!chosen || entry.status !== "approved") return;
   if (chosen.length >= limit) return say(`A category has ${limit} winners at most. Unpick one first.`);
@@ -166,10 +207,57 @@ function place(id, at) {
   picked(entry.category, chosen);
 }
 
-async function change(entry, verb) {
-  if (!await attempt(() => request(`/api/submissions/${entry.id}/${verb}`, { method: "POST", body: {} }))) return;
-  say(verb === "hide" ? "Hidden." : "Approved.", () => change(entry, verb === "hide" ? "approve" : "hide"));
-  load();
+/** Changes who sees entries: the page shows it at once, the server is told one after the other. */
+function judge(entries, status) {
+  const wanted = Object.fromEntries(entries.filter((entry) => entry.status !== status).map(({ id }) => [id, status]));
+  const count = Object.keys(wanted).length;
+  if (!count) return;
+  const before = setStatuses(wanted);
+  const lost = status === "approved" ? [] : everyEntry().filter(({ id }) => id in wanted).map((entry) => ({ ...entry, at: picks[entry.category]?.indexOf(entry.id) ?? -1 }));
+  for (const { id, category, at } of lost) if (at >= 0) picks[category] = picks[category].filter((one) => one !== id);
+  showAll();
+  const done = status === "approved" ? "Approved." : "Hidden.";
+  say(count > 1 ? `${count} photos: ${done.toLowerCase()}` : done, async () => {
+    await setStatuses(undoing(await before, everyEntry(), wanted));
+    if (!unsaved) return;
+    for (const { id, at } of lost.filter((one) => one.at >= 0).sort((a, b) => a.at - b.at)) place(id, at);
+  });
+}
+
+/** Sends statuses by id, and resolves to those that the entries had. */
+function setStatuses(statuses) {
+  for (const [id, status] of Object.entries(statuses)) judgements.set(id, status);
+  for (const entry of everyEntry()) entry.status = statuses[entry.id] ?? entry.status;
+  showEntries();
+  const before = judged.then(async () => {
+    let all = {};
+    changing++;
+    for (const portion of inPortions(statuses)) {
+      const answer = await attempt(() => request("/api/submissions/statuses", { method: "POST", body: { statuses: portion } }));
+      all = { ...all, ...answer?.before };
+      if (!answer) break;
+    }
+    for (const [id, status] of Object.entries(statuses)) if (judgements.get(id) === status) judgements.delete(id);
+    changing--;
+    ours++;
+    shown = ""; // the page may show what the server did not take
+    load();
+    return all;
+  });
+  judged = before;
+  return before;
+}
+
+/** Puts an entry into another category. */
+async function move(entry, category, place = 0) {
+  const from = entry.category;
+  changing++;
+  const answer = await attempt(() => request(`/api/submissions/${entry.id}/move`, { method: "POST", body: { category, place } }));
+  changing--;
+  ours++;
+  shown = "";
+  await load();
+  if (answer) say(`Moved to ${categories.find(({ id }) => id === category)?.name ?? category}.`, () => move(answer.entry, from, answer.place));
 }
 
 async function remove(entry) {
@@ -179,24 +267,91 @@ async function remove(entry) {
 
 // A second click meanwhile or soon after finds nothing left to publish, and leaves the way back that the first one offers.
 const publish = oneAtATime(async () => {
+  if (unsaved) document.querySelector(".toast")?.remove(); // what it would undo is being published
+  await judged; // what is picked may have been approved just now
+  if (based !== ours) await load();
   const before = await attempt(() => request("/api/winners"));
   if (!before) return;
-  const old = Object.fromEntries(Object.entries(before.winners).map(([id, list]) => [id, list.map((w) => w.id)]));
-  const save = (winners) => attempt(() => request("/api/save-winners", { method: "POST", body: { winners }, headers: { "Idempotency-Key": newKey() } }));
-  const same = (one, other) => categories.every(({ id }) => String(one[id] ?? []) === String(other[id] ?? []));
+  const old = idsOf(before.winners);
   const sent = { ...picks }; // who waits for the answer may go on picking
-  if (!same(sent, old) && !await save(sent)) return;
-  unsaved = !same(picks, sent);
+  const same = sameWinners(sent, old);
+  if (same) base = old;
+  const now = same ? old : await saveWinners(sent, base);
+  if (!now) return;
+  unsaved = !sameWinners(picks, sent);
   showPicks();
-  if (same(sent, old)) return;
+  if (same) return;
   say("The winners are published.", async () => {
-    if (!await save(old)) return;
-    unsaved = false;
+    picks = { ...picks, ...old };
     shown = "";
-    say("As it was before.");
+    if (await saveWinners(old, now)) {
+      unsaved = false;
+      say("As it was before.");
+    }
     load();
   });
 });
+
+/** Publishes winners in the place of others, and resolves to what is published then, or null: they are not the others any more. */
+async function saveWinners(winners, others) {
+  const before = Object.fromEntries(categories.map(({ id }) => [id, others[id] ?? []]));
+  let conflict = false;
+  changing++;
+  const answer = await attempt(async () => {
+    try {
+      return await request("/api/save-winners", { method: "POST", body: { winners, before }, headers: { "Idempotency-Key": newKey() } });
+    } catch (refusal) {
+      conflict = refusal.status === 409;
+      if (!conflict) throw refusal;
+      return null;
+    }
+  });
+  changing--;
+  if (conflict) {
+    const now = await attempt(() => request("/api/winners"));
+    if (now) {
+      unsaved = true;
+      theirs = idsOf(now.winners);
+      showAll();
+    }
+  }
+  if (!answer) return null;
+  ours++;
+  base = Object.fromEntries(Object.entries(winners).map(([id, ids]) => [id, ids.filter((one) => !answer.ignored.includes(one))]));
+  return base;
+}
+
+/** Shows both versions, where somebody else published in between. */
+function showConflict() {
+  byId("conflict").hidden = !theirs;
+  byId("publish").hidden = Boolean(theirs);
+  if (!theirs) return;
+  const names = (ids) => ids.length ? ids.map((id) => make("li", { dir: "auto" }, everyEntry().find((one) => one.id === id)?.caption || "(no caption)")) : [make("li", { class: "hint" }, "nobody")];
+  const version = (title, ids) => make("div", {}, make("span", { class: "hint" }, title), make("ol", {}, ...names(ids)));
+  byId("versions").replaceChildren(...categories.filter(({ id }) => String(theirs[id] ?? []) !== String(picks[id] ?? [])).map(({ id, name }) => (
+    make("div", { class: "versions" }, make("h3", {}, name), version("Theirs", theirs[id] ?? []), version("Mine", picks[id] ?? [])))));
+}
+
+function takeTheirs() {
+  const mine = picks;
+  base = theirs;
+  picks = { ...picks, ...theirs };
+  unsaved = false;
+  theirs = null;
+  showAll();
+  say("Theirs are kept.", () => {
+    picks = mine;
+    unsaved = true;
+    showAll();
+  });
+}
+
+function publishMine() {
+  base = theirs;
+  theirs = null;
+  showConflict();
+  publish();
+}
 
 function showCategories() {
   // Photos arrive while somebody types a name; the field has to stay.
@@ -205,9 +360,14 @@ function showCategories() {
   categoriesShown = now;
   const list = byId("categories");
   const used = [...list.querySelectorAll("input, button")].indexOf(document.activeElement);
-  list.replaceChildren(...categories.map((category, i) => make("div", { class: "row" },
+  const rows = categories.map((category, i) => make("div", { class: "row" },
     make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => renameCategory(category.id, e.target.value.trim()) } }),
-    make("button", { class: "danger", "aria-label": `Remove category ${category.name}`, on: { click: (e) => dropCategory(e, category.id, i) } }, "Remove"))));
+    make("button", { class: "danger", disabled: categories.length === 1, title: categories.length === 1 ? "The last category stays." : null, "aria-label": `Remove category ${category.name}`, on: { click: (e) => dropCategory(e, category, i) } }, "Remove")));
+  // A removed one keeps its row, so that what is under the pointer then brings it back.
+  dropped = dropped.filter(({ id }) => !categories.some((one) => one.id === id));
+  for (const one of [...dropped].sort((a, b) => a.at - b.at)) rows.splice(one.at, 0, goneRow(one));
+  list.replaceChildren(...rows);
+  showRemoved();
   if (used >= 0) list.querySelectorAll("input, button")[used]?.focus();
 }
 
@@ -224,17 +384,41 @@ function renameCategory(id, name) {
   saveCategories((list) => list.map((c) => (c.id === id ? { ...c, name: name || c.name } : c)));
 }
 
-function dropCategory(event, id, at) {
-  if (event.detail > 1) return; // the second of a double click, which may be on the row below: that has moved up
+function dropCategory(event, { id, name }, at) {
+  if (event.detail > 1) return; // the second of a double click
   event.currentTarget.disabled = true;
-  let dropped = [];
+  const gone = { id, name, at };
   saveCategories((list) => {
-    dropped = list.filter((c) => c.id === id);
-    return list.filter((c) => c.id !== id);
+    const others = list.filter((c) => c.id !== id);
+    if (!others.length) return list; // another admin has removed the others meanwhile
+    gone.name = list.find((c) => c.id === id)?.name ?? name;
+    dropped = [...dropped.filter((one) => one.id !== id), gone];
+    return others;
   });
-  say("Removed. Its photos are kept.", () => saveCategories((list) => (
-    list.some((c) => c.id === id) ? list : [...list.slice(0, at), ...dropped, ...list.slice(at)])));
+  say("Removed. Its photos are kept.", () => bringBack(gone));
 }
+
+function bringBack({ id, name, at }) {
+  saveCategories((list) => list.some((c) => c.id === id) ? list : [...list.slice(0, at), { id, name }, ...list.slice(at)]);
+}
+
+function goneRow(one) {
+  return make("div", { class: "row gone" }, make("input", { class: "grow", type: "text", value: one.name, disabled: true, "aria-label": `Removed category ${one.id}` }),
+    make("button", { "aria-label": `Bring back category ${one.name}`, on: { click: (event) => { if (event.detail < 2) bringBack(one); } } }, "Bring back"));
+}
+
+/** Shows the categories that were removed before this page was opened, and have photos. */
+const showRemoved = oneAtATime(async () => {
+  const answer = await attempt(() => request("/api/categories/removed"));
+  if (!answer) return;
+  const others = answer.categories.filter(({ id }) => !dropped.some((one) => one.id === id));
+  byId("removed").hidden = !others.length;
+  byId("removedRows").replaceChildren(...others.map((one) => {
+    const holds = [`${one.submissions} ${one.submissions === 1 ? "photo" : "photos"}`, one.winners ? `${one.winners} ${one.winners === 1 ? "winner" : "winners"}` : ""].filter(Boolean).join(", ");
+    return make("div", { class: "row" }, make("span", { class: "grow" }, `${one.name} (${holds})`),
+      make("button", { "aria-label": `Bring back category ${one.name}`, on: { click: () => bringBack({ ...one, at: categories.length }) } }, "Bring back"));
+  }));
+});
 
 function addCategory(event) {
   event.preventDefault();
@@ -257,6 +441,9 @@ byId("signin").addEventListener("submit", async (event) => {
   }
 });
 byId("publish").addEventListener("click", publish);
+byId("publishMine").addEventListener("click", publishMine);
+byId("takeTheirs").addEventListener("click", takeTheirs);
+byId("openJudge").addEventListener("click", () => judging.open());
 byId("search").addEventListener("input", () => showEntries(true));
 byId("filter").addEventListener("change", () => showEntries(true));
 byId("addCategory").addEventListener("submit", addCategory);

@@ -8,11 +8,15 @@ const words = { approved: "on the wall", waiting: "waits for approval", hidden: 
 /** What an entry's row is dragged as. */
 export const ENTRY = "application/x-podium-entry";
 
+// The second click of a double click may meet what has moved there meanwhile.
+const once = (work) => (event) => { if (event.detail < 2) work(); };
+
 /** Shows the entries of each category and changes only the rows that differ, so that no button moves away under a finger. */
 export class EntryList {
   /**
    * @param {HTMLElement} root
-   * @param {{pick: Function, change: Function, remove: Function}} acts each takes an entry; change also a verb
+   * @param {{pick: Function, open: Function, judge: Function, remove: Function}} acts each takes an entry, and judge
+   *   several and the status that they are to have
    */
   constructor(root, acts) {
     this.root = root;
@@ -46,6 +50,9 @@ export class EntryList {
       section.list = (entries[category.id] ?? []).filter(matches);
       for (const entry of section.list) known.add(entry.id);
       section.name.textContent = category.name;
+      const waiting = section.list.filter(({ status }) => status === "waiting").length;
+      section.all.disabled = !waiting; // it keeps its room, so that nothing moves up under a second click
+      section.all.textContent = `Approve all ${waiting} waiting`;
       section.count.textContent = section.list.length === 1 ? "1 entry" : `${section.list.length} entries`;
       this.draw(section);
     });
@@ -57,10 +64,11 @@ export class EntryList {
     if (!section) {
       const name = make("h2");
       const count = make("span", { class: "hint" });
+      const all = make("button", { type: "button", on: { click: once(() => this.acts.judge(section.list.filter(({ status }) => status === "waiting"), "approved")) } });
       const ul = make("ul", { class: "entries" });
       const more = make("button", { type: "button", class: "more", dataset: { category: id }, on: { click: () => this.widen(id) } }, "Show more");
-      const element = make("section", { class: "section" }, make("header", {}, name, count), ul, more);
-      section = { element, name, count, ul, more, limit: STEP, list: [] };
+      const element = make("section", { class: "section" }, make("header", {}, name, count, all), ul, more);
+      section = { element, name, count, all, ul, more, limit: STEP, list: [] };
       this.sections.set(id, section);
       this.observer.observe(more);
     }
@@ -96,22 +104,23 @@ export class EntryList {
     const shows = JSON.stringify([entry, picked]);
     const known = this.rows.get(entry.id);
     if (known?.shows === shows) return known.element;
-    const act = (label, work, name = "") => make("button", { type: "button", class: name, "aria-label": `${label}: ${entry.caption || "photo"}`, on: { click: work } }, label);
+    const act = (label, work, name = "") => make("button", { type: "button", class: name, "aria-label": `${label}: ${entry.caption || "photo"}`, disabled: !work, on: { click: once(work) } }, label);
     const approved = entry.status === "approved";
     const element = make("li", { class: "entry", draggable: approved ? "true" : null, dataset: { id: entry.id, status: entry.status }, on: {
       dragstart: (event) => { event.dataTransfer.setData(ENTRY, entry.id); event.dataTransfer.effectAllowed = "copy"; },
     } },
-    shot(entry, "76px") ?? make("span", { class: "noimg" }),
+    make("button", { type: "button", class: "open", "aria-label": `Show large: ${entry.caption || "photo"}`, on: { click: () => this.acts.open(entry) } }, shot(entry, "76px") ?? make("span", { class: "noimg" })),
     make("div", { class: "facts" }, make("b", {}, entry.caption || "(no caption)"),
       make("span", {}, [entry.name, entry.phone].filter(Boolean).join(" · ") + " "), make("span", { class: "badge" }, words[entry.status])),
-    make("div", { class: "row" },
-      approved ? act(picked ? "Unpick" : "Pick", () => this.acts.pick(entry)) : act("Approve", () => this.acts.change(entry, "approve")),
-      entry.status === "hidden" ? null : act("Hide", () => this.acts.change(entry, "hide")),
+    make("div", { class: "acts" }, // each in its place whatever the status, so that a second click never meets Delete
+      approved ? act(picked ? "Unpick" : "Pick", () => this.acts.pick(entry)) : act("Approve", () => this.acts.judge([entry], "approved")),
+      act("Hide", entry.status === "hidden" ? null : () => this.acts.judge([entry], "hidden")),
       act("Delete", () => this.acts.remove(entry), "danger")));
     // A button that was in use stays in use.
     const used = known?.element.contains(document.activeElement) ? [...known.element.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     if (known?.element.isConnected) known.element.replaceWith(element);
-    if (used >= 0) element.querySelectorAll("button")[used]?.focus();
+    const buttons = element.querySelectorAll("button");
+    if (used >= 0) (buttons[used]?.disabled ? buttons[used - 1] : buttons[used])?.focus();
     this.rows.set(entry.id, { element, shows });
     return element;
   }

@@ -78,7 +78,7 @@ export class PickList {
   row(category, entry, at) {
     const name = entry.caption || "photo";
     const last = this.picks[category].length - 1;
-    const button = (words, label, work, disabled = false) => make("button", { type: "button", "aria-label": label, disabled, on: { click: work } }, words);
+    const button = (words, label, work, disabled = false) => make("button", { type: "button", "aria-label": label, disabled, on: { click: (event) => { if (event.detail < 2) work(); } } }, words);
     return make("li", { draggable: "true", tabindex: "0", dataset: { id: entry.id }, "aria-label": `Place ${at + 1}: ${name}. Arrow keys move it, Delete unpicks it.`, on: {
       ...this.target(category, at),
       dragstart: (event) => { event.dataTransfer.setData(PICK + "-" + category.toLowerCase(), entry.id); event.dataTransfer.effectAllowed = "all"; },

@@ -307,7 +307,7 @@ func TestADoubleClickRemovesOneCategory(t *testing.T) {
 	click(2)
 	admin.holds(1)
 	eval[bool](admin, `holding = "none"; held.forEach(go => go()); true`)
-	harness.Eventually(t, "one row", func() bool { return admin.count("#categories button") == 1 })
+	harness.Eventually(t, "one row", func() bool { return admin.count("#categories button.danger") == 1 })
 	click(2)
 	eval[bool](admin, `document.querySelector("#newCategory").value = "Quietest", document.querySelector("#addCategory").requestSubmit(), true`)
 	harness.Eventually(t, "what comes after it", func() bool { return strings.HasSuffix(categoryNames(p), "Quietest") })
