@@ -5,7 +5,7 @@ import { byId, make } from "/js/dom.js";
 import { EventDesk } from "/js/event-desk.js";
 import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
-import { inPortions, undoing } from "/js/judgement.js";
+import { inPortions } from "/js/judgement.js";
 import { Judging } from "/js/judging.js";
 import { PickList } from "/js/pick-list.js";
 import { StageDesk } from "/js/stage-desk.js";
@@ -35,7 +35,7 @@ const judging = new Judging({ pick, judge, move, undo: () => undos.pop()?.() });
 const list = new EntryList(byId("entries"), { pick, judge, remove, open: (entry) => judging.open(entry) });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
-const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; showPicks(); } });
+const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; theirs = null; showPicks(); showConflict(); } });
 
 const eventDesk = new EventDesk({ attempt, say });
 
@@ -121,6 +121,7 @@ const read = oneAtATime(async () => {
   const began = performance.now();
   const own = ours;
   const answers = await Promise.all([request("/api/submissions"), request("/api/contest"), request("/api/winners"), request("/api/settings"), request("/api/reveal/prepared")]);
+  if (own !== ours) return; // they may be from before what was done here meanwhile, and are being read again
   // Redrawing what is the same would take a button from under somebody's finger.
   const now = JSON.stringify(answers);
   if (now === shown) return;
@@ -218,7 +219,7 @@ function judge(entries, status) {
   showAll();
   const done = status === "approved" ? "Approved." : "Hidden.";
   say(count > 1 ? `${count} photos: ${done.toLowerCase()}` : done, async () => {
-    await setStatuses(undoing(await before, everyEntry(), wanted));
+    await setStatuses(await before);
     if (!unsaved) return;
     for (const { id, at } of lost.filter((one) => one.at >= 0).sort((a, b) => a.at - b.at)) place(id, at);
   });
@@ -317,6 +318,7 @@ async function saveWinners(winners, others) {
   }
   if (!answer) return null;
   ours++;
+  load();
   base = Object.fromEntries(Object.entries(winners).map(([id, ids]) => [id, ids.filter((one) => !answer.ignored.includes(one))]));
   return base;
 }

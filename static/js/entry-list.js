@@ -52,7 +52,7 @@ export class EntryList {
       section.name.textContent = category.name;
       const waiting = section.list.filter(({ status }) => status === "waiting").length;
       section.all.disabled = !waiting; // it keeps its room, so that nothing moves up under a second click
-      section.all.textContent = `Approve all ${waiting} waiting`;
+      section.all.textContent = waiting ? `Approve all ${waiting} waiting` : "";
       section.count.textContent = section.list.length === 1 ? "1 entry" : `${section.list.length} entries`;
       this.draw(section);
     });

@@ -54,6 +54,9 @@ func TestPhotosAreJudgedLargeByKeysAndUndone(t *testing.T) {
 
 	press(kb.Enter)
 	admin.sees("#judgeView", "One at a time")
+	if !eval[bool](admin, `[...document.querySelectorAll(".tile")].every(t => t.lastElementChild.getBoundingClientRect().bottom <= t.getBoundingClientRect().bottom)`) {
+		t.Error("photos of the grid are on one another")
+	}
 	press(kb.Home)
 	press(" ")
 	press(kb.ArrowRight)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { inPortions, MOST, undoing } = await load("judgement.js");
+const { inPortions, MOST } = await load("judgement.js");
 
 test("statuses go in requests that the server takes", () => {
   const many = Object.fromEntries(Array.from({ length: 2 * MOST + 1 }, (_, at) => [`id${at}`, "approved"]));
@@ -10,10 +10,4 @@ test("statuses go in requests that the server takes", () => {
   assert.deepEqual(portions.map((one) => Object.keys(one).length), [MOST, MOST, 1]);
   assert.deepEqual(Object.assign({}, ...portions), many);
   assert.deepEqual(inPortions({}), []);
-});
-
-test("undoing leaves alone what was judged again since", () => {
-  const before = { a: "waiting", b: "waiting", c: "waiting" };
-  const entries = [{ id: "a", status: "approved" }, { id: "b", status: "hidden" }];
-  assert.deepEqual(undoing(before, entries, { a: "approved", b: "approved", c: "approved" }), { a: "waiting" });
 });
