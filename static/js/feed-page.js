@@ -24,7 +24,12 @@ const outbox = new Outbox(new OutboxStore());
 const sheet = new SubmitSheet((what) => outbox.add(what));
 const large = new LargePhoto(() => photos.newestFirst(chosen));
 const view = new FeedView(byId("prints"), byId("sentinel"), (id) => large.open(id));
-const mine = new MyPhotos(byId("kept"), () => { byId("mine").hidden = byId("kept").hidden && outbox.items.size === 0; });
+const mine = new MyPhotos(byId("kept"), () => {
+  // Of a photo that was hidden before this page saw it on the wall, the outbox would never hear.
+  const hiddenOnes = new Set(mine.photos.filter(({ status }) => status === "hidden").map(({ id }) => id));
+  for (const { key, id, state } of [...outbox.items.values()]) if (state === "saved" && hiddenOnes.has(id)) outbox.discard(key);
+  byId("mine").hidden = byId("kept").hidden && outbox.items.size === 0;
+});
 const readFeed = changesOf("/api/feed");
 let categories = [];
 let times = { opens: 0, closes: 0 }; // when photos are taken

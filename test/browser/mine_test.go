@@ -39,6 +39,11 @@ func TestAGuestsPhotosLast(t *testing.T) {
 		p.Call("GET", "/api/feed", "", nil, &feed)
 		return len(feed.Feed["best"])+len(feed.Feed["worst"]) == 3
 	})
+	// What the page has not seen on the wall waits in the outbox of the next one, and not among what was sent before.
+	harness.Eventually(t, "the page to be done with all three", func() bool {
+		eval[bool](guest, keptCaptions)
+		return guest.count(`#outbox li[data-state="wall"]`) == 3 && eval[string](guest, `window.captions ?? "unread"`) == ""
+	})
 	category := "worst"
 	if len(feed.Feed["best"]) > 0 {
 		category = "best"
@@ -65,4 +70,30 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	friend := openWindow(t, p.URL+"/#photo/"+feed.Feed[category][0].ID, 1280, 800)
 	harness.Eventually(t, "the photo of the address", func() bool { return eval[bool](friend, `document.querySelector("#large").open`) })
 	friend.gone("#kept:not([hidden])")
+}
+
+// A guest whose photo was hidden while their page was closed finds that said among what they sent, and not that it still waits.
+func TestAPhotoThatWasHiddenMeanwhileIsToldOf(t *testing.T) {
+	p := harness.Start(t)
+	cookie := p.SignIn()
+	p.AsAdmin(cookie, "POST", "/api/settings", `{"moderation":true}`, &struct{}{})
+	guest := openWindow(t, p.URL+"/", 390, 844)
+	guest.sees("#connection", "Live")
+	guest.send("Not for everybody")
+	guest.sees("#outbox", "when the organiser has approved it")
+	guest.run(chromedp.Navigate("about:blank"))
+	var entries struct {
+		Submissions map[string][]struct{ ID string }
+	}
+	p.AsAdmin(cookie, "GET", "/api/submissions", "", &entries)
+	for _, list := range entries.Submissions {
+		for _, entry := range list {
+			judge(p, cookie, "POST", entry.ID+"/hide")
+		}
+	}
+	guest.run(chromedp.Navigate(p.URL + "/"))
+	guest.sees("#kept", "1 photo that you sent before")
+	guest.gone("#outbox li")
+	guest.run(chromedp.Click("#kept summary"))
+	guest.sees("#kept", "doesn’t show it")
 }
