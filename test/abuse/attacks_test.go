@@ -56,7 +56,6 @@ var attacks = []attack{
 	{"sessions opened and closed", 20, each(comeAndGo)},
 	{"costly reads", 20, costlyReads},
 	{"pictures that take long to decode", 4, pictures(largePicture)},
-	{"pictures that take more memory than their pixels", 4, pictures(greyPNG)},
 	{"passwords guessed without a pause", 40, each(guess)},
 	{"messages in a thousand pieces", 10, each(fragments)},
 	{"polls that accept anything a thousand times", 40, each(starryPoll)},
