@@ -342,7 +342,7 @@ func (s *Session) admit() *Error {
 	srv.stats.opened.Add(1)
 	s.beginHeartbeat()
 	s.callReceiver(func() {
-		defer s.tellOpened() // also where accept panics: the end is told in any case
+		s.tellOpened() // before accept, in which clients up to 2.x have joined already
 		s.receiver = srv.accept(s)
 	})
 	s.reportEnd()

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"podium/protocol/client"
+	"podium/protocol/engineio"
 	"podium/protocol/limits"
 	"podium/protocol/socketio"
 	"podium/protocol/sockettest"
@@ -49,6 +50,22 @@ func TestConnectionsAreBoundedAndTheirPlacesGivenBack(t *testing.T) {
 			if n := l.Connections.Count(); n != 2 {
 				t.Errorf("%d places are taken", n)
 			}
+			if n := l.Unjoined.Count(); n != 0 {
+				t.Errorf("%d have not joined", n)
+			}
+		})
+	}
+}
+
+// Clients up to 2.x are in the main namespace as their session opens.
+func TestClientsThatJoinAsTheyOpenGiveTheirPlaceBack(t *testing.T) {
+	for _, transport := range []string{"polling", "websocket"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &limits.Limits{Unjoined: limits.NewGate("unjoined", 0, 1)}
+			srv := sockettest.NewServer(t, socketio.Options{Limits: l, Engine: engineio.Options{AllowEIO3: true}})
+			o := client.Options{Transports: []string{transport}, EIO3: true, NoReconnection: true}
+			srv.Connect("/", o)
+			srv.Connect("/", o)
 			if n := l.Unjoined.Count(); n != 0 {
 				t.Errorf("%d have not joined", n)
 			}

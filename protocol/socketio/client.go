@@ -62,13 +62,17 @@ func (c *client) ended() bool {
 	return c.closed
 }
 
-// joined stops the connect timeout.
+// joined stops the connect timeout, and gives back the connection's place among those
+// that have not joined: before its client has the answer, and another needs the place.
 func (c *client) joined() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
+	}
+	c.mu.Unlock()
+	if l := c.server.opts.Limits; l != nil {
+		l.Joined(c.conn.ID())
 	}
 }
 

@@ -225,9 +225,6 @@ func (j *joining) open() bool {
 		held, connected := j.socket.takeHeld()
 		if held == nil {
 			j.failed = false
-			if l := j.server.opts.Limits; l != nil && connected {
-				l.Joined(j.socket.client.conn.ID())
-			}
 			return connected
 		}
 		for _, ms := range held {
