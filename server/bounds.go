@@ -6,19 +6,21 @@ import (
 	"time"
 
 	"podium/protocol/budget"
+	"podium/protocol/limits"
 	"podium/server/api"
-	"podium/server/limits"
 	"podium/server/machine"
+	"podium/server/turns"
 )
 
 // rateLimits are the limits that requests meet.
 type rateLimits struct {
-	requests, submissions, handshakes, payloads    *limits.Rate
-	sockets, connections, unjoined, polls, streams *limits.Gate
-	waiting                                        *limits.Gate // bytes of photos
-	albums                                         *limits.Gate // zips of all photos for guests
-	uploads                                        *limits.Uploads
-	memory                                         shares
+	requests, submissions *limits.Rate
+	sockets, streams      *limits.Gate
+	waiting               *limits.Gate // bytes of photos
+	albums                *limits.Gate // zips of all photos for guests
+	realtime              *limits.Limits
+	uploads               *turns.Uploads
+	memory                shares
 }
 
 // shares are the kinds of use of the one budget of what is held for clients.
@@ -60,6 +62,14 @@ func divide(limit int64) shares {
 }
 
 // limits makes the limits from the settings.
+//
+// A contest happens in one room, and a room is usually one address: 2,000 phones behind
+// one router must all be able to take part. So the defaults of the limits per address
+// are what 2,000 well-behaved phones with two open pages each do at the worst moment (all
+// return at once after the Wi-Fi dropped; all send a photo when the host says "now").
+// What protects the machine from a single hostile phone are the limits in total, the
+// bounds on memory and time of each request, and the reserve that is kept free on the
+// disk for what admins do.
 func (s *Settings) limits() rateLimits {
 	// A room returns, or sends, all at once: as much as seconds of it may.
 	rate := func(name string, address, total, seconds float64) *limits.Rate {
@@ -72,16 +82,18 @@ func (s *Settings) limits() rateLimits {
 		memory:      memory,
 		requests:    rate("requests", s.LimitRequestsAddress, s.LimitRequests, 5),
 		submissions: rate("submissions", s.LimitSubmissionsAddress/60, s.LimitSubmissions/60, 40),
-		handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),
-		payloads:    rate("payloads", s.LimitPayloadsAddress, s.LimitPayloads, 5),
-		sockets:     s.socketGate(),
-		connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()).Charge(memory.connections, connectionBytes),
-		unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
-		polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
-		streams:     limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
-		albums:      limits.NewGate("albums", 12, 16),
-		waiting:     limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
-		uploads:     limits.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
+		realtime: &limits.Limits{
+			Handshakes:  rate("handshakes", s.LimitHandshakesAddress, s.LimitHandshakes, 5),
+			Payloads:    rate("payloads", s.LimitPayloadsAddress, s.LimitPayloads, 5),
+			Connections: limits.NewGate("connections", s.LimitConnectionsAddress, s.connectionLimit()).Charge(memory.connections, connectionBytes),
+			Unjoined:    limits.NewGate("unjoined", s.LimitUnjoinedAddress, s.LimitUnjoined),
+			Polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
+		},
+		sockets: s.socketGate(),
+		streams: limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
+		albums:  limits.NewGate("albums", 12, 16),
+		waiting: limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
+		uploads: turns.NewUploads("uploads", int64(s.LimitUploadBytesAddress), int64(s.LimitUploadBytes)),
 	}
 }
 
@@ -120,10 +132,10 @@ func (s *Settings) addresses() (*limits.Addresses, error) {
 func (s *Server) refusals() []limits.Refusals {
 	l := &s.limits
 	all := []limits.Refusals{
-		l.requests.Refusals(), l.submissions.Refusals(), l.handshakes.Refusals(), l.payloads.Refusals(),
-		l.sockets.Refusals(), l.connections.Refusals(), l.unjoined.Refusals(), l.polls.Refusals(), l.streams.Refusals(),
+		l.requests.Refusals(), l.submissions.Refusals(), l.sockets.Refusals(), l.streams.Refusals(),
 		l.uploads.Refusals(), l.waiting.Refusals(), l.albums.Refusals(),
 	}
+	all = append(all, l.realtime.Refusals()...)
 	for _, one := range l.memory.all.Usage() {
 		all = append(all, limits.Refusals{Limit: "memory-" + one.Name, Total: one.Evicted + one.Refused, Held: one.Held})
 	}

@@ -102,7 +102,7 @@ func TestPicturesLeaveRoomForARoomFullOfPeople(t *testing.T) {
 func TestAsManyConnectionsFitAsFlyLetsIn(t *testing.T) {
 	memory := divide(256 << 20)
 	s := Settings{LimitConnections: 15_000}
-	gate := s.limits().connections.Charge(memory.connections, connectionBytes)
+	gate := s.limits().realtime.Connections.Charge(memory.connections, connectionBytes)
 	for n := range 15_000 {
 		if !gate.Enter(netip.Addr{}) {
 			t.Fatalf("the %dth was refused", n)

@@ -23,11 +23,11 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/limits"
 	"podium/server/admin"
 	"podium/server/api"
 	"podium/server/clock"
 	"podium/server/joincode"
-	"podium/server/limits"
 	"podium/server/listen"
 	"podium/server/machine"
 	"podium/server/observe"
@@ -137,6 +137,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.limits = s.settings.limits()
+	s.limits.realtime.Addresses = s.addresses
 	s.joining = joincode.New(joincode.Options{
 		PublicURL: s.settings.PublicURL, Host: s.settings.Host, TLS: s.settings.TLSCert != "",
 		Secure: s.addresses.Secure, AddressOf: s.addresses.Of,
@@ -216,8 +217,8 @@ func (s *Server) buildRealtime() error {
 		MaxMissed: set.RecoveryMessages, MaxAge: set.RecoveryAge, CleanupInterval: set.CleanupInterval,
 		MaxQueuedBytes: int(set.ClientQueue), MaxPayload: int64(set.MaxPayload), Loops: set.EventLoops, Transports: set.Transports, AllowEIO3: set.AllowEIO3,
 		NodeID: set.NodeID, Address: set.NodeAddress, CORSOrigins: set.CORSOrigins, Compress: set.Compress, ShutdownGrace: set.ShutdownGrace,
-		Addresses: s.addresses, Handshakes: s.limits.handshakes, Payloads: s.limits.payloads,
-		Gate: s.limits.connections, Unjoined: s.limits.unjoined, Polls: s.limits.polls, Streams: s.limits.streams, Memory: s.limits.memory.messages, StreamMemory: s.limits.memory.streams,
+		Limits:  s.limits.realtime,
+		Streams: s.limits.streams, Memory: s.limits.memory.messages, StreamMemory: s.limits.memory.streams,
 		ConnectTimeout: set.ConnectTimeout, BodyTimeout: set.BodyTimeout, MaxPacketsPerSecond: set.LimitEvents, MaxRooms: set.LimitRooms,
 		Observer: realtime.Observer{Delivered: s.instruments.Delivered, Pong: s.instruments.Ponged, Disconnected: s.instruments.Disconnected},
 		Now:      s.ages.Now, Logger: s.log,

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"podium/protocol/budget"
-	"podium/server/limits"
+	"podium/protocol/limits"
 )
 
 // Names of what the store keeps for this package.

@@ -71,7 +71,8 @@ import (
 
 	"podium/contest"
 	"podium/protocol/budget"
-	"podium/server/limits"
+	"podium/protocol/limits"
+	"podium/server/turns"
 	"podium/store/archive"
 )
 
@@ -137,7 +138,7 @@ type Options struct {
 	// Readers is charged for what those who take the feed, or an admin's list of
 	// everything, keep meanwhile.
 	Readers *budget.Share
-	Uploads *limits.Uploads
+	Uploads *turns.Uploads
 	// Waiting bounds the bytes of photos that have arrived and are worked on, or
 	// wait for that.
 	Waiting *limits.Gate

@@ -19,7 +19,7 @@ import (
 
 	"podium/protocol/budget"
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 )
 
 const (
@@ -91,7 +91,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	f.free = append(f.free, f.charge.Close)
 	if err := f.charge.Hold(formBytes); err != nil {
 		f.close()
-		return nil, c.formError(limits.ErrCrowded)
+		return nil, c.formError(turns.ErrCrowded)
 	}
 	upload := c.Uploads.Begin(c.AddressOf(r), stop)
 	defer upload.Done()
@@ -108,7 +108,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	if addr := c.AddressOf(r); f.photo != nil {
 		if !c.Waiting.EnterN(addr, int(f.size)) {
 			f.close()
-			return nil, c.formError(limits.ErrCrowded)
+			return nil, c.formError(turns.ErrCrowded)
 		}
 		f.free = append(f.free, func() { c.Waiting.LeaveN(addr, int(f.size)) })
 	}
@@ -118,7 +118,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 // crowded is the error of an upload that was ended for others. Nil stays nil.
 func crowded(err error) error {
 	if err != nil {
-		return limits.ErrCrowded
+		return turns.ErrCrowded
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func (c *API) formError(err error) error {
 		return own
 	case errors.As(err, &large):
 		return c.tooLarge()
-	case errors.Is(err, limits.ErrCrowded):
+	case errors.Is(err, turns.ErrCrowded):
 		return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many photos arrive at once; please send it again.", Retry: 2 * time.Second, Cause: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left for photos on this server.")
@@ -286,7 +286,7 @@ func (c *API) formError(err error) error {
 type pacedBody struct {
 	body    io.Reader
 	control *http.ResponseController
-	upload  *limits.Upload
+	upload  *turns.Upload
 	memory  *budget.Charge // of what is held in memory
 	start   time.Time
 	every   time.Duration
@@ -305,14 +305,14 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		b.control.SetReadDeadline(end) // best effort: tests have no connection
 		// Who ended the upload may have set its deadline before this one.
 		if b.upload.Ended() != nil || b.memory.Evicted() {
-			return 0, limits.ErrCrowded
+			return 0, turns.ErrCrowded
 		}
 	}
 	n, err := b.body.Read(p)
 	b.bytes += int64(n)
 	b.memory.Progress(int64(n))
 	if b.upload.Add(int64(n)) != nil || b.memory.Evicted() {
-		return n, limits.ErrCrowded
+		return n, turns.ErrCrowded
 	}
 	return n, err
 }

@@ -21,8 +21,9 @@ import (
 
 	"podium/contest"
 	"podium/protocol/budget"
+	"podium/protocol/limits"
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 	"podium/store/bolt"
 )
 
@@ -75,7 +76,7 @@ func (g *glance) make(t *testing.T, memory int64) *API {
 	})
 	c := New(Options{
 		Contest: contest.New(s), Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
-		Spools: budget.New(0).Share("spools", memory+64<<10), SpoolDir: dir, Uploads: limits.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
+		Spools: budget.New(0).Share("spools", memory+64<<10), SpoolDir: dir, Uploads: turns.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
 		Allow: func(*http.Request) time.Duration { return 0 }, UploadWindow: time.Minute, AddressOf: anyone,
 		Reserve: func(int64) (func(), bool) { return func() {}, true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Stamp: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -270,7 +271,7 @@ func (w *lateWriter) SetReadDeadline(at time.Time) error {
 // An upload that is ended for others while it sets its own deadline, over the one
 // that ends it, does not go on reading.
 func TestAnUploadThatIsEndedWhileItBeginsToReadEnds(t *testing.T) {
-	uploads := limits.NewUploads("uploads", 0, 100)
+	uploads := turns.NewUploads("uploads", 0, 100)
 	w := &lateWriter{}
 	control := http.NewResponseController(w)
 	upload := uploads.Begin(netip.Addr{}, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
@@ -290,7 +291,7 @@ func TestAnUploadThatIsEndedWhileItBeginsToReadEnds(t *testing.T) {
 		read = w.deadline.After(time.Now())
 		return 0, io.ErrUnexpectedEOF
 	}), control: control, upload: upload, start: time.Now(), every: time.Minute}
-	if _, err := body.Read(make([]byte, 10)); !errors.Is(err, limits.ErrCrowded) || read {
+	if _, err := body.Read(make([]byte, 10)); !errors.Is(err, turns.ErrCrowded) || read {
 		t.Errorf("it reads on: %v (%v)", read, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"podium/contest"
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 )
 
 // maxLogo bounds the file that a logo is made of, in bytes.
@@ -29,7 +29,7 @@ func (c *API) saveLogo(w http.ResponseWriter, r *http.Request) error {
 	if len(data) == 0 {
 		return answer.New(http.StatusBadRequest, "The request has no body; a picture belongs there.")
 	}
-	ctx := limits.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
+	ctx := turns.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
 	logo, err := c.Pictures.Logo(ctx, bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 
 	"podium/contest"
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 )
 
 // maxKey is the longest Idempotency-Key, in bytes.
@@ -75,7 +75,7 @@ func (c *API) accept(w http.ResponseWriter, r *http.Request, f *form, once conte
 	}
 	// Once the photo is here the work is finished even if the phone goes away:
 	// it will ask again with the same key, and find the answer.
-	ctx := limits.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
+	ctx := turns.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
 	picture := Picture{Method: "none"}
 	if f.photo != nil {
 		var err error

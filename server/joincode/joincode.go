@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 )
 
 // Options say where the server is reached.
@@ -28,11 +28,11 @@ type Options struct {
 // Codes answers the routes of joining. It is safe for concurrent use.
 type Codes struct {
 	options Options
-	turns   *limits.Turns // of drawing
+	turns   *turns.Turns // of drawing
 }
 
 // New returns the codes of a server.
-func New(o Options) *Codes { return &Codes{options: o, turns: limits.NewTurns(1)} }
+func New(o Options) *Codes { return &Codes{options: o, turns: turns.NewTurns(1)} }
 
 // Where answers GET /api/join: where phones find this server.
 func (c *Codes) Where(w http.ResponseWriter, r *http.Request) error {
@@ -56,7 +56,7 @@ func (c *Codes) Code(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
 	// leaves the other processors to everybody else.
-	if err := c.turns.Enter(limits.WithAddress(r.Context(), c.options.AddressOf(r))); err != nil {
+	if err := c.turns.Enter(turns.WithAddress(r.Context(), c.options.AddressOf(r))); err != nil {
 		return err
 	}
 	svg, err := qrSVG(target)

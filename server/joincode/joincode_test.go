@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"podium/server/limits"
+	"podium/protocol/limits"
 )
 
 func TestCodesAreDrawnOneAtATime(t *testing.T) {

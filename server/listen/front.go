@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"podium/protocol/limits"
 	"podium/server/answer"
-	"podium/server/limits"
 	"podium/server/observe"
 )
 

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"podium/server/limits"
+	"podium/protocol/limits"
 	"testing"
 	"time"
 )

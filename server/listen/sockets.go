@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
-	"podium/server/limits"
+	"podium/protocol/limits"
 )
 
 // socketCount counts the connections that net/http serves, by the address of

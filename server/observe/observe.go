@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/limits"
 	"podium/server/admin"
 	"podium/server/answer"
-	"podium/server/limits"
 	"podium/server/pictures"
 	"podium/server/realtime"
 	"podium/store/backup"

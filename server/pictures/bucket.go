@@ -16,7 +16,7 @@ import (
 	"podium/protocol/budget"
 	"podium/server/answer"
 	"podium/server/api"
-	"podium/server/limits"
+	"podium/server/turns"
 	"podium/store/uploads"
 )
 
@@ -35,7 +35,7 @@ type Bucket struct {
 	*Service
 	files *uploads.Bucket
 	// reading are the turns of those who read. Who has one has a connection.
-	reading *limits.Turns
+	reading *turns.Turns
 }
 
 // readBytes is what somebody who reads from the bucket takes of the memory: the
@@ -46,7 +46,7 @@ const readBytes = 64 << 10
 func NewBucket(files *uploads.Bucket) *Bucket { return newBucket(files, 30*time.Second) }
 
 func newBucket(files *uploads.Bucket, pause time.Duration) *Bucket {
-	return &Bucket{Service: newService("the bucket", pause), files: files, reading: limits.NewTurns(uploads.Connections)}
+	return &Bucket{Service: newService("the bucket", pause), files: files, reading: turns.NewTurns(uploads.Connections)}
 }
 
 // service implements place.
@@ -89,7 +89,7 @@ func (b *Bucket) open(ctx context.Context, memory *budget.Share, name string) (*
 	if err := b.reading.Enter(ctx); err != nil {
 		return nil, err
 	}
-	charge := memory.Open(limits.AddressOf(ctx), nil)
+	charge := memory.Open(turns.AddressOf(ctx), nil)
 	release := func() {
 		charge.Close()
 		b.reading.Leave()

@@ -20,7 +20,7 @@ import (
 
 	"podium/contest"
 	"podium/server/answer"
-	"podium/server/limits"
+	"podium/server/turns"
 	"podium/store/bolt"
 )
 
@@ -251,7 +251,7 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	}
 	ctx := r.Context()
 	if p.o.AddressOf != nil {
-		ctx = limits.WithAddress(ctx, p.o.AddressOf(r))
+		ctx = turns.WithAddress(ctx, p.o.AddressOf(r))
 	}
 	f, instead, err := p.openFile(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {

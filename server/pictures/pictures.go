@@ -86,8 +86,8 @@ import (
 	"podium/protocol/budget"
 	"podium/server/answer"
 	"podium/server/api"
-	"podium/server/limits"
 	"podium/server/pictures/codec"
+	"podium/server/turns"
 )
 
 // The sides that pictures are fitted into, in pixels.
@@ -136,7 +136,7 @@ type Pictures struct {
 	// of those that are decoded; short photos are read in turns of their own, and
 	// do not wait for long ones. files bounds the photos that are held meanwhile,
 	// decode what decoding them takes. Order: a turn → files → decode.
-	reading, short, decoding  *limits.Turns
+	reading, short, decoding  *turns.Turns
 	files, decode             *semaphore.Weighted
 	filesBudget, decodeBudget int64
 	codec                     *codec.Codec
@@ -175,7 +175,7 @@ func New(o Options) (*Pictures, error) {
 	p.files, p.decode = semaphore.NewWeighted(p.filesBudget), semaphore.NewWeighted(p.decodeBudget)
 	processors := runtime.GOMAXPROCS(0)
 	long := max(1, processors-1)
-	p.reading, p.short, p.decoding = limits.NewTurns(long), limits.NewTurns(processors), limits.NewTurns(long)
+	p.reading, p.short, p.decoding = turns.NewTurns(long), turns.NewTurns(processors), turns.NewTurns(long)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx, p.cancel = ctx, cancel
 	if p.codec = o.Codec; p.codec == nil {

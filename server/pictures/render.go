@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"podium/server/answer"
-	"podium/server/limits"
 	"podium/server/pictures/codec"
+	"podium/server/turns"
 )
 
 // The JPEG qualities of what is made.
@@ -76,7 +76,7 @@ const shortPhoto = 256 << 10
 
 // inTurn waits for a turn, reads the photo, and calls f with it. Only who has a
 // turn holds a photo in memory.
-func (p *Pictures) inTurn(ctx context.Context, turns *limits.Turns, size int64, read, f func(data []byte) error) error {
+func (p *Pictures) inTurn(ctx context.Context, turns *turns.Turns, size int64, read, f func(data []byte) error) error {
 	if err := turns.Enter(ctx); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (p *Pictures) take(ctx context.Context, part *semaphore.Weighted, n int64) 
 	if err := part.Acquire(ctx, n); err != nil {
 		return nil, err
 	}
-	charge := p.o.Memory.Open(limits.AddressOf(ctx), nil)
+	charge := p.o.Memory.Open(turns.AddressOf(ctx), nil)
 	if err := charge.Hold(n); err != nil {
 		charge.Close()
 		part.Release(n)

@@ -59,7 +59,6 @@ func (rt *Realtime) listen() {
 		defer rt.heart.mu.Unlock()
 		rt.heart.answered[e.Socket.ConnID()] = lastAnswer{socket: e.Socket.ID(), at: rt.o.Now()}
 	}, socketio.Inline)
-	nsp.OnConnection(rt.joined, socketio.Inline)
 	nsp.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
 		rt.heart.mu.Lock()
 		defer rt.heart.mu.Unlock()

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,9 +25,9 @@ import (
 	"podium/contest"
 	"podium/protocol/budget"
 	"podium/protocol/engineio"
+	"podium/protocol/limits"
 	"podium/protocol/socketio"
 	"podium/protocol/websocket"
-	"podium/server/limits"
 )
 
 // Options say how the service runs. Every field but those said to be optional
@@ -56,14 +55,10 @@ type Options struct {
 	Compress          bool
 	ShutdownGrace     time.Duration // told to clients
 
-	Addresses  *limits.Addresses
-	Handshakes *limits.Rate
-	Payloads   *limits.Rate  // POSTs of long-polling clients
-	Gate       *limits.Gate  // sessions
-	Unjoined   *limits.Gate  // sessions that have not joined a namespace
-	Polls      *limits.Gate  // long-polling requests that wait
-	Streams    *limits.Gate  // Server-Sent Events
-	Memory     *budget.Share // optional: for messages that have not arrived whole
+	// Limits are those of Socket.IO's clients. New sets how it answers who is beyond them.
+	Limits  *limits.Limits
+	Streams *limits.Gate  // Server-Sent Events
+	Memory  *budget.Share // optional: for messages that have not arrived whole
 	// StreamMemory is charged for the events that leave for Server-Sent Events; nil
 	// charges nothing.
 	StreamMemory *budget.Share
@@ -115,9 +110,6 @@ type Realtime struct {
 	heart  heart
 	health health
 
-	admission admission
-	door      door
-
 	process  string // names this process among those of all machines
 	machines machines
 
@@ -138,10 +130,10 @@ const (
 
 // New makes the service and starts its heartbeats. Shutdown ends it.
 func New(o Options) *Realtime {
-	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{}), door: make(door, atOnce())}
+	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
 	rt.forwarder = newForwarder(o.Contest, o.Key)
 	rt.heart.answered = make(map[string]lastAnswer)
-	rt.admission.unjoined, rt.admission.turnedAway = make(map[string]netip.Addr), make(map[string]struct{})
+	o.Limits.Refuse, o.Limits.Now, o.Limits.BodyTimeout = refuse, o.Now, o.BodyTimeout
 	engine := engineio.Options{
 		PingInterval:   o.HeartbeatInterval,
 		PingTimeout:    o.HeartbeatTimeout,
@@ -156,16 +148,11 @@ func New(o Options) *Realtime {
 		BodyTimeout:    o.BodyTimeout,
 		Memory:         o.Memory,
 		MaxIdlePackets: o.MaxPacketsPerSecond,
-		AllowRequest:   rt.allow,
-		AllowPoll:      func(s *engineio.Session) bool { return o.Polls.Enter(addressOf(s)) },
 		Keep:           rt.keep,
 		Logger:         o.Logger,
 		Observer: engineio.Observer{
-			Opened: rt.opened,
 			Closed: rt.closed,
 			Pong:   rt.pong,
-
-			PollEnded: func(s *engineio.Session) { o.Polls.Leave(addressOf(s)) },
 		},
 	}
 	if len(o.CORSOrigins) > 0 {
@@ -177,6 +164,7 @@ func New(o Options) *Realtime {
 	}
 	rt.io = socketio.NewServer(socketio.Options{
 		Engine: engine,
+		Limits: o.Limits,
 		Logger: o.Logger,
 
 		ConnectTimeout:      o.ConnectTimeout,
@@ -254,22 +242,6 @@ func (rt *Realtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r, passed := rt.forwarder.receive(r)
 	if !passed && rt.elsewhere(w, r) {
 		return
-	}
-	if !rt.mayPost(w, r) {
-		return
-	}
-	if passes(r) {
-		if r.ContentLength != 0 {
-			// Nobody reads it. On a connection that ends, net/http answers without
-			// waiting for it.
-			w.Header().Set("Connection", "close")
-		}
-		if !rt.door.enter(r) {
-			return
-		}
-		leave := sync.OnceFunc(rt.door.leave)
-		defer leave()
-		w = inside{w, leave}
 	}
 	rt.io.ServeHTTP(w, r)
 }

@@ -23,7 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"podium/contest"
-	"podium/server/limits"
+	"podium/protocol/limits"
 	"podium/server/realtime"
 	"podium/store/bolt"
 )
@@ -67,10 +67,8 @@ func inBubble(t *testing.T, f func(*bubble)) {
 			Contest: contest.New(db), Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
 			Key: make([]byte, 32), HeartbeatInterval: 30 * time.Second, HeartbeatTimeout: 15 * time.Second,
 			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute,
-			Loops:     -1, // a loop waits in the kernel, which the bubble does not see
-			Addresses: &limits.Addresses{}, Handshakes: limits.NewRate("handshakes", limits.PerSecond{}),
-			Gate: limits.NewGate("connections", 0, 0), Streams: limits.NewGate("streams", 0, 0), Unjoined: limits.NewGate("unjoined", 0, 0),
-			Polls: limits.NewGate("polls", 0, 0), Payloads: limits.NewRate("payloads", limits.PerSecond{}),
+			Loops:  -1, // a loop waits in the kernel, which the bubble does not see
+			Limits: &limits.Limits{Addresses: &limits.Addresses{}}, Streams: limits.NewGate("streams", 0, 0),
 			Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		mux := http.NewServeMux()

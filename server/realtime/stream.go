@@ -28,7 +28,7 @@ const (
 // also after a restart. A reader that missed more than is kept is sent the
 // event "reset", on which it reads the feed anew, and then the newest events.
 func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
-	addr := rt.o.Addresses.Of(r)
+	addr := rt.o.Limits.Addresses.Of(r)
 	if rt.state.Load() != running {
 		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.")
 	}

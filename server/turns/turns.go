@@ -1,10 +1,14 @@
-package limits
+// Package turns shares what is scarce among addresses: jobs of which few run at a time
+// are taken in turn, and uploads of which few fit make room for each other.
+package turns
 
 import (
 	"container/list"
 	"context"
 	"net/netip"
 	"sync"
+
+	"podium/protocol/limits"
 )
 
 // Turns lets a bounded number of jobs run at the same time. Those that wait are
@@ -55,10 +59,10 @@ func (t *Turns) Enter(ctx context.Context) error {
 		return nil
 	}
 	l, ready := t.queue, make(chan struct{})
-	if wide := Wide(addr); wide.IsValid() {
+	if wide := limits.Wide(addr); wide.IsValid() {
 		l = l.member(wide)
 	}
-	l = l.member(Key(addr))
+	l = l.member(limits.Key(addr))
 	job := l.order.PushBack(ready)
 	t.mu.Unlock()
 	select {

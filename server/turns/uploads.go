@@ -1,4 +1,4 @@
-package limits
+package turns
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"podium/protocol/budget"
+	"podium/protocol/limits"
 )
 
 // ErrCrowded ends an upload that made room for others.
@@ -81,7 +82,7 @@ func (up *Upload) Ended() error {
 func (u *Uploads) count(addr netip.Addr, n int64) int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	key := Key(addr)
+	key := limits.Key(addr)
 	u.holding[key] += n
 	held := u.holding[key]
 	if held == 0 {
@@ -110,9 +111,9 @@ func (up *Upload) Done() {
 func (u *Uploads) Held() int64 { return u.share.Usage().Held }
 
 // Refusals says how many uploads were ended for others.
-func (u *Uploads) Refusals() Refusals {
+func (u *Uploads) Refusals() limits.Refusals {
 	usage := u.share.Usage()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return Refusals{Limit: u.name, Address: u.ended, Total: usage.Evicted + usage.Refused - u.ended, Held: usage.Held}
+	return limits.Refusals{Limit: u.name, Address: u.ended, Total: usage.Evicted + usage.Refused - u.ended, Held: usage.Held}
 }
