@@ -171,6 +171,9 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// errClosed is what waiting ends with when the engine is closed.
+var errClosed = errors.New("postgres: the server has left the cluster")
+
 // patience bounds every question to the database: one that hangs is away.
 const patience = 4 * time.Second
 

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"podium/protocol/internal/outbox"
 	"podium/protocol/socketio"
 )
 
@@ -32,19 +34,17 @@ type membership struct {
 	self   socketio.Member
 	node   socketio.Node
 	data   []byte // self as JSON
+	outbox *outbox.Outbox[post]
 	life   context.Context
 	end    context.CancelFunc
 	work   sync.WaitGroup
 
 	read int64 // up to which letter; owned by receive
 
-	mu      sync.Mutex // guards the fields below
-	others  map[string]*other
-	beat    time.Time // when the row was last written
-	since   time.Time // from when on it was written without a break
-	outbox  []*post
-	sending bool
-	closed  bool
+	mu     sync.Mutex // guards the fields below
+	others map[string]*other
+	beat   time.Time // when the row was last written
+	since  time.Time // from when on it was written without a break
 }
 
 // other is another member, and when its row was last seen to be new.
@@ -57,12 +57,9 @@ type other struct {
 type post struct {
 	to   string
 	data []byte
-	done chan error
 }
 
 var _ socketio.Cluster = (*membership)(nil)
-
-var errClosed = errors.New("postgres: the server has left the cluster")
 
 // Join is what [socketio.Options].Cluster takes.
 func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluster, error) {
@@ -71,6 +68,7 @@ func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 		return nil, fmt.Errorf("postgres: join the cluster: %w", err)
 	}
 	m := &membership{engine: e, self: self, node: node, data: data, others: make(map[string]*other)}
+	m.outbox = outbox.New(m.put)
 	m.life, m.end = context.WithCancel(e.life)
 	ctx, cancel := e.within(m.life, patience)
 	defer cancel()
@@ -189,50 +187,14 @@ func (m *membership) post(ctx context.Context, to string, l *letter) error {
 	if err != nil {
 		return fmt.Errorf("postgres: encode a message: %w", err)
 	}
-	p := &post{to, data, make(chan error, 1)}
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return errClosed
+	if err := m.outbox.Do(ctx, post{to, data}); err != nil {
+		return fmt.Errorf("postgres: send a message: %w", err)
 	}
-	m.outbox = append(m.outbox, p)
-	if !m.sending {
-		m.sending = true
-		m.work.Go(m.dispatch)
-	}
-	m.mu.Unlock()
-	select {
-	case err := <-p.done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("postgres: send a message: %w", context.Cause(ctx))
-	}
+	return nil
 }
 
-// maxLetters is how many letters leave, or are read, at once.
+// maxLetters is how many letters are read at once.
 const maxLetters = 256
-
-// dispatch sends what waits until that is nothing.
-func (m *membership) dispatch() {
-	for {
-		m.mu.Lock()
-		batch := m.outbox[:min(len(m.outbox), maxLetters)]
-		m.outbox = m.outbox[len(batch):]
-		if len(batch) == 0 {
-			m.outbox, m.sending = nil, false
-			m.mu.Unlock()
-			return
-		}
-		m.mu.Unlock()
-		err := m.put(batch)
-		if err != nil {
-			err = fmt.Errorf("postgres: send a message: %w", err)
-		}
-		for _, p := range batch {
-			p.done <- err
-		}
-	}
-}
 
 // putLetters numbers letters in the order of commits, as the log does entries. The
 // counter begins with the time, and so is never less than it was after a crash, which
@@ -245,17 +207,20 @@ const putLetters = `with h as (
 	select h.base + u.i, $2, u.receiver, u.data from h, unnest($3::text[], $4::bytea[]) with ordinality as u (receiver, data, i)`
 
 // put stores letters, and tells everybody to look.
-func (m *membership) put(batch []*post) error {
+func (m *membership) put(ctx context.Context, batch []post) []error {
 	to, data := make([]string, len(batch)), make([][]byte, len(batch))
 	for i, p := range batch {
 		to[i], data[i] = p.to, p.data
 	}
-	ctx, cancel := m.engine.within(m.engine.life, patience)
+	ctx, cancel := m.engine.within(ctx, patience)
 	defer cancel()
 	var b pgx.Batch
 	b.Queue(m.engine.sql(putLetters), int64(len(batch)), m.self.ID, to, data)
 	b.Queue(m.engine.sql(`select pg_notify({channel}, 'l')`))
-	return m.engine.pool.SendBatch(ctx, &b).Close()
+	if err := m.engine.pool.SendBatch(ctx, &b).Close(); err != nil {
+		return slices.Repeat([]error{err}, len(batch))
+	}
+	return nil
 }
 
 // receive takes letters until the membership ends.
@@ -338,9 +303,7 @@ func (m *membership) Close() error {
 	defer cancel()
 	err := m.engine.exec(ctx, `delete from {s}.members where id = $1`, m.self.ID)
 	err = errors.Join(err, m.post(ctx, "", &letter{Left: m.self.ID}))
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
+	m.outbox.Close()
 	m.end()
 	m.work.Wait()
 	return err

@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"podium/protocol/internal/outbox"
 	"podium/protocol/socketio"
 )
 
@@ -45,6 +46,7 @@ type membership struct {
 	self   socketio.Member
 	node   socketio.Node
 	sub    *goredis.PubSub
+	outbox *outbox.Outbox[post]
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
@@ -52,9 +54,6 @@ type membership struct {
 	others  map[string]*other
 	heard   time.Time     // when anything was heard, also from itself
 	changed chan struct{} // closed and replaced when others grows
-	outbox  []*post
-	sending bool
-	closed  bool
 }
 
 // other is another member.
@@ -67,12 +66,9 @@ type other struct {
 type post struct {
 	channel string
 	body    []byte
-	done    chan error
 }
 
 var _ socketio.Cluster = (*membership)(nil)
-
-var errClosed = errors.New("redis: the server has left the cluster")
 
 // Join is what [socketio.Options].Cluster takes.
 func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluster, error) {
@@ -81,6 +77,7 @@ func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 		engine: e, self: self, node: node, cancel: cancel,
 		others: make(map[string]*other), heard: time.Now(), changed: make(chan struct{}),
 	}
+	m.outbox = outbox.New(m.publish)
 	m.sub = e.client.Subscribe(ctx, e.keys.all, e.keys.to+self.ID)
 	hello, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
@@ -152,61 +149,24 @@ func (m *membership) post(ctx context.Context, channel string, l *letter) error 
 	if err != nil {
 		return fmt.Errorf("redis: encode a message: %w", err)
 	}
-	p := &post{channel, body, make(chan error, 1)}
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return errClosed
+	if err := m.outbox.Do(ctx, post{channel, body}); err != nil {
+		return fmt.Errorf("redis: publish: %w", err)
 	}
-	m.outbox = append(m.outbox, p)
-	lead := !m.sending
-	if lead {
-		m.sending = true
-		m.work.Add(1)
-	}
-	m.mu.Unlock()
-	if lead {
-		go m.dispatch()
-	}
-	select {
-	case err := <-p.done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("redis: publish: %w", context.Cause(ctx))
-	}
+	return nil
 }
 
-// maxLetters is how many letters leave in one pipeline.
-const maxLetters = 256
-
-// dispatch publishes what waits until that is nothing.
-func (m *membership) dispatch() {
-	defer m.work.Done()
-	for {
-		m.mu.Lock()
-		batch := m.outbox[:min(len(m.outbox), maxLetters)]
-		m.outbox = m.outbox[len(batch):]
-		if len(batch) == 0 {
-			m.outbox, m.sending = nil, false
-			m.mu.Unlock()
-			return
-		}
-		m.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		_, err := m.engine.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-			for _, p := range batch {
-				pipe.Publish(ctx, p.channel, p.body)
-			}
-			return nil
-		})
-		cancel()
-		if err != nil {
-			err = fmt.Errorf("redis: publish: %w", err)
-		}
+// publish publishes letters in one pipeline.
+func (m *membership) publish(ctx context.Context, batch []post) []error {
+	_, err := m.engine.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 		for _, p := range batch {
-			p.done <- err
+			pipe.Publish(ctx, p.channel, p.body)
 		}
+		return nil
+	})
+	if err == nil {
+		return nil
 	}
+	return slices.Repeat([]error{err}, len(batch))
 }
 
 // receive takes letters until ctx ends. A connection that breaks is made anew; what is
@@ -349,9 +309,7 @@ func (m *membership) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	err := m.say(ctx, stateLeave)
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
+	m.outbox.Close()
 	m.cancel()
 	err = errors.Join(err, m.sub.Close())
 	m.work.Wait()
