@@ -43,13 +43,7 @@ func StartPgBouncer(t testing.TB, p *Postgres) *PgBouncer {
 			cmd.SysProcAttr, cmd.Dir = who, folder
 			return cmd
 		},
-		ready: func() error {
-			c, err := net.Dial("tcp", b.Addr)
-			if err == nil {
-				_ = c.Close()
-			}
-			return err
-		},
+		ready: func() error { return accepts(b.Addr) },
 	}
 	t.Cleanup(func() { b.end(syscall.SIGQUIT) })
 	b.Start()

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // S3 is a server that speaks the protocol of Amazon's S3, with one bucket: Versity's
@@ -52,13 +51,7 @@ func StartS3(t testing.TB) *S3 {
 			cmd.Dir = base
 			return cmd
 		},
-		ready: func() error {
-			c, err := net.DialTimeout("tcp", s.Addr, time.Second)
-			if err != nil {
-				return err
-			}
-			return c.Close()
-		},
+		ready: func() error { return accepts(s.Addr) },
 	}
 	t.Cleanup(func() { s.end(syscall.SIGTERM) })
 	s.Start()

@@ -39,13 +39,7 @@ func StartSentinel(t testing.TB, name string, primary *Redis) *Sentinel {
 	s.program = program{
 		t: t, name: "redis-sentinel",
 		command: func() *exec.Cmd { return exec.Command(path, file, "--sentinel") },
-		ready: func() error {
-			c, err := net.Dial("tcp", s.Addr)
-			if err == nil {
-				_ = c.Close()
-			}
-			return err
-		},
+		ready:   func() error { return accepts(s.Addr) },
 	}
 	t.Cleanup(func() { s.end(syscall.SIGTERM) })
 	s.Start()

@@ -38,6 +38,15 @@ type program struct {
 	output bytes.Buffer // of the last start
 }
 
+// accepts returns nil where something listens at an address.
+func accepts(addr string) error {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // lookUp returns where a program is, in one of the folders or on the path, or ends the
 // test.
 func lookUp(t testing.TB, what, name string, folders ...string) string {

@@ -36,18 +36,7 @@ func openRoom(t *testing.T, url string, number int) *room {
 	t.Helper()
 	harness.NeedClients(t, "socket.io-client")
 	cmd := exec.CommandContext(t.Context(), "node", "clients/guests.cjs", "socket.io-client", url, fmt.Sprint(number))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := harness.StartPiped(t, cmd)
 	t.Cleanup(func() {
 		_ = in.Close() // which ends it
 		_ = cmd.Wait()

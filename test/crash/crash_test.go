@@ -100,18 +100,7 @@ func startCrowd(t *testing.T, url, pkg, transports string, number int, more ...s
 	t.Helper()
 	// They are other people's devices, which take no time from the server.
 	cmd := exec.Command("nice", append([]string{"node", "clients/crowd.cjs", pkg, url, transports, fmt.Sprint(number)}, more...)...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := harness.StartPiped(t, cmd)
 	c := &crowd{kind: pkg + " " + transports, received: make([][]string, number), absences: make([]harness.Absence, number)}
 	ended := make(chan struct{})
 	go func() {

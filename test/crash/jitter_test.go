@@ -73,18 +73,7 @@ func (c *contestant) watch(t *testing.T, pkg, target string, size jitterSize) {
 func runNode(t *testing.T, read func(io.Reader), args ...string) {
 	t.Helper()
 	cmd := exec.Command("node", args...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := harness.StartPiped(t, cmd)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

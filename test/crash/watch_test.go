@@ -39,18 +39,7 @@ func startWatch(p *harness.Program) (stop func() readiness) {
 	p.T.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), watchVariable+"="+p.URL)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		p.T.Fatal(err)
-	}
+	in, out := harness.StartPiped(p.T, cmd)
 	ended := false
 	end := func() (r readiness) {
 		if ended {

@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
+	"podium/test/harness"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,18 +35,8 @@ func launchFleet(t *testing.T, count int, urls []string) *fleet {
 	t.Helper()
 	needNode(t, "socket.io-client")
 	cmd := exec.Command("node", append([]string{"fleet.cjs", strconv.Itoa(count)}, urls...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fleet{ended: make(chan struct{}), clients: make([]heard, count), refused: make(map[string]int), moves: -1}
-	if f.in, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := harness.StartPiped(t, cmd)
+	f := &fleet{in: in, ended: make(chan struct{}), clients: make([]heard, count), refused: make(map[string]int), moves: -1}
 	go func() {
 		defer close(f.ended)
 		names := make(map[string]string)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"podium/test/harness"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,18 +48,11 @@ func official(t *testing.T, redis string) launch {
 func needNode(t *testing.T, packages ...string) {
 	t.Helper()
 	_, err := exec.LookPath("node")
+	harness.Need(t, err == nil, "node")
 	for _, name := range packages {
-		if err == nil {
-			_, err = os.Stat(filepath.Join("..", "node_modules", name))
-		}
+		_, err := os.Stat(filepath.Join("..", "node_modules", name))
+		harness.Need(t, err == nil, "the package "+name)
 	}
-	if err == nil {
-		return
-	}
-	if os.Getenv("PODIUM_TEST_REQUIRE") == "1" {
-		t.Fatalf("needs Node and its packages (make node): %v", err)
-	}
-	t.Skipf("needs Node and its packages (make node): %v", err)
 }
 
 // place is where one server after the other runs, under another name each time.

@@ -42,18 +42,7 @@ func Listen(t *testing.T, pkg, url, transports string, session ...string) *NodeC
 	Need(t, err == nil, "the official client "+pkg)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, "node", append([]string{"clients/listen.cjs", pkg, url, transports}, session...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := StartPiped(t, cmd)
 	c := &NodeClient{T: t, Lines: make(chan Line, 10_000), input: in}
 	ended := make(chan struct{})
 	go func() {
@@ -74,6 +63,24 @@ func Listen(t *testing.T, pkg, url, transports string, session ...string) *NodeC
 		_ = cmd.Wait()
 	})
 	return c
+}
+
+// StartPiped starts a command and returns its input and its output; what it writes to
+// its standard error is shown. The caller ends it and waits for it.
+func StartPiped(t testing.TB, cmd *exec.Cmd) (in io.WriteCloser, out io.ReadCloser) {
+	t.Helper()
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return in, out
 }
 
 // Next returns the next line of that type (and event), passing over others.
