@@ -13,9 +13,6 @@ package realtime
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -327,103 +324,4 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 	rt.forwarder.connect.CloseIdleConnections()
 	rt.state.Store(stopped)
 	return err
-}
-
-// eventLog is the store's log as Socket.IO's recovery reads it.
-type eventLog struct{ rt *Realtime }
-
-// log returns the store's log: one that Socket.IO follows where other machines
-// write to it too.
-func (rt *Realtime) log() socketio.Log {
-	if shared, ok := rt.o.Contest.Store.(contest.Shared); ok {
-		return &sharedLog{eventLog: eventLog{rt}, shared: shared}
-	}
-	return eventLog{rt}
-}
-
-// Read implements [socketio.Log].
-func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
-	store := l.rt.o.Contest
-	at := socketio.Position{Epoch: store.Epoch()}
-	if shared, ok := store.Store.(contest.Shared); ok {
-		at.Incarnation = shared.Incarnation()
-	}
-	for {
-		first, _, err := store.EventRange()
-		if err != nil {
-			return nil, at, err
-		}
-		entries, err := l.entries(after, limit)
-		if err != nil {
-			return nil, at, err
-		}
-		if at.First, at.Last, err = store.EventRange(); err != nil || at.First == first {
-			return entries, at, err // nothing was trimmed while they were read
-		}
-	}
-}
-
-// entries reads the events after an offset, at most limit.
-func (l eventLog) entries(after uint64, limit int) (out []socketio.Entry, err error) {
-	if limit == 0 {
-		return nil, nil
-	}
-	var failed error
-	err = contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
-		if len(e.Payload) == 0 {
-			return true // what it told of was deleted
-		}
-		payload, err := l.rt.o.Payload(e.Name, e.Payload)
-		if err != nil {
-			failed = err
-			return false
-		}
-		out = append(out, socketio.Entry{
-			Offset: e.Offset, At: time.UnixMilli(e.At), Event: e.Name, Args: []json.RawMessage{payload},
-		})
-		return len(out) < limit
-	})
-	return out, errors.Join(err, failed)
-}
-
-// sessionStore keeps recovery's session records in the store.
-type sessionStore struct{ contest *contest.Contest }
-
-// sessionData is the part of a record that the store does not look at.
-type sessionData struct {
-	Namespace string                `json:"nsp,omitempty"`
-	Rooms     []socketio.RoomRecord `json:"rooms,omitempty"`
-	Data      json.RawMessage       `json:"data,omitempty"`
-	Denied    bool                  `json:"denied,omitempty"`
-}
-
-func (s sessionStore) SaveSessions(ctx context.Context, records []socketio.SessionRecord) error {
-	list := make([]contest.SessionRecord, 0, len(records))
-	for _, r := range records {
-		data, err := json.Marshal(sessionData{r.Namespace, r.Rooms, r.Data, r.Denied})
-		if err != nil {
-			return fmt.Errorf("encode a session: %w", err)
-		}
-		list = append(list, contest.SessionRecord{ID: r.ID, At: r.At, Data: data})
-	}
-	return s.contest.SaveSessions(ctx, list)
-}
-
-func (s sessionStore) LoadSession(_ context.Context, id string) (socketio.SessionRecord, bool, error) {
-	r, err := s.contest.Session(id)
-	if errors.Is(err, contest.ErrNotFound) {
-		return socketio.SessionRecord{}, false, nil
-	}
-	if err != nil {
-		return socketio.SessionRecord{}, false, fmt.Errorf("read a session: %w", err)
-	}
-	var d sessionData
-	if err := json.Unmarshal(r.Data, &d); err != nil {
-		return socketio.SessionRecord{}, false, fmt.Errorf("decode a session: %w", err)
-	}
-	return socketio.SessionRecord{ID: id, Namespace: d.Namespace, Rooms: d.Rooms, Data: d.Data, Denied: d.Denied, At: r.At}, true, nil
-}
-
-func (s sessionStore) TrimSessions(ctx context.Context, before time.Time, keep int) error {
-	return s.contest.Alone(ctx, "trim the sessions", func(ctx context.Context) error { return s.contest.TrimSessions(ctx, before, keep) })
 }

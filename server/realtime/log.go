@@ -1,0 +1,97 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"podium/contest"
+	"podium/protocol/socketio"
+)
+
+// eventLog is the store's log as Socket.IO's recovery reads it.
+type eventLog struct{ rt *Realtime }
+
+// log returns the store's log: one that Socket.IO follows where other machines
+// write to it too.
+func (rt *Realtime) log() socketio.Log {
+	if shared, ok := rt.o.Contest.Store.(contest.Shared); ok {
+		return &sharedLog{eventLog: eventLog{rt}, shared: shared}
+	}
+	return eventLog{rt}
+}
+
+// Read implements [socketio.Log].
+func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
+	store := l.rt.o.Contest
+	at := socketio.Position{Epoch: store.Epoch()}
+	if shared, ok := store.Store.(contest.Shared); ok {
+		at.Incarnation = shared.Incarnation()
+	}
+	for {
+		first, _, err := store.EventRange()
+		if err != nil {
+			return nil, at, err
+		}
+		entries, err := l.entries(after, limit)
+		if err != nil {
+			return nil, at, err
+		}
+		if at.First, at.Last, err = store.EventRange(); err != nil || at.First == first {
+			return entries, at, err // nothing was trimmed while they were read
+		}
+	}
+}
+
+// entries reads the events after an offset, at most limit.
+func (l eventLog) entries(after uint64, limit int) (out []socketio.Entry, err error) {
+	if limit == 0 {
+		return nil, nil
+	}
+	var failed error
+	err = contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
+		if len(e.Payload) == 0 {
+			return true // what it told of was deleted
+		}
+		payload, err := l.rt.o.Payload(e.Name, e.Payload)
+		if err != nil {
+			failed = err
+			return false
+		}
+		out = append(out, socketio.Entry{
+			Offset: e.Offset, At: time.UnixMilli(e.At), Event: e.Name, Args: []json.RawMessage{payload},
+		})
+		return len(out) < limit
+	})
+	return out, errors.Join(err, failed)
+}
+
+// sharedLog is the log of a store that other machines write to as well.
+type sharedLog struct {
+	eventLog
+	shared contest.Shared
+	at     socketio.Position // of the last call of Follow, which one goroutine makes
+}
+
+// Follow implements [socketio.Follower]. It wakes the event streams, too.
+func (l *sharedLog) Follow(ctx context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
+	for seen := after; ; {
+		if err := l.shared.Follow(ctx, seen); err != nil {
+			return nil, l.at, err
+		}
+		entries, at, err := l.Read(ctx, seen, limit)
+		if err != nil {
+			return nil, at, err
+		}
+		changed := at.Epoch != l.at.Epoch || at.Incarnation != l.at.Incarnation
+		l.at = at
+		if at.Last > seen {
+			l.rt.wake()
+		}
+		if len(entries) > 0 || changed {
+			return entries, at, nil
+		}
+		seen = max(seen, at.Last) // what is there is not sent any more
+	}
+}
