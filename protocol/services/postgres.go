@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Postgres is a PostgreSQL server with a superuser "podium", who needs no password, and
@@ -69,27 +70,39 @@ func (p *Postgres) Promote() {
 }
 
 // SetSystem changes a setting of a server that runs, where that may be changed then.
+// Statements that begin after it returned have the new one.
 func (p *Postgres) SetSystem(name, value string) {
 	p.t.Helper()
+	// The postmaster tells its processes before it starts the next one, and that says
+	// when the settings were read.
+	const read = "select pg_conf_load_time()"
+	before := p.sql("podium", read)
 	p.sql("podium", fmt.Sprintf("alter system set %s = '%s'", name, value))
 	p.sql("podium", "select pg_reload_conf()")
-}
-
-// runAs runs a program of PostgreSQL to its end.
-func runAs(t testing.TB, who *syscall.SysProcAttr, folder, path string, args ...string) {
-	t.Helper()
-	run := exec.Command(path, args...)
-	run.SysProcAttr, run.Dir = who, folder
-	if out, err := run.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
+	for deadline := time.Now().Add(20 * time.Second); p.sql("podium", read) == before; {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("PostgreSQL did not read its settings again for %s", name)
+		}
 	}
 }
 
-// sql runs a statement in a database.
-func (p *Postgres) sql(database, statement string) {
+// runAs runs a program of PostgreSQL to its end and returns what it printed.
+func runAs(t testing.TB, who *syscall.SysProcAttr, folder, path string, args ...string) string {
+	t.Helper()
+	run := exec.Command(path, args...)
+	run.SysProcAttr, run.Dir = who, folder
+	out, err := run.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
+	}
+	return string(out)
+}
+
+// sql runs a statement in a database, on a connection of its own, and returns its rows.
+func (p *Postgres) sql(database, statement string) string {
 	p.t.Helper()
-	runAs(p.t, p.who, p.base, filepath.Join(p.bin, "psql"), "-h", "127.0.0.1",
-		"-p", strconv.Itoa(p.Port), "-U", "podium", "-d", database, "-qc", statement)
+	return runAs(p.t, p.who, p.base, filepath.Join(p.bin, "psql"), "-h", "127.0.0.1",
+		"-p", strconv.Itoa(p.Port), "-U", "podium", "-d", database, "-qAtc", statement)
 }
 
 // serve starts the server on its data directory.

@@ -41,12 +41,7 @@ func TestAPauseHoldsWhatWasReadWithTheMessage(t *testing.T) {
 			}
 			conn.Resume()
 		}
-		for deadline := time.Now().Add(wait); machine.Held() > 0; {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d bytes are still held", machine.Held())
-			}
-			<-time.After(time.Millisecond)
-		}
+		untilHeld(t, machine, "bytes are still held", func(n int64) bool { return n == 0 })
 	})
 }
 
@@ -180,6 +175,7 @@ func TestAConnectionEndsWhileItsMessageWaits(t *testing.T) {
 			case "close":
 				conn.Close(CloseNormal, "")
 			case "no memory":
+				untilHeld(t, machine, "nothing is held for what waits", func(n int64) bool { return n > 0 })
 				other := machine.Share("other", 0).Open(netip.MustParseAddr("192.0.2.2"), nil)
 				if err := other.Hold(1<<20 - machine.Held() + 100); err != nil { // a little more than there is
 					t.Error(err)
@@ -187,14 +183,19 @@ func TestAConnectionEndsWhileItsMessageWaits(t *testing.T) {
 				other.Close()
 			}
 			rec.wantClosed(t)
-			for deadline := time.Now().Add(wait); machine.Held() > 0; {
-				if time.Now().After(deadline) {
-					t.Fatalf("%s: %d bytes are still held", how, machine.Held())
-				}
-				<-time.After(time.Millisecond)
-			}
+			untilHeld(t, machine, how+": bytes are still held", func(n int64) bool { return n == 0 })
 		}
 	})
+}
+
+// untilHeld waits until what the budget holds is right.
+func untilHeld(t *testing.T, b *budget.Budget, wrong string, right func(int64) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(wait); !right(b.Held()); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %d", wrong, b.Held())
+		}
+	}
 }
 
 func TestWhatAMessageBecomesIsCharged(t *testing.T) {

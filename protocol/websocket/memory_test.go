@@ -62,12 +62,7 @@ func TestWhatWaitsForPeersThatDoNotReadHasABoundTogether(t *testing.T) {
 			for _, c := range conns {
 				c.Abort(nil)
 			}
-			for deadline := time.Now().Add(wait); machine.Held() > 0; {
-				if time.Now().After(deadline) {
-					t.Fatalf("%d bytes are still held", machine.Held())
-				}
-				<-time.After(time.Millisecond)
-			}
+			untilHeld(t, machine, "bytes are still held", func(n int64) bool { return n == 0 })
 		})
 	}
 }
