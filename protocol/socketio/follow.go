@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -312,15 +313,31 @@ func (h *history) check(e *Entry) uint32 {
 	return checkOf(e)
 }
 
-// checkOf tells an entry from others: 1 or more.
+// checkOf tells an entry from others: 1 or more. Clients keep it in their offsets, so
+// that it is the same in every release.
 func checkOf(e *Entry) uint32 {
 	if e.Check != 0 {
 		return e.Check%(checks-1) + 1
 	}
-	h := crc32.NewIEEE()
-	fmt.Fprintf(h, "%d %s %s %d %s %q %q %q\n", e.Kind, e.From, e.Namespace, e.At.UnixMilli(), e.Event, e.Rooms, e.Except, e.Names)
-	for _, a := range e.Args {
-		_, _ = h.Write(a) // never fails
+	b := strconv.AppendInt(make([]byte, 0, 256), int64(e.Kind), 10)
+	for _, s := range [...]string{e.From, e.Namespace} {
+		b = append(append(b, ' '), s...)
 	}
-	return h.Sum32()%(checks-1) + 1
+	b = strconv.AppendInt(append(b, ' '), e.At.UnixMilli(), 10)
+	b = append(append(b, ' '), e.Event...)
+	for _, list := range [...][]string{e.Rooms, e.Except, e.Names} {
+		b = append(b, " ["...)
+		for i, s := range list {
+			if i > 0 {
+				b = append(b, ' ')
+			}
+			b = strconv.AppendQuote(b, s)
+		}
+		b = append(b, ']')
+	}
+	sum := crc32.ChecksumIEEE(append(b, '\n'))
+	for _, a := range e.Args {
+		sum = crc32.Update(sum, crc32.IEEETable, a)
+	}
+	return sum%(checks-1) + 1
 }

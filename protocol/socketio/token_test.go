@@ -1,6 +1,9 @@
 package socketio
 
 import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +61,27 @@ func TestSessionIDsCannotBeForged(t *testing.T) {
 func isTicket(pid string, key []byte, nsp string, tag epochTag) bool {
 	_, ok := openTicket(pid, key, nsp, tag)
 	return ok
+}
+
+// Clients keep an entry's check in their offsets while servers are replaced by others of
+// another release.
+func TestTheCheckOfAnEntryIsTheSameInEveryRelease(t *testing.T) {
+	for _, e := range []Entry{
+		{},
+		{Kind: KindJoin, From: "a b", Namespace: "/", At: time.UnixMilli(-5), Names: []string{"r", "", "\xff\u2028\"\\"}},
+		{
+			Event: "ü", At: time.UnixMilli(1 << 45), Rooms: []string{"x"}, Except: []string{"y", "z"},
+			Args: []json.RawMessage{json.RawMessage(`[1]`), json.RawMessage(`"` + strings.Repeat("long", 200) + `"`)},
+		},
+	} {
+		text := fmt.Sprintf("%d %s %s %d %s %q %q %q\n", e.Kind, e.From, e.Namespace, e.At.UnixMilli(), e.Event, e.Rooms, e.Except, e.Names)
+		for _, a := range e.Args {
+			text += string(a)
+		}
+		if want := crc32.ChecksumIEEE([]byte(text))%(checks-1) + 1; checkOf(&e) != want {
+			t.Errorf("%+v has the check %d, not %d", e, checkOf(&e), want)
+		}
+	}
 }
 
 // FuzzTokens: of what a client offers to recover with, only what was given out is
