@@ -7,7 +7,8 @@ import (
 	"podium/protocol/websocket"
 )
 
-// backlog is what waits for a client that polls, or is being written to it.
+// backlog is what waits for a client that polls or has a foreign connection, or is
+// being written to it.
 type backlog struct {
 	packets []*Message
 	bytes   int   // of the packets' payloads
@@ -32,10 +33,10 @@ const backlogPage = 4 << 10
 // size is the memory that the backlog keeps, in bytes, as if nobody else kept it too.
 func (b *backlog) size() int { return b.bytes + 8*len(b.packets) }
 
-// keep charges what the queue takes. It fails where there is no memory for it. s.mu
+// keep charges what the queue b takes. It fails where there is no memory for it. s.mu
 // must be held, and the session not be closed.
-func (s *Session) keep() error {
-	b, memory := &s.queue, s.server.opts.Memory
+func (s *Session) keep(b *backlog) error {
+	memory := s.server.opts.Memory
 	if memory == nil || b.size() <= websocket.FreeQueueBytes {
 		return nil
 	}

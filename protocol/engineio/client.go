@@ -218,10 +218,10 @@ func (c *Client) closeGentlyLocked() {
 func (c *Client) opened(data []byte) error {
 	var h handshake
 	if err := json.Unmarshal(data, &h); err != nil {
-		return fmt.Errorf("%w: open: %w", errPacket, err)
+		return fmt.Errorf("%w: open: %w", ErrInvalidPacket, err)
 	}
 	if h.SID == "" || h.PingInterval < 0 || h.PingTimeout < 0 || h.PingInterval+h.PingTimeout <= 0 {
-		return fmt.Errorf("%w: open lacks a session id or the heartbeat's times", errPacket)
+		return fmt.Errorf("%w: open lacks a session id or the heartbeat's times", ErrInvalidPacket)
 	}
 	c.id = h.SID
 	c.pingInterval = time.Duration(h.PingInterval) * time.Millisecond
@@ -291,7 +291,7 @@ func (c *Client) onPacket(p packet) error {
 		return nil
 	}
 	if (p.kind == packetOpen) != (state == clientOpening) {
-		return fmt.Errorf("%w: packet %q out of place", errPacket, p.kind)
+		return fmt.Errorf("%w: packet %q out of place", ErrInvalidPacket, p.kind)
 	}
 	switch p.kind {
 	case packetOpen:

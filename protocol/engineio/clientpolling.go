@@ -31,7 +31,7 @@ func (c *Client) openPolling(ctx context.Context) error {
 	c.mu.Unlock()
 	switch {
 	case opening && err == nil:
-		return fmt.Errorf("%w: answer to the handshake is empty", errPacket)
+		return fmt.Errorf("%w: answer to the handshake is empty", ErrInvalidPacket)
 	case opening:
 		return err
 	case err != nil:

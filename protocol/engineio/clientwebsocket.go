@@ -113,7 +113,7 @@ func (l *clientLink) OnMessage(_ *websocket.Conn, op websocket.Opcode, data []by
 	case err != nil:
 	case l.probing && !l.shown:
 		if p.kind != packetPong || string(p.data) != "probe" {
-			err = fmt.Errorf("%w: probe answered with %q", errPacket, p.kind)
+			err = fmt.Errorf("%w: probe answered with %q", ErrInvalidPacket, p.kind)
 		}
 	default:
 		err = l.client.onPacket(p)

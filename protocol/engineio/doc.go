@@ -9,13 +9,15 @@
 // HTTP requests come in at [Server.ServeHTTP]; for each session the function
 // given to [NewServer] is called once and returns the [Receiver] of its
 // messages. What goes out is a [Message], encoded once for any number of
-// sessions and both transports.
+// sessions and all transports. Further transports come in from packages of their
+// own, as a [Connection] that an [Upgrader] makes of a request: see foreign.go.
 //
 // # Concurrency
 //
 // All methods are safe for concurrent use and none of them blocks. The calls
 // to one Receiver are made one after the other; over WebSocket they run on the
-// event loop of package websocket, so a Receiver must not block.
+// event loop of package websocket, so a Receiver must not block. A foreign connection
+// has a goroutine that reads, and another while there is something to write.
 //
 // # Who owns a session
 //
@@ -24,6 +26,6 @@
 // told exactly once.
 //
 // Locks are taken in this order: Session.recvMu → Session.mu → wheel.mu, and
-// Session.mu → registry shard. The locks of package websocket are taken below
+// Session.mu → registry shard, and Session.mu → Server.opening. The locks of package websocket are taken below
 // all of them. No Receiver is called with mu held.
 package engineio

@@ -16,6 +16,9 @@ var (
 	ErrSlow = errors.New("engineio: client takes its packets too slowly")
 )
 
+// ErrInvalidPacket: what arrived is no packet. The session ends with "parse error".
+var ErrInvalidPacket = errors.New("engineio: invalid packet")
+
 // What clients do wrong.
 var (
 	errTooIdle    = errors.New("engineio: too many packets that are not messages")

@@ -55,7 +55,9 @@ type Options struct {
 	// net/http, see parking.go, so that it holds no goroutine any more. Zero means
 	// 500 ms; negative, that polls wait in their handlers.
 	ParkAfter time.Duration
-	// Transports that clients may use. Nil means polling and WebSocket.
+	// Transports that clients may use. Nil means polling and WebSocket. Foreign ones,
+	// such as "webtransport", are named here too (see Upgrader): clients that poll are told
+	// of all.
 	Transports []string
 	// AllowEIO3 lets clients of protocol 3 in too (Socket.IO 2 and older).
 	AllowEIO3 bool

@@ -3,7 +3,6 @@ package engineio
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -25,8 +24,6 @@ const (
 // recordSeparator stands between the packets of a payload
 // (Engine.IO protocol v4, "Packet encoding", "HTTP long-polling").
 const recordSeparator = 0x1e
-
-var errPacket = errors.New("engineio: invalid packet")
 
 // packet is one packet as received. data is without the type, and decoded where
 // it was base64.
@@ -79,10 +76,10 @@ func (codecV4) appendPayload(body []byte, packets []*Message, _ bool) ([]byte, b
 
 func (c codecV4) decodePayload(body []byte, binary bool, each func(packet) bool) error {
 	if binary {
-		return fmt.Errorf("%w: binary payload", errPacket)
+		return fmt.Errorf("%w: binary payload", ErrInvalidPacket)
 	}
 	if !utf8.Valid(body) {
-		return fmt.Errorf("%w: not UTF-8", errPacket)
+		return fmt.Errorf("%w: not UTF-8", ErrInvalidPacket)
 	}
 	for more := true; more; {
 		var part []byte
@@ -122,10 +119,10 @@ func (codecV4) frame(m *Message, asBase64 bool) *Message {
 // decodePlain reads a text packet that holds no base64.
 func decodePlain(b []byte) (packet, error) {
 	if len(b) == 0 {
-		return packet{}, fmt.Errorf("%w: empty", errPacket)
+		return packet{}, fmt.Errorf("%w: empty", ErrInvalidPacket)
 	}
 	if b[0] < packetOpen || b[0] > packetNoop {
-		return packet{}, fmt.Errorf("%w: unknown type %q", errPacket, b[0])
+		return packet{}, fmt.Errorf("%w: unknown type %q", ErrInvalidPacket, b[0])
 	}
 	return packet{kind: b[0], data: b[1:]}, nil
 }

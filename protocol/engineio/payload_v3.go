@@ -71,7 +71,7 @@ func (c codecV3) decodePayload(body []byte, binary bool, each func(packet) bool)
 		return c.decodeBinaryPayload(body, each)
 	}
 	if len(body) == 0 || !utf8.Valid(body) {
-		return fmt.Errorf("%w: empty, or not UTF-8", errPacket)
+		return fmt.Errorf("%w: empty, or not UTF-8", ErrInvalidPacket)
 	}
 	for len(body) > 0 {
 		n, rest, err := v3LengthBefore(body, ':', '0')
@@ -106,14 +106,14 @@ func (c codecV3) decodeBinaryPayload(body []byte, each func(packet) bool) error 
 			return err
 		}
 		if n > len(rest) || mark > v3Binary {
-			return fmt.Errorf("%w: binary payload", errPacket)
+			return fmt.Errorf("%w: binary payload", ErrInvalidPacket)
 		}
 		decode := c.decodeBinary
 		if mark == v3Text {
 			decode = c.decodeText
 		}
 		if mark == v3Text && !utf8.Valid(rest[:n]) {
-			return fmt.Errorf("%w: not UTF-8", errPacket)
+			return fmt.Errorf("%w: not UTF-8", ErrInvalidPacket)
 		}
 		p, err := decode(rest[:n])
 		if err != nil {
@@ -134,11 +134,11 @@ func v3LengthBefore(b []byte, end, zero byte) (n int, rest []byte, err error) {
 		case c == end && i > 0:
 			return n, b[i+1:], nil
 		case c < zero || c > zero+9 || i >= maxV3Digits:
-			return 0, nil, fmt.Errorf("%w: length", errPacket)
+			return 0, nil, fmt.Errorf("%w: length", ErrInvalidPacket)
 		}
 		n = 10*n + int(c-zero)
 	}
-	return 0, nil, fmt.Errorf("%w: length without end", errPacket)
+	return 0, nil, fmt.Errorf("%w: length without end", ErrInvalidPacket)
 }
 
 // utf16Length is the length of b, which is UTF-8, in UTF-16 code units.
@@ -161,7 +161,7 @@ func utf16Prefix(b []byte, n int) (int, error) {
 	i := 0
 	for n > 0 {
 		if i == len(b) {
-			return 0, fmt.Errorf("%w: shorter than its length", errPacket)
+			return 0, fmt.Errorf("%w: shorter than its length", ErrInvalidPacket)
 		}
 		_, size := utf8.DecodeRune(b[i:])
 		i += size
@@ -171,7 +171,7 @@ func utf16Prefix(b []byte, n int) (int, error) {
 		}
 	}
 	if n < 0 {
-		return 0, fmt.Errorf("%w: length within a character", errPacket)
+		return 0, fmt.Errorf("%w: length within a character", ErrInvalidPacket)
 	}
 	return i, nil
 }
@@ -179,7 +179,7 @@ func utf16Prefix(b []byte, n int) (int, error) {
 func (codecV3) decodeText(b []byte) (packet, error) {
 	if len(b) > 0 && b[0] == 'b' {
 		if len(b) < 2 || b[1] != packetMessage {
-			return packet{}, fmt.Errorf("%w: base64 is not a message", errPacket)
+			return packet{}, fmt.Errorf("%w: base64 is not a message", ErrInvalidPacket)
 		}
 		return packet{kind: packetMessage, binary: true, data: decodeBase64(b[2:])}, nil
 	}
@@ -188,7 +188,7 @@ func (codecV3) decodeText(b []byte) (packet, error) {
 
 func (codecV3) decodeBinary(b []byte) (packet, error) {
 	if len(b) == 0 || b[0] != packetMessage-'0' {
-		return packet{}, fmt.Errorf("%w: binary packet is not a message", errPacket)
+		return packet{}, fmt.Errorf("%w: binary packet is not a message", ErrInvalidPacket)
 	}
 	return packet{kind: packetMessage, binary: true, data: b[1:]}, nil
 }

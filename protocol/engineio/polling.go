@@ -150,7 +150,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
 // more. One that is upgrading, or has upgraded, goes on where nothing was lost but
 // noops, as it does where the client was seen to be gone before.
 func (s *Session) answered(st state, packets []*Message, err error) {
-	lost := err != nil && (st != upgrading && st != onWebSocket ||
+	lost := err != nil && (st != upgrading && st != onWebSocket && st != onForeign ||
 		slices.ContainsFunc(packets, func(m *Message) bool { return m != packetsNoop }))
 	reason := ReasonTransportError
 	s.mu.Lock()
@@ -199,7 +199,7 @@ func (s *Session) beginPoll(p *poll) (delay time.Duration, ok bool) {
 			return noopDelay, true
 		}
 		return promptDelay, true
-	case s.state == onWebSocket:
+	case s.state == onWebSocket, s.state == onForeign:
 		p.late = true
 		s.push(packetsNoop)
 	case s.state == closing:

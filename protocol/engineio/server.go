@@ -40,6 +40,7 @@ type Server struct {
 	start    sync.Once
 	stop     chan struct{}
 	turning  sync.WaitGroup // the wheel's goroutine, and those of relief
+	carrying sync.WaitGroup // the goroutines of foreign connections
 	relief   budget.Relief  // for sessions whose lock is held
 	unused   unused
 	tellOnce sync.Once // of connections that cannot be taken over
@@ -149,9 +150,13 @@ func (srv *Server) Session(id string) (*Session, bool) {
 // Sessions calls each for the open sessions until it returns false.
 func (srv *Server) Sessions(each func(*Session) bool) { srv.registry.each(each) }
 
-// ServeHTTP serves the requests of both transports, at whatever path it is
+// ServeHTTP serves the requests of all transports, at whatever path it is
 // mounted.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if u := upgraderOf(r); u != nil {
+		srv.serveForeign(w, r, u)
+		return
+	}
 	if r.ContentLength != 0 {
 		srv.limitBody(w)
 	}
@@ -190,7 +195,7 @@ func (srv *Server) addHeaders(w http.ResponseWriter, r *http.Request) {
 // verify judges a request in the order of the official server and returns the
 // session that it names, or nil for a handshake.
 func (srv *Server) verify(r *http.Request, q *query, wantsWebSocket bool) (*Session, *Error) {
-	if !slices.Contains(srv.opts.Transports, q.transport) {
+	if q.transport != TransportPolling && q.transport != TransportWebSocket || !slices.Contains(srv.opts.Transports, q.transport) {
 		return nil, ErrUnknownTransport
 	}
 	if wantsWebSocket && !srv.cors.allowsWebSocket(r) {
@@ -241,11 +246,9 @@ func (srv *Server) named(q *query, wantsWebSocket bool) (*Session, *Error) {
 
 // handshake opens a session. (Engine.IO protocol v4, "Handshake")
 func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, wantsWebSocket bool) {
-	if f := srv.opts.AllowRequest; f != nil {
-		if err := f(r); err != nil {
-			srv.reject(w, r, forbidden(err), wantsWebSocket)
-			return
-		}
+	if refusal := srv.judge(r); refusal != nil {
+		srv.reject(w, r, refusal, wantsWebSocket)
+		return
 	}
 	var c codec = codecV4{}
 	if q.protocol() == 3 {
@@ -255,23 +258,13 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		}
 		c = codecV3{}
 	}
-	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n { // register has the last word
-		srv.reject(w, r, errFull, wantsWebSocket)
+	s, refusal := srv.newSession(r, c)
+	if refusal != nil {
+		srv.reject(w, r, refusal, wantsWebSocket)
 		return
 	}
-	id, err := srv.newID(r)
-	if err != nil {
-		srv.opts.Logger.Error("engine.io: make a session id", "error", err)
-		srv.reject(w, r, errNewID, wantsWebSocket)
-		return
-	}
-	s := &Session{
-		server:    srv,
-		id:        id,
-		request:   srv.kept(r),
-		codec:     c,
-		textPolls: q.base64 || q.jsonp,
-	}
+	s.request = srv.kept(r)
+	s.textPolls = q.base64 || q.jsonp
 	if srv.opts.Cookie != nil && !wantsWebSocket { // it is for the requests that follow
 		http.SetCookie(w, srv.cookie(s.id))
 	}
@@ -284,6 +277,29 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, q *query, w
 		return
 	}
 	s.openPolling(w, r, q)
+}
+
+// judge asks Options.AllowRequest.
+func (srv *Server) judge(r *http.Request) *Error {
+	if f := srv.opts.AllowRequest; f != nil {
+		if err := f(r); err != nil {
+			return forbidden(err)
+		}
+	}
+	return nil
+}
+
+// newSession makes a session, without its request, unless there is no room for it.
+func (srv *Server) newSession(r *http.Request, c codec) (*Session, *Error) {
+	if n := srv.opts.MaxSessions; n > 0 && srv.registry.len() >= n { // register has the last word
+		return nil, errFull
+	}
+	id, err := srv.newID(r)
+	if err != nil {
+		srv.opts.Logger.Error("engine.io: make a session id", "error", err)
+		return nil, errNewID
+	}
+	return &Session{server: srv, id: id, codec: c}, nil
 }
 
 // kept is what stays of a handshake's request.
@@ -363,8 +379,8 @@ func (s *Session) openPacket(upgrades bool) *Message {
 	b = append(b, `{"sid":"`...)
 	b = append(b, s.id...) // see validID: nothing to escape
 	b = append(b, `","upgrades":[`...)
-	if upgrades && !o.NoUpgrades && slices.Contains(o.Transports, TransportWebSocket) {
-		b = append(b, `"websocket"`...)
+	if upgrades && !o.NoUpgrades {
+		b = s.appendUpgrades(b)
 	}
 	b = append(b, `],"pingInterval":`...)
 	b = strconv.AppendInt(b, o.PingInterval.Milliseconds(), 10)
@@ -374,6 +390,25 @@ func (s *Session) openPacket(upgrades bool) *Message {
 	b = strconv.AppendInt(b, o.MaxPayload, 10)
 	b = append(b, '}')
 	return websocket.NewMessage(websocket.OpText, b)
+}
+
+// appendUpgrades appends the names of the transports that a client that polls may move
+// to: WebSocket first, as in the official server, and in protocol 3 alone.
+func (s *Session) appendUpgrades(b []byte) []byte {
+	separator := ""
+	if slices.Contains(s.server.opts.Transports, TransportWebSocket) {
+		b = append(b, `"websocket"`...)
+		separator = ","
+	}
+	for _, name := range s.server.opts.Transports {
+		if name == TransportPolling || name == TransportWebSocket || s.Protocol() == 3 {
+			continue
+		}
+		b = append(b, separator...)
+		b = strconv.AppendQuote(b, name)
+		separator = ","
+	}
+	return b
 }
 
 // flushCheck is how often Flush looks whether clients have fetched.
@@ -457,6 +492,7 @@ func (srv *Server) shutdown(ctx context.Context) error {
 		})
 		<-drained
 	}
+	srv.carrying.Wait() // the sessions are closed, and with them their connections
 	srv.parking.close() // the sessions are closed, so the polls are being answered
 	srv.handback.close()
 	srv.idle.close()

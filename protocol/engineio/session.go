@@ -56,7 +56,8 @@ type Session struct {
 	writing bool            // the answer to a poll is being written: the next one has to wait
 	silent  bool            // in state closing: the heartbeat ends it before Options.CloseTimeout
 	poll    *poll           // the poll that waits, or nil
-	probe   *probe          // the WebSocket that is being probed, or nil
+	probe   *probe          // the connection that is being probed, or nil
+	foreign *link           // the connection in state onForeign, and in those that follow; or nil
 	awaited chan<- struct{} // closed when a poll comes, or the session ends; or nil
 	queue   backlog         // what waits for a poll
 	// answeredAt is when a poll was answered last, see wheel.now; 0 before the first.
@@ -87,6 +88,11 @@ func (s *Session) Request() *Request { return s.request }
 func (s *Session) Transport() string {
 	if s.webSocket.Load() != nil {
 		return TransportWebSocket
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.foreign != nil {
+		return s.foreign.transport
 	}
 	return TransportPolling
 }
@@ -165,13 +171,16 @@ func (s *Session) sent(err error, n int) error {
 	return ErrClosed
 }
 
-// enqueue queues messages for a poll, or gives them to the WebSocket that has
-// just taken over.
+// enqueue queues messages for a poll or a foreign connection, or gives them to the
+// WebSocket that has just taken over.
 func (s *Session) enqueue(ms []*Message) error {
 	s.mu.Lock()
 	if c := s.webSocket.Load(); c != nil {
 		s.mu.Unlock()
 		return s.sent(c.Send(s.frames(ms)...), len(ms))
+	}
+	if s.foreign != nil {
+		return s.foreign.send(ms)
 	}
 	if s.state == closing || s.state == closed {
 		s.mu.Unlock()
@@ -182,7 +191,7 @@ func (s *Session) enqueue(ms []*Message) error {
 	// What a single call left in an empty queue may exceed the bound: the client
 	// had no chance to fetch it.
 	slow := !empty && s.queue.bytes > s.queueBound()
-	full := s.keep()
+	full := s.keep(&s.queue)
 	s.mu.Unlock()
 	switch {
 	case slow:
@@ -311,6 +320,9 @@ func (s *Session) Writable() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.foreign != nil {
+		return s.foreign.buffered() == 0
+	}
 	return s.poll != nil && len(s.queue.packets) == 0
 }
 
@@ -321,6 +333,9 @@ func (s *Session) Buffered() int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.foreign != nil {
+		return s.foreign.buffered()
+	}
 	return s.queue.bytes
 }
 
@@ -329,7 +344,7 @@ func (s *Session) Buffered() int {
 func (s *Session) lastQueued() *Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue.packets) == 0 || s.state == onWebSocket {
+	if len(s.queue.packets) == 0 || s.state == onWebSocket || s.state == onForeign {
 		return nil
 	}
 	return s.queue.packets[len(s.queue.packets)-1]
@@ -365,19 +380,22 @@ func (s *Session) close(reason Reason) {
 	if c == nil { // with the lock held: a timer that has just fired must see both
 		s.server.wheel.set(s, s.closeBy())
 	}
+	written := s.foreign != nil && !s.foreign.writing // else the writer ends the session
 	s.mu.Unlock()
 	if c != nil {
 		c.Close(websocket.CloseNoStatus, "")
+	}
+	if c != nil || written {
 		s.end(reason, nil)
 	}
 }
 
-// idle reports whether a closing session has no poll and nothing queued that
+// idle reports whether a closing session that polls has no poll and nothing queued that
 // its client would miss.
 func (s *Session) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll == nil && len(withoutClose(s.queue.packets)) == 0
+	return s.foreign == nil && s.poll == nil && len(withoutClose(s.queue.packets)) == 0
 }
 
 // withoutClose is what is to be sent before the close packet, if there is one.
@@ -408,7 +426,7 @@ func (s *Session) end(reason Reason, err error) {
 	s.abortBody()
 	s.resumeLocked()
 	s.pollArrived()
-	p, pr := s.poll, s.probe
+	p, pr, l := s.poll, s.probe, s.foreign
 	s.probe = nil
 	if s.writing {
 		s.writing = false
@@ -421,6 +439,9 @@ func (s *Session) end(reason Reason, err error) {
 		s.push(packetsClose) // a poll that still waits is told
 	}
 	s.wakePoll()
+	if l != nil {
+		l.queue.drop()
+	}
 	s.mu.Unlock()
 	// 3. The transports, which call back: they find the registry without us.
 	s.server.wheel.remove(s)
@@ -429,6 +450,9 @@ func (s *Session) end(reason Reason, err error) {
 	}
 	if c := s.webSocket.Load(); c != nil {
 		c.Close(websocket.CloseNoStatus, "")
+	}
+	if l != nil {
+		l.conn.Close()
 	}
 	// 4. Last the receiver, when nothing can arrive after it.
 	s.ended.Store(&ending{reason, err})
@@ -482,6 +506,20 @@ func (s *Session) alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state != closed && s.state != closing
+}
+
+// receive handles a packet that came over a WebSocket or a foreign connection.
+func (s *Session) receive(data []byte, binary bool) {
+	decode := s.codec.decodeText
+	if binary {
+		decode = s.codec.decodeBinary
+	}
+	p, err := decode(data)
+	if err != nil {
+		s.end(ReasonParseError, err)
+		return
+	}
+	s.onPacket(p)
 }
 
 // onPacket handles a packet of the transport that is in charge, and reports

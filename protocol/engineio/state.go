@@ -4,15 +4,18 @@ package engineio
 type state uint8
 
 const (
-	// opening: the handshake is being answered. → polling, websocket, closed
+	// opening: the handshake is being answered. → polling, onWebSocket, onForeign, closed
 	opening state = iota
 	// polling: packets wait in the queue for a poll. → upgrading, closing, closed
 	polling
-	// upgrading: still polling, while a WebSocket has been probed and has yet to
-	// say that the client is ready. → polling (the probe failed), websocket, closing, closed
+	// upgrading: still polling, while another connection has been probed and has yet to
+	// say that the client is ready. → polling (the probe failed), onWebSocket, onForeign,
+	// closing, closed
 	upgrading
 	// onWebSocket: packets go straight to the connection. → closing, closed
 	onWebSocket
+	// onForeign: packets go to the queue of a foreign connection. → closing, closed
+	onForeign
 	// closing: the server wants to end the session after what is queued; nothing
 	// more is accepted. → closed
 	closing
@@ -22,10 +25,11 @@ const (
 
 // successors holds the legal changes of state, as sets of bits.
 var successors = [...]uint8{
-	opening:     1<<polling | 1<<onWebSocket | 1<<closed,
+	opening:     1<<polling | 1<<onWebSocket | 1<<onForeign | 1<<closed,
 	polling:     1<<upgrading | 1<<closing | 1<<closed,
-	upgrading:   1<<polling | 1<<onWebSocket | 1<<closing | 1<<closed,
+	upgrading:   1<<polling | 1<<onWebSocket | 1<<onForeign | 1<<closing | 1<<closed,
 	onWebSocket: 1<<closing | 1<<closed,
+	onForeign:   1<<closing | 1<<closed,
 	closing:     1 << closed,
 	closed:      0,
 }

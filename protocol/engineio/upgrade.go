@@ -90,17 +90,7 @@ func answerHeader(w http.ResponseWriter, r *http.Request) http.Header {
 
 // OnMessage implements websocket.Handler.
 func (ch channel) OnMessage(_ *websocket.Conn, op websocket.Opcode, data []byte) {
-	s := ch.session
-	decode := s.codec.decodeText
-	if op == websocket.OpBinary {
-		decode = s.codec.decodeBinary
-	}
-	p, err := decode(data)
-	if err != nil {
-		s.end(ReasonParseError, err)
-		return
-	}
-	s.onPacket(p)
+	ch.session.receive(data, op == websocket.OpBinary)
 }
 
 // OnClose implements websocket.Handler.
@@ -120,12 +110,14 @@ func reasonOf(err error) Reason {
 	return ReasonTransportClose
 }
 
-// probe is a WebSocket that wants to take over a session that polls. Its
-// fields are guarded by Session.mu; conn does not change once messages arrive.
+// probe is a connection that wants to take over a session that polls: a WebSocket or a
+// foreign one. Its fields are guarded by Session.mu; conn and link do not change once
+// messages arrive.
 // (Engine.IO protocol v4, "Upgrade")
 type probe struct {
 	session *Session
-	conn    *websocket.Conn // nil while it is being taken over
+	conn    *websocket.Conn // nil while it is being taken over, and where link is set
+	link    *link           // nil for a WebSocket
 	timer   *time.Timer
 	noop    *time.Timer // ends the poll that waited for that; may be nil
 	base64  bool        // it takes no binary
@@ -219,7 +211,7 @@ func (p *probe) giveUp() {
 	stranded := ours && !p.carries && p.stranded()
 	if ours {
 		p.drop()
-		p.conn.Close(websocket.CloseNoStatus, "")
+		p.hangUp()
 	}
 	s.mu.Unlock()
 	if stranded {
@@ -241,59 +233,89 @@ func (p *probe) end() {
 	p.stopTimers()
 	c := p.conn
 	p.session.mu.Unlock()
-	if c != nil {
-		c.Close(websocket.CloseNoStatus, "")
+	if c != nil || p.link != nil {
+		p.hangUp()
 	}
 }
 
-// OnMessage implements websocket.Handler: "2probe", then "5", then everything.
-func (p *probe) OnMessage(c *websocket.Conn, op websocket.Opcode, data []byte) {
+// hangUp closes the connection.
+func (p *probe) hangUp() {
+	if p.link != nil {
+		p.link.conn.Close()
+		return
+	}
+	p.conn.Close(websocket.CloseNoStatus, "")
+}
+
+// OnMessage implements websocket.Handler.
+func (p *probe) OnMessage(_ *websocket.Conn, op websocket.Opcode, data []byte) {
+	p.receive(data, op == websocket.OpBinary)
+}
+
+// receive takes what the client sends: "2probe", then "5", then everything.
+func (p *probe) receive(data []byte, binary bool) {
 	s := p.session
 	s.mu.Lock()
 	done := p.done
 	s.mu.Unlock()
 	switch {
 	case done:
-		channel{s}.OnMessage(c, op, data)
-	case op == websocket.OpText && string(data) == "2probe":
+		s.receive(data, binary)
+	case !binary && string(data) == "2probe":
 		s.beginUpgrade(p)
-	case op == websocket.OpText && len(data) == 1 && data[0] == packetUpgrade:
+	case !binary && len(data) == 1 && data[0] == packetUpgrade:
 		s.completeUpgrade(p)
 	default:
-		c.Close(websocket.CloseNoStatus, "")
+		p.hangUp()
 	}
 }
 
-// OnClose implements websocket.Handler. A probe that fails leaves the session
+// OnClose implements websocket.Handler.
+func (p *probe) OnClose(c *websocket.Conn, err error) {
+	p.session.mu.Lock()
+	done := p.done
+	p.session.mu.Unlock()
+	if done {
+		channel{p.session}.OnClose(c, err)
+		return
+	}
+	p.closed()
+}
+
+// closed handles the end of the connection before it took over. A probe that fails leaves the session
 // polling, but for one that was answered while a poll waits: the official client has
 // read the answer then, and stops polling with the poll's. Where that succeeds it sends
 // its "5" into a WebSocket that is no more, and falls silent until a heartbeat is
 // missed; where it is told of the end it connects again at once, and recovers.
-func (p *probe) OnClose(c *websocket.Conn, err error) {
+func (p *probe) closed() {
 	s := p.session
 	s.mu.Lock()
-	done := p.done
 	stranded := p.stranded()
 	p.drop()
 	s.mu.Unlock()
-	switch {
-	case done:
-		channel{s}.OnClose(c, err)
-	case stranded:
+	if stranded {
 		s.end(ReasonTransportError, errProbeBroke)
 	}
 }
 
-// beginUpgrade answers the probe, with a ping behind it.
+// beginUpgrade answers the probe: over a WebSocket with a ping behind it, over a foreign
+// connection, which has none, in the trust that it carries both ways.
 func (s *Session) beginUpgrade(p *probe) {
 	s.mu.Lock()
 	if s.probe != p || s.state != polling {
 		s.mu.Unlock()
-		p.conn.Close(websocket.CloseNoStatus, "")
+		p.hangUp()
 		return
 	}
 	s.enter(upgrading)
+	if p.link != nil {
+		_ = p.link.push(packetsProbe) // small enough to be free
+		p.carried()
+	}
 	s.mu.Unlock()
+	if p.link != nil {
+		return
+	}
 	_ = p.conn.Send(packetsProbe) // a broken connection reports itself
 	_ = p.conn.Ping()
 }
@@ -303,9 +325,15 @@ func (s *Session) beginUpgrade(p *probe) {
 // it can stop polling. Had the poll been ended with the probe's answer, and the
 // WebSocket broken on the way, nothing would wake the client (see OnClose).
 func (p *probe) OnPong(*websocket.Conn, []byte) {
+	p.session.mu.Lock()
+	defer p.session.mu.Unlock()
+	p.carried()
+}
+
+// carried ends the poll that waits, for the connection carries both ways. The session's
+// lock must be held.
+func (p *probe) carried() {
 	s := p.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.probe != p || s.state != upgrading || p.carries {
 		return
 	}
@@ -330,15 +358,19 @@ func (p *probe) endPoll() {
 	}
 }
 
-// completeUpgrade makes the WebSocket the session's transport. What was queued
+// completeUpgrade makes the probed connection the session's transport. What was queued
 // goes first, and what is sent meanwhile waits for the session's lock. A session
 // that is closing ends with what was queued.
 func (s *Session) completeUpgrade(p *probe) {
 	s.mu.Lock()
 	last := s.state == closing
-	if s.probe != p || !s.enter(onWebSocket) && !last {
+	next := onWebSocket
+	if p.link != nil {
+		next = onForeign
+	}
+	if s.probe != p || !s.enter(next) && !last {
 		s.mu.Unlock()
-		p.conn.Close(websocket.CloseNoStatus, "")
+		p.hangUp()
 		return
 	}
 	p.stopTimers()
@@ -350,11 +382,23 @@ func (s *Session) completeUpgrade(p *probe) {
 		s.poll.late = time.Since(s.poll.since) < promptDelay
 		s.push(packetsNoop)
 	}
-	s.attach(p.conn, p.base64, packets)
+	var full error
+	if p.link == nil {
+		s.attach(p.conn, p.base64, packets)
+	} else {
+		s.foreign = p.link
+		full = p.link.push(packets...)
+	}
 	queue.drop() // the connection charges what waits for it
+	written := p.link == nil || !p.link.writing
 	s.mu.Unlock()
-	if last {
+	if last && written {
 		s.end(s.closing, nil)
+	}
+	if full != nil {
+		s.end(ReasonTransportError, full)
+	}
+	if last || full != nil {
 		return
 	}
 	s.server.stats.upgraded.Add(1)
