@@ -242,7 +242,6 @@ func (p *publisher) turnOver(h *history, at Position, last mark) {
 	p.mu.Unlock()
 	p.server.opts.Logger.Error("socket.io recovery: the log lost or trimmed what comes next here; clients begin anew",
 		"same_epoch", at.Epoch == h.epoch, "same_incarnation", at.Incarnation == h.incarnation, "had", had, "goes_on_after", last.offset)
-	p.orders.forget()
 	p.commits.release(^uint64(0))
 	p.closeAll()
 }

@@ -151,7 +151,7 @@ func (j *joining) settleRooms() {
 		j.view = &view{id: s.id, nsp: s.nsp.name, rooms: rooms}
 		return
 	}
-	if late := j.pub.orders.after(j.judged); len(late) > 0 {
+	if late, _ := j.pub.orders.after(j.judged); len(late) > 0 {
 		rooms, _ := r.memberships(s)
 		now := &view{id: s.id, nsp: s.nsp.name, rooms: slices.Clone(rooms), pending: late}
 		now.advance(j.pub.last.Load())

@@ -7,7 +7,8 @@ package socketio
 //	the session's, that calls OnMessage    one message of a connection after the other
 //	Socket.ending                          a socket closes, and its session is remembered
 //	saver.flushing                         session records are saved
-//	publisher.startMu, publisher.reading   the log is read (two locks, never both)
+//	publisher.startMu, publisher.reading,
+//	orders.loading                         the log is read (three locks, never two)
 //	publisher.mu                           logged events are delivered
 //	roster.mu                              who is in a namespace and its rooms
 //	Socket.mu                              what waits for a socket

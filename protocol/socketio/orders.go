@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"slices"
 	"sync"
 )
@@ -22,27 +23,35 @@ type order struct {
 // maxOrders bounds the orders that are remembered.
 const maxOrders = 10_000
 
-// orders remembers the orders of the log.
+// orders remembers the newest orders of the log. What a session has not seen of older
+// ones is read as it asks for them.
 type orders struct {
+	// loading is held by who reads older ones, so that no two read the same. Only such
+	// readers take it.
+	loading sync.Mutex
+
 	// mu guards the fields below. No other lock is taken under it.
-	mu     sync.Mutex
-	list   []order // by offset; readers may keep slices of it
-	loaded bool    // what was in the log before this server read it is in list
+	mu    sync.Mutex
+	list  []order // by offset; readers may keep slices of it
+	from  uint64  // list holds every order after this offset
+	begun int     // how often it began anew
 }
 
-// forget begins anew, with another history.
-func (o *orders) forget() {
+// restart begins anew with what comes after an offset, in another history.
+func (o *orders) restart(from uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list, o.loaded = nil, false
+	o.list, o.from = nil, from
+	o.begun++
 }
 
 func (o *orders) add(e *Entry) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list = append(o.list, orderOf(e))
-	if len(o.list) > maxOrders {
-		o.list = shift(o.list, len(o.list)-maxOrders)
+	if drop := len(o.list) - maxOrders; drop > 0 {
+		o.from = o.list[drop-1].offset
+		o.list = shift(o.list, drop)
 	}
 }
 
@@ -50,8 +59,8 @@ func orderOf(e *Entry) order {
 	return order{e.Offset, namespaceOf(e), target{e.Rooms, e.Except}, e.Kind, e.Names}
 }
 
-// after returns the orders after an offset.
-func (o *orders) after(offset uint64) []order {
+// after returns the orders after an offset, and whether those are all.
+func (o *orders) after(offset uint64) ([]order, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(o.list, offset+1, func(a order, want uint64) int {
@@ -60,25 +69,58 @@ func (o *orders) after(offset uint64) []order {
 		}
 		return 1
 	})
-	return o.list[i:len(o.list):len(o.list)]
+	return o.list[i:len(o.list):len(o.list)], offset >= o.from
 }
 
-// loadOrders reads the orders that were in the log before this server read it. The
-// first session that comes back asks for them.
-func (p *publisher) loadOrders() error {
-	if !p.ordered() || p.orders.isLoaded() {
-		return nil
+// begin returns where the list begins, for extend.
+func (o *orders) begin() (from uint64, begun int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.from, o.begun
+}
+
+// extend puts in front of the list what was found between two offsets, unless it begins
+// elsewhere by now.
+func (o *orders) extend(found []order, from, until uint64, begun int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.from == until && o.begun == begun {
+		o.list, o.from = slices.Concat(found, o.list), from
 	}
-	p.reading.Lock()
-	defer p.reading.Unlock()
-	if p.orders.isLoaded() {
-		return nil
+}
+
+// ordersAfter returns the orders after an offset. Those that this server has not seen, it
+// reads from the log, the newest first: what was read stays where reading fails, so that
+// a server whose log answers slowly gets there too.
+func (p *publisher) ordersAfter(offset uint64) ([]order, error) {
+	if !p.ordered() {
+		return nil, nil
 	}
+	if list, all := p.orders.after(offset); all {
+		return list, nil
+	}
+	p.orders.loading.Lock()
+	defer p.orders.loading.Unlock()
 	ctx, cancel := p.patience()
 	defer cancel()
-	h, until := p.history.Load(), p.last.Load()
+	for step := uint64(publishBatch); ; step *= 4 {
+		if list, all := p.orders.after(offset); all {
+			return list, nil
+		}
+		if err := p.loadOrders(ctx, offset, step); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// loadOrders reads the orders in front of those that are known, back to an offset: at
+// most that many offsets, and where they are few some more, for whoever comes next.
+func (p *publisher) loadOrders(ctx context.Context, back, most uint64) error {
+	h := p.history.Load()
+	until, begun := p.orders.begin()
+	from := min(max(back, until-min(until, most)), until-min(until, publishBatch))
 	var found []order
-	for after := uint64(0); ; {
+	for after := from; after < until; {
 		entries, at, err := p.log.Read(ctx, after, publishBatch)
 		if err != nil {
 			return err
@@ -87,46 +129,32 @@ func (p *publisher) loadOrders() error {
 			return ErrEpoch
 		}
 		for i := range entries {
-			if e := &entries[i]; e.Offset <= until && e.Kind != KindEvent {
+			if e := &entries[i]; e.Offset <= until && isOrder(e.Kind) {
 				found = append(found, orderOf(e))
 			}
 		}
-		if len(entries) < publishBatch || entries[len(entries)-1].Offset >= until {
+		if len(entries) < publishBatch {
 			break
 		}
 		after = entries[len(entries)-1].Offset
 	}
-	p.orders.load(found)
+	p.orders.extend(found, from, until, begun)
 	return nil
 }
 
-func (o *orders) isLoaded() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.loaded
-}
-
-// load puts what was found in front of what came since.
-func (o *orders) load(found []order) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for len(found) > 0 && len(o.list) > 0 && found[len(found)-1].offset >= o.list[0].offset {
-		found = found[:len(found)-1]
-	}
-	o.list, o.loaded = slices.Concat(found, o.list), true
-}
+func isOrder(k Kind) bool { return k == KindJoin || k == KindLeave || k == KindDisconnect }
 
 // obeyLocked does what an entry that is no event asks for. publisher.mu must be held.
 func (p *publisher) obeyLocked(e *Entry) {
 	rec := p.encode(*e)
 	p.keepLocked(rec)
 	n := p.server.existing(rec.nsp)
-	switch e.Kind {
-	case KindJoin, KindLeave, KindDisconnect:
+	switch {
+	case isOrder(e.Kind):
 		p.orders.add(e)
-	case KindNothing:
+	case e.Kind == KindNothing:
 		return
-	case KindClaim:
+	case e.Kind == KindClaim:
 		if n != nil {
 			p.claimedLocked(n, e)
 		}
@@ -161,9 +189,9 @@ type view struct {
 	out     bool    // it was disconnected
 }
 
-// viewOf begins with a session's record, which knows of everything up to an offset.
-func (p *publisher) viewOf(id, nsp string, rooms []RoomRecord, upTo uint64) *view {
-	return &view{id: id, nsp: nsp, rooms: slices.Clone(rooms), pending: p.orders.after(upTo)}
+// viewOf begins with a session's record; pending are the orders that came since.
+func viewOf(id, nsp string, rooms []RoomRecord, pending []order) *view {
+	return &view{id: id, nsp: nsp, rooms: slices.Clone(rooms), pending: pending}
 }
 
 // addresses reports whether the event at an offset was for the session. Offsets that

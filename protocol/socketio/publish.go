@@ -161,6 +161,7 @@ func (p *publisher) restartLocked(at Position, last mark) {
 	p.last.Store(last.offset)
 	p.lastCheck = last.check
 	p.ring, p.ringBytes, p.ringFrom, p.ringFloor = nil, 0, last.offset, 0
+	p.orders.restart(last.offset)
 	p.history.Store(h)
 }
 

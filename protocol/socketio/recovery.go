@@ -225,7 +225,7 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 		s.mu.Unlock()
 	}
 	p.server.stats.recovered.Add(1)
-	v := p.viewOf(t.id, s.nsp.name, rec.Rooms, c.upTo)
+	v := viewOf(t.id, s.nsp.name, rec.Rooms, c.orders)
 	return position{pid: o.pid, after: c.after, history: h, view: v, judged: c.judged}
 }
 
@@ -240,6 +240,7 @@ type candidate struct {
 	after  uint64        // from where on it continues
 	record SessionRecord // as it was kept
 	upTo   uint64        // what the record knows of
+	orders []order       // those after that
 	rooms  []RoomRecord  // as they were at the offset judged
 	judged uint64
 }
@@ -290,7 +291,7 @@ func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer, taken
 	if !known && p.now().Sub(t.issued) > maxTicketAge {
 		return c, RefusedExpired
 	}
-	if err := p.loadOrders(); err != nil {
+	if c.orders, err = p.ordersAfter(c.upTo); err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)
 		return c, RefusedLog
 	}
@@ -299,7 +300,7 @@ func (p *publisher) judge(s *Socket, h *history, t ticket, o sessionOffer, taken
 			return c, why
 		}
 	}
-	v := p.viewOf(t.id, s.nsp.name, rec.Rooms, c.upTo)
+	v := viewOf(t.id, s.nsp.name, rec.Rooms, c.orders)
 	m, err := p.missed(c.after, v)
 	if err != nil {
 		p.server.opts.Logger.Error("socket.io recovery: read the log", "error", err)

@@ -1,8 +1,7 @@
 // Official clients that move between servers, and say what they get:
 //   node fleet.cjs COUNT URL...
-// Lines on standard output: "c CLIENT RECOVERED REFUSED" for each connection, with the reason that our servers give for a new
-// session, "j CLIENT" when it is in the room, "m CLIENT EVENT" for
-// each event, and "moves N" at the end. Clients with an even number are in the room "room". "stay" on standard input ends the
+// Lines on standard output: "c CLIENT RECOVERED REFUSED URL" for each connection, with the reason that our servers give for a
+// new session, "j CLIENT" when it is in the room, "m CLIENT EVENT" for each event, and "moves N" at the end. Clients with an even number are in the room "room". "stay" on standard input ends the
 // moves, and "end" everything.
 const { io } = require("socket.io-client");
 
@@ -27,7 +26,7 @@ function start(client) {
   socket.io.on("reconnect_attempt", elsewhere);
   socket.io.decoder.on("decoded", (packet) => packet.type === 0 && (refused = packet.data.refused ?? "-"));
   socket.on("connect", () => {
-    say(`c ${client} ${socket.recovered ? 1 : 0} ${refused}`);
+    say(`c ${client} ${socket.recovered ? 1 : 0} ${refused} ${socket.io.uri}`);
     if (!socket.recovered && client % 2 === 0) inRoom = false;
     if (inRoom) return;
     socket.emit("join", "room", () => {

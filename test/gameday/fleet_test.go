@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"podium/test/harness"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"podium/test/harness"
 )
 
 // fleet is a process with official clients.
@@ -29,6 +30,15 @@ type heard struct {
 	inRoom   bool     // it was there once
 	sessions int      // those that began anew
 	returns  int      // those that were recovered
+
+	connections []connection
+}
+
+// connection is where a client connected.
+type connection struct {
+	events    int // that it had by then
+	url       string
+	recovered bool
 }
 
 func launchFleet(t *testing.T, count int, urls []string) *fleet {
@@ -57,7 +67,7 @@ func (f *fleet) tell(what string) { _, _ = fmt.Fprintln(f.in, what) } // it may 
 // take notes a line. names has each event's name once.
 func (f *fleet) take(line string, names map[string]string) {
 	words := strings.Fields(line)
-	if len(words) < 2 || words[0] == "c" && len(words) < 4 {
+	if len(words) < 2 || words[0] == "c" && len(words) < 5 {
 		return
 	}
 	n, _ := strconv.Atoi(words[1])
@@ -65,6 +75,8 @@ func (f *fleet) take(line string, names map[string]string) {
 	defer f.mu.Unlock()
 	switch words[0] {
 	case "c":
+		c := &f.clients[n]
+		c.connections = append(c.connections, connection{len(c.events), words[len(words)-1], words[2] == "1"})
 		if words[2] == "1" {
 			f.clients[n].returns++
 		} else {
@@ -83,6 +95,16 @@ func (f *fleet) take(line string, names map[string]string) {
 	case "moves":
 		f.moves = n
 	}
+}
+
+// between are the connections that a client made after one event and before another.
+func (h *heard) between(first, second int) (made []connection) {
+	for _, c := range h.connections {
+		if c.events > first && c.events <= second {
+			made = append(made, c)
+		}
+	}
+	return made
 }
 
 // with calls read while nothing changes.

@@ -16,12 +16,23 @@ type result struct {
 	notRecovered, returns                    int
 	clients                                  int
 	lasted                                   time.Duration
+	notes                                    []string // of the first faults, what happened around them
+}
+
+// note keeps what is known of a fault.
+func (r *result) note(client int, what, name string, between []connection) {
+	if len(r.notes) < 10 {
+		r.notes = append(r.notes, fmt.Sprintf("client %d: %s %s, after it connected to %+v", client, what, name, between))
+	}
 }
 
 func (r result) mustBeFlawless(t *testing.T) {
 	t.Helper()
 	if r.missing+r.doubled+r.inversions+r.unexpected+r.notRecovered > 0 {
 		t.Errorf("not exactly once and in order: %+v", r)
+		for _, n := range r.notes {
+			t.Log(n)
+		}
 	}
 	if r.events == 0 || r.returns == 0 || r.kills == 0 {
 		t.Errorf("nothing happened: %+v", r)
@@ -156,6 +167,7 @@ func judge(f *fleet, log []written, r result) result {
 		}
 	}
 	r.events, r.delivered, r.missing, r.doubled, r.inversions, r.unexpected, r.notRecovered, r.returns = len(log), 0, 0, 0, 0, 0, 0, 0
+	r.notes = nil
 	f.with(func() {
 		r.moves = f.moves
 		for n, c := range f.clients {
@@ -166,20 +178,22 @@ func judge(f *fleet, log []written, r result) result {
 			if n%2 == 1 {
 				want -= inRoom
 			}
-			seen, last := make([]bool, len(log)), -1
-			for _, name := range c.events {
+			seen, last := make([]int, len(log)), -1 // which of its events it was, from 1 on
+			for k, name := range c.events {
 				i, ok := place[name]
 				switch {
 				case !ok || n%2 == 1 && log[i].room != "":
 					r.unexpected++
 					continue
-				case seen[i]:
+				case seen[i] > 0:
 					r.doubled++
+					r.note(n, "got twice", name, c.between(seen[i]-1, k))
 					continue
 				case i < last:
 					r.inversions++
+					r.note(n, "got too late", name, c.between(max(k-1, 0), k))
 				}
-				seen[i], last = true, max(last, i)
+				seen[i], last = k+1, max(last, i)
 				want--
 			}
 			r.missing += want
