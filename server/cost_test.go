@@ -3,21 +3,23 @@ package server_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"podium/server/internal/cost"
 )
 
-// What a request may cost: a base, and so much for each of its bytes. They are
-// generous, since machines differ and a commit waits for the disk: what they catch is
-// work that grows faster than the request.
-const (
-	costBase      = 300 * time.Millisecond
-	costByte      = 10 * time.Microsecond
-	costAlloc     = 2 << 20
-	costAllocByte = 256
-	costAttempts  = 3 // the cheapest counts: the machine may be busy
+// requestCost is what a request may cost: a commit waits for the disk.
+var requestCost = cost.Limit{Base: 300 * time.Millisecond, Byte: 10 * time.Microsecond, BaseMemory: 2 << 20, ByteMemory: 256}
+
+// costHeaders are what the server reads, and costPaths where.
+var (
+	costHeaders = []string{"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Content-Type", "Forwarded", "Idempotency-Key",
+		"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "Last-Event-Id", "Origin", "Podium-Guest", "Podium-Offset", "Podium-Presenter", "Podium-Setup",
+		"Range", "Referer", "Sec-Fetch-Site", "X-Forwarded-For", "X-Forwarded-Proto"}
+	costPaths = []string{"/", "/admin", "/styles.css", "/api/feed", "/api/winners", "/api/mine", "/api/session", "/api/submissions", "/api/join.svg", "/categories.json",
+		"/uploads/000000000000000000000000.jpg", "/socket.io/socket.io.js", "/socket.io/?EIO=4&transport=none", "/health"}
 )
 
 // costKinds are the requests that a text and a body are put into.
@@ -43,6 +45,15 @@ var costKinds = []func(text, body string) *http.Request{
 	},
 }
 
+// everyHeader asks a path with the text in every header that the server reads.
+func everyHeader(path, text string) *http.Request {
+	r := httptest.NewRequest("GET", path, nil)
+	for _, name := range costHeaders {
+		r.Header.Set(name, text)
+	}
+	return r
+}
+
 func costRequest(method, path, header, text, body string) *http.Request {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if header != "" {
@@ -60,7 +71,7 @@ func FuzzCostOfARequest(f *testing.F) {
 	for kind, seed := range map[byte][2]string{
 		0: {strings.Repeat("*,", 8000)},
 		1: {strings.Repeat(`W/"a",`, 2500)},
-		2: {strings.Repeat("podium=x; ", 1500)},
+		2: {strings.Repeat("podium_session=x; ", 900)},
 		3: {"limit=1&" + strings.Repeat("limit=2&", 2000)},
 		4: {"application/json", `{"winners":` + strings.Repeat("[", 20_000)},
 		5: {"application/json", `{"phone":"` + strings.Repeat(`\u0030`, 20_000) + `"}`},
@@ -75,25 +86,34 @@ func FuzzCostOfARequest(f *testing.F) {
 			return // net/http and the fuzzer bound them
 		}
 		request := costKinds[int(kind)%len(costKinds)]
-		var took time.Duration
-		var allocated uint64
-		for range costAttempts {
+		requestCost.Check(t, len(text)+len(body), func() {
 			r := request(text, body)
 			if r.Method == "POST" {
 				r.Header.Set("Cookie", cookie)
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			began := time.Now()
 			s.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
-			took = time.Since(began)
-			runtime.ReadMemStats(&after)
-			allocated = after.TotalAlloc - before.TotalAlloc
-			size := len(text) + len(body)
-			if took <= costBase+time.Duration(size)*costByte && allocated <= costAlloc+uint64(size)*costAllocByte {
-				return
-			}
+		})
+	})
+}
+
+// FuzzCostOfAHeader is the same for every header on every kind of path: net/http bounds
+// them all together, so each is as long as all may be.
+func FuzzCostOfAHeader(f *testing.F) {
+	s := newSite(f, "--limit-requests", "0", "--limit-requests-per-address", "0", "--trusted-proxies", "192.0.2.0/24")
+	for _, part := range []string{"*,", ",", ";", "=", "; ", " ", "a;q=0.1,", "de-x-a,", "bytes=0-0,", "0-0,", `W/"a",`, `"`, "podium_session=x; ", "podium_language=de; ", "127.0.0.1,", "[::1]:1,", "2001:db8::1,",
+		"for=\"", "\\", "%41", ".", "-", "Bearer ", "http://a/", "\x00", "é"} {
+		f.Add("", part, "", uint16(8<<10))
+	}
+	f.Fuzz(func(t *testing.T, before, again, after string, times uint16) {
+		text := before + strings.Repeat(again, min(int(times), 16<<10/max(1, len(again)))) + after
+		if len(text) > 16<<10 {
+			return // net/http bounds them
 		}
-		t.Fatalf("%d bytes took %v and %d bytes of memory", len(text)+len(body), took, allocated)
+		for _, path := range costPaths {
+			t.Log(path)
+			requestCost.Check(t, len(text)*len(costHeaders), func() {
+				s.server.Handler().ServeHTTP(httptest.NewRecorder(), everyHeader(path, text))
+			})
+		}
 	})
 }
