@@ -10,14 +10,22 @@ import (
 
 // A handler in an attribute is decoded as HTML before it is run as a script:
 // whatever HTML escaping did to a text is undone, and a caption can end the string
-// that it is put into. So text must not be put there at all; ids may, which have
-// no characters that could end anything.
+// that it is put into. So it is with an address that is a script, and with the page
+// of a frame. Text must not be put there at all; ids may, which have no characters
+// that could end anything.
+const (
+	quote   = `["'` + "`" + `]`
+	begin   = `(?i)[\s"'` + "`" + `]`            // of an attribute's name
+	onEvent = `(?:on[a-z]{3,}|srcdoc)\s*=\s*\\?` // a handler, or a frame's page
+	address = `(?:href|src|action|formaction|data)\s*=\s*\\?` + quote + `?\s*javascript:`
+)
+
 var (
-	// textInHandler finds on…="…${expression with a text's name}…" in a template, and
-	// the same put together with +.
-	textInTemplate = regexp.MustCompile(`(?i)[\s"'` + "`" + `]on[a-z]{3,}\s*=\s*\\?["'` + "`" + `]?[^<>` + "`" + `\n]*?\$\{([^}\n]*)\}`)
-	textJoined     = regexp.MustCompile(`(?i)[\s"'` + "`" + `]on[a-z]{3,}\s*=\s*\\?["'][^<>\n]*?["'` + "`" + `]\s*\+\s*([\w$.()\[\]]+)`)
-	textSet        = regexp.MustCompile(`(?i)setAttribute\(\s*["'` + "`" + `]on[a-z]{3,}["'` + "`" + `]\s*,([^;\n]*)`)
+	// textInTemplate finds on…="…${expression with a text's name}…" in a template, and
+	// textJoined the same put together with +.
+	textInTemplate = regexp.MustCompile(begin + `(?:` + onEvent + quote + `?|` + address + `)[^<>` + "`" + `\n]*?\$\{([^}\n]*)\}`)
+	textJoined     = regexp.MustCompile(begin + `(?:` + onEvent + `["']|` + address + `)[^<>\n]*?` + quote + `\s*\+\s*([\w$.()\[\]]+)`)
+	textSet        = regexp.MustCompile(`(?i)(?:setAttribute\(\s*` + quote + `(?:on[a-z]{3,}|srcdoc)` + quote + `\s*,|\.srcdoc\s*=|` + quote + `javascript:[^;<>\n]*?` + quote + `\s*\+)([^;\n]*)`)
 	textName       = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])(?:\w*(?:caption|phone|artist)|\w*name|JSON\s*\.\s*stringify)\b`)
 )
 
