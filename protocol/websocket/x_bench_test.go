@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"testing"
 
@@ -53,20 +54,28 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
-// BenchmarkPost is what a burst of 20 costs a connection beside the kernel's part.
+// BenchmarkPost is what a burst costs a connection beside the kernel's part: one that
+// fits into the queue that is free, and one that does not, each with a budget and
+// without.
 func BenchmarkPost(b *testing.B) {
-	c, l := fakeConn(Options{Charge: charging(budget.New(64 << 20))}, quietBench{}, false)
-	m := NewMessage(OpText, bytes.Repeat([]byte("x"), 100))
-	l.sent = make([]byte, 0, 1<<20)
-	b.ReportAllocs()
-	for b.Loop() {
-		for range 20 {
-			_ = c.Post(m)
+	for _, burst := range []int{20, 60} {
+		for name, o := range map[string]Options{"uncharged": {}, "charged": {Charge: charging(budget.New(64 << 20))}} {
+			b.Run(fmt.Sprintf("burst%d/%s", burst, name), func(b *testing.B) {
+				c, l := fakeConn(o, quietBench{}, false)
+				m := NewMessage(OpText, bytes.Repeat([]byte("x"), 100))
+				l.sent = make([]byte, 0, 1<<20)
+				b.ReportAllocs()
+				for b.Loop() {
+					for range burst {
+						_ = c.Post(m)
+					}
+					l.sent = l.sent[:0]
+					c.mu.Lock()
+					c.flushLocked()
+					c.mu.Unlock()
+				}
+			})
 		}
-		l.sent = l.sent[:0]
-		c.mu.Lock()
-		c.flushLocked()
-		c.mu.Unlock()
 	}
 }
 
