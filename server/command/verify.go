@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,18 +29,23 @@ type verifyCommand struct {
 	Data     string   `env:"DATA_DIR" default:"data" placeholder:"DIR" help:"Folder of the database (${default}); looked at when no URL is given."`
 	Port     int      `env:"PORT" default:"3000" placeholder:"N" help:"Port of the server on this machine (${default})."`
 	Settings bool     `help:"Judge the settings in the environment only, without a server."`
-	Quick    bool     `help:"Leave out what takes up to a minute: waiting for an event over each transport."`
+	Quick    bool     `help:"Leave out waiting for an event over each transport."`
 	Live     bool     `help:"Ask only whether the server on this machine is alive."`
 	JSON     bool     `name:"json" help:"Print the findings as a JSON array."`
 }
 
 // Help implements kong's HelpProvider.
 func (*verifyCommand) Help() string {
-	return "Each line is ✓ or ✗ with what to do. The exit code is 1 where anything failed. Of several machines behind one address those that are not ready are named, by their --node-id; given an address each, they are looked at one by one, and that they serve one contest.\n\nExamples:\n  podium verify\n  podium verify https://contest.example\n  podium verify http://10.0.0.2:3000 http://10.0.0.3:3000 http://10.0.0.4:3000"
+	return "Each line is ✓ or ✗ with what to do. It takes 30 seconds at most, and less than one where nothing is wrong. The exit code is 1 where anything failed, or where it was interrupted. Of several machines behind one address those that are not ready are named, by their --node-id; given an address each, they are looked at one by one, and that they serve one contest.\n\nExamples:\n  podium verify\n  podium verify https://contest.example\n  podium verify http://10.0.0.2:3000 http://10.0.0.3:3000 http://10.0.0.4:3000"
 }
 
-// verifyTimeout bounds each check.
-const verifyTimeout = 15 * time.Second
+// verifyLimit bounds the whole command, and verifyTimeout each check but those that
+// wait for an event: they have eventPatience.
+const (
+	verifyLimit   = 30 * time.Second
+	verifyTimeout = 15 * time.Second
+	eventPatience = 25 * time.Second
+)
 
 // finding is the outcome of one check.
 type finding struct {
@@ -47,32 +54,34 @@ type finding struct {
 	Fault string `json:"fault,omitempty"` // what is wrong and what to do
 }
 
-// verifier collects findings.
-type verifier struct {
-	ctx  context.Context
-	base string
-	list []finding
+// check is one thing to look at.
+type check struct {
+	what    string
+	timeout time.Duration
+	do      func(context.Context) error
 }
 
-// check runs one check and notes its outcome.
+// verifier collects checks of one server, in the order in which they are told.
+type verifier struct {
+	base   string
+	checks []check
+}
+
+// check adds a check.
 func (v *verifier) check(what string, do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(v.ctx, verifyTimeout)
-	defer cancel()
-	f := finding{OK: true, What: what}
-	if err := do(ctx); err != nil {
-		f.OK, f.Fault = false, err.Error()
-	}
-	v.list = append(v.list, f)
+	v.checks = append(v.checks, check{what, verifyTimeout, do})
 }
 
 // Run makes the checks and prints them.
 func (c *verifyCommand) Run(ctx context.Context, out output) error {
+	ctx, cancel := context.WithTimeout(ctx, verifyLimit)
+	defer cancel()
 	base := fmt.Sprintf("http://127.0.0.1:%d", c.Port)
 	for i := range c.URL {
 		c.URL[i] = strings.TrimSuffix(c.URL[i], "/")
 		base = c.URL[0]
 	}
-	v := &verifier{ctx: ctx, base: base}
+	v := &verifier{base: base}
 	switch {
 	case c.Settings:
 		v.settings()
@@ -87,33 +96,73 @@ func (c *verifyCommand) Run(ctx context.Context, out output) error {
 		}
 		v.service(c.Quick)
 	}
-	return v.print(out, c.JSON)
+	return v.run(ctx, out, c.JSON)
 }
 
-func (v *verifier) print(out output, asJSON bool) error {
-	failed := 0
-	for _, f := range v.list {
-		if !f.OK {
+// run makes all checks at once, and prints each outcome in its place as soon as it
+// is there. Where ctx is canceled, what is still open is not judged.
+func (v *verifier) run(ctx context.Context, out output, asJSON bool) error {
+	findings := make([]finding, len(v.checks))
+	done := make([]chan struct{}, len(v.checks))
+	var running sync.WaitGroup
+	defer running.Wait()
+	for i, c := range v.checks {
+		done[i] = make(chan struct{})
+		running.Go(func() {
+			defer close(done[i])
+			findings[i] = c.make(ctx)
+		})
+	}
+	made, failed := 0, 0
+	for i, f := range v.checks {
+		told := out.working(fmt.Sprintf("%d of %d: %s", i+1, len(v.checks), f.what))
+		select {
+		case <-done[i]:
+		case <-ctx.Done():
+		}
+		told()
+		if errors.Is(ctx.Err(), context.Canceled) {
+			break
+		}
+		<-done[i] // a deadline ends it by itself
+		made++
+		if !findings[i].OK {
 			failed++
+		}
+		if !asJSON {
+			fmt.Fprintln(out.stdout, findings[i])
 		}
 	}
 	if asJSON {
-		if err := json.NewEncoder(out.stdout).Encode(v.list); err != nil {
+		if err := json.NewEncoder(out.stdout).Encode(findings[:made]); err != nil {
 			return err
 		}
-	} else {
-		for _, f := range v.list {
-			if f.OK {
-				fmt.Fprintln(out.stdout, "✓ "+f.What)
-			} else {
-				fmt.Fprintf(out.stdout, "✗ %s: %s\n", f.What, f.Fault)
-			}
-		}
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", failed, len(v.list))
+	switch {
+	case made < len(v.checks):
+		return fmt.Errorf("interrupted: %d of %d checks were made, and %d of them failed", made, len(v.checks), failed)
+	case failed > 0:
+		return fmt.Errorf("%d of %d checks failed", failed, len(v.checks))
 	}
 	return nil
+}
+
+// make makes the check.
+func (c check) make(ctx context.Context) finding {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err := c.do(ctx); err != nil {
+		return finding{What: c.what, Fault: err.Error()}
+	}
+	return finding{OK: true, What: c.what}
+}
+
+// String is the finding as a line.
+func (f finding) String() string {
+	if f.OK {
+		return "✓ " + f.What
+	}
+	return fmt.Sprintf("✗ %s: %s", f.What, f.Fault)
 }
 
 // settings judges the environment.
@@ -295,8 +344,8 @@ func (v *verifier) service(quick bool) {
 	v.check("requests of one session reach one machine", v.sticky)
 	v.check("a client that was cut off gets its session back", v.recovers)
 	if !quick {
-		v.check("events arrive by WebSocket", v.eventBy(client.TransportWebSocket))
-		v.check("events arrive by long-polling", v.eventBy(client.TransportPolling))
+		v.checks = append(v.checks, check{"events arrive by WebSocket", eventPatience, v.eventBy(client.TransportWebSocket)},
+			check{"events arrive by long-polling", eventPatience, v.eventBy(client.TransportPolling)})
 	}
 	v.check("event streams open", func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/api/events", nil)
@@ -358,7 +407,7 @@ func (v *verifier) status(path string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		res, body, err := v.get(ctx, path)
 		if err == nil && res.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s: %.200s", res.Status, body)
+			return fmt.Errorf("it answers %s: %.200s", res.Status, bytes.TrimSpace(body))
 		}
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // readyTries is how often a balancer is asked, each time on a connection of its own, to
@@ -20,26 +21,29 @@ const readyTries = 24
 // machines looks at several machines of one contest, each by an address of its own.
 // Every finding begins with the address that it is about.
 func (v *verifier) machines(bases []string, quick bool) {
-	contests := map[string]string{} // by address
-	for _, base := range bases {
-		one := &verifier{ctx: v.ctx, base: base}
+	contests := make([]string, len(bases)) // "" where it is not known
+	var asked sync.WaitGroup               // those that were asked for their contest
+	asked.Add(len(bases))
+	for i, base := range bases {
+		one := &verifier{base: base}
 		one.service(quick)
 		one.check("its contest can be told from others", func(ctx context.Context) (err error) {
-			contests[base], err = one.epoch(ctx)
+			defer asked.Done()
+			contests[i], err = one.epoch(ctx)
 			return err
 		})
-		for _, f := range one.list {
-			f.What = base + ": " + f.What
-			v.list = append(v.list, f)
+		for _, c := range one.checks {
+			c.what = base + ": " + c.what
+			v.checks = append(v.checks, c)
 		}
 	}
-	most := common(slices.Collect(maps.Values(contests)))
-	for _, base := range bases {
+	for i, base := range bases {
 		v.check(base+": it serves the same contest as the others", func(context.Context) error {
-			switch contests[base] {
+			asked.Wait() // each has its own time for that
+			switch contests[i] {
 			case "":
 				return errors.New("that is not known")
-			case most:
+			case common(contests):
 				return nil
 			}
 			return errors.New("it has a contest of its own; give it the --database of the others")

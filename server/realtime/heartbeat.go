@@ -59,6 +59,10 @@ func (rt *Realtime) listen() {
 		defer rt.heart.mu.Unlock()
 		rt.heart.answered[e.Socket.ConnID()] = lastAnswer{socket: e.Socket.ID(), at: rt.o.Now()}
 	}, socketio.Inline)
+	// Whoever wants to know whether events arrive need not wait for the next beat.
+	socketio.OnEvent(nsp, "heartbeat-request", func(e *socketio.Event) {
+		_ = e.Socket.Volatile().Emit("heartbeat-ping", rt.ping(rt.sequence.Load())) // it may be gone by now
+	}, socketio.Inline)
 	nsp.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
 		rt.heart.mu.Lock()
 		defer rt.heart.mu.Unlock()
@@ -104,18 +108,23 @@ func (rt *Realtime) beat(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		ping := rt.ping(rt.sequence.Add(1))
+		rt.lastBeat.Store(ping.Timestamp)
+		_ = rt.io.Of("/").Local().Volatile().Emit("heartbeat-ping", ping) // whoever misses one gets the next
 		now := rt.o.Now()
-		shown := time.Now().UnixMilli()
-		rt.lastBeat.Store(shown)
-		_ = rt.io.Of("/").Local().Volatile().Emit("heartbeat-ping", heartbeatPing{
-			Timestamp: shown, Sequence: rt.sequence.Add(1),
-			ServerUptime: now.Sub(rt.started).Milliseconds(), ActiveConnections: rt.connections(),
-		}) // whoever misses one gets the next
 		for _, a := range rt.heart.expire(now.Add(-rt.o.HeartbeatInterval - rt.o.HeartbeatTimeout)) {
 			_ = rt.io.To(a.socket).Local().Emit("heartbeat-expired", heartbeatExpired{
 				LastSeen: a.at.UnixMilli(), Timeout: rt.o.HeartbeatTimeout.Milliseconds(),
 			}) // it may be gone by now
 		}
+	}
+}
+
+// ping is a heartbeat as of now.
+func (rt *Realtime) ping(sequence int64) heartbeatPing {
+	return heartbeatPing{
+		Timestamp: time.Now().UnixMilli(), Sequence: sequence,
+		ServerUptime: rt.o.Now().Sub(rt.started).Milliseconds(), ActiveConnections: rt.connections(),
 	}
 }
 
