@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,6 +249,69 @@ func TestRestoreBringsBackWhatWasThereAndKeepsThePresent(t *testing.T) {
 	os.WriteFile(bad, bytes.Repeat([]byte("x"), 10_000), 0o600)
 	if code, _, _ := run("restore", bad, "--yes", "--data", data); code != 1 {
 		t.Errorf("a file that is no backup: exit %d", code)
+	}
+}
+
+// What a restore would change is told before anybody says yes, and nothing is told that stays.
+func TestRestoreSaysWhatChangesInCategoriesWinnersAndSettings(t *testing.T) {
+	data := filled(t)
+	ctx := context.Background()
+	change := func(f func(*contest.Contest) error) {
+		t.Helper()
+		s, err := bolt.Open(filepath.Join(data, server.DatabaseName), bolt.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f(contest.New(s)), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	categories := func(list ...contest.Category) func(*contest.Contest) error {
+		return func(c *contest.Contest) error { return c.ReplaceCategories(ctx, list) }
+	}
+	win := func(c *contest.Contest, ids ...string) error {
+		_, _, err := c.SaveWinners(ctx, contest.Picks{"best": ids}, nil, 2, contest.Once{}, func([]string) ([]byte, error) { return []byte("{}"), nil })
+		return err
+	}
+	change(categories(contest.Category{ID: "best", Name: "Best"}, contest.Category{ID: "old", Name: "Oldest"}))
+	change(func(c *contest.Contest) error {
+		_, err := c.ChangeEvening(ctx, func(e *contest.Evening) error { e.Name, e.WallSeconds = "Anna & Ben", 9; return nil })
+		return err
+	})
+	change(func(c *contest.Contest) error {
+		return win(c, "1700000000000-abcdef")
+	})
+	if code, _, stderr := run("backup", "--data", data); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, stdout, _ := run("restore", "--data", data)
+	if code != 1 || !strings.Contains(stdout, "winners and settings stay as they are") {
+		t.Errorf("where nothing changes: exit %d: %s", code, stdout)
+	}
+	change(categories(contest.Category{ID: "best", Name: "Finest"}, contest.Category{ID: "new", Name: "Newest"}))
+	change(func(c *contest.Contest) error {
+		_, err := c.ChangeEvening(ctx, func(e *contest.Evening) error { e.Name, e.NameRequired = "Ben & Anna", true; return nil })
+		return err
+	})
+	change(func(c *contest.Contest) error {
+		return win(c)
+	})
+	change(func(c *contest.Contest) error { return c.SaveSetting("contest.moderation", []byte("on")) })
+	want := []string{
+		`Category "Newest" goes`, `Category "Finest" is called "Best"`, `Category "Oldest" comes`,
+		`Winners of "Finest": "c" instead of none`,
+		`Setting "approval of new photos": "as the server is started" instead of "on"`,
+		`Setting "name": "Anna & Ben" instead of "Ben & Anna"`,
+		`Setting "everybody has to say their name": "no" instead of "yes"`,
+	}
+	code, stdout, _ = run("restore", "--data", data)
+	if told, _, _ := strings.Cut(stdout, "Restore it?"); code != 1 || !strings.Contains(told, "  "+strings.Join(want, "\n  ")+"\n") {
+		t.Errorf("exit %d; before the question it says\n%s", code, told)
+	}
+	var done restored
+	code, stdout, stderr := run("restore", "--yes", "--json", "--data", data)
+	if err := json.Unmarshal([]byte(stdout), &done); code != 0 || err != nil || !slices.Equal(done.Changes, want) {
+		t.Errorf("as JSON, exit %d: %s%s", code, stdout, stderr)
 	}
 }
 

@@ -36,19 +36,23 @@ type restoreCommand struct {
 
 // restored says what a restore did.
 type restored struct {
-	Backup   string  `json:"backup"`           // its name
-	Before   *extent `json:"before,omitempty"` // what was there; absent where nothing was, or nothing that could be read
-	Damaged  bool    `json:"damaged"`          // what was there is damaged, and Before what could be read of it
-	After    *extent `json:"after"`
-	Kept     string  `json:"kept,omitempty"` // where what was there is kept
-	Ended    int     `json:"ended"`          // sessions and tokens of the backup, which are valid no longer
-	Pictures int     `json:"pictures"`       // brought back
+	Backup  string  `json:"backup"`           // its name
+	Before  *extent `json:"before,omitempty"` // what was there; absent where nothing was, or nothing that could be read
+	Damaged bool    `json:"damaged"`          // what was there is damaged, and Before what could be read of it
+	After   *extent `json:"after"`
+	// Changes say what is otherwise in categories, winners and settings, a sentence each.
+	Changes  []string `json:"changes"`
+	Kept     string   `json:"kept,omitempty"` // where what was there is kept
+	Ended    int      `json:"ended"`          // sessions and tokens of the backup, which are valid no longer
+	Pictures int      `json:"pictures"`       // brought back
 }
 
 // extent is how much data a file holds.
 type extent struct {
 	Submissions int   `json:"submissions"`
 	Newest      int64 `json:"newest,omitempty"` // ms since the epoch; 0 where there is none
+
+	outline outline
 }
 
 // String is for people.
@@ -62,7 +66,7 @@ func (e *extent) String() string {
 
 // Help implements kong's HelpProvider.
 func (*restoreCommand) Help() string {
-	return "Checks the backup, says what would change, asks, keeps the present data aside, however damaged it is, and puts the backup in its place in one step. Sessions and tokens end with it. What is kept aside goes when it is as old as --backup-keep-days of the server says. No server may run on the data folder or the database.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json\n  podium restore contest.db --database postgres://user:password@host/name"
+	return "Checks the backup, says what would change in submissions, categories, winners and settings, asks, keeps the present data aside, however damaged it is, and puts the backup in its place in one step. Sessions and tokens end with it. What is kept aside goes when it is as old as --backup-keep-days of the server says. No server may run on the data folder or the database.\n\nExamples:\n  podium restore\n  podium restore --at 2026-01-31T20:00:00Z\n  podium restore s3://name?region=eu-central-1 --data /data\n  podium restore data/backups/podium-20260131T200000Z.db --yes\n  podium restore --yes --json\n  podium restore contest.db --database postgres://user:password@host/name"
 }
 
 // Run restores.
@@ -192,10 +196,30 @@ func (c *restoreCommand) fetchPictures(ctx context.Context, wanted []string) (in
 
 // show says what would change.
 func (c *restoreCommand) show(ctx context.Context, w io.Writer, name, fresh string) (r restored, err error) {
-	r.Backup = name
+	r.Backup, r.Changes = name, []string{}
 	if r.After, err = extentOf(fresh); err != nil {
 		return r, err
 	}
+	now, err := c.present(ctx, &r)
+	if err != nil {
+		return r, err
+	}
+	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, r.After, name)
+	if r.Before == nil {
+		return r, nil
+	}
+	r.Changes = append(r.Changes, r.Before.outline.changesTo(r.After.outline)...)
+	for _, sentence := range r.Changes {
+		fmt.Fprintln(w, "  "+sentence)
+	}
+	if len(r.Changes) == 0 {
+		fmt.Fprintln(w, "  Categories, winners and settings stay as they are")
+	}
+	return r, nil
+}
+
+// present reads how much there is now into r, and says it.
+func (c *restoreCommand) present(ctx context.Context, r *restored) (now string, err error) {
 	if c.Database != "" {
 		r.Before, err = withDatabase(ctx, c.Database, func(s *postgres.Store) (*extent, error) {
 			if err := s.Served(ctx); err != nil {
@@ -203,28 +227,26 @@ func (c *restoreCommand) show(ctx context.Context, w io.Writer, name, fresh stri
 			}
 			return extentIn(s)
 		})
-		if err == nil {
-			fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", r.Before, r.After, name)
+		if err != nil {
+			return "", err
 		}
-		return r, err
+		return r.Before.String(), nil
 	}
 	r.Before, err = extentOf(filepath.Join(c.Data, server.DatabaseName))
-	now := r.Before.String()
 	switch {
+	case err == nil:
+		return r.Before.String(), nil
 	case errors.Is(err, fs.ErrNotExist):
-		r.Before, now = nil, "nothing"
+		r.Before = nil
+		return "nothing", nil
 	case errors.Is(err, bolt.ErrLocked):
-		return r, err
-	case err != nil:
-		r.Damaged = true
-		if r.Before = c.remains(ctx); r.Before == nil {
-			now = fmt.Sprintf("a file that cannot be read (%v)", err)
-		} else {
-			now = fmt.Sprintf("a damaged file, of which can be read: %s", r.Before)
-		}
+		return "", err
 	}
-	fmt.Fprintf(w, "Now:    %s\nBackup: %s (%s)\n", now, r.After, name)
-	return r, nil
+	r.Damaged = true
+	if r.Before = c.remains(ctx); r.Before == nil {
+		return fmt.Sprintf("a file that cannot be read (%v)", err), nil
+	}
+	return fmt.Sprintf("a damaged file, of which can be read: %s", r.Before), nil
 }
 
 // remains reads how much of a damaged file can still be read; nil is none of it.
@@ -264,6 +286,9 @@ func extentIn(s contest.Store) (*extent, error) {
 		for _, span := range spans {
 			e.Newest = max(e.Newest, span.Newest)
 		}
+	}
+	if err == nil {
+		e.outline, err = outlineOf(s)
 	}
 	return e, err
 }
