@@ -60,11 +60,32 @@ func (versionFlag) BeforeReset(app *kong.Kong) error {
 // output is where commands write.
 type output struct{ stdout, stderr io.Writer }
 
+// loadDotEnv takes over from a .env file in the working directory what the environment
+// does not set. A variable that is set to nothing, which is what compose files and
+// units make of one that they pass on and nobody gave, is not set.
+func loadDotEnv() error {
+	values, err := godotenv.Read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for name, value := range values {
+		if os.Getenv(name) != "" {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // Run executes the command that args name and returns its exit code. It writes
 // what it did to stdout and what went wrong to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
-	// A .env file sets only what the environment does not.
-	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := loadDotEnv(); err != nil {
 		fmt.Fprintf(stderr, "podium: read .env: %v\n", err)
 		return exitUsage
 	}
