@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,8 +138,8 @@ func (s *Server) build() error {
 	s.limits = s.settings.limits()
 	s.limits.realtime.Addresses = s.addresses
 	s.joining = joincode.New(joincode.Options{
-		PublicURL: s.settings.PublicURL, Host: s.settings.Host, TLS: s.settings.TLSCert != "",
-		Secure: s.addresses.Secure, AddressOf: s.addresses.Of,
+		PublicURL: s.settings.PublicURL, Listen: s.settings.Host, TLS: s.settings.TLSCert != "",
+		Secure: s.addresses.Secure, Host: s.addresses.Host, AddressOf: s.addresses.Of,
 	})
 	s.admin, s.Password, err = admin.New(s.contest, admin.Options{
 		Password: s.settings.AdminPassword, SessionAge: s.settings.SessionAge, AtOnce: s.settings.SignInsAtOnce,
@@ -289,16 +288,16 @@ func (s *Server) buildBackups() error {
 
 func (s *Server) buildPages() {
 	s.client = pages.NewClient(static.Client(), static.ClientVersion, s.log)
-	files := static.For(s.evening)
+	files, place := static.For(s.evening), static.Origin
 	if s.settings.Static != "" {
 		// A root cannot be left through links either.
 		if root, err := os.OpenRoot(s.settings.Static); err == nil {
-			files = root.FS()
+			files, place = root.FS(), ""
 		} else {
 			s.log.Error("open the folder of pages", "error", err)
 		}
 	}
-	s.pages = pages.New(files, s.client.Origin())
+	s.pages = pages.New(files, s.client.Origin(), pages.Origin{Place: place, Of: s.joining.Origin})
 }
 
 // evening is what the pages say of the event: the last that is known, where the
@@ -311,7 +310,7 @@ func (s *Server) evening() static.Evening {
 		}
 		return static.Evening{}
 	}
-	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Logo: e.Logo, Origin: strings.TrimSuffix(s.settings.PublicURL, "/"), Changed: changed}
+	now := static.Evening{Name: e.Name, Date: e.Date, Accent: e.Accent, Welcome: e.Welcome, Logo: e.Logo, Changed: changed}
 	s.lastEvening.Store(&now)
 	return now
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"html"
 	"io/fs"
+	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,24 +21,38 @@ type Evening struct {
 	Accent  string // #rrggbb, or ""
 	Welcome string // the line below the title, or ""
 	Logo    string // names the picture that is served as /api/logo; "" where there is none
-	Origin  string // of the server as guests reach it, https://example.org; "" where that is not known
 	// Changed is when any of it was changed last: an evening of the same time is
 	// the same.
 	Changed time.Time
 }
 
+// Origin stands in pages where the server's own origin belongs, https://example.org:
+// previews of links need whole addresses. Whoever serves a page puts it there.
+const Origin = "https://origin.invalid"
+
 // For returns the tree to serve at an event: that of Files, with the event's
 // name, words and colour in the pages and the manifest. evening is asked each
 // time when one of them is opened. It is safe for concurrent use.
-func For(evening func() Evening) fs.FS { return dressed{served(), evening} }
+func For(evening func() Evening) fs.FS {
+	return &dressed{tree: served(), evening: evening, made: map[string]madePage{}}
+}
 
 type dressed struct {
 	tree
 	evening func() Evening
+
+	mu   sync.Mutex          // guards made
+	made map[string]madePage // by name
+}
+
+// madePage is a file as it was dressed last, for the evening that was changed then.
+type madePage struct {
+	data    []byte
+	changed time.Time
 }
 
 // Open implements [fs.FS].
-func (d dressed) Open(name string) (fs.File, error) {
+func (d *dressed) Open(name string) (fs.File, error) {
 	dress := func(page []byte, e Evening) []byte { return dressPage(page, e, name) }
 	switch {
 	case name == "manifest.webmanifest":
@@ -45,14 +61,18 @@ func (d dressed) Open(name string) (fs.File, error) {
 		return d.tree.Open(name)
 	}
 	e := d.evening()
-	if e.Changed.IsZero() {
-		return d.tree.Open(name)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	page, ok := d.made[name]
+	if !ok || !page.changed.Equal(e.Changed) {
+		data, err := fs.ReadFile(d.tree, name)
+		if err != nil {
+			return nil, err
+		}
+		page = madePage{dress(data, e), e.Changed}
+		d.made[name] = page
 	}
-	data, err := fs.ReadFile(d.tree, name)
-	if err != nil {
-		return nil, err
-	}
-	return &pageFile{Reader: bytes.NewReader(dress(data, e)), name: name, changed: e.Changed}, nil
+	return &pageFile{Reader: bytes.NewReader(page.data), name: name, changed: page.changed}, nil
 }
 
 // Where a page says what an event has words of its own for.
@@ -99,16 +119,32 @@ func dressPage(page []byte, e Evening, name string) []byte {
 		parts := descriptionPlace.FindStringSubmatch(found)
 		return parts[1] + description + parts[3]
 	})
-	preview := fmt.Sprintf("<title>%s</title>\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:title\" content=\"%s\">\n<meta property=\"og:description\" content=\"%s\">", called, called, description)
+	picture := "/icon.png"
 	if e.Logo != "" {
-		text = dressLogo(text, e)
-		preview += fmt.Sprintf("\n<meta property=\"og:image\" content=\"%s\">", html.EscapeString(e.Origin)+e.icon())
+		text, picture = dressLogo(text, e), e.icon()
 	}
-	text = strings.Replace(text, title[0], preview, 1)
+	text = strings.Replace(text, title[0], preview(called, description, addressOf(name), picture), 1)
 	if sheet := accentSheet(e.Accent); sheet != "" {
 		text = strings.Replace(text, "</head>", "<style>"+sheet+"</style>\n</head>", 1)
 	}
 	return []byte(text)
+}
+
+// preview is a title, and what chats and networks show of a link to the page. The texts
+// are markup already.
+func preview(title, description, address, picture string) string {
+	const form = "<title>%[1]s</title>\n" +
+		`<meta property="og:type" content="website"><meta property="og:title" content="%[1]s"><meta property="og:description" content="%[2]s">` +
+		`<meta property="og:url" content="%[3]s%[4]s"><meta property="og:image" content="%[3]s%[5]s">`
+	return fmt.Sprintf(form, title, description, Origin, address, picture)
+}
+
+// addressOf is the path of the page of that name.
+func addressOf(name string) string {
+	if name = path.Base(name); name != "index.html" {
+		return "/" + name
+	}
+	return "/"
 }
 
 // Where a page has the mark in whose place a logo comes, and its icon.

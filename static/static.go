@@ -25,7 +25,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.html *.css *.js *.svg *.webmanifest css js lang client
+//go:embed *.html *.css *.js *.svg *.png *.webmanifest css js lang client
 var files embed.FS
 
 // ClientVersion is the version of the Socket.IO browser client that belongs into client/, and that browsers are sent to a

@@ -67,6 +67,19 @@ func (a *Addresses) Secure(r *http.Request) bool {
 	return a.trusts(parseHostPort(r.RemoteAddr)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
+// Host returns the host, with a port where it has one, by which the client asked: that
+// of the request, or the first that a trusted proxy names in X-Forwarded-Host.
+func (a *Addresses) Host(r *http.Request) string {
+	if a == nil || !a.trusts(parseHostPort(r.RemoteAddr)) {
+		return r.Host
+	}
+	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
+	if host = strings.TrimSpace(host); host == "" {
+		return r.Host
+	}
+	return host
+}
+
 // trusts reports whether addr is one of our proxies.
 func (a *Addresses) trusts(addr netip.Addr) bool {
 	if !addr.IsValid() {

@@ -16,22 +16,40 @@ func (c *Codes) reachable(r *http.Request) []string {
 	if c.options.PublicURL != "" {
 		list = append(list, strings.TrimSuffix(c.options.PublicURL, "/")+"/")
 	}
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	if host != "" && host != "localhost" && !loopback(host) && !strings.ContainsAny(r.Host, "/\"'<>\\ ") {
-		scheme := "http"
-		if c.options.Secure(r) {
-			scheme = "https"
-		}
-		list = append(list, scheme+"://"+r.Host+"/")
+	if asked := c.asked(r); asked != "" {
+		list = append(list, asked+"/")
 	}
 	list = append(list, c.ownAddresses(portOf(r))...)
 	if len(list) == 0 {
 		list = append(list, "http://localhost:"+portOf(r)+"/")
 	}
 	return list
+}
+
+// asked is the origin by which a request came, "" where it is none that other machines
+// can reach.
+func (c *Codes) asked(r *http.Request) string {
+	whole := c.options.Host(r)
+	host, _, err := net.SplitHostPort(whole)
+	if err != nil {
+		host = whole
+	}
+	if host == "" || host == "localhost" || loopback(host) || strings.ContainsAny(whole, "/\"'<>\\ ") {
+		return ""
+	}
+	if c.options.Secure(r) {
+		return "https://" + whole
+	}
+	return "http://" + whole
+}
+
+// Origin is the origin of the addresses that others should open: the settings' own, or
+// the one that the request came by. It is "" where neither is known.
+func (c *Codes) Origin(r *http.Request) string {
+	if c.options.PublicURL != "" {
+		return strings.TrimSuffix(c.options.PublicURL, "/")
+	}
+	return c.asked(r)
 }
 
 func loopback(host string) bool {
@@ -59,15 +77,15 @@ func (c *Codes) scheme() string {
 
 // everywhere reports whether the server listens on all interfaces.
 func (c *Codes) everywhere() bool {
-	addr, err := netip.ParseAddr(strings.Trim(c.options.Host, "[]"))
-	return c.options.Host == "" || err == nil && addr.IsUnspecified()
+	addr, err := netip.ParseAddr(strings.Trim(c.options.Listen, "[]"))
+	return c.options.Listen == "" || err == nil && addr.IsUnspecified()
 }
 
 // ownAddresses are the addresses of this machine that other machines can
 // reach and the server listens on, as URLs with a port.
 func (c *Codes) ownAddresses(port string) []string {
 	if !c.everywhere() {
-		if host := strings.Trim(c.options.Host, "[]"); host != "localhost" && !loopback(host) {
+		if host := strings.Trim(c.options.Listen, "[]"); host != "localhost" && !loopback(host) {
 			return []string{c.scheme() + "://" + net.JoinHostPort(host, port) + "/"}
 		}
 		return nil
@@ -101,7 +119,7 @@ func (c *Codes) Addresses(at net.Addr) []string {
 	list = append(list, c.ownAddresses(port)...)
 	host := "localhost"
 	if !c.everywhere() {
-		host = strings.Trim(c.options.Host, "[]")
+		host = strings.Trim(c.options.Listen, "[]")
 	}
 	return append(list, c.scheme()+"://"+net.JoinHostPort(host, port)+"/")
 }

@@ -16,12 +16,14 @@ import (
 type Options struct {
 	// PublicURL is the address that visitors use, "" where it is not known.
 	PublicURL string
-	// Host is what the server listens on, "" for all interfaces.
-	Host string
+	// Listen is what the server listens on, "" for all interfaces.
+	Listen string
 	// TLS says that the server speaks TLS itself.
 	TLS bool
-	// Secure reports whether a request came over TLS, and AddressOf whose it is.
+	// Secure reports whether a request came over TLS, Host by which host, and AddressOf
+	// whose it is.
 	Secure    func(*http.Request) bool
+	Host      func(*http.Request) string
 	AddressOf func(*http.Request) netip.Addr
 }
 

@@ -12,7 +12,7 @@ import (
 
 func TestCodesAreDrawnOneAtATime(t *testing.T) {
 	addresses := new(limits.Addresses)
-	s := New(Options{AddressOf: addresses.Of, Secure: addresses.Secure})
+	s := New(Options{AddressOf: addresses.Of, Host: addresses.Host, Secure: addresses.Secure})
 	if err := s.turns.Enter(t.Context()); err != nil {
 		t.Fatal(err)
 	}

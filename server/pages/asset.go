@@ -34,6 +34,7 @@ type asset struct {
 	file     fs.File       // streamed files only
 	seeker   io.ReadSeeker // file
 	modified time.Time
+	of       *asset // that this one was made of, by an origin
 
 	gzipOnce, zstdOnce sync.Once
 	gzipped, zstded    []byte // nil where compressing does not pay

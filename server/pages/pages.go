@@ -50,8 +50,10 @@ type Pages struct {
 	// clientOrigin is where the Socket.IO client comes from when it is not
 	// served here, or "".
 	clientOrigin string
+	origin       Origin
 
-	mu       sync.Mutex           // guards policies
+	mu       sync.Mutex           // guards the fields below
+	origins  map[string]bool      // those that pages were served for
 	policies map[string]*pageRule // by file, folder of the address, and ETag
 }
 
@@ -59,8 +61,11 @@ type Pages struct {
 // else can write to, files should be an [os.Root]'s, which links can't leave.
 // clientOrigin is where pages get the Socket.IO client from by a redirect, ""
 // where it is served here.
-func New(files fs.FS, clientOrigin string) *Pages {
-	return &Pages{source: source{files: files, assets: map[string]*asset{}}, clientOrigin: clientOrigin, policies: map[string]*pageRule{}}
+func New(files fs.FS, clientOrigin string, origin Origin) *Pages {
+	return &Pages{
+		source: source{files: files, assets: map[string]*asset{}}, clientOrigin: clientOrigin, origin: origin,
+		origins: map[string]bool{}, policies: map[string]*pageRule{},
+	}
 }
 
 // names are the addresses whose files have other names.
@@ -131,7 +136,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 		// nothing else that is served is more than what its type says.
 		h.Del("Content-Security-Policy")
 	}
-	a.serve(w, r)
+	p.addressed(a, r).serve(w, r)
 	return nil
 }
 
@@ -152,6 +157,7 @@ func (p *Pages) ServeMissing(w http.ResponseWriter, r *http.Request) bool {
 	}
 	defer a.release()
 	p.setPolicy(w, r, name, a)
+	a = p.addressed(a, r)
 	h := w.Header()
 	h.Set("Content-Type", a.kind)
 	h.Set("Cache-Control", "no-store")

@@ -33,7 +33,7 @@ func newPages(t *testing.T, files map[string]string) (http.Handler, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return handler(New(root.FS(), "").Serve), dir
+	return handler(New(root.FS(), "", Origin{}).Serve), dir
 }
 
 // handler answers with the errors of serve, as the server does.
@@ -244,14 +244,14 @@ func TestClientThatIsNotEmbeddedComesFromTheCDN(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != 1 {
 		t.Errorf("%d log lines, want one: %s", n, &log)
 	}
-	p := New(fstest.MapFS{"index.html": {Data: []byte(`<script src="/socket.io/socket.io.js"></script>`)}}, c.Origin())
+	p := New(fstest.MapFS{"index.html": {Data: []byte(`<script src="/socket.io/socket.io.js"></script>`)}}, c.Origin(), Origin{})
 	if policy := get(handler(p.Serve), "/").Header().Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self' https://cdn.socket.io;") {
 		t.Errorf("the page may not load the client: %s", policy)
 	}
 }
 
 func ExampleNew() {
-	p := New(fstest.MapFS{"index.html": {Data: []byte("<h1>Feed</h1>")}}, "")
+	p := New(fstest.MapFS{"index.html": {Data: []byte("<h1>Feed</h1>")}}, "", Origin{})
 	w := httptest.NewRecorder()
 	if err := p.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil)); err != nil {
 		fmt.Println(err)

@@ -14,7 +14,7 @@ func policyOf(t *testing.T, files map[string]string, target string) map[string]s
 	for name, text := range files {
 		tree[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	w := get(handler(New(tree, "").Serve), target)
+	w := get(handler(New(tree, "", Origin{}).Serve), target)
 	if w.Code != 200 {
 		t.Fatalf("%s: %d", target, w.Code)
 	}
@@ -98,7 +98,7 @@ func TestPolicyAllowsWhatThePageHolds(t *testing.T) {
 }
 
 func TestPolicyOfThePagesInTheOldManner(t *testing.T) {
-	p := handler(New(os.DirFS("../../test/testdata/oldpages"), "").Serve)
+	p := handler(New(os.DirFS("../../test/testdata/oldpages"), "", Origin{}).Serve)
 	admin := directives(t, get(p, "/admin").Header().Get("Content-Security-Policy"))
 	if admin["script-src-attr"] != "'unsafe-inline'" || strings.Contains(admin["script-src-elem"], "unsafe-inline") {
 		t.Errorf("admin page: %v", admin)
