@@ -135,9 +135,9 @@ image: ## run the commands of fly/Dockerfile twice without Docker, and look at w
 memory: ## hold HELD=15000 WebSockets in 256 MB, under a real limit (needs root and control groups)
 	@go test -count=1 -timeout 10m -run TestTheSmallestMachine -v ./test/crash -held=$${HELD:-15000}
 
-screenshots: node client ## each page, phone and desktop, light and dark, into test/screenshots
+screenshots: node client ## each page, in every size, scheme and language, with none, a few and many photos, into test/screenshots
 	@mkdir -p test/screenshots
-	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run TestPagesAreAccessible ./test/browser
+	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run "TestPagesAreAccessible|TestPagesFit|TestEveryPageIsIn" ./test/browser
 	@ls test/screenshots
 
 # Rules that are left out, and why:

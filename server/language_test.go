@@ -16,7 +16,7 @@ func TestPagesAreInTheLanguageOfWhoAsks(t *testing.T) {
 		if row.cookie != "" {
 			headers = append(headers, "Cookie", "podium_language="+row.cookie)
 		}
-		for _, path := range []string{"/", "/winners.html", "/wall"} {
+		for _, path := range []string{"/", "/winners.html", "/wall", "/admin", "/admin/codes", "/admin/dashboard", "/present"} {
 			g := s.do("GET", path, nil, headers...)
 			if want := `<html lang="` + row.lang + `" dir="` + row.dir + `">`; g.status != 200 || !strings.Contains(g.body, want) {
 				t.Errorf("%s for %q, %q: status %d without %s", path, row.accept, row.cookie, g.status, want)

@@ -14,8 +14,9 @@ import (
 )
 
 // The words of the pages are in lang/, a file a language: messages by key, each a text or, where it counts something,
-// texts by the plural categories of Unicode CLDR. A page names them as {{key}}, and is served in the language of who asks,
-// with all of the language's messages inside, for its scripts (js/words.js). What a language lacks is said in English.
+// texts by the plural categories of Unicode CLDR. Those that only the organiser's pages say are in lang/organiser/, so that
+// guests' phones need not load them. A page names them as {{key}}, and is served in the language of who asks,
+// with all the messages inside that it may need, for its scripts (js/words.js). What a language lacks is said in English.
 
 // mainLanguage is the one that has every message.
 const mainLanguage = "en"
@@ -35,22 +36,32 @@ func languages() []string {
 	return list
 }
 
-// translated are the pages that guests and the audience see. Those of the organiser are in the main language.
-var translated = []string{"index.html", "winners.html", "wall.html", "missing.html"}
+// organisers are the pages that only the organiser, and who presents for them, sees.
+var organisers = []string{"admin.html", "codes.html", "dashboard.html", "present.html", "setup.html"}
+
+// foldersOf are where the messages of a page are.
+func foldersOf(page string) []string {
+	if slices.Contains(organisers, page) {
+		return []string{"lang", "lang/organiser"}
+	}
+	return []string{"lang"}
+}
 
 // messages are texts by key: each a string, or strings by plural category.
 type messages map[string]any
 
-// messagesIn are the messages of a language, with the main one's for those that it lacks.
-func messagesIn(language string) messages {
+// messagesIn are the messages of a language from folders, with the main one's for those that it lacks.
+func messagesIn(language string, folders ...string) messages {
 	all := messages{}
-	for _, one := range []string{mainLanguage, language} {
-		data, err := fs.ReadFile(files, "lang/"+one+".json")
-		if err == nil {
-			err = json.Unmarshal(data, &all)
-		}
-		if err != nil {
-			panic(fmt.Sprintf("the messages of a language cannot be read: %v", err)) // held by a test
+	for _, folder := range folders {
+		for _, one := range []string{mainLanguage, language} {
+			data, err := fs.ReadFile(files, folder+"/"+one+".json")
+			if err == nil {
+				err = json.Unmarshal(data, &all)
+			}
+			if err != nil {
+				panic(fmt.Sprintf("the messages of a language cannot be read: %v", err)) // held by a test
+			}
 		}
 	}
 	return all
@@ -59,9 +70,9 @@ func messagesIn(language string) messages {
 // wordPlace is where a page names a message.
 var wordPlace = regexp.MustCompile(`\{\{([A-Za-z-]+)\}\}`)
 
-// inLanguage puts a language's messages into a page.
-func inLanguage(page []byte, language string) []byte {
-	words := messagesIn(language)
+// inLanguage puts a language's messages into the page of that name.
+func inLanguage(page []byte, name, language string) []byte {
+	words := messagesIn(language, foldersOf(name)...)
 	data, err := json.Marshal(words) // which leaves no < that could end the element
 	if err != nil {
 		panic(err) // it was JSON a moment ago
@@ -89,15 +100,15 @@ func languageOptions(chosen string) []byte {
 		if language == chosen {
 			selected = " selected"
 		}
-		fmt.Fprintf(&b, `<option value="%s"%s>%s</option>`, language, selected, html.EscapeString(messagesIn(language)["languageName"].(string)))
+		fmt.Fprintf(&b, `<option value="%s"%s>%s</option>`, language, selected, html.EscapeString(messagesIn(language, "lang")["languageName"].(string)))
 	}
 	return b.Bytes()
 }
 
 // Languages are those that the page of that name can be served in, the one first that its own name stands for. It is nil for
-// other files and for pages in one language.
+// files that are no pages.
 func (t tree) Languages(name string) []string {
-	if slices.Contains(translated, name) {
+	if path.Ext(name) == ".html" && !strings.Contains(name, "/") {
 		return languages()
 	}
 	return nil

@@ -24,12 +24,22 @@ func texts(message any) []string {
 	return list
 }
 
+// readMessages reads what the files of a language hold.
 func readMessages(t *testing.T, language string) messages {
 	t.Helper()
-	data, err := fs.ReadFile(files, "lang/"+language+".json")
 	own := messages{}
-	if err != nil || json.Unmarshal(data, &own) != nil {
-		t.Fatalf("the messages of %s cannot be read: %v", language, err)
+	for _, folder := range foldersOf(organisers[0]) {
+		data, err := fs.ReadFile(files, folder+"/"+language+".json")
+		here := messages{}
+		if err != nil || json.Unmarshal(data, &here) != nil {
+			t.Fatalf("the messages of %s in %s cannot be read: %v", language, folder, err)
+		}
+		for key, message := range here {
+			if own[key] != nil {
+				t.Errorf("%s says %s twice", language, key)
+			}
+			own[key] = message
+		}
 	}
 	return own
 }
@@ -143,5 +153,47 @@ func TestPagesAreServedWholeInEveryLanguage(t *testing.T) {
 	}
 	if page := text(t, "ar/index.html"); !strings.Contains(page, "أرسل") || strings.Contains(page, "Take a photo") {
 		t.Error("the page in Arabic says nothing in Arabic")
+	}
+}
+
+// Nobody's phone loads what only the organiser reads.
+func TestGuestsPagesHoldNoWordsOfTheOrganisers(t *testing.T) {
+	for _, name := range pages(t) {
+		page := text(t, name)
+		if holds := strings.Contains(page, `"stageHint":`); holds != slices.Contains(organisers, name) {
+			t.Errorf("%s holds the organiser's messages: %v", name, holds)
+		}
+	}
+}
+
+// What a page or a script says stands in the files of messages, where it is translated. Names that all languages share may
+// stay.
+func TestPagesSayNothingOutsideTheirMessages(t *testing.T) {
+	aside := regexp.MustCompile(`(?s)<!--.*?-->|<!doctype html>|<svg.*?</svg>|<kbd>[^<]*</kbd>|>Podium<|"Podium"|\{\{[A-Za-z-]+\}\}`)
+	said := regexp.MustCompile(`>[^<>]*[A-Za-z]{2}[^<>]*<|(?:aria-label|alt|title|placeholder)="[^"]*[A-Za-z]{2}[^"]*"`)
+	for _, name := range pages(t) {
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := said.FindString(aside.ReplaceAllString(string(source), "><")); found != "" {
+			t.Errorf("%s says %q", name, found)
+		}
+	}
+	names, err := fs.Glob(files, "js/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment := regexp.MustCompile(`(?m)^\s*/?\*.*$|//\s.*$`)
+	quoted := regexp.MustCompile("(?:\"\\(?|`\\(?)[A-Z][a-z]+[ .…!?:,][^\"`]*[\"`]")
+	fault := regexp.MustCompile(`new Error\(.*`)
+	for _, name := range names {
+		code := fault.ReplaceAllString(comment.ReplaceAllString(text(t, name), ""), "")
+		for _, found := range quoted.FindAllString(code, -1) {
+			if name == "js/arrive.js" { // which has to say something where no message arrived
+				continue
+			}
+			t.Errorf("%s says %s", name, found)
+		}
 	}
 }

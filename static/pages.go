@@ -35,9 +35,8 @@ var served = sync.OnceValue(func() tree {
 	}
 	for _, name := range names {
 		page := madeWhole(files, name)
-		t.whole[name] = inLanguage(page, mainLanguage)
 		for _, language := range t.Languages(name) {
-			t.whole[t.In(name, language)] = inLanguage(page, language)
+			t.whole[t.In(name, language)] = inLanguage(page, name, language)
 		}
 	}
 	return t

@@ -7,8 +7,10 @@ import { EntryList } from "/js/entry-list.js";
 import { follow } from "/js/follow.js";
 import { inPortions } from "/js/judgement.js";
 import { Judging } from "/js/judging.js";
+import { offerLanguages } from "/js/language.js";
 import { PickList } from "/js/pick-list.js";
 import { StageDesk } from "/js/stage-desk.js";
+import { say } from "/js/words.js";
 
 let submissions = {}; // by category, newest first
 let categories = [];
@@ -35,11 +37,11 @@ const judging = new Judging({ pick, judge, move, undo: () => undos.pop()?.() });
 const list = new EntryList(byId("entries"), { pick, judge, remove, open: (entry) => judging.open(entry) });
 const podium = new PickList(byId("picks"), byId("announcer"), { changed: picked, dropped: place });
 
-const stage = new StageDesk({ attempt, say, picks: () => picks, prepared() { unsaved = false; theirs = null; showPicks(); showConflict(); } });
+const stage = new StageDesk({ attempt, tell, picks: () => picks, prepared() { unsaved = false; theirs = null; showPicks(); showConflict(); } });
 
-const eventDesk = new EventDesk({ attempt, say });
+const eventDesk = new EventDesk({ attempt, tell });
 
-function say(sentence, undo) {
+function tell(sentence, undo) {
   document.querySelector(".toast")?.remove();
   const back = undo && (() => {
     toast.remove();
@@ -48,7 +50,7 @@ function say(sentence, undo) {
   });
   if (back) undos.push(back);
   if (undos.length > 100) undos.shift();
-  const toast = make("div", { class: "toast" }, make("span", {}, sentence), back ? make("button", { on: { click: back } }, "Undo") : null);
+  const toast = make("div", { class: "toast" }, make("span", {}, sentence), back ? make("button", { on: { click: back } }, say("undo")) : null);
   (document.querySelector("dialog[open]") ?? document.body).append(toast); // nothing is seen above a dialog but what is in it
   byId("announcer").textContent = sentence; // what is new in the page is not read aloud everywhere
   setTimeout(() => toast.remove(), 15_000);
@@ -56,7 +58,7 @@ function say(sentence, undo) {
 
 function refused(refusal) {
   if (refusal.status === 401) signedOut();
-  else say(refusal.message);
+  else tell(refusal.message);
 }
 
 // Runs a request and shows what went wrong.
@@ -172,7 +174,7 @@ function showEntries(fromStart = false) {
   list.show(categories, submissions, matches, isPicked, fromStart);
   judging.show(categories, submissions, isPicked);
   const waiting = everyEntry().filter(({ status }) => status === "waiting").length;
-  byId("waiting").textContent = waiting ? `${waiting} waiting` : "";
+  byId("waiting").textContent = waiting ? say("waitingCount", { n: waiting }) : "";
 }
 
 function showPicks() {
@@ -186,7 +188,7 @@ function picked(category, ids) {
   unsaved = true;
   showEntries();
   showPicks();
-  if (before.length !== ids.length) say(ids.length > before.length ? "Picked." : "Unpicked.", () => picked(category, before.filter((id) => canWin(category, id))));
+  if (before.length !== ids.length) tell(ids.length > before.length ? say("picked") : say("unpicked"), () => picked(category, before.filter((id) => canWin(category, id))));
 }
 
 const canWin = (category, id) => submissions[category]?.some((one) => one.id === id && one.status === "approved");
@@ -203,7 +205,7 @@ function place(id, at) {
   const entry = everyEntry().find((one) => one.id === id);
   const chosen = picks[entry?.category]?.filter((one) => one !== id);
   if (!chosen || entry.status !== "approved") return;
-  if (chosen.length >= limit) return say(`A category has ${limit} winners at most. Unpick one first.`);
+  if (chosen.length >= limit) return tell(say("mostWinners", { n: limit }));
   chosen.splice(at, 0, id);
   picked(entry.category, chosen);
 }
@@ -217,8 +219,9 @@ function judge(entries, status) {
   const lost = status === "approved" ? [] : everyEntry().filter(({ id }) => id in wanted).map((entry) => ({ ...entry, at: picks[entry.category]?.indexOf(entry.id) ?? -1 }));
   for (const { id, category, at } of lost) if (at >= 0) picks[category] = picks[category].filter((one) => one !== id);
   showAll();
-  const done = status === "approved" ? "Approved." : "Hidden.";
-  say(count > 1 ? `${count} photos: ${done.toLowerCase()}` : done, async () => {
+  const one = status === "approved" ? say("approvedSaid") : say("hiddenSaid");
+  const many = status === "approved" ? say("photosApproved", { n: count }) : say("photosHidden", { n: count });
+  tell(count > 1 ? many : one, async () => {
     await setStatuses(await before);
     if (!unsaved) return;
     for (const { id, at } of lost.filter((one) => one.at >= 0).sort((a, b) => a.at - b.at)) place(id, at);
@@ -258,11 +261,11 @@ async function move(entry, category, place = 0) {
   ours++;
   shown = "";
   await load();
-  if (answer) say(`Moved to ${categories.find(({ id }) => id === category)?.name ?? category}.`, () => move(answer.entry, from, answer.place));
+  if (answer) tell(say("movedTo", { name: categories.find(({ id }) => id === category)?.name ?? category }), () => move(answer.entry, from, answer.place));
 }
 
 async function remove(entry) {
-  if (!confirm("Delete this entry and its photo for good?")) return;
+  if (!confirm(say("deleteEntrySure"))) return;
   if (await attempt(() => request(`/api/submissions/${entry.id}`, { method: "DELETE" }))) load();
 }
 
@@ -282,12 +285,12 @@ const publish = oneAtATime(async () => {
   unsaved = !sameWinners(picks, sent);
   showPicks();
   if (same) return;
-  say("The winners are published.", async () => {
+  tell(say("published"), async () => {
     picks = { ...picks, ...old };
     shown = "";
     if (await saveWinners(old, now)) {
       unsaved = false;
-      say("As it was before.");
+      tell(say("asBefore"));
     }
     load();
   });
@@ -328,10 +331,10 @@ function showConflict() {
   byId("conflict").hidden = !theirs;
   byId("publish").hidden = Boolean(theirs);
   if (!theirs) return;
-  const names = (ids) => ids.length ? ids.map((id) => make("li", { dir: "auto" }, everyEntry().find((one) => one.id === id)?.caption || "(no caption)")) : [make("li", { class: "hint" }, "nobody")];
+  const names = (ids) => ids.length ? ids.map((id) => make("li", { dir: "auto" }, everyEntry().find((one) => one.id === id)?.caption || say("noCaption"))) : [make("li", { class: "hint" }, say("nobody"))];
   const version = (title, ids) => make("div", {}, make("span", { class: "hint" }, title), make("ol", {}, ...names(ids)));
   byId("versions").replaceChildren(...categories.filter(({ id }) => String(theirs[id] ?? []) !== String(picks[id] ?? [])).map(({ id, name }) => (
-    make("div", { class: "versions" }, make("h3", {}, name), version("Theirs", theirs[id] ?? []), version("Mine", picks[id] ?? [])))));
+    make("div", { class: "versions" }, make("h3", {}, name), version(say("theirs"), theirs[id] ?? []), version(say("mine"), picks[id] ?? [])))));
 }
 
 function takeTheirs() {
@@ -341,7 +344,7 @@ function takeTheirs() {
   unsaved = false;
   theirs = null;
   showAll();
-  say("Theirs are kept.", () => {
+  tell(say("theirsKept"), () => {
     picks = mine;
     unsaved = true;
     showAll();
@@ -363,8 +366,8 @@ function showCategories() {
   const list = byId("categories");
   const used = [...list.querySelectorAll("input, button")].indexOf(document.activeElement);
   const rows = categories.map((category, i) => make("div", { class: "row" },
-    make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": `Name of category ${category.id}`, on: { change: (e) => renameCategory(category.id, e.target.value.trim()) } }),
-    make("button", { class: "danger", disabled: categories.length === 1, title: categories.length === 1 ? "The last category stays." : null, "aria-label": `Remove category ${category.name}`, on: { click: (e) => dropCategory(e, category, i) } }, "Remove")));
+    make("input", { class: "grow", type: "text", value: category.name, maxlength: "100", "aria-label": say("categoryNamed", { id: category.id }), on: { change: (e) => renameCategory(category.id, e.target.value.trim()) } }),
+    make("button", { class: "danger", disabled: categories.length === 1, title: categories.length === 1 ? say("lastStays") : null, "aria-label": say("removeCategory", { name: category.name }), on: { click: (e) => dropCategory(e, category, i) } }, say("remove"))));
   // A removed one keeps its row, so that what is under the pointer then brings it back.
   dropped = dropped.filter(({ id }) => !categories.some((one) => one.id === id));
   for (const one of [...dropped].sort((a, b) => a.at - b.at)) rows.splice(one.at, 0, goneRow(one));
@@ -397,7 +400,7 @@ function dropCategory(event, { id, name }, at) {
     dropped = [...dropped.filter((one) => one.id !== id), gone];
     return others;
   });
-  say("Removed. Its photos are kept.", () => bringBack(gone));
+  tell(say("removedKept"), () => bringBack(gone));
 }
 
 function bringBack({ id, name, at }) {
@@ -405,8 +408,8 @@ function bringBack({ id, name, at }) {
 }
 
 function goneRow(one) {
-  return make("div", { class: "row gone" }, make("input", { class: "grow", type: "text", value: one.name, disabled: true, "aria-label": `Removed category ${one.id}` }),
-    make("button", { "aria-label": `Bring back category ${one.name}`, on: { click: (event) => { if (event.detail < 2) bringBack(one); } } }, "Bring back"));
+  return make("div", { class: "row gone" }, make("input", { class: "grow", type: "text", value: one.name, disabled: true, "aria-label": say("removedCategory", { id: one.id }) }),
+    make("button", { "aria-label": say("bringBackCategory", { name: one.name }), on: { click: (event) => { if (event.detail < 2) bringBack(one); } } }, say("bringBack")));
 }
 
 /** Shows the categories that were removed before this page was opened, and have photos. */
@@ -416,9 +419,9 @@ const showRemoved = oneAtATime(async () => {
   const others = answer.categories.filter(({ id }) => !dropped.some((one) => one.id === id));
   byId("removed").hidden = !others.length;
   byId("removedRows").replaceChildren(...others.map((one) => {
-    const holds = [`${one.submissions} ${one.submissions === 1 ? "photo" : "photos"}`, one.winners ? `${one.winners} ${one.winners === 1 ? "winner" : "winners"}` : ""].filter(Boolean).join(", ");
+    const holds = [say("photosCount", { n: one.submissions }), one.winners ? say("winnersCount", { n: one.winners }) : ""].filter(Boolean).join(", ");
     return make("div", { class: "row" }, make("span", { class: "grow" }, `${one.name} (${holds})`),
-      make("button", { "aria-label": `Bring back category ${one.name}`, on: { click: () => bringBack({ ...one, at: categories.length }) } }, "Bring back"));
+      make("button", { "aria-label": say("bringBackCategory", { name: one.name }), on: { click: () => bringBack({ ...one, at: categories.length }) } }, say("bringBack")));
   }));
 });
 
@@ -438,10 +441,11 @@ byId("signin").addEventListener("submit", async (event) => {
     byId("password").value = "";
     signedIn();
   } catch (refusal) {
-    byId("refusal").textContent = refusal.status === 401 ? "That password is wrong." : refusal.message;
+    byId("refusal").textContent = refusal.status === 401 ? say("wrongPassword") : refusal.message;
     byId("refusal").hidden = false;
   }
 });
+offerLanguages();
 byId("publish").addEventListener("click", publish);
 byId("publishMine").addEventListener("click", publishMine);
 byId("takeTheirs").addEventListener("click", takeTheirs);
@@ -458,9 +462,9 @@ byId("moderation").addEventListener("change", async () => {
 });
 byId("forget").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (!confirm("Delete every photo sent with this number, for good?")) return;
+  if (!confirm(say("deletePhoneSure"))) return;
   const answer = await attempt(() => request("/api/submissions/delete-by-phone", { method: "POST", body: { phone: byId("forgetPhone").value } }));
-  if (answer) { say(`${answer.deleted} deleted.`); load(); }
+  if (answer) { tell(say("deletedCount", { n: answer.deleted })); load(); }
 });
 byId("signout").addEventListener("click", async () => { if (await attempt(() => request("/api/logout", { method: "POST", body: {} }))) signedOut(); });
 byId("signoutAll").addEventListener("click", async () => { if (await attempt(() => request("/api/logout-everywhere", { method: "POST", body: {} }))) signedOut(); });

@@ -1,8 +1,9 @@
 // A sheet of QR codes to print and put on the tables.
 import { request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
+import { say } from "/js/words.js";
 
-const words = { "/": "Send your photo", "/winners.html": "See the winners", "/wall": "Watch the wall" };
+const words = { "/": say("sendYourPhoto"), "/winners.html": say("seeTheWinners"), "/wall": say("watchTheWall") };
 let addresses = [];
 let event = { name: "", welcome: "", logo: "" }; // what the organiser says of it
 
@@ -16,7 +17,7 @@ function show() {
   byId("sheet").dataset.count = String(count);
   byId("sheet").replaceChildren(...Array.from({ length: count }, () => make("article", { class: "code" },
     event.logo ? make("img", { class: "logo", src: `/api/logo?v=${event.logo}`, alt: "" }) : null,
-    event.name && make("p", { class: "event", dir: "auto" }, event.name), make("h2", {}, words[path]), make("img", { src: code, alt: `QR code of ${url}`, width: 300, height: 300 }), make("p", {}, url))));
+    event.name && make("p", { class: "event", dir: "auto" }, event.name), make("h2", {}, words[path]), make("img", { src: code, alt: say("qrOf", { url }), width: 300, height: 300 }), make("p", { dir: "ltr" }, url))));
 }
 
 async function load() {
@@ -31,7 +32,7 @@ async function load() {
   addresses = join.addresses;
   byId("address").replaceChildren(...addresses.map((address) => make("option", { value: address }, address)));
   byId("warning").hidden = join.reachable;
-  byId("warning").textContent = "Phones can't open this address: the server knows of none that others can reach.";
+  byId("warning").textContent = say("noAddress");
   show();
 }
 

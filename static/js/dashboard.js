@@ -1,15 +1,18 @@
-// The operator's dashboard. It reads sums, never single connections, and so costs the same with ten thousand.
+// The dashboard: how the evening goes in the organiser's words, and one step further in what a technician asks for. It reads
+// sums, never single connections, and so costs the same with ten thousand.
 import { ago } from "/js/ago.js";
 import { oneAtATime, request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
+import { number, say } from "/js/words.js";
 
 const every = 5000;
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const whole = (value) => number(value, { maximumFractionDigits: 1 });
+const unit = (value, name, unitDisplay = "short") => number(value, { style: "unit", unit: name, unitDisplay, maximumFractionDigits: 1 });
 
 function bytes(n) {
-  const units = ["B", "KB", "MB", "GB", "TB"];
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
   const i = n > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(n) / 3)) : 0;
-  return `${whole.format(n / 1000 ** i)} ${units[i]}`;
+  return unit(n / 1000 ** i, units[i]);
 }
 
 function figure(label, value, hint = "") {
@@ -36,48 +39,72 @@ function chart(label, names, ...lines) {
     }).join("");
     svg.append(node("path", { d: d || "M0 98" }));
   }
-  const now = lines.map((line, i) => `${names[i] ? names[i] + " " : ""}${whole.format(line.at(-1) ?? 0)}`).join(", ");
+  const now = lines.map((line, i) => `${names[i] ? names[i] + " " : ""}${whole(line.at(-1) ?? 0)}`).join(", ");
   return make("div", { class: "card" }, make("h2", {}, label), svg,
-    make("p", { class: "hint axis" }, make("span", {}, "an hour ago"), make("span", {}, `now ${now}; highest ${whole.format(highest)}`)));
+    make("p", { class: "hint axis" }, make("span", {}, say("anHourAgo")), make("span", {}, say("nowAndHighest", { now, highest: whole(highest) }))));
 }
 
 function upFor(seconds) {
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
+  if (seconds < 3600) return unit(Math.floor(seconds / 60), "minute");
+  return seconds < 48 * 3600 ? unit(Math.floor(seconds / 3600), "hour") : unit(Math.floor(seconds / 86400), "day", "long");
 }
 
-const sentences = { healthy: "Everything works.", degraded: "It works, with difficulties.", unavailable: "It does not work." };
+const sentences = { healthy: say("allWell"), degraded: say("difficulties"), unavailable: say("down") };
+const services = { closed: say("works"), open: say("away"), "half-open": say("tryingAgain") }; // by the state of their circuit breaker
+
+/** A place elsewhere to which photos are sent. */
+function service(label, { configured, state, waiting }, without = "") {
+  if (!configured) return figure(label, say("notUsed"), without);
+  return figure(label, services[state] ?? state, waiting ? say("waitToBeSent", { n: waiting }) : "");
+}
+
+function backups({ machine, backups: { count, last, failures } }) {
+  if (machine.shared && count === 0) return figure(say("copies"), "–", say("copiesElsewhere"));
+  return figure(say("copies"), whole(count), [last ? say("copyLast", { when: ago(last) }) : say("copyNone"), failures ? say("copyFailures", { n: failures }) : ""].filter(Boolean).join(", "));
+}
+
+/** What an organiser asks: are they all there, do photos come, does it work. */
+const figures = (d) => [
+  figure(say("openPages"), whole(d.connections.active), say("openPagesHint", { most: d.connections.peak })),
+  figure(say("photos"), whole(d.submissions.total), say("photosHint", { waiting: d.submissions.waiting, hour: d.submissions.lastHour })),
+  figure(say("speed"), unit(d.latency.average, "millisecond"), say("speedHint", { time: unit(d.latency.p95, "millisecond") })),
+  figure(say("cameBack"), whole(d.recoveries.recovered), say("cameBackHint", { events: d.recoveries.missedEvents, refused: d.recoveries.refused })),
+  figure(say("failures"), whole(d.errors.http5xx), say("failuresHint")),
+  figure(say("roomLeft"), bytes(d.disk.free), say("roomLeftHint", { photos: bytes(d.disk.uploads) })),
+  backups(d),
+  figure(say("runningFor"), upFor(d.uptime), say("runningHint", { n: d.connections.total })),
+];
+
+const technicalFigures = (d) => [
+  figure(say("connections"), whole(d.connections.active), say("connectionsHint", d.connections)),
+  figure(say("messages"), whole(d.messages.perSecond), say("messagesHint", { n: d.messages.delivered })),
+  figure(say("eventLog"), whole(d.messages.queued), say("eventLogHint", { dropped: d.messages.dropped, bytes: bytes(d.messages.queuedBytes) })),
+  figure(say("refused"), whole(d.errors.http4xx), say("refusedHint", { limited: d.errors.rateLimited, silent: d.errors.pingTimeouts })),
+  figure(say("memory"), bytes(d.memory.system), d.memory.limit ? say("memoryAllowed", { used: bytes(d.memory.heap), limit: bytes(d.memory.limit) }) : say("memoryHint", { used: bytes(d.memory.heap) })),
+  figure(say("database"), bytes(d.disk.database)),
+  service(say("bucket"), d.bucket),
+  service("Cloudinary", d.cloudinary, say("keptHere")),
+];
 
 const load = oneAtATime(async () => {
   let d;
   try {
     d = await request("/api/dashboard");
   } catch (refusal) {
-    byId("status").textContent = refusal.status === 401 ? "Please sign in on the entries page first." : refusal.message;
+    byId("status").textContent = refusal.status === 401 ? say("signInFirst") : refusal.message;
     return;
   }
   byId("status").textContent = sentences[d.health.status];
   byId("machine").hidden = !d.machine.shared;
-  byId("machine").textContent = `${d.machines.length} ${d.machines.length === 1 ? "machine serves" : "machines serve"} this contest, with connections as follows: ${d.machines.map((m) => `${m.name || "one without a name"} ${whole.format(m.active)}`).join(", ")}. Entries, connections and messages are those of all; everything else is of ${d.machine.name || "the machine that answered"}.`;
-  byId("reasons").replaceChildren(...d.health.reasons.map((reason) => make("p", { class: "error" }, reason)));
-  byId("figures").replaceChildren(
-    figure("Connections", whole.format(d.connections.active), `${d.connections.websocket} WebSocket, ${d.connections.polling} polling, ${d.connections.sse} streams; ${whole.format(d.connections.peak)} at most in the last hour`),
-    figure("Messages a second", whole.format(d.messages.perSecond), `${whole.format(d.messages.delivered)} in all`),
-    figure("Round trip", `${whole.format(d.latency.average)} ms`, `95 % below ${whole.format(d.latency.p95)} ms`),
-    figure("Recovered", whole.format(d.recoveries.recovered), `${d.recoveries.missedEvents} missed events sent, ${d.recoveries.refused} told to reload`),
-    figure("Submissions", whole.format(d.submissions.total), `${d.submissions.waiting} wait, ${d.submissions.lastHour} in the last hour`),
-    figure("Errors", whole.format(d.errors.http5xx), `${d.errors.http4xx} refused, ${d.errors.rateLimited} over a limit, ${d.errors.pingTimeouts} gone silent`),
-    figure("Memory", bytes(d.memory.system), `${bytes(d.memory.heap)} in use${d.memory.limit ? `, ${bytes(d.memory.limit)} allowed` : ""}`),
-    figure("Disk", bytes(d.disk.free), `free; data ${bytes(d.disk.database)}, photos ${bytes(d.disk.uploads)}`),
-    figure("Bucket", d.bucket.configured ? d.bucket.state : "not used", d.bucket.configured ? `${d.bucket.waiting} wait to be sent` : ""),
-    figure("Cloudinary", d.cloudinary.configured ? d.cloudinary.state : "not used", d.cloudinary.configured ? `${d.cloudinary.waiting} wait to be sent` : "photos are kept here"),
-    figure("Queue", whole.format(d.messages.queued), `events kept for who comes back, ${whole.format(d.messages.dropped)} dropped; ${bytes(d.messages.queuedBytes)} wait for slow phones`),
-    d.machine.shared && d.backups.count === 0 ? figure("Backups", "–", "the database has its own") : figure("Backups", whole.format(d.backups.count), [d.backups.last ? `last ${ago(d.backups.last)}` : "none yet", d.backups.failures ? `${d.backups.failures} failed` : ""].filter(Boolean).join(", ")),
-    figure("Up for", upFor(d.uptime), `${whole.format(d.connections.total)} connections in all`));
+  const list = d.machines.map(({ name, active }) => `${name || say("unnamedMachine")} ${whole(active)}`).join(", ");
+  byId("machine").textContent = `${say("machinesCount", { n: d.machines.length })} ${say("machinesHave", { list, machine: d.machine.name || say("thisMachine") })}`;
+  byId("reasons").replaceChildren(...d.health.reasons.map((reason) => make("p", { class: "error", dir: "auto" }, reason)));
+  byId("figures").replaceChildren(...figures(d));
+  byId("technicalFigures").replaceChildren(...technicalFigures(d));
   const s = d.series;
-  byId("charts").replaceChildren(chart("Connections", [], s.connections), chart("Messages in 10 s", [], s.delivered),
-    chart("Round trip in ms", ["average", "95 % below"], s.latencyAverage, s.latencyP95), chart("Submissions in 10 s", [], s.submissions),
-    chart("Errors in 10 s", [], s.errors), chart("Memory in MB", [], s.heap.map((v) => (v === null ? null : v / 1e6))));
+  byId("charts").replaceChildren(chart(say("openPages"), [], s.connections), chart(say("chartPhotos"), [], s.submissions));
+  byId("technicalCharts").replaceChildren(chart(say("chartMessages"), [], s.delivered), chart(say("chartSpeed"), [say("chartAverage"), say("chartMost")], s.latencyAverage, s.latencyP95),
+    chart(say("chartErrors"), [], s.errors), chart(say("chartMemory"), [], s.heap.map((v) => (v === null ? null : v / 1e6))));
 });
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });

@@ -1,9 +1,11 @@
 // The organiser's list of entries. Ten thousand are known, a few dozen have elements: more are made as one scrolls.
 import { make } from "/js/dom.js";
 import { shot } from "/js/shot.js";
+import { say } from "/js/words.js";
 
 const STEP = 40;
-const words = { approved: "on the wall", waiting: "waits for approval", hidden: "hidden" };
+/** What an entry's status means, by its name. */
+export const statusWords = { approved: say("statusApproved"), waiting: say("statusWaiting"), hidden: say("statusHidden") };
 
 /** What an entry's row is dragged as. */
 export const ENTRY = "application/x-podium-entry";
@@ -52,8 +54,8 @@ export class EntryList {
       section.name.textContent = category.name;
       const waiting = section.list.filter(({ status }) => status === "waiting").length;
       section.all.disabled = !waiting; // it keeps its room, so that nothing moves up under a second click
-      section.all.textContent = waiting ? `Approve all ${waiting} waiting` : "";
-      section.count.textContent = section.list.length === 1 ? "1 entry" : `${section.list.length} entries`;
+      section.all.textContent = waiting ? say("approveAll", { n: waiting }) : "";
+      section.count.textContent = say("entriesCount", { n: section.list.length });
       this.draw(section);
     });
     for (const id of this.rows.keys()) if (!known.has(id)) this.rows.delete(id);
@@ -66,7 +68,7 @@ export class EntryList {
       const count = make("span", { class: "hint" });
       const all = make("button", { type: "button", on: { click: once(() => this.acts.judge(section.list.filter(({ status }) => status === "waiting"), "approved")) } });
       const ul = make("ul", { class: "entries" });
-      const more = make("button", { type: "button", class: "more", dataset: { category: id }, on: { click: () => this.widen(id) } }, "Show more");
+      const more = make("button", { type: "button", class: "more", dataset: { category: id }, on: { click: () => this.widen(id) } }, say("showMore"));
       const element = make("section", { class: "section" }, make("header", {}, name, count, all), ul, more);
       section = { element, name, count, all, ul, more, limit: STEP, list: [] };
       this.sections.set(id, section);
@@ -96,7 +98,7 @@ export class EntryList {
       else section.ul.insertBefore(element, place);
     }
     section.more.hidden = section.list.length <= section.limit;
-    section.more.textContent = `Show more of ${section.list.length}`;
+    section.more.textContent = say("showMoreOf", { n: section.list.length });
   }
 
   row(entry) {
@@ -104,18 +106,18 @@ export class EntryList {
     const shows = JSON.stringify([entry, picked]);
     const known = this.rows.get(entry.id);
     if (known?.shows === shows) return known.element;
-    const act = (label, work, name = "") => make("button", { type: "button", class: name, "aria-label": `${label}: ${entry.caption || "photo"}`, disabled: !work, on: { click: once(work) } }, label);
+    const act = (label, work, name = "") => make("button", { type: "button", class: name, "aria-label": say("actionOf", { action: label, name: entry.caption || say("aPhoto") }), disabled: !work, on: { click: once(work) } }, label);
     const approved = entry.status === "approved";
     const element = make("li", { class: "entry", draggable: approved ? "true" : null, dataset: { id: entry.id, status: entry.status }, on: {
       dragstart: (event) => { event.dataTransfer.setData(ENTRY, entry.id); event.dataTransfer.effectAllowed = "copy"; },
     } },
-    make("button", { type: "button", class: "open", "aria-label": `Show large: ${entry.caption || "photo"}`, on: { click: () => this.acts.open(entry) } }, shot(entry, "76px") ?? make("span", { class: "noimg" })),
-    make("div", { class: "facts" }, make("b", {}, entry.caption || "(no caption)"),
-      make("span", {}, [entry.name, entry.phone].filter(Boolean).join(" · ") + " "), make("span", { class: "badge" }, words[entry.status])),
+    make("button", { type: "button", class: "open", "aria-label": say("actionOf", { action: say("showLarge"), name: entry.caption || say("aPhoto") }), on: { click: () => this.acts.open(entry) } }, shot(entry, "76px") ?? make("span", { class: "noimg" })),
+    make("div", { class: "facts" }, make("b", { dir: "auto" }, entry.caption || say("noCaption")),
+      make("span", { dir: "auto" }, [entry.name, entry.phone].filter(Boolean).join(" · ") + " "), make("span", { class: "badge" }, statusWords[entry.status])),
     make("div", { class: "acts" }, // each in its place whatever the status, so that a second click never meets Delete
-      approved ? act(picked ? "Unpick" : "Pick", () => this.acts.pick(entry)) : act("Approve", () => this.acts.judge([entry], "approved")),
-      act("Hide", entry.status === "hidden" ? null : () => this.acts.judge([entry], "hidden")),
-      act("Delete", () => this.acts.remove(entry), "danger")));
+      approved ? act(picked ? say("unpick") : say("pick"), () => this.acts.pick(entry)) : act(say("approve"), () => this.acts.judge([entry], "approved")),
+      act(say("hide"), entry.status === "hidden" ? null : () => this.acts.judge([entry], "hidden")),
+      act(say("delete"), () => this.acts.remove(entry), "danger")));
     // A button that was in use stays in use.
     const used = known?.element.contains(document.activeElement) ? [...known.element.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     if (known?.element.isConnected) known.element.replaceWith(element);

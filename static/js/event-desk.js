@@ -2,6 +2,7 @@
 import { request } from "/js/api.js";
 import { byId } from "/js/dom.js";
 import { removeLogo, sendLogo } from "/js/logo.js";
+import { say } from "/js/words.js";
 
 const TEXTS = ["name", "date", "welcome", "terms", "wallOrder", "wallCode"];
 const NUMBERS = ["photosPerGuest", "wallSeconds"];
@@ -17,7 +18,7 @@ export class EventDesk {
   /**
    * @param {object} desk
    * @param {(work: () => Promise<any>) => Promise<any>} desk.attempt runs a request and says what went wrong; null then
-   * @param {(sentence: string) => void} desk.say
+   * @param {(sentence: string) => void} desk.tell
    */
   constructor(desk) {
     this.desk = desk;
@@ -37,7 +38,7 @@ export class EventDesk {
     field("logo").value = "";
     if (!answer) return;
     this.showLogo(answer.event.logo);
-    this.desk.say("Saved. Pages show it when they are opened next.");
+    this.desk.tell(say("savedOpen"));
   }
 
   showLogo(logo) {
@@ -71,6 +72,6 @@ export class EventDesk {
     if (!answer) return;
     this.edited = false;
     this.show(answer.event);
-    this.desk.say("Saved. Pages show it when they are opened next.");
+    this.desk.tell(say("savedOpen"));
   }
 }

@@ -1,10 +1,14 @@
 // Judging with large pictures: one photo at a time or a grid of them, by keys, buttons and swipes.
 import { byId, make } from "/js/dom.js";
+import { statusWords } from "/js/entry-list.js";
 import { JudgingOrder } from "/js/judging-order.js";
 import { shot } from "/js/shot.js";
+import { say } from "/js/words.js";
 
 const STEP = 60; // tiles that are made at a time
-const words = { approved: "on the wall", waiting: "waits for approval", hidden: "hidden" };
+
+/** The letter of a key: that of a Latin keyboard where the keyboard has other letters. */
+const letterOf = ({ key, code }) => (/^[a-z]$/i.test(key) ? key.toLowerCase() : /^\p{L}$/u.test(key) && code.startsWith("Key") ? code.slice(3).toLowerCase() : "");
 
 /** The dialog in which photos are judged. */
 export class Judging {
@@ -89,7 +93,7 @@ export class Judging {
     if (now === this.offered) return;
     this.offered = now;
     const chosen = byId("judgeCategory").value;
-    byId("judgeCategory").replaceChildren(make("option", { value: "" }, "All categories"), ...options());
+    byId("judgeCategory").replaceChildren(make("option", { value: "" }, say("allCategories")), ...options());
     byId("judgeCategory").value = this.categories.some(({ id }) => id === chosen) ? chosen : "";
     byId("judgeMove").replaceChildren(...options());
   }
@@ -168,24 +172,31 @@ export class Judging {
     const acts = event.repeat ? {} : { p: () => this.pick(), h: () => this.judge("hidden"), a: () => this.judge("approved"), u: () => this.desk.undo() };
     // On a button these keys press it.
     const here = event.repeat || event.target.matches("button:not(.tile)") ? {} : { " ": () => this.select(), Enter: () => this.look(!this.grid) };
-    const work = event.key in moves ? () => this.turn(moves[event.key]) : acts[event.key.toLowerCase()] ?? here[event.key];
+    const work = event.key in moves ? () => this.turn(moves[event.key]) : acts[letterOf(event)] ?? here[event.key];
     if (!work) return;
     event.preventDefault();
     work();
   }
 
+  /** What is to be known of an entry. */
+  words(entry) {
+    const status = statusWords[entry.status];
+    return this.picked(entry) ? say("pickedToo", { status }) : status;
+  }
+
   draw() {
     const { order, entry } = this;
     const count = order.ids.length;
-    byId("judgeCount").textContent = !count ? "Nothing to judge here." : `${order.at + 1} of ${count}${order.selected.size ? `, ${order.selected.size} selected` : ""}`;
-    byId("judgeView").textContent = this.grid ? "One at a time" : "Grid";
+    byId("judgeCount").textContent = !count ? say("nothingToJudge")
+      : [say("placeOf", { at: order.at + 1, n: count }), order.selected.size ? say("selectedCount", { n: order.selected.size }) : ""].filter(Boolean).join(" · ");
+    byId("judgeView").textContent = this.grid ? say("oneAtATime") : say("grid");
     if (this.grid) this.drawGrid();
     else this.drawOne();
     byId("judgeFacts").hidden = !entry;
     if (entry) {
-      byId("judgeCaption").textContent = entry.caption || "(no caption)";
+      byId("judgeCaption").textContent = entry.caption || say("noCaption");
       byId("judgeWho").textContent = [entry.name, entry.phone].filter(Boolean).join(" · ");
-      byId("judgeIs").textContent = words[entry.status] + (this.picked(entry) ? ", picked" : "");
+      byId("judgeIs").textContent = this.words(entry);
       byId("judgeMove").value = entry.category;
     }
     // They stay where they are whatever they can do.
@@ -201,7 +212,7 @@ export class Judging {
     if (shows === this.large) return;
     this.large = shows;
     if (!entry) return this.photos.replaceChildren();
-    this.photos.replaceChildren(shot(entry, "100vw", true) ?? make("p", { class: "wordless" }, entry.caption || "No picture."));
+    this.photos.replaceChildren(shot(entry, "100vw", true) ?? make("p", { class: "wordless", dir: "auto" }, entry.caption || say("noPicture")));
     const next = this.entries.get(this.order.ids[this.order.at + 1]);
     this.ahead = next && shot(next, "100vw", true); // on its way before its turn
   }
@@ -237,12 +248,12 @@ export class Judging {
     const shows = JSON.stringify([entry.imageUrl, entry.caption, entry.status, this.picked(entry)]);
     const known = this.tiles.get(entry.id);
     if (known?.shows === shows) return known.element;
-    const is = words[entry.status] + (this.picked(entry) ? ", picked" : "");
+    const is = this.words(entry);
     const element = known?.element ?? make("button", { type: "button", class: "tile", dataset: { id: entry.id } });
     element.dataset.status = entry.status;
-    element.setAttribute("aria-label", `${entry.caption || "photo"}, ${is}`);
+    element.setAttribute("aria-label", `${entry.caption || say("aPhoto")}, ${is}`);
     // The picture stays where its address stays, so that nothing flickers.
-    const picture = known?.url === entry.imageUrl ? element.firstElementChild : shot(entry, "(min-width: 60rem) 30vw, 50vw") ?? make("span", { class: "wordless" }, entry.caption);
+    const picture = known?.url === entry.imageUrl ? element.firstElementChild : shot(entry, "(min-width: 60rem) 30vw, 50vw") ?? make("span", { class: "wordless", dir: "auto" }, entry.caption);
     element.replaceChildren(picture, make("span", { class: "badge" }, is));
     this.tiles.set(entry.id, { element, shows, url: entry.imageUrl });
     return element;

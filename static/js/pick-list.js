@@ -2,6 +2,7 @@
 import { make } from "/js/dom.js";
 import { ENTRY } from "/js/entry-list.js";
 import { shot } from "/js/shot.js";
+import { say } from "/js/words.js";
 
 const PICK = "application/x-podium-pick";
 
@@ -35,8 +36,8 @@ export class PickList {
     const used = this.root.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.id : null;
     this.root.replaceChildren(...categories.map(({ id, name }) => {
       const rows = picks[id].map((entry, at) => this.row(id, entryOf(id, entry), at));
-      const empty = rows.length ? null : make("li", { class: "hint none" }, "Nobody yet: pick an entry, or drag one here.");
-      return make("section", { class: "section" }, make("h3", {}, name),
+      const empty = rows.length ? null : make("li", { class: "hint none" }, say("nobodyYet"));
+      return make("section", { class: "section" }, make("h3", { dir: "auto" }, name),
         make("ol", { class: "picked", dataset: { category: id }, on: this.target(id, picks[id].length) }, ...rows, empty));
     }));
     // Drawing anew must not take the keyboard away from whoever uses it.
@@ -72,14 +73,14 @@ export class PickList {
     list.splice(to, 0, ...list.splice(from, 1));
     this.acts.changed(category, list);
     this.root.querySelector(`[data-category="${CSS.escape(category)}"] li:nth-child(${to + 1})`)?.focus();
-    this.announcer.textContent = `Moved to place ${to + 1}.`;
+    this.announcer.textContent = say("movedToPlace", { n: to + 1 });
   }
 
   row(category, entry, at) {
-    const name = entry.caption || "photo";
+    const name = entry.caption || say("aPhoto");
     const last = this.picks[category].length - 1;
     const button = (words, label, work, disabled = false) => make("button", { type: "button", "aria-label": label, disabled, on: { click: (event) => { if (event.detail < 2) work(); } } }, words);
-    return make("li", { draggable: "true", tabindex: "0", dataset: { id: entry.id }, "aria-label": `Place ${at + 1}: ${name}. Arrow keys move it, Delete unpicks it.`, on: {
+    return make("li", { draggable: "true", tabindex: "0", dataset: { id: entry.id }, "aria-label": say("pickLabel", { n: at + 1, name }), on: {
       ...this.target(category, at),
       dragstart: (event) => { event.dataTransfer.setData(PICK + "-" + category.toLowerCase(), entry.id); event.dataTransfer.effectAllowed = "all"; },
       keydown: (event) => {
@@ -93,15 +94,15 @@ export class PickList {
           this.unpick(category, at);
         }
       },
-    } }, shot(entry, "40px"), make("span", { class: "grow" }, name),
-    last > 0 ? button("↑", `Move ${name} up`, () => this.move(category, at, at - 1), at === 0) : null,
-    last > 0 ? button("↓", `Move ${name} down`, () => this.move(category, at, at + 1), at === last) : null,
-    button("×", `Unpick ${name}`, () => this.unpick(category, at)));
+    } }, shot(entry, "40px"), make("span", { class: "grow", dir: "auto" }, name),
+    last > 0 ? button("↑", say("moveUp", { name }), () => this.move(category, at, at - 1), at === 0) : null,
+    last > 0 ? button("↓", say("moveDown", { name }), () => this.move(category, at, at + 1), at === last) : null,
+    button("×", say("unpickOne", { name }), () => this.unpick(category, at)));
   }
 
   unpick(category, at) {
     this.acts.changed(category, this.picks[category].filter((_, k) => k !== at));
     this.root.querySelector(`[data-category="${CSS.escape(category)}"] li[tabindex]`)?.focus();
-    this.announcer.textContent = "Unpicked.";
+    this.announcer.textContent = say("unpicked");
   }
 }

@@ -4,6 +4,7 @@ import { byId } from "/js/dom.js";
 import { follow } from "/js/follow.js";
 import { press, readCue } from "/js/presenter-keys.js";
 import { placeName } from "/js/reveal.js";
+import { say } from "/js/words.js";
 
 let cue = null;
 let busy = false;
@@ -11,16 +12,16 @@ let busy = false;
 const words = (one) => `${placeName(one.place)}: ${one.category}`;
 
 function show() {
-  byId("progress").textContent = cue ? `${Math.min(cue.turn, cue.turns)} of ${cue.turns}` : "";
-  byId("now").textContent = !cue ? "No winners are prepared" : cue.state === "prepared" ? "Ready" : cue.state === "done" ? "That was all" : words(cue.now);
-  byId("coming").textContent = cue?.next ? `Next: ${words(cue.next)}` : cue?.state === "presenting" ? "Next: all winners together" : "";
+  byId("progress").textContent = cue ? say("placeOf", { at: Math.min(cue.turn, cue.turns), n: cue.turns }) : "";
+  byId("now").textContent = !cue ? say("nothingToPresent") : cue.state === "prepared" ? say("ready") : cue.state === "done" ? say("thatWasAll") : words(cue.now);
+  byId("coming").textContent = cue?.next ? say("comingNext", { what: words(cue.next) }) : cue?.state === "presenting" ? say("comingAll") : "";
   byId("next").disabled = busy || !cue || cue.state === "done";
   byId("back").disabled = busy || !cue || cue.state === "prepared";
 }
 
 function problem(refusal) {
   byId("problem").hidden = !refusal;
-  byId("problem").textContent = !refusal ? "" : refusal.status === 401 ? "This link is not valid any more. Ask the organiser for a new one." : refusal.message;
+  byId("problem").textContent = !refusal ? "" : refusal.status === 401 ? say("linkInvalid") : refusal.message;
 }
 
 const load = oneAtATime(async () => {

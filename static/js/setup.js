@@ -3,6 +3,7 @@ import { request } from "/js/api.js";
 import { categoryId } from "/js/category-id.js";
 import { byId, make } from "/js/dom.js";
 import { sendLogo } from "/js/logo.js";
+import { say } from "/js/words.js";
 
 const headers = { "Podium-Setup": new URLSearchParams(location.search).get("code") ?? "" };
 const form = byId("setup");
@@ -16,9 +17,9 @@ function tell(sentence) {
 
 /** @param {{id: string, name: string}} [category] one that there is */
 function addField({ id = "", name = "" } = {}) {
-  const input = make("input", { type: "text", maxlength: 100, dir: "auto", "aria-label": "Category", value: name, dataset: { id, name } });
+  const input = make("input", { type: "text", maxlength: 100, dir: "auto", "aria-label": say("category"), value: name, dataset: { id, name } });
   byId("categories").append(make("div", { class: "row" }, make("span", { class: "grow" }, input),
-    make("button", { type: "button", "aria-label": "Remove this category", on: { click: (event) => event.currentTarget.parentElement.remove() } }, "×")));
+    make("button", { type: "button", "aria-label": say("removeThis"), on: { click: (event) => event.currentTarget.parentElement.remove() } }, "×")));
   return input;
 }
 
@@ -48,10 +49,10 @@ async function save() {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   tell("");
-  if (categories().length === 0) return tell("One category is needed at least.");
+  if (categories().length === 0) return tell(say("oneNeeded"));
   const button = form.querySelector(".primary");
   button.disabled = true;
-  await save().catch((refusal) => tell(refusal.status === 404 ? "This address counts no more. If the event is set up, the admin page has it all; else the terminal shows a new one." : refusal.message));
+  await save().catch((refusal) => tell(refusal.status === 404 ? say("setUpGone") : refusal.message));
   button.disabled = false;
 });
 byId("more").addEventListener("click", () => addField().focus());

@@ -3,12 +3,13 @@ import { oneAtATime, request } from "/js/api.js";
 import { byId } from "/js/dom.js";
 import { press, readCue } from "/js/presenter-keys.js";
 import { placeName } from "/js/reveal.js";
+import { say } from "/js/words.js";
 
 export class StageDesk {
   /**
    * @param {object} desk
    * @param {(work: () => Promise<any>) => Promise<any>} desk.attempt runs a request and says what went wrong; null then
-   * @param {(sentence: string) => void} desk.say
+   * @param {(sentence: string) => void} desk.tell
    * @param {() => Record<string, string[]>} desk.picks what is picked now, by category
    * @param {() => void} desk.prepared called when the picks are kept for the stage
    */
@@ -29,10 +30,10 @@ export class StageDesk {
 
   show() {
     const { cue } = this;
-    const words = (one) => `${placeName(one.place)}, ${one.category}`;
-    byId("stageState").textContent = !cue ? "Nothing is prepared."
-      : cue.state === "done" ? "All winners were presented."
-        : `${cue.state === "prepared" ? "Prepared." : `On stage: ${words(cue.now)}.`} ${cue.next ? `Next: ${words(cue.next)}.` : "Next: all winners together."}`;
+    const words = (one) => say("placeIn", { place: placeName(one.place), category: one.category });
+    byId("stageState").textContent = !cue ? say("nothingPrepared")
+      : cue.state === "done" ? say("allPresented")
+        : `${cue.state === "prepared" ? say("preparedState") : say("onStage", { what: words(cue.now) })} ${cue.next ? say("comingNext", { what: words(cue.next) }) : say("comingAll")}.`;
     byId("prepare").hidden = cue?.state === "presenting";
     byId("stageNext").hidden = !cue || cue.state === "done";
     byId("stageBack").hidden = !cue || cue.state === "prepared";
@@ -43,7 +44,7 @@ export class StageDesk {
     const body = { winners: this.desk.picks(), names: byId("stageNames").checked };
     const answer = await this.desk.attempt(() => request("/api/reveal", { method: "POST", body }));
     if (!answer) return;
-    this.desk.say("Prepared. Nobody sees them before their turn.");
+    this.desk.tell(say("preparedSaid"));
     this.desk.prepared();
     this.load();
   }
@@ -64,6 +65,6 @@ export class StageDesk {
     byId("link").hidden = false;
     byId("link").href = answer.path;
     byId("link").textContent = new URL(answer.path, location.href).href;
-    this.desk.say("The link before this one has ended.");
+    this.desk.tell(say("linkEnded"));
   }
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"podium/test/harness"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -78,14 +79,6 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 		name          string
 		width, height int
 	}{{"phone", 390, 844}, {"desktop", 1440, 900}}
-	for _, width := range []int{320, 3840} {
-		tb := openWindow(t, p.URL+"/", width, width*9/16)
-		for _, path := range []string{"/", "/winners.html", "/wall", "/admin", "/admin/codes", "/admin/dashboard"} {
-			tb.run(chromedp.Navigate(p.URL + path))
-			harness.Eventually(t, path+" to be drawn", func() bool { return eval[bool](tb, `document.readyState === "complete"`) })
-			tb.fits(path, fmt.Sprint(width, " pixels"))
-		}
-	}
 	for _, size := range sizes {
 		tb := openWindow(t, p.URL+"/", size.width, size.height)
 		tb.sees("#prints .print", "wanted to go home")
@@ -112,15 +105,79 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 	}
 }
 
+// No page is wider than any screen, however many photos there are and whatever their captions hold: nothing, a word without
+// an end, or Arabic. Every width is looked at where screenshots are wanted, and else the narrowest and the widest.
+func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
+	captions := []string{
+		"First dance", "رقصة العروسين الأولى على أنغام الموسيقى", strings.Repeat("Donaudampfschifffahrt", 12), "",
+		"Everybody who came from far away, and some who live next door, beside the cake before it was cut, " + strings.Repeat("and then some ", 8),
+	}
+	widths := []int{320, 3840}
+	if os.Getenv("PODIUM_SCREENSHOTS") != "" {
+		widths = []int{320, 390, 768, 1440, 1920, 3840}
+	}
+	for _, count := range []int{0, 3, 600} {
+		t.Run(fmt.Sprint(count, " photos"), func(t *testing.T) {
+			p := harness.Start(t)
+			for i := range count {
+				p.SubmitPicture(captions[i%len(captions)], harness.Scene(t, i%10, 400+20*(i%7), 300+40*(i%5)))
+			}
+			for _, width := range widths {
+				height := map[int]int{320: 568, 390: 844, 768: 1024}[width]
+				if height == 0 {
+					height = width * 9 / 16
+				}
+				tb := openWindow(t, p.URL+"/", width, height)
+				see := func(name, ready string) {
+					t.Helper()
+					tb.run(chromedp.WaitReady(ready))
+					tb.still()
+					for _, scheme := range []string{"light", "dark"} {
+						tb.scheme(scheme)
+						tb.keepScreenshot(fmt.Sprintf("%s-%d-photos-%d-%s", name, count, width, scheme))
+					}
+					tb.fits(name, fmt.Sprint(width, " pixels"))
+				}
+				open := func(path string) { t.Helper(); tb.run(chromedp.Navigate(p.URL + path)) }
+				there := map[bool]string{true: "", false: ":not(*), body"}[count > 0] // what there is only with photos
+				see("feed", "#prints .print"+there)
+				open("/winners.html")
+				see("winners", "#winners h1")
+				open("/wall")
+				see("wall", "#newest li"+there)
+				open("/admin")
+				tb.run(chromedp.WaitVisible("#password"), chromedp.SendKeys("#password", harness.Password), chromedp.Click("#signin button"))
+				see("admin", "#entries "+map[bool]string{true: ".entry", false: "h2"}[count > 0])
+				tb.run(chromedp.Click("#openJudge"))
+				see("judging", "#judgePhotos img"+there)
+				tb.run(chromedp.Click("#judgeView"))
+				see("judging-grid", "#judgePhotos .tile"+there)
+				open("/admin/dashboard")
+				see("dashboard", "#figures .figure")
+				open("/admin/codes")
+				see("codes", ".code")
+				open("/present")
+				see("present", "#now")
+			}
+		})
+	}
+}
+
+// still waits until nothing moves and every picture in sight is there.
+func (tb *window) still() {
+	tb.t.Helper()
+	harness.Eventually(tb.t, "animations to end", func() bool {
+		return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running") &&
+			[...document.images].every(i => i.complete || i.getBoundingClientRect().top > innerHeight)`)
+	})
+}
+
 // look checks and photographs a page in both schemes.
 func (tb *window) look(axe, name, size string) {
 	tb.t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
 		tb.scheme(scheme)
-		harness.Eventually(tb.t, "animations to end", func() bool {
-			return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running") &&
-				[...document.images].every(i => i.complete || i.getBoundingClientRect().top > innerHeight)`)
-		})
+		tb.still()
 		tb.keepScreenshot(name + "-" + size + "-" + scheme)
 		for _, finding := range tb.findings(axe) {
 			tb.t.Errorf("%s, %s, %s: %s", name, size, scheme, finding)
