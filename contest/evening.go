@@ -52,13 +52,16 @@ type Evening struct {
 	// the wall. WallOrder is WallNewest, WallRandom or "", which is the first.
 	WallSeconds int    `json:"wallSeconds"`
 	WallOrder   string `json:"wallOrder"`
-	// WallCode is WallCodeLarge where the wall's code for phones is to be read from
-	// the back of the room, or "".
+	// WallCode is the size of the wall's code for phones: WallCodeLarge, WallCodeSmall
+	// or "", which is the first.
 	WallCode string `json:"wallCode"`
 }
 
-// WallCodeLarge: the code takes a third of the wall's height.
-const WallCodeLarge = "large"
+// Sizes of the code on the wall.
+const (
+	WallCodeLarge = "large" // a third of the height, to be read from the back of the room
+	WallCodeSmall = "small"
+)
 
 // Orders in which the wall shows photos that had a turn already.
 const (
@@ -103,8 +106,8 @@ func (e *Evening) Validate() error {
 		return fmt.Errorf("%w: the wall shows a photo for %d to %d seconds, or 0 for its own time", ErrInvalid, minWallSeconds, maxWallSeconds)
 	case e.WallOrder != "" && e.WallOrder != WallNewest && e.WallOrder != WallRandom:
 		return fmt.Errorf("%w: the order of the wall must be %s or %s", ErrInvalid, WallNewest, WallRandom)
-	case e.WallCode != "" && e.WallCode != WallCodeLarge:
-		return fmt.Errorf("%w: the code on the wall must be %s, or \"\" for a small one", ErrInvalid, WallCodeLarge)
+	case e.WallCode != "" && e.WallCode != WallCodeLarge && e.WallCode != WallCodeSmall:
+		return fmt.Errorf("%w: the code on the wall must be %s or %s", ErrInvalid, WallCodeLarge, WallCodeSmall)
 	}
 	return nil
 }

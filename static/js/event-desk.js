@@ -5,6 +5,7 @@ import { removeLogo, sendLogo } from "/js/logo.js";
 import { say } from "/js/words.js";
 
 const TEXTS = ["name", "date", "welcome", "terms", "wallOrder", "wallCode"];
+const USUAL = { wallOrder: "newest", wallCode: "large" }; // what an empty text means
 const NUMBERS = ["photosPerGuest", "wallSeconds"];
 const SWITCHES = ["nameRequired", "albumForGuests"];
 const TIMES = ["opens", "closes"];
@@ -52,7 +53,7 @@ export class EventDesk {
     const now = JSON.stringify(event);
     if (now === this.shown || this.edited) return;
     this.shown = now;
-    for (const name of TEXTS) field(name).value = event[name] || (name === "wallOrder" ? "newest" : "");
+    for (const name of TEXTS) field(name).value = event[name] || (USUAL[name] ?? "");
     for (const name of NUMBERS) field(name).value = event[name] || "";
     for (const name of TIMES) field(name).value = localOf(event[name]);
     for (const name of SWITCHES) field(name).checked = event[name];

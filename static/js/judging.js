@@ -188,7 +188,7 @@ export class Judging {
     const { order, entry } = this;
     const count = order.ids.length;
     byId("judgeCount").textContent = !count ? say("nothingToJudge")
-      : [say("placeOf", { at: order.at + 1, n: count }), order.selected.size ? say("selectedCount", { n: order.selected.size }) : ""].filter(Boolean).join(" · ");
+      : [say("placeOf", { at: order.at + 1, n: count }), order.selected.size ? say("selectedCount", { n: order.selected.size }) : ""].filter(Boolean).join(", ");
     byId("judgeView").textContent = this.grid ? say("oneAtATime") : say("grid");
     if (this.grid) this.drawGrid();
     else this.drawOne();

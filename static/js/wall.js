@@ -133,7 +133,7 @@ async function showTheWay() {
 async function readEvent() {
   const { event } = await request("/api/contest");
   slideshow.set({ seconds: event.wallSeconds, order: event.wallOrder });
-  byId("join").classList.toggle("large", event.wallCode === "large");
+  byId("join").classList.toggle("large", event.wallCode !== "small");
   byId("logo").hidden = !event.logo;
   if (event.logo) byId("logo").src = `/api/logo?v=${event.logo}`;
 }
