@@ -50,6 +50,15 @@ const says = `[...document.querySelectorAll("body *")].filter(e => !["SCRIPT", "
 	...[...e.childNodes].filter(n => n.nodeType === Node.TEXT_NODE).map(n => n.data.trim()),
 	...["aria-label", "placeholder", "alt", "title"].map(name => e.getAttribute(name) ?? "")]).filter(Boolean)`
 
+// misdirected are the elements in which a caption runs against its own direction, whatever the page's.
+const misdirected = `[...document.querySelectorAll("body *")].filter(e => !["SCRIPT", "STYLE"].includes(e.tagName)).filter(e => {
+	const own = [...e.childNodes].filter(n => n.nodeType === Node.TEXT_NODE).map(n => n.data).join("");
+	const wants = own.includes("` + latinCaption + `") ? "ltr" : own.includes("` + arabicCaption + `") ? "rtl" : "";
+	return wants && getComputedStyle(e).direction !== wants;
+}).map(e => e.outerHTML.slice(0, 120))`
+
+const latinCaption, arabicCaption = "First dance", "رقصة العروسين"
+
 // Every page is in the language that was chosen, also what its scripts say, laid out from the side where it begins, and no
 // wider than a small phone, however long its words are.
 func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
@@ -85,13 +94,16 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 					t.Errorf("%s in %s says %q", path, language, text)
 				}
 			}
+			for _, element := range eval[[]string](guest, misdirected) {
+				t.Errorf("%s in %s has a caption in the wrong direction: %s", path, language, element)
+			}
 			guest.keepScreenshot(strings.Trim(strings.ReplaceAll(path, "/", "-"), "-") + "-" + language)
 			guest.fits(path, language+" on 320 pixels")
 		}
 	}
 	inEach(setup, "#categories input")
-	p.Submit("First dance")
-	p.Submit("رقصة العروسين")
+	p.Submit(latinCaption)
+	p.Submit(arabicCaption)
 	const open = `document.querySelectorAll("details").forEach(d => { d.open = true }), true`
 	inEach("/", "#prints .print")
 	inEach("/winners.html", "#winners h1")
