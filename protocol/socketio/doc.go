@@ -79,6 +79,7 @@
 //	io.close()                           Server.Shutdown
 //	io.engine                            Server.Engine
 //	io.engine.use(middleware)            Server.Use
+//	io.engine.onWebTransportSession      Handler of webtransport.NewServer
 //	io.engine.clientsCount               Server.Connections
 //	io.engine.on("connection")           Observer.Opened, in Options.Engine
 //	io.engine.on("connection_error")     Observer.Refused; err.context is Error.Name and the request
