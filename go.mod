@@ -30,9 +30,13 @@ require (
 )
 
 require (
+	github.com/dunglas/httpsfv v1.1.1 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/quic-go/qpack v0.6.0 // indirect
+	github.com/quic-go/quic-go v0.62.0 // indirect
+	github.com/quic-go/webtransport-go v0.13.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
@@ -91,6 +95,7 @@ require (
 	podium/protocol v0.0.0
 	podium/protocol/postgres v0.0.0
 	podium/protocol/redis v0.0.0
+	podium/protocol/webtransport v0.0.0
 )
 
 replace podium/protocol => ./protocol
@@ -98,3 +103,5 @@ replace podium/protocol => ./protocol
 replace podium/protocol/postgres => ./protocol/postgres
 
 replace podium/protocol/redis => ./protocol/redis
+
+replace podium/protocol/webtransport => ./protocol/webtransport

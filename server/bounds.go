@@ -7,6 +7,7 @@ import (
 
 	"podium/protocol/budget"
 	"podium/protocol/limits"
+	"podium/protocol/webtransport"
 	"podium/server/api"
 	"podium/server/machine"
 	"podium/server/turns"
@@ -16,6 +17,7 @@ import (
 type rateLimits struct {
 	requests, submissions *limits.Rate
 	sockets, streams      *limits.Gate
+	quic                  *limits.Gate // connections of WebTransport
 	waiting               *limits.Gate // bytes of photos
 	albums                *limits.Gate // zips of all photos for guests
 	realtime              *limits.Limits
@@ -36,6 +38,7 @@ type shares struct {
 	passwords   *budget.Share // being hashed
 	sockets     *budget.Share // of net/http
 	connections *budget.Share // real-time sessions
+	quic        *budget.Share // the connections of those over WebTransport
 }
 
 // What a connection takes at most while nothing is on its way, in bytes.
@@ -58,6 +61,7 @@ func divide(limit int64) shares {
 		passwords:   all.Share("passwords", 0),
 		sockets:     all.Share("sockets", held/4),
 		connections: all.Share("connections", held/2),
+		quic:        all.Share("quic", held/8), // who finds no room goes on with WebSocket
 	}
 }
 
@@ -90,6 +94,7 @@ func (s *Settings) limits() rateLimits {
 			Polls:       limits.NewGate("polls", s.LimitPollsAddress, s.LimitPolls),
 		},
 		sockets: s.socketGate(),
+		quic:    limits.NewGate("quic", s.LimitConnectionsAddress, s.connectionLimit()/4).Charge(memory.quic, webtransport.ConnectionBytes),
 		streams: limits.NewGate("streams", s.LimitConnectionsAddress, s.connectionLimit()/4),
 		albums:  limits.NewGate("albums", 12, 16),
 		waiting: limits.NewGate("waiting", int(s.LimitWaitingAddress), int(s.LimitWaitingBytes)),
@@ -132,7 +137,7 @@ func (s *Settings) addresses() (*limits.Addresses, error) {
 func (s *Server) refusals() []limits.Refusals {
 	l := &s.limits
 	all := []limits.Refusals{
-		l.requests.Refusals(), l.submissions.Refusals(), l.sockets.Refusals(), l.streams.Refusals(),
+		l.requests.Refusals(), l.submissions.Refusals(), l.sockets.Refusals(), l.quic.Refusals(), l.streams.Refusals(),
 		l.uploads.Refusals(), l.waiting.Refusals(), l.albums.Refusals(),
 	}
 	all = append(all, l.realtime.Refusals()...)

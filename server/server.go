@@ -352,7 +352,7 @@ func (s *Settings) Listen(log *slog.Logger) (*listen.Front, error) {
 		return nil, err
 	}
 	return listen.New(listen.Options{
-		Address: s.listenAddress(), TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		Address: s.listenAddress(), TLSCert: s.TLSCert, TLSKey: s.TLSKey, UDP: s.offersQUIC(),
 		Addresses: addresses, Sockets: s.socketGate(),
 		HeaderTimeout: s.HeaderTimeout, BodyTimeout: s.BodyTimeout, AnswerTimeout: s.AnswerTimeout,
 		MaxHeader: int(s.MaxHeader), Logger: log,
@@ -370,6 +370,10 @@ func (s *Server) Run(ctx context.Context, front *listen.Front) error {
 	if err != nil {
 		return errors.Join(err, front.Close(), s.Abandon())
 	}
+	quic, err := s.serveQUIC(front)
+	if err != nil {
+		return errors.Join(err, front.Close(), s.Abandon())
+	}
 	if err := s.realtime.Register(); err != nil {
 		s.log.Warn("say to the other machines where this one is: polls of its guests that come to them fail", "error", err)
 	}
@@ -379,7 +383,7 @@ func (s *Server) Run(ctx context.Context, front *listen.Front) error {
 	case <-front.Done(): // stop says why
 	case <-ctx.Done():
 	}
-	return s.stop(front, metrics)
+	return s.stop(front, quic, metrics)
 }
 
 // serveMetrics serves Prometheus on an address of its own, where one is set.

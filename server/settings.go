@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"podium/contest"
+	"podium/protocol/webtransport"
 	"podium/server/pages"
 	"podium/store/uploads"
 )
@@ -61,7 +62,7 @@ type Settings struct {
 	CleanupInterval   time.Duration `env:"CLEANUP_INTERVAL" default:"60s" placeholder:"TIME" group:"Real time" help:"Time between two cleanings of the event log (${default})."`
 	ClientQueue       Bytes         `env:"CLIENT_QUEUE" default:"4MiB" placeholder:"SIZE" group:"Real time" help:"Bytes that may wait for one slow client; then it is disconnected and recovers (${default})."`
 	MaxPayload        Bytes         `env:"MAX_PAYLOAD" default:"1MB" placeholder:"SIZE" group:"Real time" help:"Largest message that a client may send (${default})."`
-	Transports        []string      `env:"TRANSPORTS" default:"polling,websocket" placeholder:"NAME" group:"Real time" help:"Transports that clients may use (${default})."`
+	Transports        []string      `env:"TRANSPORTS" default:"polling,websocket" placeholder:"NAME" group:"Real time" help:"Transports that clients may use (${default}). webtransport can be added where --tls-cert is set: it is QUIC, over the UDP port of the same number."`
 	AllowEIO3         bool          `env:"ALLOW_EIO3" name:"allow-eio3" group:"Real time" help:"Let clients of Socket.IO 2 connect."`
 	CORSOrigins       []string      `env:"CORS_ORIGINS" name:"cors-origins" placeholder:"ORIGIN" group:"Real time" help:"Origins of pages elsewhere that may connect, such as https://example.org, or *. Pages of this server always may."`
 	EventLoops        int           `env:"EVENT_LOOPS" default:"0" placeholder:"N" group:"Real time" help:"Event loops that hold the connections; 0 chooses."`
@@ -192,9 +193,12 @@ func (s *Settings) Validate() error {
 		}
 	}
 	for _, name := range s.Transports {
-		if name != "polling" && name != "websocket" {
-			reject("--transports takes polling and websocket, not %q", name)
+		if name != "polling" && name != "websocket" && name != webtransport.Transport {
+			reject("--transports takes polling, websocket and webtransport, not %q", name)
 		}
+	}
+	if s.offersQUIC() && s.TLSCert == "" {
+		reject("--transports webtransport needs --tls-cert and --tls-key: browsers speak it to no server without TLS, and proxies do not pass it on")
 	}
 	if u, err := url.Parse(s.NodeAddress); s.NodeAddress != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || s.NodeID == "") {
 		reject("--node-address must be a whole address such as http://10.0.0.2:3000, and needs --node-id")

@@ -49,6 +49,22 @@ func TestACertificateThatCannotBeUsedIsRefusedByItsSetting(t *testing.T) {
 	}
 }
 
+func TestWebTransportNeedsACertificate(t *testing.T) {
+	s := fitting()
+	s.Transports = []string{"polling", "websocket"}
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	s.Transports = append(s.Transports, "webtransport")
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "--transports webtransport needs --tls-cert") {
+		t.Error(err)
+	}
+	s.Transports = []string{"carrier pigeon"}
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "not \"carrier pigeon\"") {
+		t.Error(err)
+	}
+}
+
 func TestATimeThatIsNotPositiveIsRefusedByItsSetting(t *testing.T) {
 	s := fitting()
 	s.BodyTimeout = 0

@@ -12,7 +12,7 @@ import (
 )
 
 // stop ends everything, in the order that loses nothing.
-func (s *Server) stop(front *listen.Front, metrics *http.Server) error {
+func (s *Server) stop(front *listen.Front, quic *quicServer, metrics *http.Server) error {
 	began := time.Now()
 	var steps []any // what took how long, for the log
 	done := func(step string) {
@@ -38,6 +38,7 @@ func (s *Server) stop(front *listen.Front, metrics *http.Server) error {
 	// 6. Connections end in a way that clients connect again, and their
 	// sessions are saved.
 	err = errors.Join(err, s.realtime.Shutdown(ctx))
+	err = errors.Join(err, quic.stop(ctx))
 	done("clients")
 	err = errors.Join(err, front.Drain(ctx, s.requests.none))
 	if metrics != nil {

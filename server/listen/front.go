@@ -32,6 +32,7 @@ type Front struct {
 	http     *http.Server
 	sockets  *limits.Gate // the connections that http serves
 	tls      [2]string    // certificate and key; empty without TLS
+	packets  net.PacketConn
 	began    time.Time
 	hold     time.Duration
 	body     time.Duration // in which the body of a request that waits has to arrive
@@ -54,6 +55,8 @@ type Options struct {
 	// TLSCert and TLSKey are the files of a certificate and its key. Both are empty
 	// where something in front terminates TLS.
 	TLSCert, TLSKey string
+	// UDP takes the UDP port of the same number too, see Front.Packets.
+	UDP bool
 
 	// Addresses tells proxies from clients, and Sockets counts the connections that
 	// net/http serves.
@@ -78,8 +81,12 @@ func New(o Options) (*Front, error) {
 			return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 		}
 	}
+	packets, err := beside(l, o.UDP)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	f := &Front{
-		listener: &closable{Listener: l, full: o.Sockets.Full}, sockets: o.Sockets, tls: [2]string{o.TLSCert, o.TLSKey},
+		listener: &closable{Listener: l, full: o.Sockets.Full}, sockets: o.Sockets, tls: [2]string{o.TLSCert, o.TLSKey}, packets: packets,
 		began: time.Now(), hold: holdLimit, body: o.BodyTimeout,
 		opened: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -97,6 +104,18 @@ func New(o Options) (*Front, error) {
 	}
 	go f.serve()
 	return f, nil
+}
+
+// beside takes the UDP port that has the number of l's, where it is wanted.
+func beside(l net.Listener, wanted bool) (net.PacketConn, error) {
+	if !wanted {
+		return nil, nil
+	}
+	packets, err := net.ListenPacket("udp", l.Addr().String())
+	if err != nil {
+		return nil, fmt.Errorf("listen on the UDP port of %s: %w", l.Addr(), err)
+	}
+	return packets, nil
 }
 
 // serve accepts connections until the listener is stopped. It closes it.
@@ -118,9 +137,19 @@ func (f *Front) Done() <-chan struct{} { return f.done }
 // Addr is where it listens.
 func (f *Front) Addr() net.Addr { return f.listener.Addr() }
 
+// Packets is the UDP port, which is for who serves QUIC to read from and to close; nil
+// where it was not asked for.
+func (f *Front) Packets() net.PacketConn { return f.packets }
+
 // Close ends a Front that no server came to. Requests that wait are cut off:
 // their clients try again.
-func (f *Front) Close() error { return errors.Join(f.Refuse(), f.http.Close()) }
+func (f *Front) Close() error {
+	err := errors.Join(f.Refuse(), f.http.Close())
+	if f.packets != nil {
+		err = errors.Join(err, f.packets.Close())
+	}
+	return err
+}
 
 // Refuse closes the listening socket, when every connection that was accepted
 // is known to the HTTP server: one between the two would be cut in the middle of

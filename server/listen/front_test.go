@@ -25,6 +25,32 @@ func newFront(t *testing.T) (f *Front, url string) {
 	return f, "http://" + f.Addr().String()
 }
 
+// The UDP port has the number of the TCP port, and goes with the Front where nobody took it.
+func TestTheUDPPortIsTheSame(t *testing.T) {
+	o := Options{Address: "127.0.0.1:0", Addresses: new(limits.Addresses), Sockets: limits.NewGate("sockets", 0, 0), HeaderTimeout: time.Minute, UDP: true, Logger: slog.New(slog.DiscardHandler)}
+	f, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := f.Packets().LocalAddr().String()
+	if at != f.Addr().String() {
+		t.Errorf("TCP is at %s, and UDP at %s", f.Addr(), at)
+	}
+	o.Address = at
+	if second, err := New(o); err == nil {
+		t.Error("a port was taken twice")
+		second.Close()
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	again, err := net.ListenPacket("udp", at)
+	if err != nil {
+		t.Fatalf("the UDP port is still taken: %v", err)
+	}
+	again.Close()
+}
+
 // get sends a request on a connection of its own.
 func get(t *testing.T, url string) (status int, header http.Header, body map[string]any) {
 	t.Helper()
