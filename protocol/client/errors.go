@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 
 	"podium/protocol/socketio/parser"
@@ -20,6 +21,23 @@ const (
 	ReasonParseError       Reason = "parse error"          // the server sent an invalid packet
 )
 
+// Errors of connecting.
+var (
+	// ErrTimeout is wrapped where a connection was not open within Options.Timeout. It is
+	// a [context.DeadlineExceeded] too.
+	ErrTimeout error = timeoutError{}
+	// ErrOldServer is wrapped where the server speaks the protocol of Socket.IO 2.x: see
+	// Options.EIO3.
+	ErrOldServer = errors.New("client: the server speaks the protocol of Socket.IO 2.x: set EIO3")
+)
+
+// timeoutError is ErrTimeout, with the official text.
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "timeout" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // Errors of sending and of acknowledgements.
 var (
 	// ErrDisconnected: the socket was disconnected before the acknowledgement came, or
@@ -38,8 +56,6 @@ var (
 	ErrNoAck = errors.New("client: no acknowledgement was asked for")
 	// ErrAcked is returned by Event.Ack where one was sent before.
 	ErrAcked = errors.New("client: already acknowledged")
-	// ErrOldServer: the server speaks the protocol of Socket.IO 2.x. See Options.EIO3.
-	ErrOldServer = errors.New("client: the server speaks the protocol of Socket.IO 2.x: set EIO3")
 )
 
 // ConnectError is the server's refusal of a socket (CONNECT_ERROR). The socket does not

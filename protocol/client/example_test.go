@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"time"
@@ -11,11 +12,22 @@ import (
 	"podium/protocol/socketio/parser"
 )
 
+// message is what the examples send.
+type message struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
 // exampleServer is what the examples connect to.
 func exampleServer() (url string, end func()) {
 	srv := socketio.NewServer(socketio.Options{})
 	socketio.OnAck(srv, "add", func(_ *socketio.Socket, n socketio.Args2[int, int]) (int, error) { return n.A + n.B, nil })
 	srv.OnConnection(func(s *socketio.Socket) { _ = s.Emit("hello", "you", 1) })
+	socketio.On(srv, "say", func(s *socketio.Socket, m message) { _ = s.Emit("said", m) })
+	socketio.OnAck(srv, "greet me", func(s *socketio.Socket, _ struct{}) (string, error) {
+		name, err := socketio.Call[string](s.Context(), s, "your name?")
+		return "Hello " + name, err
+	})
 	srv.Of("/private").Use(func(s *socketio.Socket) error {
 		var auth struct{ Token string }
 		if err := s.Handshake().Auth.Decode(&auth); err != nil || auth.Token != "secret" {
@@ -121,4 +133,122 @@ func ExampleTransport() {
 	}
 	fmt.Println(len(clients))
 	// Output: 10
+}
+
+// Handlers take what events carry as Go types.
+func ExampleOn() {
+	url, end := exampleServer()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	s, err := client.Dial(ctx, url, client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	done := make(chan struct{})
+	client.On(s, "said", func(m message) {
+		fmt.Printf("%s: %s\n", m.From, m.Text)
+		close(done)
+	})
+	if err := s.Emit("say", message{"Ada", "good morning"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-done
+	// Output: Ada: good morning
+}
+
+// The server asks too: what the handler returns is the acknowledgement.
+func ExampleOnAck() {
+	url, end := exampleServer()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	s, err := client.Dial(ctx, url, client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	client.OnAck(s, "your name?", func(struct{}) (string, error) { return "Ada", nil })
+	greeting, err := client.Call[string](ctx, s, "greet me")
+	fmt.Println(greeting, err)
+	// Output: Hello Ada <nil>
+}
+
+// An answer of several values, and one that does not come in time.
+func ExampleCall() {
+	url, end := exampleServer()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	s, err := client.Dial(ctx, url, client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	sum, err := client.Call[int](ctx, s, "add", 1, 2)
+	fmt.Println(sum, err)
+
+	_, err = s.Timeout(10*time.Millisecond).EmitWithAck(ctx, "nobody answers this")
+	fmt.Println(errors.Is(err, client.ErrAckTimeout))
+	// Output:
+	// 3 <nil>
+	// true
+}
+
+// A client that tells what happens to it, and comes back when its connection breaks.
+func ExampleSocket_OnDisconnect() {
+	url, end := exampleServer()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	s, err := client.New(url, client.Options{ReconnectionDelay: 10 * time.Millisecond})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	connected := make(chan struct{}, 2)
+	s.OnConnect(func() {
+		fmt.Println("connected")
+		connected <- struct{}{}
+	})
+	s.OnDisconnect(func(reason client.Reason, _ error) { fmt.Println("disconnected:", reason) })
+	if err := s.Connect(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-connected
+	s.Manager().Reset() // as a network that fails
+	<-connected
+	// Output:
+	// connected
+	// disconnected: transport error
+	// connected
+	// disconnected: io client disconnect
+}
+
+// A refusal by the server's middleware, with what it tells.
+func ExampleConnectError() {
+	url, end := exampleServer()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	o := client.Options{}
+	o.Socket.Auth = map[string]string{"token": "wrong"}
+	_, err := client.Dial(ctx, url+"/private", o)
+	var refused *client.ConnectError
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Namespace, refused.Message)
+	}
+	// Output: /private not allowed
 }

@@ -4,9 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -23,6 +28,7 @@ import (
 	"podium/protocol/engineio"
 	"podium/protocol/socketio"
 	"podium/protocol/socketio/msgpack"
+	"podium/protocol/websocket"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,12 +48,20 @@ type serverOptions struct {
 	Msgpack  bool
 	Recovery bool
 	Pings    bool // every 100 ms
+	TLS      bool
+	Path     string // where it is mounted
+	// Compression has WebSockets compress everything, MaxPayload bound what is received.
+	Compression bool
+	MaxPayload  int
 }
 
 // server is a server that runs, with the handlers of testdata/server.js.
 type server struct {
-	url string
-	say func(room, event string, args ...any) // emits to a room
+	url     string
+	roots   *x509.CertPool                        // who signed its certificate, with serverOptions.TLS
+	say     func(room, event string, args ...any) // emits to a room
+	kill    func()                                // ends it as a crash does
+	restart func()                                // starts it again at the same address, knowing nothing
 }
 
 var backends = []backend{
@@ -67,20 +81,28 @@ var modes = map[string]func(*client.Options){
 
 // everywhere runs a test against each server over each transport.
 func everywhere(t *testing.T, so serverOptions, f func(t *testing.T, srv *server, o client.Options)) {
+	everyServer(t, so, func(t *testing.T, srv *server, o client.Options) {
+		for name, mode := range modes {
+			t.Run(name, func(t *testing.T) {
+				o := o
+				mode(&o)
+				f(t, srv, o)
+			})
+		}
+	})
+}
+
+// everyServer runs a test against each server.
+func everyServer(t *testing.T, so serverOptions, f func(t *testing.T, srv *server, o client.Options)) {
 	for _, b := range backends {
 		t.Run(b.name, func(t *testing.T) {
 			srv := b.start(t, so)
-			for name, mode := range modes {
-				t.Run(name, func(t *testing.T) {
-					o := fast()
-					o.EIO3 = b.eio3
-					if so.Msgpack {
-						o.Parser = msgpack.Parser{}
-					}
-					mode(&o)
-					f(t, srv, o)
-				})
+			o := fast()
+			o.EIO3 = b.eio3
+			if so.Msgpack {
+				o.Parser = msgpack.Parser{}
 			}
+			f(t, srv, o)
 		})
 	}
 }
@@ -102,13 +124,57 @@ func startOurs(t *testing.T, so serverOptions) *server {
 	if so.Pings {
 		o.Engine.PingInterval = 100 * time.Millisecond
 	}
-	srv := socketio.NewServer(o)
-	serveNamespace(srv.Of("/"))
-	serveNamespace(srv.Of("/chat"))
-	srv.Of("/refused").Use(func(*socketio.Socket) error {
-		return &socketio.Error{Message: "not you", Data: map[string]int{"code": 7}}
-	})
-	hs := httptest.NewServer(srv)
+	if so.Compression {
+		o.Engine.Compression = &websocket.Compression{Threshold: -1}
+	}
+	o.Engine.MaxPayload = int64(so.MaxPayload)
+	var srv *socketio.Server
+	var hs *httptest.Server
+	s := &server{say: func(room, event string, args ...any) {
+		if err := srv.To(room).Emit(event, args...); err != nil {
+			t.Errorf("say: %v", err)
+		}
+	}}
+	start := func(address string) {
+		srv = socketio.NewServer(o)
+		serveNamespace(srv.Of("/"))
+		serveNamespace(srv.Of("/chat"))
+		srv.Of("/refused").Use(func(*socketio.Socket) error {
+			return &socketio.Error{Message: "not you", Data: map[string]int{"code": 7}}
+		})
+		var handler http.Handler = srv
+		if so.Path != "" {
+			mux := http.NewServeMux()
+			mux.Handle(so.Path, srv)
+			handler = mux
+		}
+		hs = httptest.NewUnstartedServer(handler)
+		_ = hs.Listener.Close()
+		var err error
+		if hs.Listener, err = net.Listen("tcp", address); err != nil {
+			t.Fatal(err)
+		}
+		if !so.TLS {
+			hs.Start()
+			return
+		}
+		hs.EnableHTTP2 = true
+		hs.StartTLS()
+		s.roots = x509.NewCertPool()
+		s.roots.AddCert(hs.Certificate())
+	}
+	s.kill = func() {
+		// Its connections break first, so that the server says nothing in order.
+		_ = hs.Listener.Close()
+		hs.CloseClientConnections()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = srv.Shutdown(ctx) // is cut short
+		hs.Close()
+	}
+	s.restart = func() { start(strings.TrimPrefix(s.url, "http://")) }
+	start("127.0.0.1:0")
+	s.url = hs.URL
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		defer cancel()
@@ -117,11 +183,7 @@ func startOurs(t *testing.T, so serverOptions) *server {
 		}
 		hs.Close()
 	})
-	return &server{hs.URL, func(room, event string, args ...any) {
-		if err := srv.To(room).Emit(event, args...); err != nil {
-			t.Errorf("say: %v", err)
-		}
-	}}
+	return s
 }
 
 func serveNamespace(n *socketio.Namespace) {
@@ -161,6 +223,16 @@ func serveNamespace(n *socketio.Namespace) {
 		}
 		return map[string]any{"auth": h.Auth, "query": query, "headers": headers, "transport": s.Conn().Transport()}, nil
 	})
+	socketio.OnAck(n, "id", func(s *socketio.Socket, _ struct{}) (string, error) { return s.ID(), nil })
+	socketio.OnAck(n, "date", func(*socketio.Socket, struct{}) (socketio.Args2[time.Time, map[string]any], error) {
+		epoch := time.Unix(0, 0).UTC()
+		return socketio.Args2[time.Time, map[string]any]{A: epoch, B: map[string]any{"date": epoch}}, nil
+	})
+	socketio.On(n, "say", func(s *socketio.Socket, a socketio.Args) {
+		var room, event string
+		_ = a.Decode(&room, &event)
+		_ = s.To(room).Emit(event, a[2:].Any()...)
+	})
 	socketio.OnAck(n, "join", func(s *socketio.Socket, room string) (struct{}, error) { s.Join(room); return struct{}{}, nil })
 }
 
@@ -197,40 +269,103 @@ func startNode(pkg string) func(*testing.T, serverOptions) *server {
 		if so.Pings {
 			o["pingInterval"] = 100
 		}
+		if so.Path != "" {
+			o["path"] = so.Path
+		}
+		if so.Compression {
+			o["perMessageDeflate"] = map[string]int{"threshold": 0}
+		}
+		if so.MaxPayload > 0 {
+			o["maxHttpBufferSize"] = so.MaxPayload
+		}
+		s := &server{}
+		scheme := "http://"
+		if so.TLS {
+			scheme = "https://"
+			o["tls"], s.roots = certificate(t)
+		}
 		text, err := json.Marshal(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command("node", "testdata/server.js", pkg, string(text))
-		cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
-		cmd.Stderr = os.Stderr
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
+		n := &node{args: []string{"testdata/server.js", pkg, string(text)}}
+		t.Cleanup(n.kill)
+		s.url = scheme + "127.0.0.1:" + n.start(t, "0")
+		s.say = func(room, event string, args ...any) {
+			n.order(map[string]any{"room": room, "event": event, "args": args})
 		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = in.Close() // ends it
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
-		port, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatalf("server did not start: %v", err)
-		}
-		var mu sync.Mutex
-		return &server{"http://127.0.0.1:" + strings.TrimSpace(port), func(room, event string, args ...any) {
-			mu.Lock()
-			defer mu.Unlock()
-			_ = json.NewEncoder(in).Encode(map[string]any{"room": room, "event": event, "args": args})
-		}}
+		s.kill = n.kill
+		s.restart = func() { n.start(t, s.url[strings.LastIndexByte(s.url, ':')+1:]) }
+		return s
 	}
+}
+
+// node is a process of testdata/server.js.
+type node struct {
+	args []string
+	cmd  *exec.Cmd
+
+	mu sync.Mutex // guards in
+	in io.WriteCloser
+}
+
+// start runs it and returns its port, once it listens there.
+func (n *node) start(t *testing.T, port string) string {
+	t.Helper()
+	n.cmd = exec.Command("node", append(n.args, port)...)
+	n.cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+	n.cmd.Stderr = os.Stderr
+	in, err := n.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	n.in = in
+	n.mu.Unlock()
+	got, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("server did not start: %v", err)
+	}
+	return strings.TrimSpace(got)
+}
+
+func (n *node) order(o any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_ = json.NewEncoder(n.in).Encode(o)
+}
+
+func (n *node) kill() {
+	if n.cmd == nil || n.cmd.Process == nil {
+		return
+	}
+	_ = n.cmd.Process.Kill()
+	_ = n.cmd.Wait()
+}
+
+// certificate is the key and certificate of httptest's servers, as Node takes them.
+func certificate(t *testing.T) (pair map[string]string, roots *x509.CertPool) {
+	t.Helper()
+	hs := httptest.NewTLSServer(nil)
+	defer hs.Close()
+	own := hs.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	roots.AddCert(hs.Certificate())
+	return map[string]string{
+		"key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})),
+		"cert": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})),
+	}, roots
 }
 
 // connect dials and has the test end with everything of it.
@@ -313,7 +448,8 @@ func until(t *testing.T, what string, ok func() bool) {
 type cable struct {
 	listener net.Listener
 	to       string
-	delay    time.Duration // of each piece, towards the client
+	delay    time.Duration // up to so much for each piece, either way
+	piece    int           // the most bytes that pass as one
 
 	mu    sync.Mutex // guards what follows
 	conns map[net.Conn]struct{}
@@ -323,11 +459,17 @@ type cable struct {
 
 func newCable(t *testing.T, url string) *cable {
 	t.Helper()
+	return newSlowCable(t, url, 0, 32<<10)
+}
+
+// newSlowCable is newCable of a network that is slow and cuts what it carries into pieces.
+func newSlowCable(t *testing.T, url string, delay time.Duration, piece int) *cable {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cable{listener: l, to: strings.TrimPrefix(url, "http://"), conns: map[net.Conn]struct{}{}}
+	c := &cable{listener: l, to: strings.TrimPrefix(url, "http://"), delay: delay, piece: piece, conns: map[net.Conn]struct{}{}}
 	c.work.Go(c.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -364,16 +506,18 @@ func (c *cable) carry(near net.Conn) {
 	}
 	c.conns[near], c.conns[far] = struct{}{}, struct{}{}
 	c.mu.Unlock()
-	c.work.Go(func() { c.pump(far, near, 0) })
-	c.pump(near, far, c.delay)
+	c.work.Go(func() { c.pump(far, near) })
+	c.pump(near, far)
 }
 
-func (c *cable) pump(to, from net.Conn, delay time.Duration) {
-	buf := make([]byte, 4096)
+func (c *cable) pump(to, from net.Conn) {
+	buf := make([]byte, c.piece)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			time.Sleep(delay)
+			if c.delay > 0 {
+				time.Sleep(rand.N(c.delay))
+			}
 			_, _ = to.Write(buf[:n])
 		}
 		if err != nil {
@@ -461,4 +605,20 @@ func (c *breakingConn) count() {
 	if c.webSocket.Load() && c.pieces.Add(1) == int64(c.breaker.after) && c.breaker.broken.Add(1) <= 2 {
 		reset(c.Conn)
 	}
+}
+
+// slowPosts is an HTTP client whose POSTs wait until release is closed, but for the first
+// one, which asks for the namespace.
+func slowPosts(t *testing.T, release <-chan struct{}) *http.Client {
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	posts := 0 // they come one after another
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost {
+			if posts++; posts > 1 {
+				<-release
+			}
+		}
+		return base.RoundTrip(r)
+	})}
 }

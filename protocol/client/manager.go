@@ -153,6 +153,9 @@ func (m *Manager) Reset() {
 // has returned, and ends the Manager for good. When it returns nothing of the Manager is
 // running. It must not be called by a handler, which it would wait for: see
 // [Socket.Disconnect].
+//
+// Servers for Node pass over events that they read together with a client's end. To be
+// sure that the last event was handled, have it acknowledged.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	var after later
@@ -265,7 +268,7 @@ func (m *Manager) await(r *run) bool {
 func (m *Manager) dial(r *run) error {
 	ctx := r.ctx
 	if d := m.opts.Timeout; d > 0 {
-		bounded, cancel := context.WithTimeoutCause(ctx, d, errors.New("timeout"))
+		bounded, cancel := context.WithTimeoutCause(ctx, d, ErrTimeout)
 		defer cancel()
 		ctx = bounded
 	}
@@ -293,6 +296,9 @@ func (m *Manager) dial(r *run) error {
 	}
 	m.mu.Unlock()
 	_, err := engineio.Dial(ctx, m.url, o, func(e *engineio.Client) engineio.Receiver { return m.opened(r, e) })
+	if errors.Is(err, engineio.ErrUnsupportedProtocol) && !m.opts.EIO3 {
+		return fmt.Errorf("%w (%w)", ErrOldServer, err)
+	}
 	return err
 }
 

@@ -40,13 +40,13 @@ func TestRecoversEachEventOnce(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			srv := b.start(t, serverOptions{Recovery: true})
 			for name, mode := range modes {
-				t.Run(name, func(t *testing.T) {
+				recovers := func(t *testing.T, delay time.Duration) {
 					if b.name != "ours" && name != "websocket" {
 						t.Skip("the official server does not know of a client whose answer was lost, and cannot recover it before it does")
 					}
 					o := fast()
 					mode(&o)
-					line := newCable(t, srv.url)
+					line := newSlowCable(t, srv.url, delay, 4<<10)
 					s := unconnected(t, line.url(), o)
 					numbers, ups := arrivals[int](s, "number"), connects(s)
 					mustConnect(t, s)
@@ -75,7 +75,9 @@ func TestRecoversEachEventOnce(t *testing.T) {
 							t.Fatalf("got %d instead of %d", n, i)
 						}
 					}
-				})
+				}
+				t.Run(name, func(t *testing.T) { recovers(t, 0) })
+				t.Run(name+", slow network", func(t *testing.T) { recovers(t, 3*time.Millisecond) })
 			}
 		})
 	}
@@ -84,10 +86,11 @@ func TestRecoversEachEventOnce(t *testing.T) {
 // TestNeverFallsSilent resets the WebSocket alone, in the moments in which the official
 // client would wait for ever for its last poll.
 func TestNeverFallsSilent(t *testing.T) {
+	cuts, longest := int64(0), time.Duration(0)
 	for _, b := range backends {
 		t.Run(b.name, func(t *testing.T) {
 			srv := b.start(t, serverOptions{})
-			for range 40 {
+			for range 60 {
 				o := fast()
 				o.EIO3 = b.eio3
 				dialer := &webSocketBreaker{after: 1 + rand.IntN(4)}
@@ -97,15 +100,19 @@ func TestNeverFallsSilent(t *testing.T) {
 				ups := connects(s)
 				s.Open()
 				receive(t, ups)
+				began := time.Now()
 				until(t, "answer", func() bool {
 					n, err := client.Call[int](within(t), s, "echo", 3)
 					return err == nil && n == 3
 				})
+				longest = max(longest, time.Since(began))
 				_ = s.Close()
 				transport.Close()
+				cuts += min(dialer.broken.Load(), 2)
 			}
 		})
 	}
+	t.Logf("%d WebSockets were cut, 0 clients fell silent; the longest wait for an answer was %v", cuts, longest)
 }
 
 func TestKeepsWhatIsEmittedWhileAway(t *testing.T) {

@@ -40,6 +40,7 @@ type Client struct {
 	queue    []*Message // what waits for a POST
 	polling  bool       // a poll is under way
 	posting  bool       // a POST is under way
+	unknown  error      // a poll was told that there is no session, while a POST was under way
 	quiet    chan struct{}
 	link     *clientLink // the WebSocket, once it is the transport or opens the session
 	timer    *time.Timer // of the heartbeat
@@ -363,7 +364,8 @@ func (e *ServerError) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// serverError reads an answer's body.
+// serverError reads an answer's body. Official servers answer the handshake of a WebSocket
+// with the message alone.
 func serverError(status int, body []byte) *ServerError {
 	var official struct {
 		Code    *int   `json:"code"`
@@ -373,6 +375,11 @@ func serverError(status int, body []byte) *ServerError {
 		return &ServerError{status, *official.Code, official.Message}
 	}
 	text := string(body)
+	for _, e := range []*Error{ErrUnknownTransport, ErrUnknownSession, ErrBadHandshakeMethod, ErrBadRequest, ErrForbidden, ErrUnsupportedProtocol} {
+		if text == e.Message {
+			return &ServerError{status, e.Code, text}
+		}
+	}
 	if text == "" {
 		text = http.StatusText(status)
 	}

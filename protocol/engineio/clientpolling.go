@@ -33,11 +33,28 @@ func (c *Client) openPolling(ctx context.Context) error {
 	case opening && err == nil:
 		return fmt.Errorf("%w: answer to the handshake is empty", ErrInvalidPacket)
 	case opening:
-		return err
+		return c.ofOldServer(body, binary, err)
 	case err != nil:
 		c.fail(err) // the receiver is told
 	}
 	return nil
+}
+
+// ofOldServer is err, or tells that the answer is that of a server of protocol 3, which
+// looks for no version in the request.
+func (c *Client) ofOldServer(body []byte, binary bool, err error) error {
+	if c.codec.version() == 3 {
+		return err
+	}
+	old := false
+	_ = codecV3{}.decodePayload(body, binary, func(p packet) bool {
+		old = p.kind == packetOpen
+		return false
+	})
+	if !old {
+		return err
+	}
+	return fmt.Errorf("%w: the server speaks protocol 3", ErrUnsupportedProtocol)
 }
 
 // onPayload handles the packets of an answer.
@@ -72,6 +89,10 @@ func (c *Client) poll() {
 		c.mu.Lock()
 		if err != nil || c.state != clientPolling {
 			c.polling = false
+			if c.posting && errors.Is(err, ErrUnknownSession) {
+				// The answer to the POST says why the server ended the session.
+				c.unknown, err = err, nil
+			}
 			c.calmLocked()
 			c.mu.Unlock()
 			if err != nil {
@@ -98,6 +119,9 @@ func (c *Client) post() {
 	var err error
 	for {
 		c.mu.Lock()
+		if err == nil {
+			err = c.unknown
+		}
 		if err != nil || len(c.queue) == 0 || c.state != clientPolling && c.state != clientClosing {
 			c.posting = false
 			c.calmLocked()

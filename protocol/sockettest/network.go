@@ -31,6 +31,18 @@ func newNetwork() *Network {
 type pipe struct {
 	net.Conn
 	network *Network
+	closed  chan struct{} // closed by Close, at the first call, and by a cut
+	once    sync.Once     // guards the closing of closed
+}
+
+func newPipe(c net.Conn, n *Network) *pipe {
+	return &pipe{Conn: c, network: n, closed: make(chan struct{})}
+}
+
+// end closes the end of the connection.
+func (p *pipe) end() error {
+	p.once.Do(func() { close(p.closed) })
+	return p.Conn.Close()
 }
 
 // Write implements [net.Conn]. While the network is frozen it waits, and what is written
@@ -40,7 +52,10 @@ func (p *pipe) Write(b []byte) (int, error) {
 	thaw := p.network.thaw
 	p.network.mu.Unlock()
 	if thaw != nil {
-		<-thaw
+		select {
+		case <-thaw:
+		case <-p.closed:
+		}
 	}
 	return p.Conn.Write(b)
 }
@@ -50,14 +65,14 @@ func (p *pipe) Close() error {
 	p.network.mu.Lock()
 	delete(p.network.conns, p)
 	p.network.mu.Unlock()
-	return p.Conn.Close()
+	return p.end()
 }
 
 // Dial connects to the server, whatever the address. It is a DialContext of
 // client.Transport and http.Transport.
 func (n *Network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
-	a, b := &pipe{near, n}, &pipe{far, n}
+	a, b := newPipe(near, n), newPipe(far, n)
 	n.mu.Lock()
 	if n.down {
 		n.mu.Unlock()
@@ -101,7 +116,7 @@ func (n *Network) Cut() {
 	defer n.mu.Unlock()
 	defer n.thawLocked()
 	for p := range n.conns {
-		_ = p.Conn.Close()
+		_ = p.end()
 	}
 	clear(n.conns)
 }

@@ -1,8 +1,8 @@
-// A server for the client's tests. argv: the package of the server, JSON of its options.
+// A server for the client's tests. argv: the package of the server, JSON of its options, port.
 const pkg = process.argv[2];
 const options = JSON.parse(process.argv[3] || "{}");
 if (options.msgpack) options.parser = require("socket.io-msgpack-parser");
-const http = require("http").createServer();
+const http = options.tls ? require("https").createServer(options.tls) : require("http").createServer();
 const io = require(pkg)(http, options);
 
 function serve(socket) {
@@ -21,6 +21,9 @@ function serve(socket) {
   socket.on("about", (ack) => ack({
     auth: handshake.auth || null, query: handshake.query, headers: handshake.headers, transport: socket.conn.transport.name,
   }));
+  socket.on("id", (ack) => ack(socket.id));
+  socket.on("date", (ack) => ack(new Date(0), { date: new Date(0) }));
+  socket.on("say", (room, event, ...args) => socket.to(room).emit(event, ...args));
   socket.on("join", (room, ack) => { socket.join(room); ack(); });
 }
 
@@ -39,4 +42,4 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   io.to(order.room).emit(order.event, ...order.args);
 }).on("close", () => process.exit(0));
 
-http.listen(0, "127.0.0.1", () => console.log(http.address().port));
+http.listen(Number(process.argv[4]), "127.0.0.1", () => console.log(http.address().port));
