@@ -17,9 +17,14 @@ import (
 
 func open(t *testing.T, url string) *Engine {
 	t.Helper()
+	return openWith(t, Options{URL: url})
+}
+
+func openWith(t *testing.T, o Options) *Engine {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	e, err := Open(ctx, Options{URL: url})
+	e, err := Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

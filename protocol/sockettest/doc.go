@@ -15,6 +15,17 @@
 // Nothing here waits in the kernel, so that all of it works within a bubble of
 // testing/synctest: heartbeats, timeouts and backoff then take no time.
 //
-// [TestLog], [TestSessionStore] and [TestParser] are what implementations of
-// these interfaces must do; whoever writes one runs them on it.
+// # Suites for implementers
+//
+// [TestLog], [TestSessionStore], [TestParser] and [TestCluster], of what Node calls an
+// adapter, are what implementations of these interfaces must do. Whoever writes one runs
+// them on it:
+//
+//	func TestMyLog(t *testing.T) {
+//		sockettest.TestLog(t, func(t *testing.T) socketio.Appender { return openMyLog(t) })
+//	}
+//
+// Servers that share a database are held to more by Run of package
+// podium/protocol/socketio/clustertest: that clients miss nothing while servers and the
+// database crash, hang and come back.
 package sockettest

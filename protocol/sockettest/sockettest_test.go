@@ -109,6 +109,12 @@ func TestPingTimeout(t *testing.T) {
 	})
 }
 
+// TestExamples runs what the examples show.
+func TestExamples(t *testing.T) {
+	t.Run("chat", func(t *testing.T) { synctest.Test(t, testChat) })
+	t.Run("log", testMyLog)
+}
+
 func TestMemoryLog(t *testing.T) {
 	sockettest.TestLog(t, func(*testing.T) socketio.Appender { return &socketio.MemoryLog{} })
 }
@@ -123,6 +129,9 @@ func TestMemoryCluster(t *testing.T) {
 		sockettest.TestLog(t, func(*testing.T) socketio.Appender {
 			return new(socketio.MemoryCluster).Recovery().Log.(socketio.Appender)
 		})
+	})
+	t.Run("messages", func(t *testing.T) {
+		sockettest.TestCluster(t, func(*testing.T) sockettest.Join { return new(socketio.MemoryCluster).Join })
 	})
 	t.Run("sessions", func(t *testing.T) {
 		sockettest.TestSessionStore(t, func(*testing.T) socketio.SessionStore { return new(socketio.MemoryCluster).Recovery().Sessions })
