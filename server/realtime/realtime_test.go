@@ -3,11 +3,9 @@ package realtime_test
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"podium/contest"
+	"podium/protocol/client"
 	"podium/protocol/limits"
 	"podium/server/realtime"
 	"podium/store/bolt"
@@ -121,12 +120,11 @@ func TestClientsThatDoNotReadTheirHandshakesKeepNobodyOut(t *testing.T) {
 	})
 }
 
-// peer is a Socket.IO client over a WebSocket over a pipe.
+// peer is a client over a WebSocket over a pipe, whose cable can be pulled.
 type peer struct {
-	conn net.Conn
-	r    *bufio.Reader
-	cut  chan struct{} // closed when the cable is pulled
-	done chan struct{} // closed when it reads no more
+	socket    *client.Socket
+	transport *client.Transport
+	cable     *cable
 
 	mu     sync.Mutex // guards the fields below
 	beats  bool       // it answers heartbeat-ping
@@ -134,80 +132,90 @@ type peer struct {
 	pings  int        // Engine.IO pings that it answered
 }
 
+// cable is the client's end of a pipe. When it is pulled nothing is read or written any
+// more, and the other end does not hear of its closing.
+type cable struct {
+	net.Conn
+	pulled chan struct{}
+	closed chan struct{}
+	once   sync.Once // guards the closing of closed
+}
+
+func (c *cable) out() bool {
+	select {
+	case <-c.pulled:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *cable) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.out() {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (c *cable) Write(b []byte) (int, error) {
+	if c.out() {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *cable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	if c.out() {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
 // connect joins the namespace.
 func (b *bubble) connect() *peer {
 	b.Helper()
-	client, server := net.Pipe()
-	b.conns <- server
-	p := &peer{conn: client, r: bufio.NewReader(client), cut: make(chan struct{}), done: make(chan struct{})}
-	_, err := fmt.Fprint(client, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"+
-		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	p := new(peer)
+	p.transport = &client.Transport{Loops: -1, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		p.cable = &cable{Conn: near, pulled: make(chan struct{}), closed: make(chan struct{})}
+		b.conns <- far
+		return p.cable, nil
+	}}
+	s, err := client.New("http://x", client.Options{
+		Transport: p.transport, Transports: []string{client.TransportWebSocket}, NoReconnection: true,
+		Trace: &client.Trace{Ping: func() { p.mu.Lock(); p.pings++; p.mu.Unlock() }},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if res, err := http.ReadResponse(p.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-		b.Fatal("upgrade:", err)
+	p.socket = s
+	s.OnAny(p.take)
+	if err := s.Connect(b.Context()); err != nil {
+		b.Fatal(err)
 	}
-	go p.live()
-	p.write("40")
 	synctest.Wait()
 	return p
 }
 
-// live reads and answers until the cable is pulled: from then on the peer
-// neither reads nor writes, and closes nothing.
-func (p *peer) live() {
-	defer close(p.done)
-	for {
-		m, err := p.read()
-		if err != nil {
-			return
-		}
-		select {
-		case <-p.cut:
-			return
-		default:
-		}
-		p.mu.Lock()
-		switch {
-		case m == "2":
-			p.pings++
-			p.write("3")
-		case strings.HasPrefix(m, `42["heartbeat-ping"`):
-			if p.beats {
-				p.write(`42["heartbeat-pong"]`)
-			}
-		case strings.HasPrefix(m, "42"):
-			p.events = append(p.events, m)
-		}
-		p.mu.Unlock()
+func (p *peer) take(e *client.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Name != "heartbeat-ping" {
+		p.events = append(p.events, fmt.Sprint(e.Name, " ", e.Args))
+	} else if p.beats {
+		_ = p.socket.Emit("heartbeat-pong") // where it is disconnected nobody waits for it
 	}
 }
 
-func (p *peer) read() (string, error) {
-	var head [2]byte
-	if _, err := io.ReadFull(p.r, head[:]); err != nil {
-		return "", err
-	}
-	n := int(head[1])
-	if n == 126 {
-		var long [2]byte
-		if _, err := io.ReadFull(p.r, long[:]); err != nil {
-			return "", err
-		}
-		n = int(binary.BigEndian.Uint16(long[:]))
-	}
-	body := make([]byte, n)
-	_, err := io.ReadFull(p.r, body)
-	if err == nil && head[0]&0x0f == 8 {
-		err = io.EOF
-	}
-	return string(body), err
-}
-
-// write sends a text message of less than 126 bytes, masked with zeros.
-func (p *peer) write(text string) {
-	_, _ = p.conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)) // a closed one takes nothing
+// close ends the client, and its end of the pipe where the cable was pulled.
+func (p *peer) close() {
+	_ = p.socket.Close()
+	p.transport.Close()
+	_ = p.cable.Conn.Close()
 }
 
 func (p *peer) answersHeartbeats(yes bool) {
@@ -232,7 +240,7 @@ func TestAPulledCableIsFoundWithin45Seconds(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			synctest.Wait()
 		}
-		close(goes.cut)
+		close(goes.cable.pulled)
 		pulled := time.Now()
 		if f := b.rt.Stats(); f.Active != 2 || f.Unhealthy != 0 {
 			t.Fatalf("before: %d connections, %d unhealthy", f.Active, f.Unhealthy)
@@ -258,11 +266,8 @@ func TestAPulledCableIsFoundWithin45Seconds(t *testing.T) {
 		if f := b.rt.Stats(); f.Active != 1 || f.Unhealthy != 0 || stays.answered() < 9 {
 			t.Errorf("the other: %d connections, %d unhealthy, %d pongs", f.Active, f.Unhealthy, stays.answered())
 		}
-		close(stays.cut)
-		_ = stays.conn.Close()
-		<-stays.done
-		_ = goes.conn.Close()
-		<-goes.done
+		stays.close()
+		goes.close()
 	})
 }
 
@@ -299,7 +304,7 @@ func TestAClientThatStopsAnsweringHeartbeatsIsToldAndCounted(t *testing.T) {
 		if n := unhealthy(); n != 1 {
 			t.Errorf("%v unhealthy, want the one that stopped", n)
 		}
-		if len(sometimes.events) != 1 || !strings.HasPrefix(sometimes.events[0], `42["heartbeat-expired",{"lastSeen":`) ||
+		if len(sometimes.events) != 1 || !strings.HasPrefix(sometimes.events[0], `heartbeat-expired [{"lastSeen":`) ||
 			!strings.Contains(sometimes.events[0], `"timeout":15000`) {
 			t.Errorf("it was told %q", sometimes.events)
 		}
@@ -311,10 +316,8 @@ func TestAClientThatStopsAnsweringHeartbeatsIsToldAndCounted(t *testing.T) {
 		if n := unhealthy(); n != 0 {
 			t.Errorf("%v unhealthy when it answers again", n)
 		}
-		for _, p := range []*peer{never, sometimes} {
-			_ = p.conn.Close()
-			<-p.done
-		}
+		never.close()
+		sometimes.close()
 	})
 }
 
@@ -362,8 +365,7 @@ func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
 			t.Errorf("within a minute it got %q", p.events)
 		}
 		p.mu.Unlock()
-		_ = p.conn.Close()
-		<-p.done
+		p.close()
 	})
 }
 

@@ -1,14 +1,14 @@
 package crash
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"podium/protocol/client"
 	"podium/test/harness"
 	"strconv"
 	"strings"
@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // held is how many WebSockets the server is to hold in its memory.
@@ -69,72 +68,20 @@ func peak(folder string) int64 {
 	return 0
 }
 
-// holder is one WebSocket that answers pings and counts events.
-func holder(address string, events *atomic.Int64) (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", address, harness.Patience)
+// holder is one client over WebSocket that counts events.
+func holder(transport *client.Transport, url string, events *atomic.Int64) (*client.Socket, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+	defer cancel()
+	s, err := client.New(url, client.Options{Transport: transport, Transports: []string{client.TransportWebSocket}, NoReconnection: true})
 	if err != nil {
 		return nil, err
 	}
-	_ = c.SetDeadline(time.Now().Add(harness.Patience))
-	fmt.Fprintf(c, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n", address)
-	r := bufio.NewReaderSize(c, 512)
-	res, err := http.ReadResponse(r, nil)
-	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-		_ = c.Close()
-		return nil, fmt.Errorf("the handshake: %v %w", res, err)
+	client.On(s, "newSubmission", func(struct{}) { events.Add(1) }, client.Inline)
+	if err := s.Connect(ctx); err != nil {
+		_ = s.Close()
+		return nil, err
 	}
-	// Masked with zeros, a text is sent as it is.
-	send := func(text string) { _, _ = c.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)) }
-	send("40")
-	connected := make(chan struct{})
-	go func() {
-		defer c.Close()
-		for joined := false; ; {
-			head := make([]byte, 2)
-			if _, err := readFull(r, head); err != nil {
-				return
-			}
-			length := int(head[1])
-			if length == 126 {
-				if _, err := readFull(r, head); err != nil {
-					return
-				}
-				length = int(head[0])<<8 | int(head[1])
-			}
-			body := make([]byte, length)
-			if _, err := readFull(r, body); err != nil {
-				return
-			}
-			switch text := string(body); {
-			case text == "2":
-				send("3")
-			case strings.HasPrefix(text, "40") && !joined:
-				joined = true
-				close(connected)
-			case strings.HasPrefix(text, `42["newSubmission"`):
-				events.Add(1)
-			}
-		}
-	}()
-	select {
-	case <-connected:
-		_ = c.SetDeadline(time.Time{})
-		return c, nil
-	case <-time.After(harness.Patience):
-		_ = c.Close()
-		return nil, errors.New("CONNECT was not answered")
-	}
-}
-
-func readFull(r *bufio.Reader, into []byte) (int, error) {
-	n := 0
-	for n < len(into) {
-		k, err := r.Read(into[n:])
-		if n += k; err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return s, nil
 }
 
 // The smallest machine, 256 MB under a real memory limit and without swap,
@@ -154,11 +101,13 @@ func TestTheSmallestMachineHoldsTheRoom(t *testing.T) {
 	p.Wait()
 	var events atomic.Int64
 	var mu sync.Mutex // guards conns
-	var conns []net.Conn
+	var conns []*client.Socket
+	transport := new(client.Transport)
 	defer func() {
 		for _, c := range conns {
 			_ = c.Close()
 		}
+		transport.Close()
 	}()
 	var opening sync.WaitGroup
 	turns := make(chan struct{}, 64)
@@ -166,7 +115,7 @@ func TestTheSmallestMachineHoldsTheRoom(t *testing.T) {
 		turns <- struct{}{}
 		opening.Go(func() {
 			defer func() { <-turns }()
-			c, err := holder("127.0.0.1:"+p.Port, &events)
+			c, err := holder(transport, p.URL, &events)
 			if err != nil {
 				t.Error(err)
 				return
