@@ -61,6 +61,7 @@ type conversation struct {
 	socket  *client.Socket
 	put     chan struct{}  // closed when the server puts the client out
 	asked   sync.WaitGroup // questions without answer
+	emitted bool           // an event that asks for no answer; set by read
 
 	mu     sync.Mutex // guards the fields below
 	out    io.Writer
@@ -186,6 +187,7 @@ func (t *conversation) read(ctx context.Context) error {
 		if err == nil && ask {
 			t.ask(ctx, event, args)
 		} else if err == nil {
+			t.emitted = true
 			err = t.socket.Emit(event, args...)
 		}
 		if err != nil {
@@ -222,8 +224,20 @@ func (t *conversation) finish(ctx context.Context) error {
 	if err := t.socket.Connect(last); err != nil { // at once, unless something waits for the connection
 		return fmt.Errorf("send the rest: %w", err)
 	}
+	if t.emitted {
+		select {
+		case <-time.After(linger):
+		case <-t.put:
+			return errPutOut
+		case <-ctx.Done():
+		}
+	}
 	return t.failure()
 }
+
+// linger is how long the session stays after an event that nobody acknowledges: servers
+// for Node pass over events that they read together with the end.
+const linger = 100 * time.Millisecond
 
 // fail prints an error, which the exit code will tell.
 func (t *conversation) fail(event string, err error) {

@@ -238,3 +238,49 @@ func TestConnectReadsLines(t *testing.T) {
 		}
 	}
 }
+
+// Programs read the lines of --json: each type has its fields, and no others.
+func TestConnectPrintsTheFieldsOfEachType(t *testing.T) {
+	_, address := talkServer(t)
+	var lines strings.Builder
+	run := func(c connectCommand, input string) error {
+		c.JSON, c.Once, c.Timeout, c.input = true, true, 10*time.Second, strings.NewReader(input)
+		return c.Run(t.Context(), output{&lines, io.Discard})
+	}
+	if err := run(connectCommand{URL: address}, "echo? 1\necho? {\"$bytes\":\"AA==\"}\nbad {\n"); err == nil {
+		t.Error("a line that is no JSON was taken")
+	}
+	if err := run(connectCommand{URL: address, Namespace: "/refused"}, ""); err == nil {
+		t.Error("not refused")
+	}
+	_ = run(connectCommand{URL: address}, "echo\nkick\nsilent?\n") // is put out while it waits
+	want := map[string]map[string]bool{                            // and whether it must be there
+		"connect":    {"at": true, "type": true, "id": true, "recovered": true},
+		"event":      {"at": true, "type": true, "event": true, "args": true},
+		"ack":        {"at": true, "type": true, "event": true, "args": true},
+		"disconnect": {"at": true, "type": true, "reason": true},
+		"error":      {"at": true, "type": true, "reason": true, "event": false, "args": false},
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(lines.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		kind, _ := fields["type"].(string)
+		seen[kind] = true
+		for name := range fields {
+			if _, ok := want[kind][name]; !ok {
+				t.Errorf("%s has the field %q", line, name)
+			}
+		}
+		for name, needed := range want[kind] {
+			if _, ok := fields[name]; needed && !ok {
+				t.Errorf("%s lacks the field %q", line, name)
+			}
+		}
+	}
+	if len(seen) != len(want) {
+		t.Errorf("printed the types %v", seen)
+	}
+}
