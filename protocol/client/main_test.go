@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -31,7 +32,12 @@ import (
 	"podium/protocol/websocket"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		shared.end()
+		os.Exit(code)
+	}))
+}
 
 // wait bounds everything a test waits for.
 const wait = 20 * time.Second
@@ -53,6 +59,8 @@ type serverOptions struct {
 	// Compression has WebSockets compress everything, MaxPayload bound what is received.
 	Compression bool
 	MaxPayload  int
+	// Alone has it be this test's alone, which may kill it.
+	Alone bool
 }
 
 // server is a server that runs, with the handlers of testdata/server.js.
@@ -255,48 +263,50 @@ func needNode(t *testing.T, pkg string) {
 	t.Skipf("needs Node and %s (npm install --prefix test): %v", pkg, err)
 }
 
-// startNode runs testdata/server.js on an official server.
+// startNode runs testdata/server.js on an official server, or returns the one that runs
+// with these options already: Node takes long to start.
 func startNode(pkg string) func(*testing.T, serverOptions) *server {
 	return func(t *testing.T, so serverOptions) *server {
 		needNode(t, pkg)
-		o := map[string]any{"allowEIO3": true}
-		if so.Msgpack {
-			o["msgpack"] = true
+		if so.Alone {
+			n := new(node)
+			t.Cleanup(n.kill)
+			return n.serve(t, pkg, so)
 		}
-		if so.Recovery {
-			o["connectionStateRecovery"] = map[string]any{}
+		return shared.server(t, pkg, so)
+	}
+}
+
+// sharedNodes are the official servers that tests share, until the last one has ended.
+type sharedNodes struct {
+	mu      sync.Mutex // guards the fields below
+	nodes   []*node
+	servers map[string]*server
+}
+
+var shared sharedNodes
+
+func (s *sharedNodes) server(t *testing.T, pkg string, so serverOptions) *server {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := fmt.Sprint(pkg, so)
+	if s.servers[key] == nil {
+		n := new(node)
+		s.nodes = append(s.nodes, n)
+		if s.servers == nil {
+			s.servers = make(map[string]*server)
 		}
-		if so.Pings {
-			o["pingInterval"] = 100
-		}
-		if so.Path != "" {
-			o["path"] = so.Path
-		}
-		if so.Compression {
-			o["perMessageDeflate"] = map[string]int{"threshold": 0}
-		}
-		if so.MaxPayload > 0 {
-			o["maxHttpBufferSize"] = so.MaxPayload
-		}
-		s := &server{}
-		scheme := "http://"
-		if so.TLS {
-			scheme = "https://"
-			o["tls"], s.roots = certificate(t)
-		}
-		text, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := &node{args: []string{"testdata/server.js", pkg, string(text)}}
-		t.Cleanup(n.kill)
-		s.url = scheme + "127.0.0.1:" + n.start(t, "0")
-		s.say = func(room, event string, args ...any) {
-			n.order(map[string]any{"room": room, "event": event, "args": args})
-		}
-		s.kill = n.kill
-		s.restart = func() { n.start(t, s.url[strings.LastIndexByte(s.url, ':')+1:]) }
-		return s
+		s.servers[key] = n.serve(t, pkg, so)
+	}
+	return s.servers[key]
+}
+
+func (s *sharedNodes) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		n.kill()
 	}
 }
 
@@ -307,6 +317,48 @@ type node struct {
 
 	mu sync.Mutex // guards in
 	in io.WriteCloser
+}
+
+// serve runs it.
+func (n *node) serve(t *testing.T, pkg string, so serverOptions) *server {
+	t.Helper()
+	o := map[string]any{"allowEIO3": true}
+	if so.Msgpack {
+		o["msgpack"] = true
+	}
+	if so.Recovery {
+		o["connectionStateRecovery"] = map[string]any{}
+	}
+	if so.Pings {
+		o["pingInterval"] = 100
+	}
+	if so.Path != "" {
+		o["path"] = so.Path
+	}
+	if so.Compression {
+		o["perMessageDeflate"] = map[string]int{"threshold": 0}
+	}
+	if so.MaxPayload > 0 {
+		o["maxHttpBufferSize"] = so.MaxPayload
+	}
+	s := &server{}
+	scheme := "http://"
+	if so.TLS {
+		scheme = "https://"
+		o["tls"], s.roots = certificate(t)
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.args = []string{"testdata/server.js", pkg, string(text)}
+	s.url = scheme + "127.0.0.1:" + n.start(t, "0")
+	s.say = func(room, event string, args ...any) {
+		n.order(map[string]any{"room": room, "event": event, "args": args})
+	}
+	s.kill = n.kill
+	s.restart = func() { n.start(t, s.url[strings.LastIndexByte(s.url, ':')+1:]) }
+	return s
 }
 
 // start runs it and returns its port, once it listens there.

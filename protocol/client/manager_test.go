@@ -116,7 +116,10 @@ func TestConnectsAgainWhenTold(t *testing.T) {
 func TestOneSocketStopsConnectingAndAnotherGoesOn(t *testing.T) {
 	everywhere(t, serverOptions{}, func(t *testing.T, srv *server, o client.Options) {
 		attempt := make(chan int, 100)
-		o.Trace = &client.Trace{ReconnectAttempt: func(n int) { attempt <- n }}
+		o.Trace = &client.Trace{
+			ReconnectAttempt: func(n int) { attempt <- n },
+			Closed:           func(r client.Reason, err error) { t.Logf("closed for %q: %v", r, err) },
+		}
 		line := newCable(t, srv.url)
 		m := manager(t, line.url(), o)
 		main, chat := m.Socket("/", client.SocketOptions{}), m.Socket("/chat", client.SocketOptions{})

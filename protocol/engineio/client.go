@@ -40,7 +40,6 @@ type Client struct {
 	queue    []*Message // what waits for a POST
 	polling  bool       // a poll is under way
 	posting  bool       // a POST is under way
-	unknown  error      // a poll was told that there is no session, while a POST was under way
 	quiet    chan struct{}
 	link     *clientLink // the WebSocket, once it is the transport or opens the session
 	timer    *time.Timer // of the heartbeat

@@ -89,10 +89,6 @@ func (c *Client) poll() {
 		c.mu.Lock()
 		if err != nil || c.state != clientPolling {
 			c.polling = false
-			if c.posting && errors.Is(err, ErrUnknownSession) {
-				// The answer to the POST says why the server ended the session.
-				c.unknown, err = err, nil
-			}
 			c.calmLocked()
 			c.mu.Unlock()
 			if err != nil {
@@ -119,9 +115,6 @@ func (c *Client) post() {
 	var err error
 	for {
 		c.mu.Lock()
-		if err == nil {
-			err = c.unknown
-		}
 		if err != nil || len(c.queue) == 0 || c.state != clientPolling && c.state != clientClosing {
 			c.posting = false
 			c.calmLocked()
