@@ -14,7 +14,7 @@ MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node module test game-day abuse soak memory lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node module test game-day outages abuse soak memory lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ game-day: node ## have clients move between servers that die, for minutes to hou
 	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${DURATION:-5m} go test -count=1 -timeout 0 -v ./test/gameday
 	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${DURATION:-5m} go test -count=1 -timeout 0 -v -run 'TestMemory|TestCluster/(Exactly|Kill|Rolling)' ./protocol/socketio/clustertest ./protocol/redis ./protocol/postgres
 
+outages: node ## have all that three machines of a contest need fail, with 1,000 guests: make outages DURATION=20m
+	@PODIUM_TEST_REQUIRE=1 PODIUM_OUTAGES=$${DURATION:-5m} go test -count=1 -timeout 0 -v ./test/outages
+
 lint: ## gofmt, go vet, staticcheck
 	@echo "linting (the first time downloads staticcheck)"
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
@@ -125,6 +128,7 @@ soak: ## everything that is long and random, for hours; not in CI: make soak FUZ
 	@$(MAKE) --no-print-directory crash CYCLES=$${CYCLES:-100}
 	@$(MAKE) --no-print-directory rehearse GUESTS=$${GUESTS:-1000} TIMES=$${TIMES:-20}
 	@$(MAKE) --no-print-directory game-day DURATION=$${DURATION:-20m}
+	@$(MAKE) --no-print-directory outages DURATION=$${DURATION:-20m}
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test/crash -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}

@@ -177,6 +177,9 @@ type Shared interface {
 	// itself, and returns what they have said within MachineAge. A nil report
 	// says good-bye.
 	Report(ctx context.Context, id string, report []byte) ([]Machine, error)
+	// Clock is the time by a clock that all machines have in common, which events
+	// and sessions are stamped by. It asks nobody.
+	Clock() time.Time
 	// Incarnation changes wherever events at the end of the log may have got lost
 	// while the epoch stayed, as where a replica took over that was behind.
 	Incarnation() string

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"podium/protocol/services"
 )
 
@@ -130,6 +132,52 @@ func TestAServerWhoseDatabaseIsAwaySaysSoAndGoesOnAfterwards(t *testing.T) {
 	})
 	if body := s.do("GET", "/api/feed", nil).is(200).body; !strings.Contains(body, "before") || strings.Contains(body, "meanwhile") {
 		t.Errorf("the feed is %s", body)
+	}
+}
+
+// A database that is full, or takes no changes, is named as such to whoever submits;
+// readers are served, and all goes on when that is over.
+func TestAServerWhoseDatabaseTakesNoChangesSaysWhy(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	s := newSite(t, "--database", pg.URL())
+	s.enter("best", "before")
+	conn, err := pgx.Connect(t.Context(), pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	run := func(statements ...string) {
+		t.Helper()
+		for _, one := range statements {
+			if _, err := conn.Exec(t.Context(), one); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, cause := range []struct {
+		begin, end []string
+		status     int
+		words      string
+	}{
+		{[]string{`create function podium.full_disk() returns trigger language plpgsql as $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$`,
+			`create trigger full_disk before insert on podium.submissions execute function podium.full_disk()`},
+			[]string{`drop trigger full_disk on podium.submissions`}, 507, "no room"},
+		{[]string{`alter database podium set default_transaction_read_only = on`,
+			`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'podium'`},
+			[]string{`alter database podium set default_transaction_read_only = off`}, 503, "only be read"},
+	} {
+		run(cause.begin...)
+		g := s.submit(nil, part{"category", "", "best"}, part{"caption", "", "meanwhile"}).is(cause.status)
+		if sentence := g.sentence(); !strings.Contains(sentence, cause.words) {
+			t.Errorf("it says %q", sentence)
+		}
+		if body := s.do("GET", "/api/feed", nil).is(200).body; !strings.Contains(body, "before") || strings.Contains(body, "meanwhile") {
+			t.Errorf("the feed is %s", body)
+		}
+		run(cause.end...)
+		eventually(t, "a submission", func() bool {
+			return s.submit(nil, part{"category", "", "best"}, part{"caption", "", "after"}).status == 200
+		})
 	}
 }
 

@@ -51,7 +51,8 @@ type Server struct {
 	settings    Settings
 	log         *slog.Logger
 	level       *slog.LevelVar
-	ages        *clock.Clock // ages of what is stored are taken by it
+	ages        *clock.Clock     // ages of what is stored are taken by it
+	wall        func() time.Time // the time of day, by a clock that machines which share a contest have in common
 	contest     *contest.Contest
 	file        contest.File // nil where the contest is not kept in one
 	source      backup.Source
@@ -94,7 +95,11 @@ func New(settings Settings, log *slog.Logger, level *slog.LevelVar) (*Server, er
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), instruments: instruments, ages: ages}
+	s := &Server{settings: settings, log: log, level: level, contest: contest.New(db), instruments: instruments, ages: ages, wall: time.Now}
+	if shared, ok := db.(contest.Shared); ok { // one machine's clock may be wrong
+		s.wall = shared.Clock
+		ages.Follow(s.wall)
+	}
 	s.contest.PhoneCountry = settings.PhoneCountry
 	s.source = settings.backupSource(db)
 	s.file, _ = db.(contest.File)
@@ -171,8 +176,12 @@ func (s *Server) build() error {
 	if err := s.buildBackups(); err != nil {
 		return err
 	}
+	key, err := s.realtimeKey()
+	if err != nil {
+		return err
+	}
 	s.observe = observe.New(observe.Options{
-		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, Machine: s.settings.NodeID, DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
+		Contest: s.contest, Realtime: s.realtime, Admin: s.admin, Pictures: s.pictures, Backups: s.backups, Instruments: s.instruments, Machine: s.settings.NodeID, Likeness: s.likeness(key), DataDir: s.settings.Data, UploadsDir: s.settings.UploadsDir(),
 		Refusals: s.refusals, Level: s.level, Now: time.Now, MemoryLimit: machine.MemoryLimit(),
 	})
 	s.signIn = s.newSignIn()
@@ -208,7 +217,7 @@ func (s *Server) buildRealtime() error {
 			"reconnect":         []int{1000, 2000, 4000, 8000, 16000, 30000},
 		},
 		CleanupInterval: set.CleanupInterval, AnswerAge: set.IdempotencyAge,
-		Now: time.Now, Stamp: clock.NewOrdered(newest).Now, Logger: s.log,
+		Now: s.wall, Stamp: clock.NewOrdered(newest, s.wall).Now, Logger: s.log,
 	})
 	s.realtime = realtime.New(realtime.Options{
 		Contest: s.contest, Payload: s.api.EventPayload, Key: key,

@@ -86,6 +86,19 @@ func (p *Postgres) SetSystem(name, value string) {
 	}
 }
 
+// MoveTo has the database keep its tables in an empty folder, such as one on a disk of its
+// own. Nobody may be connected to it.
+func (p *Postgres) MoveTo(folder string) {
+	p.t.Helper()
+	if c := p.who.Credential; c != nil {
+		if err := os.Chown(folder, int(c.Uid), int(c.Gid)); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.sql("postgres", fmt.Sprintf("create tablespace moved location '%s'", folder))
+	p.sql("postgres", "alter database podium set tablespace moved")
+}
+
 // runAs runs a program of PostgreSQL to its end and returns what it printed.
 func runAs(t testing.TB, who *syscall.SysProcAttr, folder, path string, args ...string) string {
 	t.Helper()

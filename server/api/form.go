@@ -95,7 +95,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	}
 	upload := c.Uploads.Begin(c.AddressOf(r), stop)
 	defer upload.Done()
-	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, memory: f.charge, start: c.Now(), every: c.UploadWindow}
+	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, memory: f.charge, start: time.Now(), every: c.UploadWindow}
 	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
 		f.close()
 		return nil, c.formError(err)

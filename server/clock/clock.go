@@ -21,11 +21,11 @@ const slew = 20
 
 // Clock is a clock that never jumps. It is safe for concurrent use.
 type Clock struct {
-	wall    func() time.Time
 	elapsed func() time.Duration // by the monotonic clock
 	ahead   bool                 // follows the wall clock at once where that is ahead
 
-	mu   sync.Mutex    // guards the fields below
+	mu   sync.Mutex // guards the fields below
+	wall func() time.Time
 	now  time.Time     // without a monotonic reading: what was given out last
 	read time.Duration // elapsed then
 }
@@ -35,17 +35,28 @@ type Clock struct {
 const far = 24 * time.Hour
 
 // New returns a clock that begins with the system's time.
-func New() *Clock {
+func New() *Clock { return follow(time.Now) }
+
+// follow returns a clock that follows wall, from what that says now.
+func follow(wall func() time.Time) *Clock {
 	began := time.Now()
-	return newClock(time.Now, func() time.Duration { return time.Since(began) })
+	return newClock(wall, func() time.Duration { return time.Since(began) })
+}
+
+// Follow has the clock begin anew with another wall clock, as one that several machines
+// have in common: nothing may have been aged by it yet.
+func (c *Clock) Follow(wall func() time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wall, c.now, c.read = wall, wall().Round(0), c.elapsed()
 }
 
 // NewOrdered returns a clock of another kind, for times that people are shown and that
-// things are sorted by: it goes forward with the wall clock at once, and where that
+// things are sorted by: it goes forward with a wall clock, such as [time.Now], at once, and where that
 // is set back, by less than a day, it nears it as slowly as the other does. It begins
 // behind last, what an earlier clock gave out, as if it had been that one.
-func NewOrdered(last time.Time) *Clock {
-	c := New()
+func NewOrdered(last time.Time, wall func() time.Time) *Clock {
+	c := follow(wall)
 	c.ahead = true
 	if by := last.Sub(c.now); by > 0 && by < far {
 		c.now = last.Round(0)

@@ -54,10 +54,19 @@ func TestTheOrderedClockGoesForwardAtOnceAndNeverBack(t *testing.T) {
 
 func TestTheOrderedClockBeginsBehindWhatAnEarlierOneGaveOut(t *testing.T) {
 	now := time.Now()
-	if ahead := now.Add(time.Hour); !NewOrdered(ahead).Now().After(ahead) {
+	if ahead := now.Add(time.Hour); !NewOrdered(ahead, time.Now).Now().After(ahead) {
 		t.Error("an hour ahead: it went back")
 	}
-	if got := NewOrdered(now.Add(1000 * time.Hour)).Now(); got.After(now.Add(time.Hour)) {
+	if got := NewOrdered(now.Add(1000*time.Hour), time.Now).Now(); got.After(now.Add(time.Hour)) {
 		t.Error("weeks ahead: it begins at", got)
+	}
+}
+
+func TestAClockBeginsAnewWithAnother(t *testing.T) {
+	off := 3 * time.Hour
+	c := New()
+	c.Follow(func() time.Time { return time.Now().Add(-off) })
+	if d := time.Since(c.Now()); (d - off).Abs() > time.Minute {
+		t.Errorf("it is %v behind, want %v", d, off)
 	}
 }

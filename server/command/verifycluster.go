@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"podium/server/observe"
 )
 
 // readyTries is how often a balancer is asked, each time on a connection of its own, to
@@ -22,14 +24,20 @@ const readyTries = 24
 // Every finding begins with the address that it is about.
 func (v *verifier) machines(bases []string, quick bool) {
 	contests := make([]string, len(bases)) // "" where it is not known
-	var asked sync.WaitGroup               // those that were asked for their contest
-	asked.Add(len(bases))
+	alike := make([]observe.Likeness, len(bases))
+	var asked sync.WaitGroup // those that were asked for their contest, and how they are set up
+	asked.Add(2 * len(bases))
 	for i, base := range bases {
 		one := &verifier{base: base}
 		one.service(quick)
 		one.check("its contest can be told from others", func(ctx context.Context) (err error) {
 			defer asked.Done()
 			contests[i], err = one.epoch(ctx)
+			return err
+		})
+		one.check("it says how it is set up", func(ctx context.Context) (err error) {
+			defer asked.Done()
+			alike[i], err = one.likeness(ctx)
 			return err
 		})
 		for _, c := range one.checks {
@@ -48,7 +56,52 @@ func (v *verifier) machines(bases []string, quick bool) {
 			}
 			return errors.New("it has a contest of its own; give it the --database of the others")
 		})
+		for _, of := range traits {
+			v.check(base+": "+of.what, func(context.Context) error {
+				asked.Wait()
+				var all []string
+				for _, one := range alike {
+					all = append(all, of.read(one))
+				}
+				switch of.read(alike[i]) {
+				case "":
+					return errors.New("that is not known")
+				case common(all):
+					return nil
+				}
+				return errors.New(of.fault)
+			})
+		}
 	}
+}
+
+// traits are what machines of one contest must agree in.
+var traits = []struct {
+	what  string
+	read  func(observe.Likeness) string
+	fault string
+}{
+	{"it runs the version of the others", func(l observe.Likeness) string { return l.Version },
+		"it runs another program than most; finish the deployment, or give it the same"},
+	{"it signs sessions as the others do", func(l observe.Likeness) string { return l.Key },
+		"it has another key than most; it was started before the database was restored: start it anew"},
+	{"it keeps pictures where the others do", func(l observe.Likeness) string { return l.Pictures },
+		"its pictures go elsewhere; give it the --uploads, or Cloudinary's settings, of the others"},
+	{"it has the admin password of the others", func(l observe.Likeness) string { return l.Password },
+		"its ADMIN_PASSWORD is another one, and counts from its next start on; give all the same"},
+}
+
+// likeness is how a machine says that it is set up.
+func (v *verifier) likeness(ctx context.Context) (l observe.Likeness, err error) {
+	_, body, err := v.get(ctx, "/ready")
+	if err != nil {
+		return l, err
+	}
+	var said struct{ Likeness *observe.Likeness }
+	if err := json.Unmarshal(body, &said); err != nil || said.Likeness == nil {
+		return l, errors.New("it does not; it has no --database, or an older version")
+	}
+	return *said.Likeness, nil
 }
 
 // common is the most frequent of some texts.

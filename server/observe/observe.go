@@ -39,13 +39,23 @@ type Options struct {
 	Backups  *backup.Keeper
 	// Instruments are those that the rooms were given.
 	Instruments *Instruments
-	Machine     string // its name among those that share the contest, "" where it has none
+	Machine     string    // its name among those that share the contest, "" where it has none
+	Likeness    *Likeness // nil where it is alone
 	DataDir     string
 	UploadsDir  string // of the pictures on this machine
 	MemoryLimit int64  // bytes that the process may use, 0 where nothing limits it
 	Refusals    func() []limits.Refusals
 	Level       *slog.LevelVar
 	Now         func() time.Time
+}
+
+// Likeness is what machines of one contest have in common where they are set up alike:
+// digests, which nobody can read anything from.
+type Likeness struct {
+	Version  string `json:"version"`  // of the program
+	Key      string `json:"key"`      // that sessions are signed with
+	Pictures string `json:"pictures"` // where they are kept
+	Password string `json:"password"` // that is set for admins
 }
 
 // Observer answers for the state of the server. It is safe for concurrent use.
@@ -153,6 +163,9 @@ func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
 	if ob.o.Machine != "" {
 		body["machine"] = ob.o.Machine // which of several it is, behind one address
 	}
+	if ob.o.Likeness != nil {
+		body["likeness"] = ob.o.Likeness
+	}
 	answer.JSON(w, status, body)
 	return nil
 }
@@ -165,8 +178,10 @@ func (ob *Observer) unready() string {
 	case stopping:
 		return "The server is shutting down."
 	}
-	if _, err := ob.o.Contest.Categories(); err != nil {
-		return "The contest's data cannot be read."
+	if !ob.o.Contest.Shared() { // of a database one question is enough, which Stats asks
+		if _, err := ob.o.Contest.Categories(); err != nil {
+			return "The contest's data cannot be read."
+		}
 	}
 	if f := ob.o.Realtime.Stats(); f.Status == realtime.Unavailable {
 		return f.Warning

@@ -38,20 +38,25 @@ const (
 // proxy needs sticky sessions: a session lives in one machine, which its id names, and
 // the polls of one client may come to any. Where machines are is a setting of the
 // contest that each of them makes as it starts; one that was killed leaves it, and
-// whoever is passed on to it gets a 502 and connects anew.
+// whoever would be passed on to it is told that the session is unknown and connects anew.
 type forwarder struct {
 	contest *contest.Contest
 	key     []byte
+	now     func() time.Time // the same at all machines, as nearly as can be
 	proxy   *httputil.ReverseProxy
 	connect *http.Transport
 
+	work sync.WaitGroup
+
 	mu       sync.Mutex // guards what follows
 	machines map[string]*url.URL
-	read     time.Time // when they were
+	read     time.Time     // when they were
+	reading  chan struct{} // closed when they have been; nil while nobody reads
 }
 
-func newForwarder(c *contest.Contest, key []byte) *forwarder {
-	f := &forwarder{contest: c, key: key, connect: &http.Transport{
+// newForwarder makes a forwarder. here answers what cannot be passed on.
+func newForwarder(c *contest.Contest, key []byte, now func() time.Time, here http.Handler) *forwarder {
+	f := &forwarder{contest: c, key: key, now: now, connect: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true,
 	}}
@@ -59,7 +64,7 @@ func newForwarder(c *contest.Contest, key []byte) *forwarder {
 		Transport:     f.connect,
 		Rewrite:       f.rewrite,
 		FlushInterval: -1, // what a poll waits for is sent on as it comes
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		ErrorHandler:  func(w http.ResponseWriter, r *http.Request, _ error) { here.ServeHTTP(w, r) },
 	}
 	return f
 }
@@ -77,30 +82,65 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, node string)
 	return true
 }
 
-// find returns where a machine is, nil where that is not known. However many ask for
-// machines that are not there, the store is asked once in a while.
+// find returns where a machine is, nil where that is not known. However many ask, the
+// store is asked once in a while, and nobody waits for it whose machine is known.
 func (f *forwarder) find(node string) *url.URL {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	to, reading := f.machines[node], f.reading
 	if time.Since(f.read) < machinesAge {
-		return f.machines[node]
+		f.mu.Unlock()
+		return to
 	}
+	if reading == nil {
+		reading = make(chan struct{})
+		f.reading = reading
+		f.work.Go(f.refresh)
+	}
+	f.mu.Unlock()
+	if to != nil {
+		return to
+	}
+	<-reading
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.machines[node]
+}
+
+// refresh reads where machines are. Where that fails, what was known holds.
+func (f *forwarder) refresh() {
+	known, err := f.readMachines()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.machines = known
+	}
+	f.read = time.Now()
+	close(f.reading)
+	f.reading = nil
+}
+
+func (f *forwarder) readMachines() (map[string]*url.URL, error) {
 	names, err := f.contest.SettingNames(settingMachine, maxMachines)
 	if err != nil {
-		return f.machines[node]
+		return nil, err
 	}
 	known := make(map[string]*url.URL, len(names))
 	for _, name := range names {
 		address, err := f.contest.Setting(name)
 		if err != nil {
-			return f.machines[node]
+			return nil, err
 		}
 		if to, err := url.Parse(string(address)); err == nil && to.Host != "" {
 			known[strings.TrimPrefix(name, settingMachine)] = to
 		}
 	}
-	f.machines, f.read = known, time.Now()
-	return known[node]
+	return known, nil
+}
+
+// close waits for what is running.
+func (f *forwarder) close() {
+	f.work.Wait()
+	f.connect.CloseIdleConnections()
 }
 
 func (f *forwarder) rewrite(p *httputil.ProxyRequest) {
@@ -109,7 +149,7 @@ func (f *forwarder) rewrite(p *httputil.ProxyRequest) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"} {
 		p.Out.Header[name] = p.In.Header[name] // as they came, for who trusts the proxy that set them
 	}
-	said := p.In.RemoteAddr + " " + strconv.FormatInt(time.Now().Unix(), 10)
+	said := p.In.RemoteAddr + " " + strconv.FormatInt(f.now().Unix(), 10)
 	p.Out.Header.Set(passedOn, said+" "+f.sign(said, p.In.URL.RawQuery))
 }
 
@@ -129,7 +169,7 @@ func (f *forwarder) receive(r *http.Request) (*http.Request, bool) {
 		return r, false
 	}
 	at, err := strconv.ParseInt(words[1], 10, 64)
-	if err != nil || time.Since(time.Unix(at, 0)).Abs() > passedAge || !hmac.Equal([]byte(words[2]), []byte(f.sign(words[0]+" "+words[1], r.URL.RawQuery))) {
+	if err != nil || f.now().Sub(time.Unix(at, 0)).Abs() > passedAge || !hmac.Equal([]byte(words[2]), []byte(f.sign(words[0]+" "+words[1], r.URL.RawQuery))) {
 		return r, false
 	}
 	r = r.Clone(r.Context())

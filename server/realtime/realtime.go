@@ -110,9 +110,11 @@ type Realtime struct {
 	process  string // names this process among those of all machines
 	machines machines
 
-	// mu guards changed, which is closed and replaced at every publication.
-	mu      sync.Mutex
-	changed chan struct{}
+	// mu guards changed, which is closed and replaced at every publication, and
+	// readings, which are those since then.
+	mu       sync.Mutex
+	changed  chan struct{}
+	readings map[uint64]*reading
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -127,8 +129,7 @@ const (
 
 // New makes the service and starts its heartbeats. Shutdown ends it.
 func New(o Options) *Realtime {
-	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{})}
-	rt.forwarder = newForwarder(o.Contest, o.Key)
+	rt := &Realtime{o: o, started: o.Now(), changed: make(chan struct{}), readings: make(map[uint64]*reading)}
 	rt.heart.answered = make(map[string]lastAnswer)
 	o.Limits.Refuse, o.Limits.Now, o.Limits.BodyTimeout = refuse, o.Now, o.BodyTimeout
 	engine := engineio.Options{
@@ -178,6 +179,7 @@ func New(o Options) *Realtime {
 			Now:           o.Now,
 		},
 	})
+	rt.forwarder = newForwarder(o.Contest, o.Key, o.Now, rt.io)
 	rt.process = rand.Text()[:12]
 	rt.listen()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -223,6 +225,7 @@ func (rt *Realtime) wake() {
 	defer rt.mu.Unlock()
 	close(rt.changed)
 	rt.changed = make(chan struct{})
+	rt.readings = make(map[uint64]*reading)
 }
 
 // changes returns the channel that is closed at the next publication.
@@ -321,7 +324,7 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 	if failed := rt.register(nil); failed != nil {
 		rt.o.Logger.Warn("say to the other machines that this one is gone", "error", failed)
 	}
-	rt.forwarder.connect.CloseIdleConnections()
+	rt.forwarder.close()
 	rt.state.Store(stopped)
 	return err
 }

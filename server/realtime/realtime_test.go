@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,18 @@ type bubble struct {
 	rt    *realtime.Realtime
 	store *contest.Contest
 	conns chan net.Conn
+	reads atomic.Int64 // of the event log
+}
+
+// countedReads is a store that counts how often its event log is read.
+type countedReads struct {
+	*bolt.Store
+	reads *atomic.Int64
+}
+
+func (c countedReads) Events(after uint64, limit int) ([]contest.Event, error) {
+	c.reads.Add(1)
+	return c.Store.Events(after, limit)
 }
 
 // Accept implements net.Listener.
@@ -63,7 +76,7 @@ func inBubble(t *testing.T, f func(*bubble)) {
 		}
 		b := &bubble{T: t, store: contest.New(db), conns: make(chan net.Conn)}
 		b.rt = realtime.New(realtime.Options{
-			Contest: contest.New(db), Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
+			Contest: contest.New(countedReads{db, &b.reads}), Payload: func(_ string, payload []byte) ([]byte, error) { return payload, nil },
 			Key: make([]byte, 32), HeartbeatInterval: 30 * time.Second, HeartbeatTimeout: 15 * time.Second,
 			MaxMissed: 1000, MaxAge: 5 * time.Minute, CleanupInterval: time.Minute,
 			Loops:  -1, // a loop waits in the kernel, which the bubble does not see
@@ -362,6 +375,46 @@ func TestAnEventThatNobodyPublishedIsDeliveredLater(t *testing.T) {
 		}
 		p.mu.Unlock()
 		p.close()
+	})
+}
+
+// However many streams there are, an event is read for all of them at once: each reading
+// is a way to the database where several machines share one.
+func TestEventStreamsShareWhatIsReadOfTheLog(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		const streams = 40
+		var got atomic.Int64
+		for range streams {
+			client, server := net.Pipe()
+			defer client.Close()
+			b.conns <- server
+			if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for lines := bufio.NewScanner(client); lines.Scan(); {
+					if lines.Text() == "event: newSubmission" {
+						got.Add(1)
+					}
+				}
+			}()
+		}
+		synctest.Wait()
+		before := b.reads.Load()
+		for i, id := range []string{"1-aaaaaa", "2-aaaaaa"} {
+			sub := contest.Submission{ID: id, Category: "best", Status: contest.Approved}
+			if _, _, err := b.store.Submit(t.Context(), sub, contest.Once{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			b.rt.Publish()
+			synctest.Wait()
+			if n := got.Load(); n != int64(i+1)*streams {
+				t.Errorf("event %d came to %d streams", i+1, n)
+			}
+		}
+		if n := b.reads.Load() - before; n > streams/4 {
+			t.Errorf("two events for %d streams were read %d times", streams, n)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package realtime
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,6 +20,11 @@ const (
 	streamComment = 15 * time.Second
 	// streamWrite is how long a write to an event stream may take.
 	streamWrite = 10 * time.Second
+	// streamRetry is how long readers wait on average before they come back, as
+	// Socket.IO's clients do.
+	streamRetry = time.Second
+	// keptReadings is how many readings of the log are kept until the next publication.
+	keptReadings = 8
 	// streamBatch is how many events are read from the log at a time.
 	streamBatch = 20
 )
@@ -56,8 +62,10 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	s.charge = rt.o.StreamMemory.Open(addr, func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) }) // best effort
 	defer s.charge.Close()
 	w.WriteHeader(http.StatusOK)
-	// The id holds also for a reader that sees no event before the stream breaks.
-	s.text(fmt.Sprintf("retry: 2000\nid: %s.%d\n\n", rt.o.Contest.Epoch(), position))
+	// The id holds also for a reader that sees no event before the stream breaks. Those
+	// of a machine that dies come back spread over a second.
+	retry := streamRetry/2 + rand.N(streamRetry)
+	s.text(fmt.Sprintf("retry: %d\nid: %s.%d\n\n", retry.Milliseconds(), rt.o.Contest.Epoch(), position))
 	if reset {
 		s.reset()
 	}
@@ -108,6 +116,37 @@ func (rt *Realtime) resume(r *http.Request) (position uint64, reset bool, err er
 	return max(offset, oldest), offset < oldest, nil
 }
 
+// reading is a part of the log as it was read. done is closed when it was.
+type reading struct {
+	done   chan struct{}
+	events []contest.Event
+	err    error
+}
+
+// eventsAfter reads the next events after a position. Streams that ask for the same, as
+// all do that a publication wakes, share one reading: a store that is slow is not asked
+// by each of them.
+func (rt *Realtime) eventsAfter(position uint64) ([]contest.Event, error) {
+	rt.mu.Lock()
+	r, all := rt.readings[position], rt.readings
+	if r != nil {
+		rt.mu.Unlock()
+		<-r.done
+		return r.events, r.err
+	}
+	r = &reading{done: make(chan struct{})}
+	all[position] = r
+	rt.mu.Unlock()
+	r.events, r.err = rt.o.Contest.Events(position, streamBatch)
+	close(r.done)
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if r.err != nil || len(all) > keptReadings {
+		delete(all, position)
+	}
+	return r.events, r.err
+}
+
 // stream writes to one reader.
 type stream struct {
 	rt      *Realtime
@@ -141,7 +180,7 @@ func (s *stream) send(position uint64) uint64 {
 	for {
 		var batch []contest.Event
 		if s.err == nil {
-			batch, s.err = s.rt.o.Contest.Events(position, streamBatch)
+			batch, s.err = s.rt.eventsAfter(position)
 		}
 		held := int64(0)
 		for _, e := range batch {

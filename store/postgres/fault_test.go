@@ -32,9 +32,10 @@ type proxy struct {
 	listener net.Listener
 	work     sync.WaitGroup
 
-	deaf        atomic.Bool // notifications are dropped
-	dropRequest atomic.Bool // the next request is lost, with its connection
-	dropAnswer  atomic.Bool // the next answer is
+	deaf        atomic.Bool  // notifications are dropped
+	dropRequest atomic.Bool  // the next request is lost, with its connection
+	dropAnswer  atomic.Bool  // the next answer is
+	notified    atomic.Int64 // notifications that were passed on
 }
 
 func startProxy(t *testing.T, to string) *proxy {
@@ -103,6 +104,9 @@ func (p *proxy) forward(client io.Writer, server io.Reader) bool {
 		return true
 	}
 	_, err := client.Write(append(head, body...))
+	if head[0] == 'A' {
+		p.notified.Add(1)
+	}
 	return err == nil
 }
 
@@ -320,6 +324,40 @@ func TestOneMachineFollowsAnother(t *testing.T) {
 				cancel()
 			}
 		})
+	}
+}
+
+// A connection that was notified and is not any more, as where a way between has
+// forgotten it, is found by what nobody told of.
+func TestAConnectionThatIsNotifiedNoMoreIsFound(t *testing.T) {
+	pg := startServer(t)
+	url := pg.fresh(t)
+	p := startProxy(t, pg.Addr())
+	var log logged
+	s, err := postgres.Open(t.Context(), p.url(url, pg.Addr()), postgres.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	one := contest.New(open(t, url))
+	for deadline := time.Now().Add(20 * time.Second); p.notified.Load() == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not notified at first")
+		}
+	}
+	p.deaf.Store(true)
+	for n, deadline := 1, time.Now().Add(20*time.Second); log.count("notifies no more") == 0; n++ {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not found")
+		}
+		if _, _, err := one.Submit(t.Context(), storetest.Entry(n, "best"), contest.Once{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := s.Follow(ctx, uint64(n-1)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
 	}
 }
 

@@ -122,6 +122,9 @@ func (s *Store) configure(config *pgxpool.Config) {
 		config.MaxConns = readers
 	}
 	config.MaxConnIdleTime = time.Minute
+	// A read that finds its connection broken takes another: asking before each whether
+	// it is whole would double the way to a database that is far.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	s.config = connection.Copy()
 }
 

@@ -31,7 +31,11 @@ type head struct {
 	version     uint64
 	incarnation string
 	categories  categories
+	clock       reading
 }
+
+// reading is what the database's clock said, and when by this machine's monotonic one.
+type reading struct{ there, here time.Time }
 
 // watch follows the head.
 type watch struct {
@@ -65,9 +69,12 @@ func (w *watch) stop() {
 func (s *Store) look(ctx context.Context) error {
 	var h head
 	var text string
+	var there float64 // seconds since the Unix epoch
 	err := s.pool.QueryRow(ctx, `select epoch, last, version, categories, categories_version,
-		case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end from podium.head`).
-		Scan(&h.epoch, &h.last, &h.version, &text, &h.categories.version, &h.incarnation)
+		case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end,
+		extract(epoch from clock_timestamp())::float8 from podium.head`).
+		Scan(&h.epoch, &h.last, &h.version, &text, &h.categories.version, &h.incarnation, &there)
+	h.clock = reading{time.UnixMicro(int64(there * 1e6)), time.Now()}
 	if err == nil {
 		h.categories.list, err = readCategories(text)
 	}
@@ -83,6 +90,7 @@ func (w *watch) take(h head) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := w.head
+	w.head.clock = h.clock // however old the rest is
 	if h.incarnation == "" {
 		h.incarnation = before.incarnation // a replica cannot tell
 	}
@@ -100,7 +108,7 @@ func (w *watch) take(h head) {
 func (w *watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.head = head{}
+	w.head = head{clock: w.head.clock}
 }
 
 // signal wakes who follows. mu must be held.
@@ -158,6 +166,10 @@ func (w *watch) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errDeaf) {
+			w.store.log.Warn("the database notifies no more; its notifications are asked for anew")
+			continue
+		}
 		if errors.Is(err, errNoEcho) {
 			if !w.deaf {
 				w.deaf = true
@@ -189,6 +201,10 @@ func (w *watch) present() {
 	}
 }
 
+// errDeaf: notifications arrived once and do no more, as where what is between was
+// replaced and the connection is no more than half a one.
+var errDeaf = errors.New("a commit was not notified")
+
 var errNoEcho = errors.New("a notification to oneself did not arrive")
 
 // listen follows by notifications, until the connection breaks.
@@ -208,6 +224,7 @@ func (w *watch) listen(ctx context.Context) error {
 	if err := w.echo(ctx, conn); err != nil {
 		return err
 	}
+	quiet, seen := false, w.store.Followed() // nothing was heard the last time; what the head said
 	for {
 		look, cancel := context.WithTimeout(ctx, readTimeout)
 		err := w.store.look(look)
@@ -216,12 +233,17 @@ func (w *watch) listen(ctx context.Context) error {
 			return err
 		}
 		w.present()
+		untold := quiet && w.store.Followed() > seen
+		seen = w.store.Followed()
 		wait, cancel := context.WithTimeout(ctx, lookEvery)
 		err = conn.PgConn().WaitForNotification(wait)
 		timedOut := wait.Err() != nil
 		cancel()
 		if err != nil && (!timedOut || ctx.Err() != nil) {
 			return err
+		}
+		if quiet = timedOut; quiet && untold { // it was committed before the wait began
+			return errDeaf
 		}
 		if conn.IsClosed() {
 			return errors.New("the connection that listens is closed")
@@ -313,6 +335,14 @@ func (s *Store) Incarnation() string {
 	s.watch.mu.Lock()
 	defer s.watch.mu.Unlock()
 	return s.watch.head.incarnation
+}
+
+// Clock is the time by the database's clock, as it was read last.
+func (s *Store) Clock() time.Time {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	read := s.watch.head.clock
+	return read.there.Add(time.Since(read.here))
 }
 
 // Followed is the last offset that was seen, by a commit of this machine or by

@@ -1,14 +1,9 @@
 package crash
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,71 +15,16 @@ import (
 	"podium/test/harness"
 )
 
-// clockVariable names the file in which a program that is built by steppable finds
-// by how many seconds its wall clock is off.
-const clockVariable = "PODIUM_TEST_CLOCK"
-
-// steppable builds podium with a package time whose wall clock can be set while it
-// runs. The monotonic clock stays what it is, as where an administrator or NTP sets a
-// machine's clock.
-func steppable(t *testing.T) (path string) {
-	t.Helper()
-	root, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		t.Skip("go is missing")
-	}
-	original := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
-	code, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const read = "sec, nsec, mono := runtimeNow()\n"
-	if bytes.Count(code, []byte(read)) != 1 {
-		t.Fatal("package time reads the clock in another way than this test knows")
-	}
-	added, err := os.ReadFile("testdata/steppedclock.go.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	changed := filepath.Join(dir, "time.go")
-	code = bytes.Replace(code, []byte(read), []byte(read+"\tsec += stepped.Load()\n"), 1)
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		original: changed, filepath.Join(filepath.Dir(original), "stepped.go"): filepath.Join(dir, "stepped.go"),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"time.go": code, "stepped.go": added, "overlay.json": overlay} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path = filepath.Join(dir, "podium")
-	if out, err := exec.Command("go", "build", "-C", "..", "-overlay", filepath.Join(dir, "overlay.json"), "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build podium: %v\n%s", err, out)
-	}
-	return path
-}
-
 // steppedProgram is a running podium whose wall clock can be set.
 type steppedProgram struct {
 	*harness.Program
-	file string
-	off  time.Duration
+	clock *harness.Clock
 }
 
 // step sets the program's clock, and waits until it shows that.
 func (p *steppedProgram) step(by time.Duration) {
 	p.T.Helper()
-	p.off += by
-	next := p.file + ".new"
-	if err := os.WriteFile(next, []byte(strconv.Itoa(int(p.off/time.Second))), 0o600); err != nil {
-		p.T.Fatal(err)
-	}
-	if err := os.Rename(next, p.file); err != nil {
-		p.T.Fatal(err)
-	}
+	p.clock.Step(by)
 	harness.Eventually(p.T, "the clock to be set", func() bool {
 		var health struct {
 			Timestamp time.Time
@@ -94,7 +34,7 @@ func (p *steppedProgram) step(by time.Duration) {
 		if health.Uptime < 0 || health.Uptime > 600 {
 			p.T.Fatalf("the server says that it is up for %v s", health.Uptime)
 		}
-		return time.Since(health.Timestamp.Add(-p.off)).Abs() < 900*time.Millisecond // a step is a second at least
+		return time.Since(health.Timestamp.Add(-p.clock.Off)).Abs() < 900*time.Millisecond // a step is a second at least
 	})
 }
 
@@ -140,8 +80,8 @@ func TestASteppedWallClockDisturbsNobody(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program and all it imports anew")
 	}
-	p := &steppedProgram{file: filepath.Join(t.TempDir(), "clock")}
-	p.Program = &harness.Program{T: t, Path: steppable(t), Prefix: []string{"env", clockVariable + "=" + p.file}, Data: t.TempDir(), Args: []string{
+	p := &steppedProgram{clock: harness.NewClock(t)}
+	p.Program = &harness.Program{T: t, Path: harness.SteppedBinary(t), Prefix: p.clock.Prefix(), Data: t.TempDir(), Args: []string{
 		"--heartbeat-interval=1s", "--heartbeat-timeout=5s", "--limit-events=20", "--allow-eio3", "--cleanup-interval=200ms",
 		"--idempotency-age=10m", "--recovery-age=5m", "--session-age=30m", "--backup-interval=1s"}}
 	p.Start()
@@ -224,7 +164,7 @@ func (p *steppedProgram) inOrder() {
 func (p *steppedProgram) closesByTheClock(admin string) {
 	p.T.Helper()
 	var kept map[string]any
-	p.AsAdmin(admin, "POST", "/api/settings", fmt.Sprintf(`{"event":{"closes":%d}}`, time.Now().Add(p.off+30*time.Minute).UnixMilli()), &kept)
+	p.AsAdmin(admin, "POST", "/api/settings", fmt.Sprintf(`{"event":{"closes":%d}}`, time.Now().Add(p.clock.Off+30*time.Minute).UnixMilli()), &kept)
 	for _, by := range []time.Duration{0, time.Hour, -time.Hour} {
 		p.step(by)
 		body, kind := harness.Form(p.T, map[string]string{"category": "best", "caption": "late"}, nil)

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
@@ -25,8 +24,7 @@ var (
 	redeploys = flag.Int("redeploys", 3, "how often a rehearsal redeploys")
 )
 
-// streamReader reads GET /api/events as a browser's EventSource does: it comes
-// back with the last id that it saw.
+// streamReader reads the event stream and keeps what it was told of.
 type streamReader struct {
 	url string
 
@@ -37,57 +35,16 @@ type streamReader struct {
 
 // run reads until ctx ends.
 func (s *streamReader) run(ctx context.Context) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	last := ""
-	for ctx.Err() == nil {
-		last = s.read(ctx, client, last)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
+	stream := harness.Stream{URL: s.url, Opened: func(http.Header) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.connects++
+	}, Event: func(_, name, data string) {
+		if name == "newSubmission" {
+			s.note(data)
 		}
-	}
-}
-
-// read follows one answer to its end and returns the last id.
-func (s *streamReader) read(ctx context.Context, client *http.Client, last string) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/events", nil)
-	if err != nil {
-		return last
-	}
-	if last != "" {
-		req.Header.Set("Last-Event-ID", last)
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return last
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return last
-	}
-	s.mu.Lock()
-	s.connects++
-	s.mu.Unlock()
-	id, event, data := last, "", ""
-	lines := bufio.NewScanner(res.Body)
-	for lines.Scan() {
-		field, value, _ := strings.Cut(lines.Text(), ": ")
-		switch field {
-		case "id":
-			id = value
-		case "event":
-			event = value
-		case "data":
-			data = value
-		case "": // the end of an event: only now its id counts
-			last = id
-			if event == "newSubmission" {
-				s.note(data)
-			}
-			event, data = "", ""
-		}
-	}
-	return last
+	}}
+	stream.Follow(ctx)
 }
 
 func (s *streamReader) note(data string) {

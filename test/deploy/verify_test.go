@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -9,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"podium/test/harness"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"podium/protocol/services"
+	"podium/test/harness"
 )
 
 // verify runs podium verify and returns what it prints and its exit code.
@@ -166,4 +171,57 @@ func TestVerifyFindsFaults(t *testing.T) {
 			}
 		}
 	})
+}
+
+// likeness has a machine say something else of how it is set up.
+func likeness(of string) func(*http.Request, *http.Response) {
+	return func(r *http.Request, res *http.Response) {
+		if r.URL.Path != "/ready" {
+			return
+		}
+		text, _ := io.ReadAll(res.Body) // what is cut short is no JSON
+		said := map[string]any{}
+		if json.Unmarshal(text, &said) == nil {
+			said["likeness"].(map[string]any)[of] = "other"
+			text, _ = json.Marshal(said)
+		}
+		res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+		res.Header.Set("Content-Length", strconv.Itoa(len(text)))
+	}
+}
+
+// Of several machines the one that is set up in another way is named, and no other.
+func TestVerifyNamesTheMachineThatIsWrong(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	uploads := t.TempDir()
+	start := func(name string, more ...string) *harness.Program {
+		return harness.Start(t, append([]string{"--database", pg.URL(), "--node-id", name}, more...)...)
+	}
+	one, two := start("one", "--uploads", uploads), start("two", "--uploads", uploads)
+	three := start("three", "--uploads", uploads)
+	for _, wrong := range []struct{ what, url, line string }{
+		{"nothing", three.URL, ""},
+		{"another version", front(t, three, likeness("version"), nil), "it runs the version of the others"},
+		{"another key", front(t, three, likeness("key"), nil), "it signs sessions as the others do"},
+		{"another bucket", start("four", "--uploads", t.TempDir()).URL, "it keeps pictures where the others do"},
+		{"another password", start("five", "--uploads", uploads, "--admin-password", "another long password").URL, "it has the admin password of the others"},
+		{"another contest", harness.Start(t).URL, "it serves the same contest as the others"},
+		{"a clock an hour off", front(t, three, func(_ *http.Request, res *http.Response) {
+			res.Header.Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		}, nil), "the clock is right"},
+		{"one that is away", "http://127.0.0.1:" + harness.FreePort(t), "the server is alive"},
+	} {
+		t.Run(wrong.what, func(t *testing.T) {
+			said, code := verify(t, nil, "", "--quick", one.URL, two.URL, wrong.url)
+			if wrong.line != "" && (code != 1 || !strings.Contains(said, "✗ "+wrong.url+": "+wrong.line)) {
+				t.Errorf("exit code %d, and it is not named:\n%s", code, said)
+			}
+			for line := range strings.Lines(said) {
+				if fault, found := strings.CutPrefix(line, "✗ "); found && (wrong.line == "" || !strings.HasPrefix(fault, wrong.url)) &&
+					!strings.Contains(fault, ": the Socket.IO client is served: ") { // which is not built in under go test
+					t.Errorf("another is blamed: %s", line)
+				}
+			}
+		})
+	}
 }

@@ -31,8 +31,8 @@ func Main(m *testing.M, after ...func()) {
 	for _, f := range after {
 		f()
 	}
-	if built != "" {
-		_ = os.RemoveAll(built)
+	for _, dir := range madeFolders {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }

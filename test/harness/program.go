@@ -26,7 +26,7 @@ var Binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	built = dir
+	madeFolders = append(madeFolders, dir)
 	path := filepath.Join(dir, "podium")
 	out, err := exec.Command("go", "build", "-C", "..", "-o", path, ".").CombinedOutput()
 	if err != nil {
@@ -35,8 +35,8 @@ var Binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// built is the folder of the binary that Binary built, or "".
-var built string
+// madeFolders are those of the binaries that were built here.
+var madeFolders []string
 
 // Program is a running podium.
 type Program struct {

@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy passes TCP connections on to a server, and treats them as bad Wi-Fi
@@ -17,6 +19,8 @@ type Proxy struct {
 	away  bool       // connections are reset
 	mutes bool       // connections are muted, new ones too
 	links map[*link]struct{}
+	delay time.Duration // of what the server says
+	flows chan struct{} // closed where bytes pass
 }
 
 // link is one connection through a proxy.
@@ -34,11 +38,13 @@ func StartProxy(t *testing.T, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: l, target: target, links: make(map[*link]struct{})}
+	p := &Proxy{listener: l, target: target, links: make(map[*link]struct{}), flows: make(chan struct{})}
+	close(p.flows)
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
 		p.Reset(true)
+		p.Flow()
 		p.work.Wait()
 	})
 	return p
@@ -80,8 +86,8 @@ func (p *Proxy) join(l *link) {
 	l.muted = p.mutes
 	p.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { l.pass(l.client, l.server) })
-	both.Go(func() { l.pass(l.server, l.client) })
+	both.Go(func() { p.pass(l, l.client, l.server) })
+	both.Go(func() { p.pass(l, l.server, l.client) })
 	p.work.Go(func() {
 		both.Wait()
 		l.reset()
@@ -91,25 +97,52 @@ func (p *Proxy) join(l *link) {
 	})
 }
 
+// piece is what was read at once, and when.
+type piece struct {
+	at   time.Time
+	data []byte
+}
+
 // pass copies one direction. The end of from is the end of to, unless muted.
-func (l *link) pass(from, to *net.TCPConn) {
+func (p *Proxy) pass(l *link, from, to *net.TCPConn) {
+	pieces := make(chan piece, 256)
+	p.work.Go(func() {
+		for one := range pieces {
+			p.hold(one.at, from == l.server)
+			_, _ = to.Write(one.data) // whoever is gone is found by reading
+		}
+		if !l.isMuted() {
+			_ = to.Close()
+		}
+	})
+	defer close(pieces)
 	buffer := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buffer)
-		l.mu.Lock()
-		muted := l.muted
-		l.mu.Unlock()
-		if !muted && n > 0 {
-			_, _ = to.Write(buffer[:n]) // whoever is gone is found by reading
+		if n > 0 && !l.isMuted() {
+			pieces <- piece{time.Now(), bytes.Clone(buffer[:n])}
 		}
-		if err == nil {
-			continue
+		if err != nil {
+			return
 		}
-		if !muted {
-			_ = to.Close()
-		}
-		return
 	}
+}
+
+// hold returns when a piece that came at a time may go on.
+func (p *Proxy) hold(at time.Time, answer bool) {
+	p.mu.Lock()
+	delay, flows := p.delay, p.flows
+	p.mu.Unlock()
+	<-flows
+	if answer {
+		time.Sleep(time.Until(at.Add(delay)))
+	}
+}
+
+func (l *link) isMuted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.muted
 }
 
 // abort closes with a reset rather than in good order.
@@ -158,4 +191,33 @@ func (p *Proxy) Unmute() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mutes = false
+}
+
+// Delay has all that the server says arrive so much later.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Stall holds up what connections carry, and new ones, until Flow: nothing is lost.
+func (p *Proxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.flows:
+		p.flows = make(chan struct{})
+	default:
+	}
+}
+
+// Flow lets through what Stall holds up.
+func (p *Proxy) Flow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.flows:
+	default:
+		close(p.flows)
+	}
 }

@@ -1,0 +1,9 @@
+package outages
+
+import (
+	"testing"
+
+	"podium/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
