@@ -194,7 +194,7 @@ func storeError(err error) error {
 	case errors.As(err, &own):
 		return own
 	case errors.Is(err, contest.ErrInDoubt):
-		return err
+		return answer.Because(err, http.StatusServiceUnavailable, "It is not known yet whether that was stored; please send it again.")
 	case errors.Is(err, contest.ErrFull):
 		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
 	case errors.Is(err, contest.ErrTooMany):

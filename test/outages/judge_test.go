@@ -226,7 +226,7 @@ func table(spells []*spell, causes windows, b *balancer, a *audience, list []acc
 		}
 		r.times++
 		for _, f := range failures {
-			if !p.within(f.from) {
+			if !p.within(f.to) {
 				continue
 			}
 			if causes.explain(f) {
