@@ -1,6 +1,6 @@
 // Package adminui lets the official admin UI, @socket.io/admin-ui, connect to a server: what
 // is connected, in which rooms, and what happens, and where that is allowed, emitting, joining,
-// leaving and disconnecting.
+// leaving and disconnecting. It was tried with the page of version 0.5.1 in Chromium.
 //
 //	ui, err := adminui.Instrument(srv, adminui.Options{Username: "admin", Password: secret})
 //	...
@@ -14,9 +14,12 @@
 // While no admin is connected nothing is collected. To many sockets the page would be of no
 // use, since it looks through its lists with each socket that it adds: so it is shown
 // Options.MaxSockets of them, and Options.MaxEvents of what happens to these a second. Where
-// some of that was left out the list is sent again within ten seconds, so that it becomes true. The
-// figures count everything. Of several servers the figures are shown of all, the sockets of the one
-// that the page is connected to; what the page does, it does to the sockets of all.
+// sockets or rooms were left out the list is sent again within ten seconds, so that it becomes
+// true. A list has 2 MB at most, and what is long is left out of it: headers, queries, data,
+// arguments. The figures count everything.
+//
+// Of several servers the figures are shown of all, the sockets of the one that the page is
+// connected to; what the page does, it does to the sockets of all.
 //
 // # What is shown
 //

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,7 +232,79 @@ func TestFiguresAreSentAndNothingElseWhereThatIsAskedFor(t *testing.T) {
 	})
 }
 
-// Of ten thousand sockets the page is shown as many as it can show, and what happens to
+// What an admin is sent of ten thousand sockets, each of which does something, is bounded in
+// messages and bytes by the defaults, however large what the clients say is.
+func TestTenThousandSocketsDoNotFloodAnAdmin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const connections, namespaces, busy, seconds = 100, 100, 3, 11
+		srv := instrumented(t, adminui.Options{NoAuth: true, Development: true})
+		rooms := srv.OfPattern(regexp.MustCompile(`^/n\d+$`))
+		socketio.On(rooms, "x", func(s *socketio.Socket, text string) {
+			s.SetData(text)
+			_ = s.Join(text[:10])
+		})
+		var all []*client.Socket
+		for range connections {
+			o := client.Options{Transports: []string{"websocket"}, Header: http.Header{}, Transport: srv.Transport()}
+			for i := range 100 {
+				o.Header.Set(fmt.Sprint("X-", i), strings.Repeat("h", 100))
+			}
+			m, err := client.NewManager(sockettest.URL, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.Close() })
+			for i := range namespaces {
+				s := m.Socket(fmt.Sprint("/n", i), client.SocketOptions{})
+				if err := s.Connect(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, s)
+			}
+		}
+		admin := srv.Client("/admin", client.Options{Transports: []string{"websocket"}})
+		var messages, lists, bytes atomic.Int64
+		admin.OnAny(func(e *client.Event) {
+			text, err := json.Marshal(e.Args)
+			if err != nil {
+				t.Error(err)
+			}
+			messages.Add(1)
+			bytes.Add(int64(len(text)))
+			if e.Name == "all_sockets" {
+				if lists.Add(1); len(text) > 2<<20+1<<10 || len(text) < 100<<10 {
+					t.Errorf("a list of %d bytes", len(text))
+				}
+			}
+		})
+		if err := admin.Socket.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for second := range busy {
+			text := strings.Repeat(fmt.Sprint(second), 3000)
+			for _, s := range all {
+				_ = s.Emit("x", text)
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep((seconds - busy) * time.Second)
+		t.Logf("%d events of %d sockets in %d s: %d messages, %d KB, %d lists",
+			busy*len(all), len(all), seconds, messages.Load(), bytes.Load()>>10, lists.Load())
+		// 100 entries a second, 100 changes of data and one set of figures every other second,
+		// and a list at the beginning and after ten seconds.
+		if n := messages.Load(); n < 100*busy || n > 100*(seconds+1)+101*(seconds/2+1)+3 {
+			t.Errorf("%d messages", n)
+		}
+		if lists.Load() > 2 || bytes.Load() > lists.Load()*2<<20+messages.Load()*16<<10 {
+			t.Errorf("%d lists, %d bytes", lists.Load(), bytes.Load())
+		}
+		if !admin.Connected() {
+			t.Error("the admin was put out")
+		}
+	})
+}
+
+// Of many sockets the page is shown as many as it can show, and what happens to
 // them no faster than it can follow. What was left out is made good by a list.
 func TestAnAdminOfManySocketsIsShownWhatAPageCanShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

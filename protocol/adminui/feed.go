@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +21,12 @@ type entry struct {
 	args   []any
 	socket *socketio.Socket
 }
+
+// The entries that change nothing in the list of sockets and rooms.
+const (
+	eventReceived = "event_received"
+	eventSent     = "event_sent"
+)
 
 // socketInfo is a socket as the UI shows it.
 type socketInfo struct {
@@ -32,21 +41,28 @@ type socketInfo struct {
 
 // handshakeInfo leaves out what lets in whoever knows it.
 type handshakeInfo struct {
-	Address string              `json:"address"`
-	Headers map[string]string   `json:"headers"`
-	Query   map[string][]string `json:"query"`
-	Issued  int64               `json:"issued"` // ms
-	Secure  bool                `json:"secure"`
-	Time    string              `json:"time"`
-	URL     string              `json:"url"`
-	Xdomain bool                `json:"xdomain"`
+	Address string            `json:"address"`
+	Headers map[string]string `json:"headers"`
+	Query   url.Values        `json:"query"`
+	Issued  int64             `json:"issued"` // ms
+	Secure  bool              `json:"secure"`
+	Time    string            `json:"time"`
+	URL     string            `json:"url"`
+	Xdomain bool              `json:"xdomain"`
 }
 
-// What is shown of one socket or event at most, in bytes.
+// What is shown of one socket or event at most, in bytes, however much a client puts into its
+// request or a program into its rooms. A list is half of what may wait for an admin by default,
+// so that what happens meanwhile does not make it overflow.
 const (
-	maxData   = 4 << 10
-	maxHeader = 512
-	maxArgs   = 4 << 10
+	maxList    = 2 << 20
+	maxData    = 4 << 10
+	maxHeader  = 512
+	maxHeaders = 4 << 10
+	maxQuery   = 2 << 10
+	maxURL     = 1 << 10
+	maxRooms   = 4 << 10
+	maxArgs    = 4 << 10
 )
 
 // private are the headers that are not shown.
@@ -57,27 +73,53 @@ func describe(s *socketio.Socket) socketInfo {
 	h := s.Handshake()
 	info := socketInfo{
 		ID: s.ID(), ClientID: clientID(s), Transport: s.Conn().Transport(), Namespace: s.Namespace().Name(),
-		Data: dataOf(s), Rooms: s.Rooms(),
+		Data: dataOf(s), Rooms: rooms(s.Rooms()),
 		Handshake: handshakeInfo{
-			Address: h.Address, Headers: headers(h.Header), Query: h.Query, Issued: h.Issued.UnixMilli(),
-			Secure: h.Secure, Time: h.Issued.Format(time.RFC1123Z), URL: h.URL, Xdomain: h.CrossDomain(),
+			Address: h.Address, Headers: headers(h.Header), Query: query(h.Query), Issued: h.Issued.UnixMilli(),
+			Secure: h.Secure, Time: h.Issued.Format(time.RFC1123Z), URL: h.URL[:min(len(h.URL), maxURL)], Xdomain: h.CrossDomain(),
 		},
-	}
-	if info.Rooms == nil {
-		info.Rooms = []string{}
 	}
 	return info
 }
 
-func headers(all http.Header) map[string]string {
-	shown := make(map[string]string, len(all))
-	for name, values := range all {
-		if text := strings.Join(values, ", "); len(text) <= maxHeader {
-			shown[strings.ToLower(name)] = text
+// rooms are the first of a socket's, its own among them, that fit.
+func rooms(all []string) []string {
+	shown, left := []string{}, maxRooms
+	for _, name := range all {
+		if left -= len(name); left < 0 {
+			break
 		}
+		shown = append(shown, name)
 	}
-	for _, name := range private {
-		delete(shown, strings.ToLower(name))
+	return shown
+}
+
+// headers are the first that fit, and are not private.
+func headers(all http.Header) map[string]string {
+	shown, left := make(map[string]string), maxHeaders
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		text := strings.Join(all[name], ", ")
+		if slices.Contains(private, name) || len(text) > maxHeader || len(name)+len(text) > left {
+			continue
+		}
+		left -= len(name) + len(text)
+		shown[strings.ToLower(name)] = text
+	}
+	return shown
+}
+
+// query are the first parameters that fit.
+func query(all url.Values) url.Values {
+	shown, left := url.Values{}, maxQuery
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		size := len(name)
+		for _, value := range all[name] {
+			size += len(value)
+		}
+		if size <= left {
+			left -= size
+			shown[name] = all[name]
+		}
 	}
 	return shown
 }
@@ -126,18 +168,18 @@ type bytesInfo struct {
 func (ui *UI) watch(n *socketio.Namespace) {
 	name := n.Name()
 	n.OnConnection(func(s *socketio.Socket) {
-		if ui.admins.Load() > 0 {
+		if ui.wants() {
 			ui.show(entry{"socket_connected", []any{describe(s), time.Now()}, s})
 		}
 	})
 	n.OnDisconnect(func(s *socketio.Socket, reason socketio.Reason) {
-		if ui.admins.Load() > 0 {
+		if ui.wants() {
 			ui.show(entry{"socket_disconnected", []any{name, s.ID(), string(reason), time.Now()}, s})
 		}
 	})
 	n.OnRoom(func(e socketio.RoomEvent) {
 		event := map[socketio.RoomEventKind]string{socketio.RoomJoined: "room_joined", socketio.RoomLeft: "room_left"}[e.Kind]
-		if event != "" && ui.admins.Load() > 0 {
+		if event != "" && ui.wants() {
 			ui.show(entry{event, []any{name, e.Room, e.Socket.ID(), time.Now()}, e.Socket})
 		}
 	})
@@ -146,21 +188,36 @@ func (ui *UI) watch(n *socketio.Namespace) {
 	}
 	tell := func(event string) func(*socketio.Socket, string, socketio.Args) {
 		return func(s *socketio.Socket, sent string, args socketio.Args) {
-			if ui.admins.Load() > 0 && len(ui.feed) < cap(ui.feed) { // else not worth the copy
+			if ui.admins.Load() > 0 && len(ui.feed) < cap(ui.feed) && ui.isShown(s) { // else not worth the copy
 				ui.show(entry{event, []any{name, s.ID(), argsOf(sent, args), time.Now()}, s})
 			}
 		}
 	}
-	n.OnAny(tell("event_received"))
-	n.OnAnyOutgoing(tell("event_sent"))
+	n.OnAny(tell(eventReceived))
+	n.OnAnyOutgoing(tell(eventSent))
 }
 
-// show passes something on, or notes that it was left out.
+// wants reports whether to tell of a change of the list: an admin is there, and can take it.
+// It notes that something was left out.
+func (ui *UI) wants() bool {
+	if ui.admins.Load() == 0 {
+		return false
+	}
+	if len(ui.feed) == cap(ui.feed) {
+		ui.missed.Store(true)
+		return false
+	}
+	return true
+}
+
+// show passes something on, or notes that a change of the list was left out.
 func (ui *UI) show(e entry) {
 	select {
 	case ui.feed <- e:
 	default:
-		ui.missed.Store(true)
+		if e.event != eventReceived && e.event != eventSent {
+			ui.missed.Store(true)
+		}
 	}
 }
 
@@ -178,7 +235,9 @@ func (ui *UI) sendFeed(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-feed:
-			ui.send(e)
+			if !ui.send(e) {
+				continue
+			}
 			if sent++; sent >= ui.o.MaxEvents {
 				feed = nil // what does not fit meanwhile is left out
 			}
@@ -196,13 +255,13 @@ func (ui *UI) sendFeed(ctx context.Context) {
 	}
 }
 
-// send sends one entry, where it is about a socket that is shown.
-func (ui *UI) send(e entry) {
+// send sends one entry, where it is about a socket that is shown, and reports whether.
+func (ui *UI) send(e entry) bool {
 	shown := ui.isShown(e.socket)
 	switch e.event {
 	case "socket_connected":
 		if shown || !ui.add(e.socket) {
-			return
+			return false
 		}
 		shown = true
 	case "socket_disconnected":
@@ -213,6 +272,7 @@ func (ui *UI) send(e entry) {
 	if shown {
 		_ = ui.namespace.Local().Emit(e.event, e.args...) // who takes it too slowly is put out, as anybody
 	}
+	return shown
 }
 
 func (ui *UI) isShown(s *socketio.Socket) bool {
@@ -236,30 +296,35 @@ func (ui *UI) add(s *socketio.Socket) bool {
 // state is what socket_updated tells of.
 func state(s *socketio.Socket) string { return s.Conn().Transport() + " " + string(dataOf(s)) }
 
-// sendList sends the sockets of this server, at most MaxSockets of them.
+// sendList sends the sockets of this server, as many as MaxSockets and maxList allow.
 func (ui *UI) sendList() {
 	ui.mu.Lock()
 	clear(ui.shown)
 	ui.mu.Unlock()
-	all := []socketInfo{}
+	list, left := []json.RawMessage{}, maxList
 	for _, name := range ui.server.Namespaces() {
 		n := ui.server.Lookup(name)
 		if n == nil {
 			continue
 		}
 		for s := range n.Sockets() {
-			if len(all) >= ui.o.MaxSockets {
+			if len(list) >= ui.o.MaxSockets {
+				break
+			}
+			info, err := json.Marshal(describe(s))
+			if left -= len(info); err != nil || left < 0 {
 				break
 			}
 			if ui.add(s) {
-				all = append(all, describe(s))
+				list = append(list, info)
 			}
 		}
 	}
-	_ = ui.namespace.Local().Emit("all_sockets", all)
+	_ = ui.namespace.Local().Emit("all_sockets", list)
 }
 
-// sendUpdates tells of shown sockets whose transport or data has changed.
+// sendUpdates tells of shown sockets whose transport or data has changed: of MaxEvents at
+// most, and of the others the next time.
 func (ui *UI) sendUpdates() {
 	ui.mu.Lock()
 	if ui.admins.Load() == 0 {
@@ -267,6 +332,9 @@ func (ui *UI) sendUpdates() {
 	}
 	var changed []*socketio.Socket
 	for s, before := range ui.shown {
+		if len(changed) >= ui.o.MaxEvents {
+			break
+		}
 		if now := state(s); now != before {
 			ui.shown[s] = now
 			changed = append(changed, s)

@@ -112,7 +112,8 @@ type Options struct {
 	// are kept as long as the session lives. It must not change the one it is given.
 	// Nil keeps them as they came: headers may have kilobytes, and a context holds
 	// whatever middleware put there. r.WithContext(context.Background()) drops that,
-	// and a new request all.
+	// and a new request all. It must be dropped where the context is used again for other
+	// requests, as by fasthttp's adaptor and so Fiber's.
 	Keep func(*http.Request) *http.Request
 	// InitialHeaders may change the headers of a handshake's answer, over both
 	// transports.

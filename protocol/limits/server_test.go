@@ -216,18 +216,3 @@ func TestTheHooksThatWereThereAreCalledToo(t *testing.T) {
 		t.Errorf("%d connections are counted", n)
 	}
 }
-
-func ExampleDefault() {
-	l := limits.Default()
-	l.Messages = limits.NewRate("messages", limits.PerSecond{Address: 200, Total: 20_000})
-	srv := socketio.NewServer(socketio.Options{
-		Limits:              l,
-		MaxPacketsPerSecond: 100, // of one connection, which is closed beyond
-	})
-	http.Handle("/socket.io/", srv)
-	for _, r := range l.Refusals() { // for metrics
-		fmt.Println(r.Limit, r.Address, r.Total, r.Held)
-		break
-	}
-	// Output: handshakes 0 0 0
-}

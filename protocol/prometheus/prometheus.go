@@ -33,8 +33,9 @@ type Options struct {
 	// have names that clients make up. What is beyond has the label "other". Zero
 	// means 100.
 	MaxNamespaces int
-	// Rooms are the rooms of the main namespace whose sizes are shown. Rooms have as
-	// many names as an application makes, which is more than Prometheus should have.
+	// Rooms are the rooms of the main namespace whose sizes, and events since somebody is in
+	// them, are shown. Rooms have as many names as an application makes, which is more than
+	// Prometheus should have.
 	Rooms []string
 	// Labels are added to every metric.
 	Labels client.Labels
@@ -47,7 +48,7 @@ type Collector struct {
 	took   *client.HistogramVec
 
 	connections, opened, upgraded, bytesIn, bytesOut, messagesIn, messagesOut, waiting *client.Desc
-	sockets, rooms, roomSize, received, emitted                                        *client.Desc
+	sockets, rooms, roomSize, roomEvents, received, emitted                            *client.Desc
 	attempts, recovered, refused, replayed, dropped, deadLetters                       *client.Desc
 	exceeded, limitRefused, limitHeld                                                  *client.Desc
 
@@ -83,11 +84,12 @@ func New(srv *socketio.Server, o Options) *Collector {
 		messagesOut: desc("sent_messages_total", "Messages that were sent or queued."),
 		waiting:     desc("waiting_bytes", "Bytes that wait for clients."),
 
-		sockets:  desc("sockets", "Sockets that are connected.", "namespace"),
-		rooms:    desc("rooms", "Rooms that have members, without the sockets' own.", "namespace"),
-		roomSize: desc("room_sockets", "Sockets in a room of the main namespace.", "room"),
-		received: desc("events_received_total", "Events from clients; those without a handler have no name.", "namespace", "event"),
-		emitted:  desc("events_emitted_total", "Events that were emitted here, to however many sockets.", "namespace", "event"),
+		sockets:    desc("sockets", "Sockets that are connected.", "namespace"),
+		rooms:      desc("rooms", "Rooms that have members, without the sockets' own.", "namespace"),
+		roomSize:   desc("room_sockets", "Sockets in a room of the main namespace.", "room"),
+		roomEvents: desc("room_events_total", "Events sent to a room of the main namespace since somebody is in it.", "room"),
+		received:   desc("events_received_total", "Events from clients; those without a handler have no name.", "namespace", "event"),
+		emitted:    desc("events_emitted_total", "Events that were emitted here, to however many sockets.", "namespace", "event"),
 
 		attempts:    desc("recovery_attempts_total", "Clients that offered a session."),
 		recovered:   desc("recovery_recovered_total", "Sessions that were taken up."),
@@ -157,7 +159,7 @@ func (c *Collector) label(namespace string) string {
 func (c *Collector) Describe(to chan<- *client.Desc) {
 	for _, d := range []*client.Desc{
 		c.connections, c.opened, c.upgraded, c.bytesIn, c.bytesOut, c.messagesIn, c.messagesOut, c.waiting,
-		c.sockets, c.rooms, c.roomSize, c.received, c.emitted,
+		c.sockets, c.rooms, c.roomSize, c.roomEvents, c.received, c.emitted,
 		c.attempts, c.recovered, c.refused, c.replayed, c.dropped, c.deadLetters, c.exceeded, c.limitRefused, c.limitHeld,
 	} {
 		to <- d
@@ -235,7 +237,9 @@ func (c *Collector) collectNamespaces(m metrics) {
 		m.count(c.emitted, counts.Emitted, e.namespace, e.name)
 	}
 	for _, room := range c.o.Rooms {
-		m.gauge(c.roomSize, c.server.Of("/").RoomSize(room), room)
+		s := c.server.Of("/").RoomStats(room)
+		m.gauge(c.roomSize, s.Sockets, room)
+		m.count(c.roomEvents, s.Events, room)
 	}
 }
 

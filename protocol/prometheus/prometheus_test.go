@@ -44,6 +44,11 @@ func TestTheFiguresOfAServerAreCollected(t *testing.T) {
 	for n := range 3 {
 		srv.Connect(fmt.Sprintf("/room/%d", n), o)
 	}
+	for range 2 {
+		if err := srv.To("lobby").Emit("greeting"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_ = one.Emit("made up by a client")
 	one.Ask(nil, "double", 3) // behind it
 	got, err := registry.Gather()
@@ -70,6 +75,7 @@ func TestTheFiguresOfAServerAreCollected(t *testing.T) {
 		"socketio_sockets namespace=other 2",
 		"socketio_rooms namespace=/ 1",
 		"socketio_room_sockets room=lobby 1",
+		"socketio_room_events_total room=lobby 2",
 		"socketio_events_received_total event=double namespace=/ 5",
 		"socketio_events_received_total event= namespace=/ 1",
 		"socketio_events_emitted_total event=doubled namespace=/ 3",

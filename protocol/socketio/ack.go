@@ -222,7 +222,7 @@ type pendingAsk struct {
 
 // ask sends o to those addressed and has their answers go to w.
 func (n *Namespace) ask(t target, o *outgoing, id int64, w *ackWait, asked []pendingAsk) []pendingAsk {
-	n.roster.each(t, func(s *Socket) {
+	n.roster.each(t, 1, func(s *Socket) {
 		w.expectMore(1)
 		if !s.expect(id, w) {
 			w.settle(1)

@@ -159,7 +159,7 @@ func (b Broadcast) commit(e Entry) error {
 // each calls f for those addressed on this server.
 func (b Broadcast) each(f func(*Socket)) {
 	for _, n := range b.nsp.family() {
-		n.roster.each(b.target, f)
+		n.roster.each(b.target, 0, f)
 	}
 }
 

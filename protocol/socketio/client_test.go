@@ -11,7 +11,7 @@ import (
 	"podium/protocol/socketio"
 )
 
-// pollClient is a small client over long-polling, for the examples.
+// pollClient is a small client over long-polling.
 type pollClient struct {
 	base    string // of the server
 	url     string // of the session
@@ -39,9 +39,6 @@ func dial(url string) *pollClient {
 
 // send sends Socket.IO packets.
 func (c *pollClient) send(packets ...string) { c.post("4" + strings.Join(packets, "\x1e4")) }
-
-// leave closes the connection.
-func (c *pollClient) leave() { c.post("1") }
 
 func (c *pollClient) post(payload string) {
 	r, err := c.http.Post(c.url, "text/plain", strings.NewReader(payload))

@@ -526,7 +526,7 @@ func (c *cluster) askHere(n *Namespace, t target, m *Message) error {
 	o := &outgoing{nsp: n, event: m.Event, args: args, messages: f.compressible(ms), volatile: m.Volatile}
 	r := relay{c, m}
 	var asked []*Socket
-	n.roster.each(t, func(s *Socket) { asked = append(asked, s) })
+	n.roster.each(t, 1, func(s *Socket) { asked = append(asked, s) })
 	// The count goes first, so that the asker knows what it waits for: none is
 	// registered before, since one that disconnects is told of at once.
 	err = c.send(&Message{Kind: MessageCount, To: m.From, Request: m.Request, Namespace: n.name, Count: len(asked)})

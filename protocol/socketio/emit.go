@@ -170,7 +170,8 @@ func (n *Namespace) deliverElsewhere(t target, f flags, event string, args []any
 // passed over.
 func (n *Namespace) deliver(t target, o *outgoing) {
 	o.post = true
-	n.roster.each(t, func(s *Socket) { _ = o.sendTo(s) })
+	events := max(1, len(o.entries))
+	n.roster.each(t, uint64(events), func(s *Socket) { _ = o.sendTo(s) })
 }
 
 // emitTo sends an event to one socket.

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
-	"strings"
+	"slices"
 
+	"podium/protocol/client"
 	"podium/protocol/socketio"
 )
 
@@ -29,199 +30,30 @@ func Example() {
 	socketio.On(srv, "say", func(s *socketio.Socket, m message) {
 		srv.To(m.Room).Emit("said", m.Text)
 	})
-	// http.Handle("/socket.io/", srv)
+	// http.Handle("/socket.io/", srv), or, for this example:
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
 
-	client, end := serve(srv)
-	defer end()
-	client.join("")
-	client.send(`21["join",""]`, `22["join","lobby"]`, `2["say",{"room":"lobby","text":"hello"}]`)
-	fmt.Println(client.next())
-	fmt.Println(client.next())
-	fmt.Println(client.next())
-	// Output:
-	// 31[{"error":"which room?"}]
-	// 32[1]
-	// 2["said","hello"]
-}
-
-func ExampleSocket_Context() {
-	srv := socketio.NewServer(socketio.Options{})
-	ended := make(chan error)
-	srv.OnConnection(func(s *socketio.Socket) {
-		ctx := s.Context() // for a query, say, that is of no use once the client has left
-		<-ctx.Done()
-		ended <- context.Cause(ctx)
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	client.send("1")
-	var gone *socketio.DisconnectError
-	if errors.As(<-ended, &gone) {
-		fmt.Println(gone.Reason == socketio.ReasonClientDisconnect)
+	c, err := client.Dial(ctx, web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
 	}
-	// Output: true
-}
-
-func ExampleServer_OfPattern() {
-	srv := socketio.NewServer(socketio.Options{CleanupEmptyChildNamespaces: true})
-	rooms := srv.OfPattern(regexp.MustCompile(`^/room-\d+$`))
-	rooms.OnConnection(func(s *socketio.Socket) { s.Emit("welcome", s.Namespace().Name()) })
-	client, end := serve(srv)
-	defer end()
-
-	client.send("0/room-7,", "0/attic,")
-	client.next() // the answer to the first
-	fmt.Println(client.next())
-	fmt.Println(client.next())
-	// Unordered output:
-	// 2/room-7,["welcome","/room-7"]
-	// 4/attic,{"message":"Invalid namespace"}
-}
-
-func ExampleServer_OnConnection() {
-	srv := socketio.NewServer(socketio.Options{})
-	srv.OnConnection(func(s *socketio.Socket) {
-		s.Emit("welcome", map[string]int{"online": s.Namespace().Count()})
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	fmt.Println(client.next())
-	// Output: 2["welcome",{"online":1}]
-}
-
-func ExampleOn() {
-	type message struct {
-		Room string `json:"room"`
-		Text string `json:"text"`
-	}
-	srv := socketio.NewServer(socketio.Options{})
-	socketio.On(srv, "chat", func(s *socketio.Socket, m message) {
-		s.Emit("chat", strings.ToUpper(m.Text))
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	client.send(`2["chat",{"room":"lobby","text":"hello"}]`)
-	fmt.Println(client.next())
-	// Output: 2["chat","HELLO"]
-}
-
-func ExampleOnAck() {
-	srv := socketio.NewServer(socketio.Options{})
-	socketio.OnAck(srv, "divide", func(_ *socketio.Socket, a socketio.Args2[float64, float64]) (float64, error) {
-		if a.B == 0 {
-			return 0, &socketio.Error{Message: "division by zero"}
-		}
-		return a.A / a.B, nil
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	client.send(`21["divide",1,4]`, `22["divide",1,0]`)
-	fmt.Println(client.next())
-	fmt.Println(client.next())
+	defer c.Close()
+	said := make(chan string)
+	client.On(c, "said", func(text string) { said <- text })
+	fmt.Println(c.EmitWithAck(ctx, "join", ""))
+	fmt.Println(client.Call[int](ctx, c, "join", "lobby"))
+	c.Emit("say", message{"lobby", "hello"})
+	fmt.Println(<-said)
 	// Output:
-	// 31[0.25]
-	// 32[{"error":"division by zero"}]
+	// [{"error":"which room?"}] <nil>
+	// 1 <nil>
+	// hello
 }
 
-func ExampleCall() {
-	srv := socketio.NewServer(socketio.Options{})
-	done := make(chan string)
-	srv.OnConnection(func(s *socketio.Socket) {
-		name, err := socketio.Call[string](s.Context(), s, "who are you")
-		if err != nil {
-			name = err.Error()
-		}
-		done <- name
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	fmt.Println(client.next())
-	client.send(`30["Ada"]`)
-	fmt.Println(<-done)
-	// Output:
-	// 20["who are you"]
-	// Ada
-}
-
-func ExampleNamespace_To() {
-	srv := socketio.NewServer(socketio.Options{})
-	socketio.OnAck(srv, "join", func(s *socketio.Socket, room string) (int, error) {
-		s.Join(room)
-		return s.Namespace().RoomSize(room), nil
-	})
-	client, end := serve(srv)
-	defer end()
-
-	client.join("")
-	client.send(`21["join","news"]`)
-	fmt.Println(client.next())
-	srv.Of("/").To("weather").Emit("rain")
-	srv.Of("/").To("news", "sports").Except("muted").Emit("headline", "Go!")
-	fmt.Println(client.next())
-	// Output:
-	// 31[1]
-	// 2["headline","Go!"]
-}
-
-func ExampleNamespace_Use() {
-	srv := socketio.NewServer(socketio.Options{})
-	srv.Of("/").Use(func(s *socketio.Socket) error {
-		var auth struct{ Token string }
-		if err := s.Handshake().Auth.Decode(&auth); err != nil || auth.Token != "secret" {
-			return &socketio.Error{Message: "not authorized", Data: map[string]int{"retryAfter": 60}}
-		}
-		s.SetData(auth.Token)
-		return nil
-	})
-	client, end := serve(srv)
-	defer end()
-
-	fmt.Println(client.join(`{"token":"guess"}`))
-	// Output: 4{"message":"not authorized","data":{"retryAfter":60}}
-}
-
-func ExampleRecovery() {
-	// A MemoryLog lasts as long as the process. A log that is kept on disk,
-	// with a Key that stays the same, lets sessions outlive it.
-	srv := socketio.NewServer(socketio.Options{
-		Recovery: &socketio.Recovery{Log: new(socketio.MemoryLog)},
-	})
-	srv.OnConnection(func(s *socketio.Socket) {
-		if !s.Recovered() {
-			s.Join("news") // one that is recovered is in its rooms again
-		}
-	})
-	socketio.OnAck(srv, "ready?", func(*socketio.Socket, struct{}) (bool, error) { return true, nil })
-	client, end := serve(srv)
-	defer end()
-
-	session := client.join("")
-	client.send(`20["ready?"]`)
-	fmt.Println(client.next())
-	client.leave() // as by a broken connection
-	srv.To("news").Emit("headline", "while you were away")
-
-	// Official clients from 4.6 on send the private id of their session by themselves.
-	pid := session[strings.Index(session, `"pid"`) : len(session)-1]
-	back := dial(client.base)
-	back.join("{" + pid + "}")
-	event := back.next()
-	fmt.Println(event[:strings.Index(event, "~")] + `offset"]`)
-	// Output:
-	// 30[true]
-	// 2["headline","while you were away","offset"]
-}
-
+// A server is mounted as any other handler.
 func ExampleServer_ServeHTTP() {
 	srv := socketio.NewServer(socketio.Options{})
 	mux := http.NewServeMux()
@@ -229,10 +61,118 @@ func ExampleServer_ServeHTTP() {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a page") })
 	web := httptest.NewServer(mux)
 	defer web.Close()
-	defer srv.Shutdown(context.Background())
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
 
-	fmt.Println(dial(web.URL + "/socket.io/").join("")[:8])
-	// Output: 0{"sid":
+	c, err := client.Dial(ctx, web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(c.Connected())
+	// Output: true
+}
+
+func ExampleServer_OnConnection() {
+	srv := socketio.NewServer(socketio.Options{})
+	srv.OnConnection(func(s *socketio.Socket) {
+		s.Emit("welcome", map[string]int{"online": s.Namespace().Count()})
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	welcome := make(chan map[string]int, 1)
+	c, err := client.New(web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	client.On(c, "welcome", func(w map[string]int) { welcome <- w })
+	if err := c.Connect(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-welcome)
+	// Output: map[online:1]
+}
+
+// What took a connection's time can be given up once its client has left.
+func ExampleSocket_Context() {
+	srv := socketio.NewServer(socketio.Options{})
+	ended := make(chan error)
+	srv.OnConnection(func(s *socketio.Socket) {
+		ctx := s.Context() // for a query, say
+		<-ctx.Done()
+		ended <- context.Cause(ctx)
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	c, err := client.Dial(ctx, web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	c.Disconnect()
+	var gone *socketio.DisconnectError
+	if errors.As(<-ended, &gone) {
+		fmt.Println(gone.Reason == socketio.ReasonClientDisconnect)
+	}
+	// Output: true
+}
+
+// A server asks a client.
+func ExampleCall() {
+	srv := socketio.NewServer(socketio.Options{})
+	answers := make(chan string)
+	srv.OnConnection(func(s *socketio.Socket) {
+		name, err := socketio.Call[string](s.Context(), s, "who are you")
+		if err != nil {
+			name = err.Error()
+		}
+		answers <- name
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	c, err := client.New(web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	client.OnAck(c, "who are you", func(struct{}) (string, error) { return "Ada", nil })
+	if err := c.Connect(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-answers)
+	// Output: Ada
+}
+
+// All that are addressed are asked at once.
+func ExampleCallAll() {
+	srv := socketio.NewServer(socketio.Options{})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	for _, name := range []string{"Ada", "Bob"} {
+		c, err := client.Dial(ctx, web.URL, client.Options{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer c.Close()
+		client.OnAck(c, "who are you", func(struct{}) (string, error) { return name, nil })
+	}
+	names, err := socketio.CallAll[string](ctx, srv.Of("/").In(), "who are you")
+	slices.Sort(names) // they come as clients answer
+	fmt.Println(names, err)
+	// Output: [Ada Bob] <nil>
 }
 
 func ExampleSocket_EmitWithAck() {
@@ -244,10 +184,108 @@ func ExampleSocket_EmitWithAck() {
 		_, err := s.EmitWithAck(ctx, "ready?")
 		result <- err
 	})
-	client, end := serve(srv)
-	defer end()
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
 
-	client.join("")
+	c, err := client.Dial(ctx, web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
 	fmt.Println(errors.Is(<-result, socketio.ErrAckTimeout))
 	// Output: true
+}
+
+// What HTTP middleware finds out about a request is there for all of the socket's life.
+func ExampleHandshake_Context() {
+	type userKey struct{}
+	srv := socketio.NewServer(socketio.Options{})
+	srv.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user := r.Header.Get("X-User") // or whose cookie it is
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
+		})
+	})
+	socketio.OnAck(srv, "who am I", func(s *socketio.Socket, _ struct{}) (any, error) {
+		return s.Handshake().Context().Value(userKey{}), nil
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	c, err := client.Dial(ctx, web.URL, client.Options{Header: http.Header{"X-User": {"Ada"}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(client.Call[string](ctx, c, "who am I"))
+	// Output: Ada <nil>
+}
+
+// Bytes leave as bytes where they are an argument, or a field that says so.
+func ExampleBinary() {
+	type photo struct {
+		Name  string `json:"name"`
+		Bytes []byte `json:"bytes" sio:"binary"`
+	}
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "enlarge", func(_ *socketio.Socket, small socketio.Binary) (photo, error) {
+		return photo{"large", append(small, small...)}, nil
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	c, err := client.Dial(ctx, web.URL, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(client.Call[photo](ctx, c, "enlarge", []byte{1, 2}))
+	// Output: {large [1 2 1 2]} <nil>
+}
+
+// With a log, a client that was away gets what it missed, and is in its rooms again. A
+// MemoryLog lasts as long as the process; one that is kept on disk, with a Key that stays
+// the same, lets sessions outlive it.
+func ExampleRecovery() {
+	srv := socketio.NewServer(socketio.Options{
+		Recovery: &socketio.Recovery{Log: new(socketio.MemoryLog)},
+	})
+	// It is not run for sockets that are recovered, which are in their rooms again.
+	srv.Of("/").Use(func(s *socketio.Socket) error { return s.Join("news") })
+	gone := make(chan struct{}, 2)
+	srv.Of("/").OnDisconnect(func(*socketio.Socket, socketio.Reason) { gone <- struct{}{} })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
+
+	headlines := make(chan string)
+	o := client.Options{Transports: []string{client.TransportWebSocket}, NoReconnection: true}
+	c, err := client.New(web.URL, o)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	client.On(c, "headline", func(text string) { headlines <- text })
+	if err := c.Connect(ctx); err != nil {
+		log.Fatal(err)
+	}
+	srv.To("news").Emit("headline", "before")
+	fmt.Println(<-headlines)
+	c.Manager().Reset() // as by a broken connection
+	<-gone
+	srv.To("news").Emit("headline", "while you were away")
+	if err := c.Connect(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-headlines, c.Recovered())
+	// Output:
+	// before
+	// while you were away true
 }

@@ -250,7 +250,7 @@ func (p *publisher) turnOver(h *history, at Position, last mark) {
 // closes. publisher.mu must be held for writing.
 func (p *publisher) barAllLocked() {
 	for _, n := range p.server.allNamespaces() {
-		n.roster.each(target{}, func(s *Socket) {
+		n.roster.each(target{}, 0, func(s *Socket) {
 			if s.client.conn.Protocol() != 3 {
 				s.barred.Store(true)
 			}

@@ -166,7 +166,7 @@ func (p *publisher) obeyLocked(e *Entry) {
 	if n == nil {
 		return
 	}
-	n.roster.each(rec.target, func(s *Socket) {
+	n.roster.each(rec.target, 0, func(s *Socket) {
 		switch e.Kind {
 		case KindJoin:
 			n.joinAt(s, e.Names, e.Offset)

@@ -3,6 +3,7 @@ package socketio
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // roster holds the connected sockets of one namespace and their rooms.
@@ -24,7 +25,8 @@ type roster struct {
 type room struct {
 	name    string
 	members set
-	refs    int // sockets that are in it, or will be once they are connected
+	refs    int           // sockets that are in it, or will be once they are connected
+	events  atomic.Uint64 // that were sent to it
 }
 
 // membership is a socket's place in a room.
@@ -334,8 +336,9 @@ type target struct {
 
 // each calls f once for every connected socket that t addresses. The common
 // cases, everybody or one room with at most socket ids excepted, take no lock
-// while f runs and allocate nothing.
-func (r *roster) each(t target, f func(*Socket)) {
+// while f runs and allocate nothing. The rooms that t names count the events that f
+// sends: none where it does something else.
+func (r *roster) each(t target, events uint64, f func(*Socket)) {
 	var only *Socket
 	walk := &r.all
 	r.mu.RLock()
@@ -350,12 +353,15 @@ func (r *roster) each(t target, f func(*Socket)) {
 		only, walk = r.ids[name], nil
 		if rm := r.rooms[name]; rm != nil {
 			walk, simple = &rm.members, only == nil
+			if simple {
+				rm.events.Add(events)
+			}
 		}
 	}
 	r.mu.RUnlock()
 	switch {
 	case !simple:
-		r.eachSelected(t, f)
+		r.eachSelected(t, events, f)
 	case only != nil:
 		if !slices.Contains(t.except, only.id) {
 			f(only)
@@ -376,7 +382,7 @@ var selections = sync.Pool{New: func() any { return new([]*Socket) }}
 
 // eachSelected handles several rooms and excepted rooms: it picks the sockets
 // under the lock, and calls f after it.
-func (r *roster) eachSelected(t target, f func(*Socket)) {
+func (r *roster) eachSelected(t target, events uint64, f func(*Socket)) {
 	buf := selections.Get().(*[]*Socket)
 	picked := (*buf)[:0]
 	r.mu.RLock()
@@ -401,6 +407,7 @@ func (r *roster) eachSelected(t target, f func(*Socket)) {
 	}
 	rooms := r.roomsLocked(t.rooms)
 	for i, rm := range rooms {
+		rm.events.Add(events)
 		rm.members.each(func(s *Socket) { pick(s, rooms[:i]) })
 	}
 	for i, name := range t.rooms {

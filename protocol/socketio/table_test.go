@@ -147,7 +147,7 @@ func testsOf(t *testing.T, dir string) map[string][]string {
 }
 
 // Each row of the table in doc.go is in NODE.md with tests, which exist and use what
-// the row names.
+// the row names; and so are what differs, and what is here besides.
 func TestTheTableForNodeNamesItsTests(t *testing.T) {
 	text, err := os.ReadFile("../NODE.md")
 	if err != nil {
@@ -191,7 +191,14 @@ func TestTheTableForNodeNamesItsTests(t *testing.T) {
 		}
 		t.Errorf("NODE.md has %d rows, doc.go %d", len(rows), len(want))
 	}
+	differs, besides, found := strings.Cut(differs, "## What is here besides")
+	if !found {
+		t.Fatal("NODE.md has no third table")
+	}
 	for _, row := range cells.FindAllStringSubmatch(differs, -1)[1:] {
 		check(row, false)
+	}
+	for _, row := range cells.FindAllStringSubmatch(besides, -1)[1:] {
+		check(row, true)
 	}
 }
