@@ -56,7 +56,7 @@ module: ## give the modules another path: make module PATH=example.com/you/podiu
 .PHONY: setup
 setup:
 	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin; \
-	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; add pgbouncer pgbouncer; \
+	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; add pgbouncer pgbouncer; add nginx nginx; \
 	/usr/bin/python3 -c 'import socketio, socketIO_client, requests, websocket' 2>/dev/null || missing+=(python3-socketio python3-socketio-client python3-requests python3-websocket); \
 	[ $${#missing[@]} = 0 ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "missing, and only root can install it: $${missing[*]}"; exit 1; }; \

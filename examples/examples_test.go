@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,37 +23,51 @@ import (
 // patience bounds a program's start, and what its client does.
 const patience = time.Minute
 
-// TestEveryProgramServesTheOfficialClient runs each folder's program with its client.cjs.
+// run is one way to run a program: with arguments for it and for its client.
+type run struct {
+	name             string
+	args, clientArgs []string
+}
+
+// runsOf are the ways to run a folder's program that takes more than an address.
+func runsOf(program, cert, key string) []run {
+	switch program {
+	case "mounting":
+		runs := []run{{name: "elsewhere", args: []string{"--on", "elsewhere"}, clientArgs: []string{"/api/live/"}}}
+		for _, on := range []string{"mux", "echo", "chi", "gin", "fiber"} {
+			runs = append(runs, run{name: on, args: []string{"--on", on}})
+		}
+		return runs
+	case "tls":
+		return []run{{args: []string{"--cert", cert, "--key", key}}}
+	}
+	return []run{{}}
+}
+
+// TestEveryProgramServesTheOfficialClient runs each folder's program with its client.cjs. The
+// programs that need more than a client have tests of their own.
 func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 	node, modules := official(t)
 	clients, err := filepath.Glob("*/client.cjs")
 	if err != nil || len(clients) == 0 {
 		t.Fatal("there are no clients: ", err)
 	}
+	cert, key := certificate(t)
 	for _, client := range clients {
 		program := filepath.Dir(client)
-		ways := [][]string{nil}
-		scheme, cert := "http://", ""
-		switch program {
-		case "routers":
-			ways = [][]string{{"--on", "echo"}, {"--on", "chi"}}
-		case "tls":
-			var key string
-			cert, key = certificate(t)
-			ways, scheme = [][]string{{"--cert", cert, "--key", key}}, "https://"
+		if program == "nginx" {
+			continue // see TestAServerBehindNginx
 		}
 		binary := build(t, program)
-		for _, args := range ways {
-			name := program
-			if program == "routers" {
-				name += " on " + args[1]
-			}
-			t.Run(name, func(t *testing.T) {
+		for _, r := range runsOf(program, cert, key) {
+			t.Run(strings.TrimSuffix(program+"/"+r.name, "/"), func(t *testing.T) {
 				t.Parallel()
-				address, _ := start(t, binary, args...)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				defer cancel()
-				cmd := exec.CommandContext(ctx, node, client, scheme+address)
+				address, _ := start(t, binary, r.args...)
+				url := "http://" + address
+				if program == "tls" {
+					url = "https://" + address
+				}
+				cmd := command(t, node, append([]string{client, url}, r.clientArgs...)...)
 				cmd.Env = append(os.Environ(), "NODE_PATH="+modules, "NODE_EXTRA_CA_CERTS="+cert)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Fatalf("%s: %v\n%s", client, err, out)
@@ -60,6 +75,14 @@ func TestEveryProgramServesTheOfficialClient(t *testing.T) {
 			})
 		}
 	}
+}
+
+// command is a command that ends within the tests' patience.
+func command(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, name, args...)
 }
 
 // official returns where Node is and where the official client is, or skips the test.
@@ -123,39 +146,72 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// TestTheProgramOfTheREADMEBuilds holds the library's front page to the library.
-func TestTheProgramOfTheREADMEBuilds(t *testing.T) {
+// TestTheLinesOfTheREADMERun holds the library's front page to the library: its server and
+// its client, as they stand there but for the address.
+func TestTheLinesOfTheREADMERun(t *testing.T) {
+	node, modules := official(t)
+	server, client := codeOfREADME(t, "go"), codeOfREADME(t, "js")
+	dir, address := t.TempDir(), free(t)
+	file := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(server, "localhost:3000", address)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "readme")
+	if out, err := exec.Command("go", "build", "-o", binary, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	serve(t, address, exec.Command(binary))
+	script := "const { io } = require('socket.io-client'); (async () => {" +
+		strings.ReplaceAll(client, "localhost:3000", address) + "; setTimeout(() => socket.close(), 100); })();"
+	cmd := command(t, node, "-e", script)
+	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+	out, err := cmd.CombinedOutput()
+	if lines := strings.Fields(string(out)); err != nil || len(lines) != 3 || !slices.Contains(lines, "3") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// codeOfREADME is the first piece of code of a language on the library's front page.
+func codeOfREADME(t *testing.T, language string) string {
+	t.Helper()
 	text, err := os.ReadFile("../protocol/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "```go\n")
-	program, _, end := strings.Cut(rest, "```\n")
+	_, rest, found := strings.Cut(string(text), "```"+language+"\n")
+	code, _, end := strings.Cut(rest, "```\n")
 	if !found || !end {
-		t.Fatal("the README has no program")
+		t.Fatalf("the README has no %s", language)
 	}
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", os.DevNull, file).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	return code
 }
 
-// start runs a program on a free port until the test ends, and returns its address, and
-// what kills it.
-func start(t *testing.T, binary string, args ...string) (address string, kill func()) {
+// free is an address that nobody listens on.
+func free(t *testing.T) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = free.Addr().String()
-	free.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start runs a program on a free address until the test ends, and returns that, and what
+// kills it.
+func start(t *testing.T, binary string, args ...string) (address string, kill func()) {
+	t.Helper()
+	address = free(t)
+	return address, serve(t, address, exec.Command(binary, append(args, "--listen", address)...))
+}
+
+// serve starts a command, waits until it accepts connections at an address, and returns what
+// kills it, at the latest when the test ends.
+func serve(t *testing.T, address string, cmd *exec.Cmd) (kill func()) {
+	t.Helper()
 	var output bytes.Buffer
-	cmd := exec.Command(binary, append(args, "--listen", address)...)
 	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.WaitDelay = patience // for what it has started itself
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,14 +222,14 @@ func start(t *testing.T, binary string, args ...string) (address string, kill fu
 	t.Cleanup(func() {
 		kill()
 		if t.Failed() {
-			t.Logf("the server said:\n%s", output.String())
+			t.Logf("%s said:\n%s", cmd.Path, output.String())
 		}
 	})
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
-			return address, kill
+			return kill
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)

@@ -1,10 +1,6 @@
 package examples
 
 import (
-	"bufio"
-	"context"
-	"os"
-	"os/exec"
 	"testing"
 
 	"podium/protocol/services"
@@ -17,28 +13,6 @@ func TestTwoNodesAreOneServer(t *testing.T) {
 	binary := build(t, "twonodes")
 	first, kill := start(t, binary, "--redis", r.URL())
 	second, _ := start(t, binary, "--redis", r.URL())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "twonodes/clients.cjs", "http://"+first, "http://"+second)
-	cmd.Env, cmd.Stderr = append(os.Environ(), "NODE_PATH="+modules), os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if lines.Text() == "die" {
-			kill()
-			_, _ = in.Write([]byte("it is dead\n")) // who is gone fails below
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := command(t, node, "twonodes/clients.cjs", "http://"+first, "http://"+second)
+	directed(t, cmd, modules, kill)
 }
