@@ -75,7 +75,9 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 			own := messagesOf(t, p.URL+strings.Replace(path, "/nothing", "/admin", 1), language)
 			eval[bool](guest, `document.cookie = "podium_language=`+language+`; path=/"; true`)
 			guest.run(chromedp.Navigate(p.URL + path))
-			guest.run(chromedp.WaitReady(ready))
+			harness.Eventually(t, path+" in "+language, func() bool {
+				return eval[bool](guest, `document.documentElement.lang === "`+language+`" && document.readyState === "complete" && document.querySelector("`+ready+`") !== null`)
+			})
 			for _, script := range prepare {
 				harness.Eventually(t, path+" to be prepared", func() bool { return eval[bool](guest, script) })
 			}
@@ -112,7 +114,7 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 	inEach("/nothing", "h1")
 	inEach("/admin", "#password", `!document.querySelector("#signin").hidden`)
 	guest.run(chromedp.SendKeys("#password", harness.Password), chromedp.Click("#signin button"), chromedp.WaitReady(".entry"))
-	inEach("/admin", ".entry", open, `document.querySelector(".entry .acts button").click(), document.querySelectorAll(".picked li[tabindex]").length > 0`)
+	inEach("/admin", ".entry", open, `document.querySelector(".entry .acts button")?.click(), document.querySelectorAll(".picked li[tabindex]").length > 0`)
 	inEach("/admin", ".entry", `document.querySelector("#openJudge").click(), document.querySelector("#judgePhotos").children.length > 0`)
 	inEach("/admin/codes", ".code")
 	inEach("/admin/dashboard", "#figures .figure", open)
