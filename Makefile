@@ -68,8 +68,8 @@ test: setup lint node client build ## everything: unit tests with -race, officia
 	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
 	@$(MAKE) --no-print-directory abuse
 
-abuse: ## attack a running server in every way, and print what it cost others
-	@go test -count=1 -timeout 10m -v ./test/abuse | grep -v '^=== '; exit $${PIPESTATUS[0]}
+abuse: ## attack a running server in every way, and print what it cost others; strangers at TIMES=10 of what they once needed
+	@go test -count=1 -timeout 40m -v ./test/abuse -args -times=$${TIMES:-10} | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 game-day: node ## have clients move between servers that die, for minutes to hours: make game-day DURATION=20m
 	@PODIUM_TEST_REQUIRE=1 PODIUM_GAMEDAY=$${DURATION:-5m} go test -count=1 -timeout 0 -v ./test/gameday

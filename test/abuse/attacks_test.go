@@ -258,10 +258,23 @@ func inTurn(kinds ...func(*target) error) func(*testing.T, *target, int) {
 
 // open dials without a test, for attacks that run many at once.
 func (s *target) open() (*raw, error) {
-	c, err := net.DialTimeout("tcp", s.addr, patience)
+	c, err := s.dial(net.Dialer{})
+	if err != nil {
+		return nil, err
+	}
+	return newRaw(c), nil
+}
+
+// dial connects from the target's source, and notes the connection.
+func (s *target) dial(d net.Dialer) (net.Conn, error) {
+	d.Timeout = patience
+	if s.source != nil {
+		d.LocalAddr = &net.TCPAddr{IP: s.source}
+	}
+	c, err := d.Dial("tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return newRaw(c), nil
+	return c, s.lines.add(c)
 }

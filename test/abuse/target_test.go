@@ -3,8 +3,10 @@ package abuse
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"podium/test/harness"
 )
 
 // patience bounds every wait of these tests.
@@ -78,10 +82,20 @@ type target struct {
 	cmd    *exec.Cmd
 	client *http.Client // the test's own, apart from what attacks
 	cookie string
+	source net.IP // that connections come from; nil is the usual one
+	lines  *lines // that are hung up when an attack is over; may be nil
+	stop   func() // ends the server, which must still be there; may be called again
+	kill   func() // is stop without waiting for what a server does at its end
 }
 
 // start runs podium on a fresh data folder, waits until it is ready, and signs in.
 func start(t testing.TB, args ...string) *target {
+	t.Helper()
+	return startIn(t, t.TempDir(), nil, args...)
+}
+
+// startIn is start on a data folder, in a control group where there is one.
+func startIn(t testing.TB, data string, group *harness.MemoryGroup, args ...string) *target {
 	t.Helper()
 	path, err := program()
 	if err != nil {
@@ -94,9 +108,13 @@ func start(t testing.TB, args ...string) *target {
 	addr := l.Addr().String()
 	l.Close()
 	_, port, _ := net.SplitHostPort(addr)
-	s := &target{t: t, data: t.TempDir(), addr: addr, url: "http://" + addr, log: &lockedBuffer{}, done: make(chan struct{})}
+	s := &target{t: t, data: data, addr: addr, url: "http://" + addr, log: &lockedBuffer{}, done: make(chan struct{})}
 	s.client = &http.Client{Timeout: patience, Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.cmd = exec.Command(path, append([]string{"serve", "--host", "127.0.0.1", "--port", port, "--data", s.data, "--backup-interval", "0"}, args...)...)
+	command := append([]string{path, "serve", "--host", "127.0.0.1", "--port", port, "--data", s.data, "--backup-interval", "0"}, args...)
+	if group != nil {
+		command = group.Command(command...)
+	}
+	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Env = append(os.Environ(), "ADMIN_PASSWORD="+password)
 	s.cmd.Dir = s.data
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -107,6 +125,9 @@ func start(t testing.TB, args ...string) *target {
 		_ = s.cmd.Wait()
 		close(s.done)
 	}()
+	var ended sync.Once
+	s.stop = func() { ended.Do(s.end) }
+	s.kill = func() { ended.Do(s.endAtOnce) }
 	t.Cleanup(s.stop)
 	eventually(t, "the server is ready", func() bool {
 		res, err := s.client.Get(s.url + "/ready")
@@ -128,8 +149,8 @@ func start(t testing.TB, args ...string) *target {
 	return s
 }
 
-// stop ends the server, which must still be there and end in order.
-func (s *target) stop() {
+// end ends the server, which must still be there and end in order.
+func (s *target) end() {
 	s.client.CloseIdleConnections()
 	select {
 	case <-s.done:
@@ -143,12 +164,24 @@ func (s *target) stop() {
 			s.t.Errorf("podium ended with status %d", code)
 		}
 	case <-time.After(patience):
-		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines are in the output then
 		s.t.Error("podium did not stop")
 		<-s.done
 	}
 	if s.t.Failed() {
 		s.t.Logf("podium's output:\n%.20000s", s.log)
+	}
+}
+
+// endAtOnce kills the server, which must still be there.
+func (s *target) endAtOnce() {
+	s.client.CloseIdleConnections()
+	select {
+	case <-s.done:
+		s.t.Errorf("podium ended by itself: %v\n%.20000s", s.cmd.ProcessState, s.log)
+	default:
+		_ = s.cmd.Process.Kill()
+		<-s.done
 	}
 }
 
@@ -234,6 +267,42 @@ func eventually(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("waited for %s in vain", what)
 		}
 		time.Sleep(10 * time.Millisecond) // between two looks, not for luck
+	}
+}
+
+// lines are the connections of an attack. A nil one notes nothing.
+type lines struct {
+	mu   sync.Mutex // guards the two below
+	open map[net.Conn]struct{}
+	over bool
+}
+
+// add notes a connection, or closes it where the attack is over.
+func (l *lines) add(c net.Conn) error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return errors.Join(net.ErrClosed, c.Close())
+	}
+	if l.open == nil {
+		l.open = map[net.Conn]struct{}{}
+	}
+	l.open[c] = struct{}{}
+	return nil
+}
+
+// hangUp closes all connections, and those that come later.
+func (l *lines) hangUp() {
+	l.mu.Lock()
+	l.over = true
+	all := maps.Clone(l.open)
+	l.open = nil
+	l.mu.Unlock()
+	for c := range all {
+		_ = c.Close()
 	}
 }
 

@@ -2,15 +2,12 @@ package crash
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"podium/protocol/client"
 	"podium/test/harness"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,53 +17,6 @@ import (
 
 // held is how many WebSockets the server is to hold in its memory.
 var held = flag.Int("held", 0, "WebSockets to hold open under the memory limit; 0 leaves the test out")
-
-// smallMachine is the memory of the smallest machine on Fly.
-const smallMachine = 256 << 20
-
-// memoryGroup makes a control group with a memory limit, or skips the test
-// where that is not possible. It returns its folder and which version it is.
-func memoryGroup(t *testing.T) (folder string, version int) {
-	t.Helper()
-	for _, v := range []struct {
-		version     int
-		top, limit  string
-		controllers string
-	}{
-		{1, "/sys/fs/cgroup/memory", "memory.limit_in_bytes", ""},
-		{2, "/sys/fs/cgroup", "memory.max", "memory"},
-	} {
-		folder = filepath.Join(v.top, fmt.Sprintf("podium-test-%d", os.Getpid()))
-		if os.Mkdir(folder, 0o755) != nil {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(folder, v.limit), []byte(strconv.Itoa(smallMachine)), 0o644); err != nil {
-			_ = os.Remove(folder)
-			continue
-		}
-		t.Cleanup(func() {
-			harness.Eventually(t, "the control group to be empty", func() bool {
-				err := os.Remove(folder)
-				return err == nil || errors.Is(err, os.ErrNotExist)
-			})
-		})
-		return folder, v.version
-	}
-	t.Skip("this machine lets nobody make a control group with a memory limit")
-	return "", 0
-}
-
-// peak is the most memory that the group used, in bytes, the system's cache of
-// files included, which it gives back when memory is short.
-func peak(folder string) int64 {
-	for _, name := range []string{"memory.max_usage_in_bytes", "memory.peak"} {
-		if data, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
-			n, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-			return n
-		}
-	}
-	return 0
-}
 
 // holder is one client over WebSocket that counts events.
 func holder(transport *client.Transport, url string, events *atomic.Int64) (*client.Socket, error) {
@@ -91,11 +41,14 @@ func TestTheSmallestMachineHoldsTheRoom(t *testing.T) {
 	if *held == 0 {
 		t.Skip("it opens many connections: make memory")
 	}
-	group, version := memoryGroup(t)
+	group, err := harness.NewMemoryGroup(t, harness.SmallMachine)
+	if err != nil {
+		t.Skip(err)
+	}
 	p := harness.Start(t, "--limit-connections-per-address", "100000", "--limit-handshakes-per-address", "100000", "--limit-handshakes", "100000", "--limit-connections", "19000", "--heartbeat-interval", "60s")
 	p.Signal(syscall.SIGTERM)
 	p.Run() // and into the group, before it has done anything worth mentioning
-	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(p.Cmd.Process.Pid)), 0o644); err != nil {
+	if err := group.Enter(p.Cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	p.Wait()
@@ -160,5 +113,5 @@ func TestTheSmallestMachineHoldsTheRoom(t *testing.T) {
 		}
 	}
 	t.Logf("%d WebSockets and %d photos of 12 megapixels (%d KB each) at once in a control group (version %d) of %d MB without swap: %d events delivered; most resident memory %s; most in the group, cached files included, %d MB",
-		len(conns), photos, len(picture)>>10, version, smallMachine>>20, events.Load(), resident, peak(group)>>20)
+		len(conns), photos, len(picture)>>10, group.Version, harness.SmallMachine>>20, events.Load(), resident, group.Peak()>>20)
 }
