@@ -35,7 +35,8 @@ type stranger struct {
 	prepare func(t *testing.T, s *target, times int)
 	// attack goes on until over is closed, and returns how often it did what it does.
 	attack func(s *target, times int, over <-chan struct{}) int
-	// meanwhile is what honest people try besides, and returns what came of it. May be nil.
+	// meanwhile is what honest people try besides, also before, and returns what came of
+	// it. May be nil.
 	meanwhile func(t *testing.T, s *target) string
 }
 
@@ -113,10 +114,13 @@ func (a stranger) once(t *testing.T, times int, aside bool) (r strangerRow, err 
 	s, group := a.serve(t, times)
 	defer s.kill()
 	people := fill(t, s)
-	usual := people.during(func() { time.Sleep(quietFor) }) // that is how long it measures
+	usual := people.during(func() {
+		a.others(t, s)
+		time.Sleep(quietFor) // that is how long it measures
+	})
 	if aside {
 		other, _ := a.serve(t, times)
-		during := people.during(func() { a.run(t, other, times, nil) })
+		during := people.during(func() { a.run(t, other, s, times) })
 		other.kill()
 		for what, took := range during {
 			if p99(took) > p99(usual[what]) {
@@ -126,7 +130,7 @@ func (a stranger) once(t *testing.T, times int, aside bool) (r strangerRow, err 
 		time.Sleep(time.Second) // a moment for the machine, whose sockets are closing
 	}
 	r.stranger = a
-	during := people.during(func() { r.done = a.run(t, s, times, &r.outcome) })
+	during := people.during(func() { r.done, r.outcome = a.run(t, s, s, times) })
 	r.felt = worst(during, usual)
 	for what, took := range during {
 		t.Logf("%s: p99 %s of %d, and %s", what, p99(took).Round(100*time.Microsecond), len(took), p99(usual[what]).Round(100*time.Microsecond))
@@ -144,19 +148,22 @@ func (a stranger) once(t *testing.T, times int, aside bool) (r strangerRow, err 
 	return r, err
 }
 
-// run attacks s from another address than the room's, and hangs up. What honest people
-// try meanwhile goes into outcome, unless it is nil.
-func (a stranger) run(t *testing.T, s *target, times int, outcome *string) (done int) {
+// others has honest people do on s what they do meanwhile.
+func (a stranger) others(t *testing.T, s *target) string {
+	if a.meanwhile == nil {
+		return ""
+	}
+	return a.meanwhile(t, s)
+}
+
+// run attacks s from another address than the room's, which is on honest, and hangs up.
+func (a stranger) run(t *testing.T, s, honest *target, times int) (done int, outcome string) {
 	from := *s
 	from.source, from.lines = net.IPv4(127, 66, 0, 1), &lines{}
 	over := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() { done = a.attack(&from, times, over) })
-	all.Go(func() {
-		if a.meanwhile != nil && outcome != nil {
-			*outcome = a.meanwhile(t, s)
-		}
-	})
+	all.Go(func() { outcome = a.others(t, honest) })
 	time.Sleep(strangerFor) // that is how long it goes on
 	close(over)
 	if a.meanwhile == nil { // what honest people have begun is still under attack
@@ -164,7 +171,7 @@ func (a stranger) run(t *testing.T, s *target, times int, outcome *string) (done
 	}
 	all.Wait()
 	from.lines.hangUp()
-	return done
+	return done, outcome
 }
 
 // pollIsParked reports whether a client of long-polling is still served: it is told of an
