@@ -74,7 +74,9 @@ func (c *connectCommand) Run(ctx context.Context, out output) error {
 	if err := talk.open(); err != nil {
 		return err
 	}
-	defer func() { _ = talk.socket.Close() }()
+	// Of the connection, which waits until everything has left and was printed: a socket
+	// of another namespace than the URL's is closed without waiting.
+	defer func() { _ = talk.socket.Manager().Close() }()
 	first, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	if err := talk.socket.Connect(first); err != nil {
