@@ -40,8 +40,8 @@ type SessionStore interface {
 	SaveSessions(ctx context.Context, records []SessionRecord) error
 	// LoadSession returns the record of a socket id, and whether there is one.
 	LoadSession(ctx context.Context, id string) (SessionRecord, bool, error)
-	// TrimSessions drops the records saved before a time, and the oldest ones
-	// beyond the number to keep. In a store that drops records by itself, by their
+	// TrimSessions drops the records saved before a time, by their At or by the
+	// store's own clock, and the oldest ones beyond the number to keep. In a store that drops records by itself, by their
 	// age, it may do nothing.
 	TrimSessions(ctx context.Context, before time.Time, keep int) error
 }
