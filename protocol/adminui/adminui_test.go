@@ -118,7 +118,10 @@ type shown struct {
 	ID, ClientID, Transport, Nsp string
 	Data                         map[string]any
 	Rooms                        []string
-	Handshake                    struct{ Headers map[string]string }
+	Handshake                    struct {
+		Headers map[string]string
+		Query   map[string]any
+	}
 }
 
 func TestADevelopersAdminSeesSocketsRoomsAndEvents(t *testing.T) {
@@ -137,7 +140,7 @@ func TestADevelopersAdminSeesSocketsRoomsAndEvents(t *testing.T) {
 			t.Fatalf("the list is %+v", all)
 		}
 		if one := all[i]; one.Nsp != "/" || one.Transport != "websocket" || one.Data["name"] != "Ada" || !slices.Contains(one.Rooms, before.ID()) ||
-			len(one.ClientID) != 12 || one.Handshake.Headers["x-y"] != "z" {
+			len(one.ClientID) != 12 || one.Handshake.Headers["x-y"] != "z" || one.Handshake.Query["EIO"] != "4" {
 			t.Errorf("a socket is %+v", one)
 		}
 		var config struct{ SupportedFeatures []string }

@@ -43,7 +43,7 @@ type socketInfo struct {
 type handshakeInfo struct {
 	Address string            `json:"address"`
 	Headers map[string]string `json:"headers"`
-	Query   url.Values        `json:"query"`
+	Query   map[string]any    `json:"query"`  // a text, or a list where a parameter is repeated
 	Issued  int64             `json:"issued"` // ms
 	Secure  bool              `json:"secure"`
 	Time    string            `json:"time"`
@@ -109,8 +109,8 @@ func headers(all http.Header) map[string]string {
 }
 
 // query are the first parameters that fit.
-func query(all url.Values) url.Values {
-	shown, left := url.Values{}, maxQuery
+func query(all url.Values) map[string]any {
+	shown, left := make(map[string]any), maxQuery
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		size := len(name)
 		for _, value := range all[name] {
@@ -118,7 +118,9 @@ func query(all url.Values) url.Values {
 		}
 		if size <= left {
 			left -= size
-			shown[name] = all[name]
+			if shown[name] = all[name]; len(all[name]) == 1 {
+				shown[name] = all[name][0]
+			}
 		}
 	}
 	return shown
