@@ -19,7 +19,7 @@ func startClients(p peer, _ ...string) (*running, error) {
 	if clientPrograms[p.name] == nil {
 		return nil, errAbsent
 	}
-	r, err := start(peer{"podium", []string{"bin/podium"}})
+	r, err := start(peer{name: "podium", command: []string{"bin/podium"}})
 	if err == nil {
 		r.peer = p.name // whose clients they are
 	}

@@ -88,7 +88,7 @@ func (row row) measure(before result, names []string, rounds int) result {
 	}
 	out := make(map[string]bool)
 	for round := range rounds {
-		for _, p := range peers {
+		for _, p := range row.servers() {
 			if names != nil && !slices.Contains(names, p.name) || out[p.name] {
 				continue
 			}
@@ -102,14 +102,17 @@ func (row row) measure(before result, names []string, rounds int) result {
 			}
 			out[p.name] = o.Lost > 0 || err != nil
 			res.Peers[p.name] = append(res.Peers[p.name], o)
-			fmt.Printf("%-17s %d %-9s %s (%.1f s)\n", row.name, round+1, p.name, o, time.Since(begin).Seconds())
+			fmt.Printf("%-17s %d %-15s %s (%.1f s)\n", row.name, round+1, p.name, o, time.Since(begin).Seconds())
 		}
 	}
 	return res
 }
 
-// once starts the peer, measures, and stops it.
-func (row row) once(p peer) (outcome, error) {
+// outcome starts the peer, measures, and stops it.
+func (row row) outcome(p peer) (outcome, error) {
+	if row.nodes != nil {
+		return row.nodes(p)
+	}
 	begin := start
 	if row.start != nil {
 		begin = row.start
@@ -119,9 +122,14 @@ func (row row) once(p peer) (outcome, error) {
 		return outcome{}, err
 	}
 	defer r.stop()
-	o, err := row.run(r)
+	return row.run(r)
+}
+
+// once measures the peer once: where messages were lost there are no values.
+func (row row) once(p peer) (outcome, error) {
+	o, err := row.outcome(p)
 	if errors.Is(err, errLost) && o.Lost == 0 {
-		o.Lost = 1
+		o.Lost, o.Note = 1, err.Error()
 	}
 	if o.Lost > 0 {
 		o.Values = nil

@@ -19,15 +19,16 @@ import (
 type peer struct {
 	name    string
 	command []string
+	cluster string // how the URL of the engine begins that several share; "": it is alone
 }
 
 // peers are all servers, the one that the ratios refer to first.
 var peers = []peer{
-	{"node", []string{"node", "node/server.mjs"}},
-	{"bun", []string{"node_modules/.bin/bun", "bun/server.mjs"}},
-	{"zishang2", []string{"bin/zishang2"}},
-	{"zishang3", []string{"bin/zishang3"}},
-	{"podium", []string{"bin/podium"}},
+	{name: "node", command: []string{"node", "node/server.mjs"}},
+	{name: "bun", command: []string{"node_modules/.bin/bun", "bun/server.mjs"}},
+	{name: "zishang2", command: []string{"bin/zishang2"}},
+	{name: "zishang3", command: []string{"bin/zishang3"}},
+	{name: "podium", command: []string{"bin/podium"}},
 }
 
 // running is a peer's process.
@@ -105,16 +106,23 @@ func (r *running) call(path string) error {
 		return err
 	}
 	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, res.Body)
+	said, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s: %.100s", r.peer, path, res.Status, said)
+	}
 	return err
 }
 
-// cpu is the CPU time that the process has used, user and system. The process's
-// CPU clock counts nanoseconds; /proc/PID/stat would only count ticks of 10 ms.
-func (r *running) cpu() time.Duration {
+// cpu is the CPU time that the process has used.
+func (r *running) cpu() time.Duration { return processCPU(r.cmd.Process.Pid) }
+
+// processCPU is the CPU time that a process has used, user and system; 0 where it has
+// ended. A process's CPU clock counts nanoseconds; /proc/PID/stat would only count ticks
+// of 10 ms.
+func processCPU(pid int) time.Duration {
 	const process = 2 // CPUCLOCK_SCHED of a whole process: see clock_getcpuclockid(3)
 	var at unix.Timespec
-	if err := unix.ClockGettime(int32(^r.cmd.Process.Pid<<3|process), &at); err != nil {
+	if err := unix.ClockGettime(int32(^pid<<3|process), &at); err != nil {
 		return 0
 	}
 	return time.Duration(at.Nano())

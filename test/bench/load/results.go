@@ -102,25 +102,20 @@ server that lost one. µs are CPU time of the server's process, user and system.
 is to stay below. In the rows submit and feed, Node is a small server that saves as the contest's old one did, and Podium
 is the whole product, as it is in the row latency.
 
-| row | |`)
-	for _, p := range peers {
-		fmt.Fprintf(&b, " %s |", p.name)
-	}
-	b.WriteString(" aim |\n|---|---|" + strings.Repeat("---|", len(peers)) + "---|\n")
-	for _, row := range rows {
-		res, ok := all.Rows[row.name]
-		for i, f := range row.figures {
-			fmt.Fprintf(&b, "| %s | %s |", row.name, f.what)
-			for _, p := range peers {
-				if !ok {
-					b.WriteString(" not measured |")
-					continue
-				}
-				fmt.Fprintf(&b, " %s |", cell(res.Peers[p.name], res.Peers[peers[0].name], i))
-			}
-			fmt.Fprintf(&b, " %s |\n", verdict(res, i, f.aim))
-		}
-	}
+`)
+	all.figures(&b, peers, func(row row) bool { return row.nodes == nil })
+	b.WriteString(`
+## Several servers as one
+
+Several processes on one Redis, or PostgreSQL, that the row starts. The column node is the official server with
+@socket.io/redis-streams-adapter, node-classic with @socket.io/redis-adapter; podium is its own engine on Redis,
+podium-streams speaks the streams adapter's wire, podium-postgres is its own engine on PostgreSQL, where a commit is
+synced. An event is acknowledged when the engine has taken it: Podium's Emit returns then, and of Node it is the answer to
+the command by which its adapter publishes, for which Node's own emit does not wait. By the clock an event takes the time
+until all 20,000 of each node are acknowledged, divided by their number. Processes, engine and load share the machine.
+
+`)
+	all.figures(&b, clusterPeers, func(row row) bool { return row.nodes != nil })
 	b.WriteString("\n## When and where\n\n| row | at (UTC) | rounds | load average before | machine |\n|---|---|---|---|---|\n")
 	for _, row := range rows {
 		if res, ok := all.Rows[row.name]; ok {
@@ -132,11 +127,37 @@ is the whole product, as it is in the row latency.
 	return b.String()
 }
 
+// figures writes the table of some rows, which are about these peers.
+func (all results) figures(b *strings.Builder, about []peer, wanted func(row) bool) {
+	b.WriteString("| row | |")
+	for _, p := range about {
+		fmt.Fprintf(b, " %s |", p.name)
+	}
+	b.WriteString(" aim |\n|---|---|" + strings.Repeat("---|", len(about)) + "---|\n")
+	for _, row := range rows {
+		if !wanted(row) {
+			continue
+		}
+		res, ok := all.Rows[row.name]
+		for i, f := range row.figures {
+			fmt.Fprintf(b, "| %s | %s |", row.name, f.what)
+			for _, p := range about {
+				if !ok {
+					b.WriteString(" not measured |")
+					continue
+				}
+				fmt.Fprintf(b, " %s |", cell(res.Peers[p.name], res.Peers[about[0].name], i))
+			}
+			fmt.Fprintf(b, " %s |\n", verdict(res, i, f.aim))
+		}
+	}
+}
+
 // notes are what was found beside the figures.
 func (all results) notes() string {
 	var b strings.Builder
 	for _, row := range rows {
-		for _, p := range peers {
+		for _, p := range row.servers() {
 			for _, o := range all.Rows[row.name].Peers[p.name] {
 				if text := o.Note + o.Failed; text != "" {
 					fmt.Fprintf(&b, "- %s, %s: %s\n", row.name, p.name, text)

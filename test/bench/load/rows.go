@@ -35,6 +35,17 @@ type row struct {
 	flags   []string                                // that every server gets
 	start   func(peer, ...string) (*running, error) // nil: start
 	run     func(*running) (outcome, error)
+	// nodes is in place of start and run where the row is about several servers as one: it
+	// starts them itself.
+	nodes func(peer) (outcome, error)
+}
+
+// servers are the peers that the row is about, the one that its ratios refer to first.
+func (row row) servers() []peer {
+	if row.nodes != nil {
+		return clusterPeers
+	}
+	return peers
 }
 
 // rows are in the order in which they are run.
@@ -106,6 +117,28 @@ var rows = []row{
 		{"the same, CPU µs a connection", 0, ""},
 		{"the same, CPU µs an event and its acknowledgement", 0, ""},
 		{"the same, CPU µs a received event", 0, "an event that a client receives, µs"}}},
+	{name: "cluster-emits", rounds: 3, nodes: clusterEmits, figures: []figure{
+		{"64 emitters at one node, a client at another: µs an event by the clock (50: 20,000 a second)", 1. / 2, "64 emitters at one of several servers, µs an event by the clock"},
+		{"the same, CPU µs of the node that emits", 1. / 2, "the same, CPU µs of that server"},
+		{"64 emitters at each of two nodes, a client at a third: µs an event by the clock", 1. / 2, ""},
+		{"the same, CPU µs of the two nodes", 1. / 2, ""},
+		{"the engine's CPU µs an event, one node emitting", 0, ""},
+		{"the same, two nodes emitting", 0, ""}}},
+	{name: "cluster-latency", rounds: 3, nodes: clusterLatency, figures: []figure{
+		{"from the emit at one node to a client at another, 200 a second, ms p50", 0, ""},
+		{"the same, p99", 0, "from an emit to a client at another node, ms p99"}}},
+	{name: "cluster-recovery", rounds: 3, nodes: clusterRecovery, figures: []figure{
+		{"coming back at another node with recovery of 100 missed events, CPU µs a client (1,000)", 1. / 2, "recovery of 100 missed events at another node, µs a client"},
+		{"the same: most memory above that before, MB", 0, ""}}},
+	{name: "cluster-growth", rounds: 2, nodes: clusterGrowth, figures: []figure{
+		{"an event to a client at each node, CPU µs of all nodes and the engine: 1 node", 1. / 2, ""},
+		{"the same, 2 nodes", 1. / 2, ""},
+		{"the same, 3 nodes", 1. / 2, ""},
+		{"the same, 4 nodes", 1. / 2, "an event to a client at each of 4 nodes, CPU µs of all and Redis"},
+		{"bytes an event that Redis reads and writes: 1 node", 0, ""},
+		{"the same, 2 nodes", 0, ""},
+		{"the same, 3 nodes", 0, ""},
+		{"the same, 4 nodes", 0, ""}}},
 	{name: "capacity", rounds: 1, run: capacity, figures: []figure{
 		{"19,000 connections, a broadcast a second to each, resident MB", 0, "19,000 connections, a broadcast a second, resident MB"},
 		{"the same, KB a connection", 0, ""}}},

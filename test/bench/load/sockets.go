@@ -230,16 +230,19 @@ func capacity(r *running) (outcome, error) {
 	return outcome{Values: []float64{most / 1024, (most - begin) / n}, Lost: lost}, nil
 }
 
-// recovery cuts everybody off, emits what they miss, and has them come back.
-func recovery(r *running) (outcome, error) {
-	const n, missed, size = 5000, 100, 100
-	clients, err := crowd(r, n)
+func recovery(r *running) (outcome, error) { return recoverAt(r, r, 5000) }
+
+// recoverAt cuts n clients of one server off, emits what they miss, and has them come back
+// at another, or the same, whose CPU and memory it measures.
+func recoverAt(from, to *running, n int) (outcome, error) {
+	const missed, size = 100, 100
+	clients, err := crowd(from, n)
 	if err != nil {
 		return outcome{}, err
 	}
 	offers := make([]string, n)
 	lost := 0
-	if err := r.call(fmt.Sprintf("/broadcast?n=1&size=%d", size)); err != nil {
+	if err := to.call(fmt.Sprintf("/broadcast?n=1&size=%d", size)); err != nil {
 		return outcome{}, err
 	}
 	for i, c := range clients {
@@ -262,17 +265,17 @@ func recovery(r *running) (outcome, error) {
 	for _, c := range clients {
 		c.leave()
 	}
-	if err := r.empty(); err != nil {
+	if err := from.empty(); err != nil {
 		return outcome{}, err
 	}
-	if err := r.call(fmt.Sprintf("/broadcast?n=%d&size=%d", missed, size)); err != nil {
+	if err := to.call(fmt.Sprintf("/broadcast?n=%d&size=%d", missed, size)); err != nil {
 		return outcome{}, err
 	}
-	start := r.rss()
-	r.forgetPeak()
-	before := r.cpu()
+	start := to.rss()
+	to.forgetPeak()
+	before := to.cpu()
 	back, err := gather(n, 64, func(i int) (*client, error) {
-		c, err := openWebSocket(r.addr, "", "")
+		c, err := openWebSocket(to.addr, "", "")
 		if err != nil {
 			return nil, err
 		}
@@ -287,9 +290,9 @@ func recovery(r *running) (outcome, error) {
 		return outcome{Lost: lost}, err
 	}
 	defer leave(back)
-	used, most := r.cpu()-before, r.memory("VmHWM:")
-	lost += hear(r, back)
-	return outcome{Values: []float64{micros(used) / n, (most - start) / 1024}, Lost: lost}, nil
+	used, most := to.cpu()-before, to.memory("VmHWM:")
+	lost += hear(to, back)
+	return outcome{Values: []float64{micros(used) / float64(n), (most - start) / 1024}, Lost: lost}, nil
 }
 
 // comeBack joins with what the session is known by, and reads what was missed. The

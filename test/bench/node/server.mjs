@@ -1,4 +1,4 @@
-// The peer "node": the official server with ws, as its documentation sets it up.
+// The peer "node": the official server with ws, as its documentation sets it up, alone or, with --cluster, one of several.
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
 import { setFlagsFromString } from "node:v8";
@@ -9,9 +9,15 @@ import { address, control, options, serveSockets } from "../peer.mjs";
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 
+// Loaded where it is asked for only: the rows about one server measure its memory.
+const cluster = process.argv.includes("--cluster") && (await import("./cluster.mjs"));
+
 const http = createServer();
-const io = new Server(http, options());
+const io = new Server(http, { ...options(), ...(cluster && { adapter: await cluster.adapter() }) });
 serveSockets(io);
-createServer(async (req, res) => res.end(control(io, gc, new URL(req.url, "http://x"), await text(req))))
-  .listen(...address("--control"));
+createServer(async (req, res) => {
+  const url = new URL(req.url, "http://x");
+  if (cluster && url.pathname === "/emits") await cluster.emits(io, url);
+  res.end(control(io, gc, url, await text(req)));
+}).listen(...address("--control"));
 http.listen(...address("--listen"));

@@ -1,7 +1,9 @@
-// Command podium serves the benchmark's events with podium/protocol/socketio.
+// Command podium serves the benchmark's events with podium/protocol/socketio, alone or, with
+// --cluster, as one of several servers.
 package main
 
 import (
+	"flag"
 	"log"
 	"net/http"
 	_ "net/http/pprof" // on the control address: /debug/pprof
@@ -27,6 +29,7 @@ func (s server) Emit(room, event string, arg any) {
 func (s server) Connected() int { return s.all.Count() }
 
 func main() {
+	engine := flag.String("cluster", "", "URL of the engine that servers share which are one: redis://, redis-streams://, redis-classic:// or postgres://")
 	flags := control.Parse()
 	var o socketio.Options
 	if flags.Deflate {
@@ -35,8 +38,14 @@ func main() {
 	if flags.Recovery {
 		o.Recovery = &socketio.Recovery{Log: &socketio.MemoryLog{}}
 	}
+	if *engine != "" {
+		if err := join(&o, *engine); err != nil {
+			log.Fatal(err)
+		}
+	}
 	srv := socketio.NewServer(o)
 	n := srv.Of("/")
+	http.HandleFunc("/emits", emits(n))
 	socketio.OnAck(n, "echo", func(_ *socketio.Socket, a socketio.Args) (socketio.Args, error) { return a, nil }, socketio.Inline)
 	socketio.OnAck(n, "join", func(s *socketio.Socket, room string) (string, error) { s.Join(room); return room, nil }, socketio.Inline)
 	socketio.OnAck(n, "leave", func(s *socketio.Socket, room string) (string, error) { s.Leave(room); return room, nil }, socketio.Inline)
