@@ -154,6 +154,18 @@ func (p *Postgres) ready() error {
 	return exec.Command(filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)).Run()
 }
 
+// Unprivileged returns a new folder, which ends with the test, and as whom a process must
+// run that starts a PostgreSQL in it: nobody in particular, unless this one is root's.
+func Unprivileged(t testing.TB) (folder string, who *syscall.SysProcAttr) {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "podium-unprivileged-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder, unprivileged(t, folder)
+}
+
 // unprivileged says as whom PostgreSQL runs, which refuses to run as root, and gives
 // that user the folder.
 func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +14,8 @@ import (
 	"podium/test/harness"
 )
 
-// The guide's command starts three machines that serve one contest, and ends them.
+// The guide's command starts three machines that serve one contest, and ends them:
+// beside a database that there is, and with one of their own.
 func TestThreeMachinesStartWithOneCommand(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	harness.Need(t, err == nil, "bash")
@@ -22,10 +24,37 @@ func TestThreeMachinesStartWithOneCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	pg := services.StartPostgres(t, "fsync", "off")
+	t.Run("beside a database", func(t *testing.T) {
+		startThree(t, exec.Command(bash, "../ops/three-machines.sh", pg.URL()), program, t.TempDir())
+	})
+	t.Run("with a database of their own", func(t *testing.T) {
+		// As whoever may run PostgreSQL, in a folder that they can use.
+		folder, user := services.Unprivileged(t)
+		ours := filepath.Join(folder, "podium")
+		code, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(ours, code, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		script, err := os.ReadFile("../ops/three-machines.sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(bash, append([]string{"-c", string(script), "three-machines.sh"})...)
+		cmd.Dir, cmd.SysProcAttr = folder, user
+		startThree(t, cmd, ours, filepath.Join(folder, "data"))
+	})
+}
+
+// startThree runs the command, whose ports it adds, and tries and stops what it starts.
+func startThree(t *testing.T, cmd *exec.Cmd, program, data string) {
+	t.Helper()
 	ports := []string{harness.FreePort(t), harness.FreePort(t), harness.FreePort(t)}
 	out := &harness.Buffer{}
-	cmd := exec.Command(bash, append([]string{"../ops/three-machines.sh", pg.URL()}, ports...)...)
-	cmd.Env = append(os.Environ(), "PODIUM="+program, "DATA_DIR="+t.TempDir(), "ADMIN_PASSWORD="+harness.Password)
+	cmd.Args = append(cmd.Args, ports...)
+	cmd.Env = append(os.Environ(), "PODIUM="+program, "DATA_DIR="+data, "ADMIN_PASSWORD="+harness.Password)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -77,8 +106,8 @@ func TestThreeMachinesStartWithOneCommand(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	err, stopped = <-ended, true
-	if err != nil {
+	err := <-ended
+	if stopped = true; err != nil {
 		t.Errorf("the command ended with %v", err)
 	}
 	for _, port := range ports {

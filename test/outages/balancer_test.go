@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -82,6 +83,7 @@ func startBalancer(t *testing.T) *balancer {
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"] // each guest has an address of its own
 			p.Out.Host = p.In.Host
 		},
+		ErrorLog:     log.New(io.Discard, "", 0), // what breaks off is kept in failures
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	})
 	b.url = server.URL
