@@ -80,6 +80,7 @@ func startThree(t *testing.T, cmd *exec.Cmd, program, data string) {
 		text, _ := io.ReadAll(res.Body)
 		return res.StatusCode, string(text)
 	}
+	harness.Eventually(t, "the machines to be started", func() bool { return strings.Contains(out.String(), "three machines: ") })
 	for _, port := range ports {
 		harness.Eventually(t, "machine "+port, func() bool { status, _ := get(port, "/ready"); return status == http.StatusOK })
 	}

@@ -174,6 +174,22 @@ func (a *audience) allHere() bool {
 	return true
 }
 
+// absent says who is not connected.
+func (a *audience) absent() (list []string) {
+	for i, g := range a.guests {
+		g.mu.Lock()
+		if !g.here {
+			since := "the beginning"
+			if n := len(g.cuts); n > 0 {
+				since = g.cuts[n-1].from.Format(time.TimeOnly)
+			}
+			list = append(list, fmt.Sprintf("%d (%s), since %s", i, g.kind, since))
+		}
+		g.mu.Unlock()
+	}
+	return list
+}
+
 // ours is a client of this project.
 func ours(t *testing.T, g *guest, url string, o client.Options) {
 	t.Helper()

@@ -100,6 +100,7 @@ type verdict struct {
 	Anew                                 int // sessions that began anew
 	Holes                                int // in the log
 	Refused                              int // requests, without a cause
+	Away                                 int // guests who were not back in time
 	Strangers                            int // guests who noticed the death of a machine that was not theirs
 }
 

@@ -2,6 +2,7 @@ package outages
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,8 @@ type machine struct {
 	way   *harness.Proxy // to the database
 	clock *harness.Clock // nil where it cannot be set
 	runs  int
+
+	patience time.Duration // with its start
 }
 
 // site is what serves the contest.
@@ -31,12 +34,13 @@ type site struct {
 	disk     *disk  // the database's; nil where none could be made
 	program  string // whose clock can be set, "" for the usual one
 	machines []*machine
+	patience time.Duration // with what starts
 }
 
 // open starts the services and three machines.
-func open(t *testing.T, clocks bool) *site {
+func open(t *testing.T, clocks bool, patience time.Duration) *site {
 	t.Helper()
-	s := &site{t: t, database: services.StartPostgres(t), bucket: services.StartS3(t)}
+	s := &site{t: t, database: services.StartPostgres(t), bucket: services.StartS3(t), patience: patience}
 	s.bucket.LetIn(t)
 	s.disk = mountDisk(t, s.database)
 	if clocks {
@@ -53,7 +57,7 @@ func open(t *testing.T, clocks bool) *site {
 // start starts another machine, and has the balancer send it requests.
 func (s *site) start(name string) *machine {
 	s.t.Helper()
-	m := &machine{name: name, way: harness.StartProxy(s.t, s.database.Addr())}
+	m := &machine{name: name, patience: s.patience, way: harness.StartProxy(s.t, s.database.Addr())}
 	port := harness.FreePort(s.t)
 	m.Program = &harness.Program{T: s.t, Path: s.program, Data: s.t.TempDir(), Port: port, URL: "http://127.0.0.1:" + port}
 	m.Args = []string{
@@ -76,7 +80,22 @@ func (m *machine) run() {
 	m.T.Helper()
 	m.runs++
 	m.Run()
-	m.Wait()
+	for deadline := time.Now().Add(m.patience); !m.ready(); {
+		if time.Now().After(deadline) {
+			m.T.Fatalf("%s is not ready; it says\n%s", m.name, m.Log)
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks
+	}
+}
+
+// ready reports whether it says that it is.
+func (m *machine) ready() bool {
+	res, err := http.Get(m.URL + "/ready")
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // end ends the process, and keeps what it logged where the test keeps artifacts.
@@ -91,7 +110,12 @@ func (m *machine) end(signal syscall.Signal) {
 // whole waits until the balancer sends requests to all machines.
 func (s *site) whole() {
 	s.t.Helper()
-	harness.Eventually(s.t, "all machines to serve", func() bool { return s.balancer.serving(len(s.machines)) })
+	for deadline := time.Now().Add(s.patience); !s.balancer.serving(len(s.machines)); {
+		if time.Now().After(deadline) {
+			s.t.Fatal("not all machines serve")
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks
+	}
 }
 
 // disk is a small file system that the database's tables are on.
