@@ -36,6 +36,7 @@ const servedBy = "X-Served-By"
 type balancer struct {
 	url    string
 	direct *http.Transport
+	polls  *http.Transport // whose requests are not sent again: what was in a lost answer does not come again
 	health *http.Client
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -73,6 +74,7 @@ func startBalancer(t *testing.T) *balancer {
 		direct: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, MaxIdleConnsPerHost: 64, DisableCompression: true,
 		},
+		polls:  &http.Transport{DialContext: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, DisableKeepAlives: true, DisableCompression: true},
 		health: &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 		cancel: cancel,
 	}
@@ -236,7 +238,7 @@ func (b *balancer) send(m *upstream, r *http.Request) (*http.Response, error) {
 		return b.direct.RoundTrip(r)
 	}
 	b.carry(m, sid, 1)
-	res, err := b.direct.RoundTrip(r)
+	res, err := b.polls.RoundTrip(r)
 	if err != nil {
 		b.carry(m, sid, -1)
 		return nil, err
@@ -280,12 +282,13 @@ func (b *balancer) carries(name string) map[string]bool {
 }
 
 // note counts a request, and keeps how it failed. A client that went away has not
-// been refused anything.
+// been refused anything, and one whose poll breaks off is cut off and comes back.
 func (b *balancer) note(r *http.Request, f failure) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answered++
-	if !f.from.IsZero() && r.Context().Err() == nil {
+	poll := engineio.SessionID(r) != "" && f.machine != "" && f.status == 0
+	if !f.from.IsZero() && r.Context().Err() == nil && !poll {
 		f.to, f.path = time.Now(), r.Method+" "+strings.TrimSuffix(r.URL.Path, "/")
 		b.failures = append(b.failures, f)
 	}

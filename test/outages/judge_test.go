@@ -105,7 +105,8 @@ type verdict struct {
 }
 
 // judgeGuests compares what guests were told with the log after an offset.
-func (v *verdict) judgeGuests(guests []*guest, log []uint64, after uint64) (deliveries int) {
+func (v *verdict) judgeGuests(t *testing.T, guests []*guest, log []uint64, after uint64) (deliveries int) {
+	t.Helper()
 	place := make(map[uint64]int, len(log))
 	for i, offset := range log {
 		place[offset] = i
@@ -132,7 +133,10 @@ func (v *verdict) judgeGuests(guests []*guest, log []uint64, after uint64) (deli
 			seen[i], last = true, max(i, last)
 			missing--
 		}
-		v.Missing += missing
+		if v.Missing += missing; missing > 0 {
+			t.Logf("a guest (%s) misses %d of %d events, the first of them %d; it was cut off %d times", g.kind, missing, len(log)-first,
+				log[first+slices.Index(seen[first:], false)], len(g.cuts))
+		}
 		g.mu.Unlock()
 	}
 	return deliveries
