@@ -42,7 +42,7 @@ func TestThreeMachinesStartWithOneCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(bash, append([]string{"-c", string(script), "three-machines.sh"})...)
+		cmd := exec.Command(bash, "-c", string(script), "three-machines.sh")
 		cmd.Dir, cmd.SysProcAttr = folder, user
 		startThree(t, cmd, ours, filepath.Join(folder, "data"))
 	})
