@@ -405,11 +405,12 @@ func TestCompressesUnlessToldNotTo(t *testing.T) {
 	})
 }
 
-// TestWhatWasEmittedLeavesBeforeClose closes in the middle of upgrades. Servers for Node
-// pass over events that they read together with the end.
+// TestWhatWasEmittedLeavesBeforeClose closes right after events. Servers for Node pass over
+// those that they read together with the end, and in the middle of an upgrade some may be
+// lost, as Manager.Close says: there it shows only that Close returns.
 func TestWhatWasEmittedLeavesBeforeClose(t *testing.T) {
 	everywhere(t, serverOptions{}, func(t *testing.T, srv *server, o client.Options) {
-		ours := strings.Contains(t.Name(), "ours")
+		arrive := strings.Contains(t.Name(), "ours") && !strings.HasSuffix(t.Name(), "/upgrade")
 		watcher := unconnected(t, srv.url, o)
 		numbers := arrivals[int](watcher, "number")
 		mustConnect(t, watcher)
@@ -432,7 +433,7 @@ func TestWhatWasEmittedLeavesBeforeClose(t *testing.T) {
 				t.Errorf("after Close: %v", err)
 			}
 		}
-		if !ours {
+		if !arrive {
 			return
 		}
 		for want := range 30 {

@@ -326,6 +326,36 @@ func TestUpgrades(t *testing.T) {
 	})
 }
 
+// TestAnUpgradeEndsNoConnection has clients upgrade while they join namespaces and ask.
+func TestAnUpgradeEndsNoConnection(t *testing.T) {
+	everyServer(t, serverOptions{}, func(t *testing.T, srv *server, o client.Options) {
+		for range 40 {
+			upgraded := make(chan struct{}, 1)
+			o.Trace = &client.Trace{
+				Upgraded:      func() { upgraded <- struct{}{} },
+				UpgradeFailed: func(err error) { t.Errorf("not upgraded: %v", err) },
+				Closed: func(r client.Reason, err error) {
+					if r != "forced close" {
+						t.Errorf("closed for %q: %v", r, err)
+					}
+				},
+			}
+			m := manager(t, srv.url, o)
+			main, chat := m.Socket("/", client.SocketOptions{}), m.Socket("/chat", client.SocketOptions{})
+			for _, s := range []*client.Socket{main, chat} {
+				mustConnect(t, s)
+				for i := range 5 {
+					if n, err := client.Call[int](within(t), s, "echo", i); err != nil || n != i {
+						t.Errorf("got %v, %v", n, err)
+					}
+				}
+			}
+			receive(t, upgraded)
+			_ = m.Close()
+		}
+	})
+}
+
 func TestLivesThroughHeartbeats(t *testing.T) {
 	everywhere(t, serverOptions{Pings: true}, func(t *testing.T, srv *server, o client.Options) {
 		pings := make(chan struct{}, 100)
