@@ -60,7 +60,9 @@ func crowd(n int, once func(*target) error) func(*target, int, <-chan struct{}) 
 		var done atomic.Int64
 		for range n * times {
 			go func() { // ends when the attack hangs up
-				for tick := time.NewTicker(time.Second); ; {
+				tick := time.NewTicker(time.Second)
+				defer tick.Stop()
+				for {
 					done.Add(1)
 					_ = once(s) // what comes of it is seen by others
 					select {
