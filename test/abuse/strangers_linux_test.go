@@ -255,5 +255,5 @@ func printStrangers(rows []strangerRow, times int) {
 			r.felt.usual.Round(100*time.Microsecond), r.felt.withoutName, r.resident>>20, group, r.outcome)
 	}
 	w.Flush()
-	fmt.Println("group: with the system's cache of files, which it takes back before the limit is reached")
+	fmt.Println("resident: with the database, which is mapped; group: what the limit counts, with the system's cache of files, which it takes back before the limit is reached")
 }
