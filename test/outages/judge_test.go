@@ -209,14 +209,14 @@ func (p *spell) within(at time.Time) bool { return !at.Before(p.began) && at.Bef
 
 // row is what spells of one name had in common.
 type row struct {
-	name            string
-	times, answered int
-	excused         int
-	refused         []failure
-	cuts            int             // guests that were cut off
-	strangers       int             // of these, who should not have noticed
-	back, accepted  []time.Duration // until a guest was connected again, a submission acknowledged
-	lastNoticed     time.Duration   // from the begin of the fault
+	name           string
+	times          int
+	excused        int
+	refused        []failure
+	cuts           int             // guests that were cut off
+	strangers      int             // of these, who should not have noticed
+	back, accepted []time.Duration // until a guest was connected again, a submission acknowledged
+	lastNoticed    time.Duration   // from the begin of the fault
 }
 
 // table sorts what happened by the names of the spells.
