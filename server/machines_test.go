@@ -119,9 +119,15 @@ func TestTwoMachinesServeOneContest(t *testing.T) {
 
 func TestAServerWhoseDatabaseIsAwaySaysSoAndGoesOnAfterwards(t *testing.T) {
 	pg := services.StartPostgres(t, "fsync", "off")
-	s := newSite(t, "--database", pg.URL())
+	s, other := newSite(t, "--database", pg.URL()), newSite(t, "--database", pg.URL())
 	s.enter("best", "before")
+	s.signIn()
+	other.cookie = s.cookie
 	pg.Kill()
+	if sentence := other.do("GET", "/api/submissions", nil).is(503).sentence(); !strings.Contains(sentence, "database") { // which it has not seen yet
+		t.Errorf("to an admin it says %q", sentence)
+	}
+	other.visitor().do("GET", "/api/submissions", nil).is(401)
 	g := s.submit(nil, part{"category", "", "best"}, part{"caption", "", "meanwhile"}).is(503)
 	if sentence := g.sentence(); !strings.Contains(sentence, "database") {
 		t.Errorf("it says %q", sentence)

@@ -33,6 +33,17 @@ func (a *Admin) Authenticate(r *http.Request) (Session, bool) {
 	return Session{}, false
 }
 
+// Undecided returns why it is not known whether a request has a session: it offers one
+// that began at another machine, perhaps, and sessions could not be read. Nil: it is known.
+func (a *Admin) Undecided(r *http.Request) error {
+	if _, ok := tokenOf(r); !ok && len(r.CookiesNamed(cookieSession)) == 0 {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unread
+}
+
 // HasToken reports whether a request is let in by a token or not at all: its
 // cookies do not count. A browser sends other kinds of Authorization by itself.
 func HasToken(r *http.Request) bool {

@@ -91,6 +91,7 @@ type Admin struct {
 	mu       sync.Mutex // guards the fields below, and is held while they are read from the store or saved
 	hash     string
 	sessions map[string]*Record // by hex of Record.Hash
+	unread   error              // why sessions could not be read the last time; nil where they were
 	kept     []byte             // the sessions as they are in the store
 }
 
@@ -198,6 +199,7 @@ func (a *Admin) refreshLocked() {
 	if err != nil {
 		a.log.Warn("the admin sessions could not be read; those that are known count", "error", err)
 	}
+	a.unread = err
 }
 
 // decode reads sessions, by hex of Record.Hash.

@@ -28,6 +28,9 @@ func (s *SignIn) onlyAdmins(next api.Handler) api.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		session, ok := s.options.Admin.Authenticate(r)
 		if !ok {
+			if err := s.options.Admin.Undecided(r); err != nil {
+				return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.")
+			}
 			return answer.ErrUnauthorized
 		}
 		if err := fromThisSite(r); err != nil {

@@ -45,7 +45,8 @@ type balancer struct {
 	machines []*upstream
 	turn     int
 	failures []failure
-	answered int // requests
+	answered int               // requests
+	through  map[string]string // sessions, and the machine through which an upgrade went, or a poll that broke off
 }
 
 // upstream is a machine as the balancer sees it.
@@ -53,8 +54,7 @@ type upstream struct {
 	name   string
 	url    *url.URL
 	ready  bool
-	failed time.Time      // when it last refused a connection
-	polls  map[string]int // sessions whose polls are on their way through it
+	failed time.Time // when it last refused a connection
 }
 
 // failure is a request that failed: what a machine answered with a status of 500 or
@@ -76,7 +76,7 @@ func startBalancer(t *testing.T) *balancer {
 		},
 		polls:  &http.Transport{DialContext: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, DisableKeepAlives: true, DisableCompression: true},
 		health: &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
-		cancel: cancel,
+		cancel: cancel, through: map[string]string{},
 	}
 	server := httptest.NewServer(&httputil.ReverseProxy{
 		FlushInterval: -1,
@@ -107,7 +107,7 @@ func (b *balancer) add(name, address string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.machines = append(b.machines, &upstream{name: name, url: to, polls: map[string]int{}})
+	b.machines = append(b.machines, &upstream{name: name, url: to})
 }
 
 func (b *balancer) remove(name string) {
@@ -230,55 +230,44 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// send sends a request to a machine, and keeps in mind whose poll is on its way
-// through it.
+// send sends a request to a machine.
 func (b *balancer) send(m *upstream, r *http.Request) (*http.Response, error) {
 	sid := engineio.SessionID(r)
+	if sid != "" && r.Header.Get("Upgrade") != "" { // for as long as it lasts
+		b.mu.Lock()
+		b.through[sid] = m.name
+		b.mu.Unlock()
+	}
 	if sid == "" || r.Header.Get("Upgrade") != "" {
 		return b.direct.RoundTrip(r)
 	}
-	b.carry(m, sid, 1)
 	res, err := b.polls.RoundTrip(r)
-	if err != nil {
-		b.carry(m, sid, -1)
-		return nil, err
+	if err == nil {
+		res.Body = &poll{ReadCloser: res.Body, broke: func(err error) { b.note(r, failure{from: time.Now(), machine: m.name, why: err.Error()}) }}
 	}
-	res.Body = &carried{ReadCloser: res.Body, done: sync.OnceFunc(func() { b.carry(m, sid, -1) })}
-	return res, nil
+	return res, err
 }
 
-// carried is the body of an answer that passes through the balancer.
-type carried struct {
+// poll is the body of an answer to a poll, which may break off in the middle.
+type poll struct {
 	io.ReadCloser
-	done func()
+	broke func(error)
 }
 
-func (c *carried) Close() error {
-	defer c.done()
-	return c.ReadCloser.Close()
+func (p *poll) Read(b []byte) (int, error) {
+	n, err := p.ReadCloser.Read(b)
+	if err != nil && err != io.EOF {
+		p.broke(err)
+	}
+	return n, err
 }
 
-func (b *balancer) carry(m *upstream, sid string, by int) {
+// passed reports whether the WebSocket of a session goes through a machine, whichever has
+// the session, or a poll broke off on its way through it.
+func (b *balancer) passed(sid, machine string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if m.polls[sid] += by; m.polls[sid] == 0 {
-		delete(m.polls, sid)
-	}
-}
-
-// carries returns the sessions whose polls are on their way through a machine.
-func (b *balancer) carries(name string) map[string]bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	sids := map[string]bool{}
-	for _, m := range b.machines {
-		if m.name == name {
-			for sid := range m.polls {
-				sids[sid] = true
-			}
-		}
-	}
-	return sids
+	return b.through[sid] == machine
 }
 
 // note counts a request, and keeps how it failed. A client that went away has not
@@ -287,7 +276,11 @@ func (b *balancer) note(r *http.Request, f failure) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answered++
-	poll := engineio.SessionID(r) != "" && f.machine != "" && f.status == 0
+	sid := engineio.SessionID(r)
+	poll := sid != "" && f.machine != "" && f.status == 0
+	if poll {
+		b.through[sid] = f.machine
+	}
 	if !f.from.IsZero() && r.Context().Err() == nil && !poll {
 		f.to, f.path = time.Now(), r.Method+" "+strings.TrimSuffix(r.URL.Path, "/")
 		b.failures = append(b.failures, f)

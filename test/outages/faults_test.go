@@ -42,16 +42,7 @@ func (s *show) excuse(machine string, broken bool, from time.Time) {
 // The machine's guests, and those whose poll was just passing through it, notice.
 func killMachine(s *show, p *spell) {
 	m := s.anyMachine()
-	passing := s.site.balancer.carries(m.name)
-	p.own = s.audience.at(m.name)
-	for _, g := range s.audience.guests {
-		g.mu.Lock()
-		if passing[g.session] {
-			p.own[g] = true
-		}
-		g.mu.Unlock()
-	}
-	p.began = time.Now()
+	p.own = func(c cut) bool { return c.machine == m.name || s.site.balancer.passed(c.session, m.name) }
 	m.end(syscall.SIGKILL)
 	s.excuse(m.name, true, p.began)
 	some(2 * time.Second)

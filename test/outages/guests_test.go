@@ -255,16 +255,3 @@ func (a *audience) hear(words []string) {
 		g.told(words[2])
 	}
 }
-
-// at returns the guests that are connected to a machine.
-func (a *audience) at(machine string) map[*guest]bool {
-	found := map[*guest]bool{}
-	for _, g := range a.guests {
-		g.mu.Lock()
-		if g.here && g.machine == machine {
-			found[g] = true
-		}
-		g.mu.Unlock()
-	}
-	return found
-}

@@ -201,7 +201,7 @@ func (v *verdict) judgePictures(url string, list []accepted, some int) (asked in
 type spell struct {
 	name       string
 	began, end time.Time
-	own        map[*guest]bool // who may notice; nil for all
+	own        func(cut) bool // who may notice; nil for all
 }
 
 // within reports whether a moment belongs to a spell.
@@ -262,7 +262,7 @@ func (r *row) count(p *spell, g *guest) {
 		}
 		r.cuts++
 		r.lastNoticed = max(r.lastNoticed, c.from.Sub(p.began))
-		if p.own != nil && !p.own[g] {
+		if p.own != nil && !p.own(c) {
 			r.strangers++
 		}
 		if !c.to.IsZero() {
