@@ -30,7 +30,7 @@ func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.E
 		at.Incarnation = shared.Incarnation()
 	}
 	for {
-		first, _, err := store.EventRange()
+		first, last, err := store.EventRange()
 		if err != nil {
 			return nil, at, err
 		}
@@ -38,8 +38,14 @@ func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.E
 		if err != nil {
 			return nil, at, err
 		}
-		if at.First, at.Last, err = store.EventRange(); err != nil || at.First == first {
-			return entries, at, err // nothing was trimmed while they were read
+		if at.First, _, err = store.EventRange(); err != nil || at.First == first {
+			// Nothing was trimmed while they were read. What was logged meanwhile is
+			// not among them: the end is what it was before, or that of the entries.
+			at.Last = last
+			if n := len(entries); n > 0 {
+				at.Last = max(last, entries[n-1].Offset)
+			}
+			return entries, at, err
 		}
 	}
 }
