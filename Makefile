@@ -66,7 +66,7 @@ setup:
 test: setup lint node client build ## everything: unit tests with -race, official clients, Chromium, Redis, PostgreSQL
 	@echo "testing"
 	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
-	@$(MAKE) --no-print-directory abuse
+	@$(MAKE) --no-print-directory abuse TIMES=0
 
 abuse: ## attack a running server in every way, and print what it cost others; strangers at TIMES=10 of what they once needed
 	@go test -count=1 -timeout 40m -v ./test/abuse -args -times=$${TIMES:-10} | grep -v '^=== '; exit $${PIPESTATUS[0]}

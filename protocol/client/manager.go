@@ -154,9 +154,8 @@ func (m *Manager) Reset() {
 // running. It must not be called by a handler, which it would wait for: see
 // [Socket.Disconnect].
 //
-// Servers for Node pass over events that they read together with a client's end, and an
-// event that is emitted while the connection moves to WebSocket, right before Close, may be
-// lost. To be sure that the last event was handled, have it acknowledged.
+// Servers for Node pass over events that they read together with a client's end. To be
+// sure that the last event was handled, have it acknowledged.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	var after later

@@ -138,7 +138,13 @@ func (j *joining) send() bool {
 	s := j.socket
 	s.ending.Lock()
 	defer s.ending.Unlock()
-	return j.current() && !s.life().mute() && s.client.conn.Send(j.out...) == nil
+	if !j.current() || s.life().mute() {
+		return false
+	}
+	s.mu.Lock()
+	s.answered = true // before the client can act on it
+	s.mu.Unlock()
+	return s.client.conn.Send(j.out...) == nil
 }
 
 // current reports whether what the client has had is still of the history that is being

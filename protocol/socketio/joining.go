@@ -192,7 +192,7 @@ func (j *joining) endTurn() {
 }
 
 // answer sends CONNECT and what was missed, and reports whether the socket is connected
-// then. Where something could not be read or encoded it closes the connection: the
+// then, or was for its client. Where something could not be read or encoded it closes the connection: the
 // client comes again for it.
 func (j *joining) answer() (connected bool) {
 	s := j.socket
@@ -216,7 +216,7 @@ func (j *joining) answer() (connected bool) {
 		return false
 	}
 	j.out = head
-	return j.replay() && j.open()
+	return j.replay() && j.open() || s.enter(stateClosed)
 }
 
 // open sends what was held back, and lets everything through once that is nothing.

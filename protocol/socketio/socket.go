@@ -19,12 +19,13 @@ type Socket struct {
 	slot   uint32        // guarded by roster.mu
 	rooms  []membership  // guarded by roster.mu
 
-	// mu guards the changes of state, reason, box, inPlace and the fields of more.
-	mu      sync.Mutex
-	reason  Reason // why it ended
-	box     *mailbox
-	inPlace bool                       // something of it runs on the goroutine that reads
-	more    atomic.Pointer[socketMore] // made when something of it is needed
+	// mu guards the changes of state, reason, box, inPlace, answered and the fields of more.
+	mu       sync.Mutex
+	reason   Reason // why it ended
+	box      *mailbox
+	inPlace  bool                       // something of it runs on the goroutine that reads
+	answered bool                       // the answer to CONNECT is on its way: the client may act on it
+	more     atomic.Pointer[socketMore] // made when something of it is needed
 
 	// ending is held while the socket ends, until its session is remembered, and while
 	// something is sent that its end must not overtake.
@@ -309,7 +310,7 @@ func (s *Socket) close(reason Reason) (closed bool) {
 		return false
 	}
 	srv := s.nsp.server
-	connected := before == stateConnected
+	connected := before == stateConnected || after == stateLeft
 	later := connected && s.postBehind(func() {
 		s.notifyDisconnecting(reason)
 		s.nsp.leave(s)

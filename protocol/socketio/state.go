@@ -8,7 +8,7 @@ const (
 	// → joined, replaying, aborted
 	stateConnecting socketState = iota
 	// stateJoined: broadcasts find it, while the answer to CONNECT is being sent; what
-	// is emitted is held back behind that. → connected, expelling, aborted
+	// is emitted is held back behind that. → connected, expelling, left, aborted
 	stateJoined
 	// stateReplaying: joined, with events to be sent that it missed: volatile ones are
 	// dropped meanwhile. → connected, expelling, aborted
@@ -24,22 +24,28 @@ const (
 	// stateDismissed: put out, and the client knows, or has left by itself: nothing is
 	// sent any more. Terminal.
 	stateDismissed
+	// stateLeft: its connection ended or its client left when the answer had been sent, and
+	// before everything behind that was: the client may have acted on it, so that handlers
+	// hear of it and of what it sent. → closed
+	stateLeft
 	// stateClosed: its connection ended or its client left after it was connected; events
 	// that came before are still handled. Terminal.
 	stateClosed
-	// stateAborted: it ended before it was connected: handlers never hear of it. Terminal.
+	// stateAborted: it ended before it had its answer, and what it missed: handlers never
+	// hear of it. Terminal.
 	stateAborted
 )
 
 // socketSuccessors holds the legal changes of state, as sets of bits.
 var socketSuccessors = [...]uint16{
 	stateConnecting: 1<<stateJoined | 1<<stateReplaying | 1<<stateAborted,
-	stateJoined:     1<<stateConnected | 1<<stateExpelling | 1<<stateAborted,
+	stateJoined:     1<<stateConnected | 1<<stateExpelling | 1<<stateLeft | 1<<stateAborted,
 	stateReplaying:  1<<stateConnected | 1<<stateExpelling | 1<<stateAborted,
 	stateConnected:  1<<stateExpelled | 1<<stateClosed,
 	stateExpelling:  1<<stateExpelled | 1<<stateDismissed,
 	stateExpelled:   1 << stateDismissed,
 	stateDismissed:  0,
+	stateLeft:       1 << stateClosed,
 	stateClosed:     0,
 	stateAborted:    0,
 }
@@ -92,6 +98,9 @@ func (s *Socket) end(reason Reason) (before, after socketState) {
 		after = stateExpelling
 	case before == stateConnected:
 		after = stateClosed
+	case before == stateJoined && s.answered:
+		after = stateLeft
+		s.dropHeldLocked()
 	default:
 		after = stateAborted
 		s.dropHeldLocked()

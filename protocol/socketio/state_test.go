@@ -7,7 +7,7 @@ import "testing"
 func TestEveryStateOfASocketLeadsToAnEnd(t *testing.T) {
 	for st := stateConnecting; st <= stateAborted; st++ {
 		next := socketSuccessors[st]
-		if st.mute() != (next == 0) {
+		if st.mute() != (next == 0 || st == stateLeft) {
 			t.Errorf("state %d: successors %b", st, next)
 		}
 		if next != 0 && next>>(st+1) == 0 {
@@ -32,5 +32,17 @@ func TestAnIllegalChangeOfStateChangesNothing(t *testing.T) {
 	}
 	if before, after := s.end(ReasonServerDisconnect); before != after || s.reason != ReasonTransportClose {
 		t.Error("it ended twice", s.reason)
+	}
+}
+
+// A client may have acted on an answer before the server notes that it was sent.
+func TestWhoLeavesWithAnAnswerWasConnected(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		s := &Socket{answered: answered}
+		s.enter(stateJoined)
+		_, after := s.end(ReasonTransportClose)
+		if connected := s.enter(stateClosed); !after.ended() || connected != answered {
+			t.Errorf("answered %v: %d, connected %v", answered, after, connected)
+		}
 	}
 }

@@ -60,12 +60,13 @@ type conversation struct {
 	command *connectCommand
 	socket  *client.Socket
 	put     chan struct{}  // closed when the server puts the client out
-	asked   sync.WaitGroup // questions without answer
+	asked   sync.WaitGroup // questions without answer; added to under mu
 	emitted bool           // an event that asks for no answer; set by read
 
 	mu     sync.Mutex // guards the fields below
 	out    io.Writer
 	failed error
+	ended  bool // nothing more is asked
 }
 
 // Run connects, and speaks until there is nothing left to say.
@@ -76,7 +77,7 @@ func (c *connectCommand) Run(ctx context.Context, out output) error {
 	}
 	// Of the connection, which waits until everything has left and was printed: a socket
 	// of another namespace than the URL's is closed without waiting.
-	defer func() { _ = talk.socket.Manager().Close() }()
+	defer talk.end()
 	first, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	if err := talk.socket.Connect(first); err != nil {
@@ -201,6 +202,11 @@ func (t *conversation) read(ctx context.Context) error {
 
 // ask emits an event and prints its acknowledgement.
 func (t *conversation) ask(ctx context.Context, event string, args []any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
 	t.asked.Go(func() {
 		answer, err := t.socket.Timeout(t.command.Timeout).EmitWithAck(ctx, event, args...)
 		if err != nil {
@@ -235,6 +241,19 @@ func (t *conversation) finish(ctx context.Context) error {
 		}
 	}
 	return t.failure()
+}
+
+// end closes the connection. What was asked is answered or in vain then, and nothing is
+// printed once it returns, though the input may go on.
+func (t *conversation) end() {
+	_ = t.socket.Manager().Close()
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	t.asked.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.out = io.Discard
 }
 
 // linger is how long the session stays after an event that nobody acknowledges: servers

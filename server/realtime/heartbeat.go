@@ -61,7 +61,7 @@ func (rt *Realtime) listen() {
 	}, socketio.Inline)
 	// Whoever wants to know whether events arrive need not wait for the next beat.
 	socketio.OnEvent(nsp, "heartbeat-request", func(e *socketio.Event) {
-		_ = e.Socket.Volatile().Emit("heartbeat-ping", rt.ping(rt.sequence.Load())) // it may be gone by now
+		_ = e.Socket.Emit("heartbeat-ping", rt.ping(rt.sequence.Load())) // it may be gone by now; who polls may be between two polls
 	}, socketio.Inline)
 	nsp.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
 		rt.heart.mu.Lock()

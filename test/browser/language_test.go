@@ -113,14 +113,16 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 	inEach("/wall", "#newest li")
 	inEach("/nothing", "h1")
 	inEach("/admin", "#password", `!document.querySelector("#signin").hidden`)
-	guest.run(chromedp.SendKeys("#password", harness.Password), chromedp.Click("#signin button"), chromedp.WaitReady(".entry"))
+	guest.signIn()
+	guest.sees(".entry", latinCaption)
 	inEach("/admin", ".entry", open, `document.querySelector(".entry .acts button")?.click(), document.querySelectorAll(".picked li[tabindex]").length > 0`)
 	inEach("/admin", ".entry", `document.querySelector("#openJudge").click(), document.querySelector("#judgePhotos").children.length > 0`)
 	inEach("/admin/codes", ".code")
 	inEach("/admin/dashboard", "#figures .figure", open)
 	inEach("/present", "#now", `document.querySelector("#state").dataset.state === "live"`)
 	// The organiser chooses on the admin page too.
-	guest.run(chromedp.Navigate(p.URL+"/admin"), chromedp.WaitReady(".entry"))
+	guest.run(chromedp.Navigate(p.URL + "/admin"))
+	guest.sees(".entry", latinCaption)
 	eval[bool](guest, `(s => { s.value = "en"; s.dispatchEvent(new Event("change")); return true })(document.querySelector("#language"))`)
 	guest.sees("#publish", "Publish winners")
 }
