@@ -150,14 +150,14 @@ func (s *target) announce() {
 	}
 }
 
-// send is an admin's JSON request.
+// send is a JSON request from the browser in which an admin signed in.
 func (s *target) send(method, path, body string) int {
 	s.t.Helper()
 	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req.Header.Set("Cookie", s.cookie)
+	req.Header.Set("Cookie", s.jar)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := s.client.Do(req)
 	if err != nil {

@@ -81,11 +81,12 @@ type target struct {
 	done   chan struct{}
 	cmd    *exec.Cmd
 	client *http.Client // the test's own, apart from what attacks
-	cookie string
-	source net.IP // that connections come from; nil is the usual one
-	lines  *lines // that are hung up when an attack is over; may be nil
-	stop   func() // ends the server, which must still be there; may be called again
-	kill   func() // is stop without waiting for what a server does at its end
+	cookie string       // the first that a sign-in set, as a whole, as scripts send it
+	jar    string       // all of them, as a browser sends them
+	source net.IP       // that connections come from; nil is the usual one
+	lines  *lines       // that are hung up when an attack is over; may be nil
+	stop   func()       // ends the server, which must still be there; may be called again
+	kill   func()       // is stop without waiting for what a server does at its end
 }
 
 // start runs podium on a fresh data folder, waits until it is ready, and signs in.
@@ -146,6 +147,11 @@ func startIn(t testing.TB, data string, group *harness.MemoryGroup, args ...stri
 		t.Fatalf("sign-in: %s", res.Status)
 	}
 	s.cookie = res.Header["Set-Cookie"][0]
+	var pairs []string
+	for _, c := range res.Cookies() {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	s.jar = strings.Join(pairs, "; ")
 	return s
 }
 
