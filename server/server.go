@@ -208,7 +208,7 @@ func (s *Server) buildRealtime() error {
 		FeedMemory: feedMemory(machine.MemoryLimit()), Readers: s.limits.memory.readers,
 		Published: func() { s.realtime.Publish() }, Uploaded: s.instruments.Uploaded,
 		Kept:      func(ctx context.Context) archive.Pictures { return s.uploads.Within(ctx) },
-		Reserve:   machine.NewDisk(set.Data, set.UploadsDir()).Reserve,
+		Disk:      machine.NewDisk(set.Data, set.UploadsDir()),
 		AddressOf: s.addresses.Of, UploadWindow: set.UploadWindow,
 		Allow: func(r *http.Request) time.Duration { return s.limits.submissions.Allow(s.addresses.Of(r), time.Now()) },
 		Facts: map[string]any{

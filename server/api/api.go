@@ -152,10 +152,8 @@ type Options struct {
 	UploadWindow time.Duration
 	// AddressOf finds the address of the client behind a request.
 	AddressOf func(*http.Request) netip.Addr
-	// Reserve keeps room on the disk for n bytes of a submission, beside what is
-	// kept free for what admins do, until release is called. It reports whether
-	// there is that much.
-	Reserve func(n int64) (release func(), ok bool)
+	// Disk is asked for room before a submission is written.
+	Disk Disk
 	// Kept are the pictures for one export, which ends with the context.
 	Kept func(context.Context) archive.Pictures
 	// CleanupInterval is how often answers to an Idempotency-Key are forgotten
@@ -167,6 +165,17 @@ type Options struct {
 	// submissions get their times from, by which pages sort them: it never goes back.
 	Now, Stamp func() time.Time
 	Logger     *slog.Logger
+}
+
+// Disk gives out room on the disk, beside what is kept free for what admins do. It is
+// safe for concurrent use.
+type Disk interface {
+	// Spool reports whether n more bytes may be written now of an upload that is not
+	// there whole, and so may stall.
+	Spool(n int64) bool
+	// Reserve keeps room for n bytes of what has arrived, until release is called, and
+	// reports whether there is that much.
+	Reserve(n int64) (release func(), ok bool)
 }
 
 // API answers the contest's requests. It is safe for concurrent use.

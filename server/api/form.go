@@ -75,19 +75,13 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	if r.ContentLength > c.MaxPhoto+formSlack {
 		return nil, c.tooLarge()
 	}
-	// Asked before anything is spooled: what stalls has its room already, and
-	// takes none of what is kept for admins.
-	size := r.ContentLength
-	if size < 0 {
-		size = c.MaxPhoto + formSlack
-	}
-	release, ok := c.Reserve(size)
-	if !ok {
-		return nil, answer.New(http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	// Told before it is sent: what will not fit need not come.
+	if r.ContentLength > spoolInMemory && !c.Disk.Spool(r.ContentLength) {
+		return nil, noRoom(nil)
 	}
 	control := http.NewResponseController(w)
 	stop := func() { control.SetReadDeadline(time.Unix(1, 0)) }
-	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, charge: c.Spools.Open(c.AddressOf(r), stop), free: []func(){release}}
+	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, charge: c.Spools.Open(c.AddressOf(r), stop)}
 	f.free = append(f.free, f.charge.Close)
 	if err := f.charge.Hold(formBytes); err != nil {
 		f.close()
@@ -105,6 +99,13 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 		return nil, c.formError(err)
 	}
 	control.SetReadDeadline(time.Time{})
+	// What is kept of it is written beside what was spooled.
+	release, ok := c.Disk.Reserve(f.size + formBytes)
+	if !ok {
+		f.close()
+		return nil, noRoom(nil)
+	}
+	f.free = append(f.free, release)
 	if addr := c.AddressOf(r); f.photo != nil {
 		if !c.Waiting.EnterN(addr, int(f.size)) {
 			f.close()
@@ -242,7 +243,7 @@ func (c *API) spoolToFile(f *form, photo io.Reader) error {
 	}
 	f.free = append(f.free, func() { file.Close() })
 	os.Remove(file.Name()) // it lives until it is closed, and no crash leaves it behind
-	if f.size, err = io.Copy(file, photo); err != nil {
+	if f.size, err = io.Copy(roomy{file, c.Disk}, photo); err != nil {
 		return fmt.Errorf("spool the upload: %w", err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -250,6 +251,19 @@ func (c *API) spoolToFile(f *form, photo io.Reader) error {
 	}
 	f.photo = file
 	return nil
+}
+
+// roomy is a file that leaves room on its disk for others.
+type roomy struct {
+	file *os.File
+	disk Disk
+}
+
+func (r roomy) Write(p []byte) (int, error) {
+	if !r.disk.Spool(int64(len(p))) {
+		return 0, syscall.ENOSPC
+	}
+	return r.file.Write(p)
 }
 
 func (c *API) photoFits(size int64) error {
@@ -261,6 +275,12 @@ func (c *API) photoFits(size int64) error {
 
 func (c *API) tooLarge() error {
 	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20).Coded("photoTooLarge")
+}
+
+// noRoom is the answer where the disk has no room for a submission, because of err, which
+// may be nil.
+func noRoom(err error) error {
+	return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
 }
 
 // formError makes what went wrong while reading a submission into an answer.
@@ -275,7 +295,7 @@ func (c *API) formError(err error) error {
 	case errors.Is(err, turns.ErrCrowded):
 		return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many photos arrive at once; please send it again.", Retry: 2 * time.Second, Cause: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left for photos on this server.")
+		return noRoom(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return answer.Because(err, http.StatusRequestTimeout, "The photo arrived too slowly.")
 	}

@@ -54,6 +54,25 @@ func (g *glance) Committed(context.Context, string, Picture) {}
 func (g *glance) Logo(context.Context, io.ReadSeeker, int64) (contest.Logo, error) {
 	return contest.Logo{}, nil
 }
+
+// roomyDisk has room for everything.
+type roomyDisk struct{}
+
+func (roomyDisk) Spool(int64) bool             { return true }
+func (roomyDisk) Reserve(int64) (func(), bool) { return func() {}, true }
+
+// tightDisk has so many bytes for uploads that arrive, and so many for what has arrived.
+type tightDisk struct{ arriving, arrived int64 }
+
+func (d *tightDisk) Spool(n int64) bool { return n <= d.arriving }
+func (d *tightDisk) Reserve(n int64) (func(), bool) {
+	if n > d.arrived {
+		return nil, false
+	}
+	d.arrived -= n
+	return func() { d.arrived += n }, true
+}
+
 func anyone(*http.Request) netip.Addr { return netip.Addr{} }
 
 func (g *glance) Remove(_ context.Context, p Picture) error {
@@ -78,7 +97,7 @@ func (g *glance) make(t *testing.T, memory int64) *API {
 		Contest: contest.New(s), Pictures: g, Published: func() {}, Uploaded: func(string) {}, MaxPhoto: 10 << 20,
 		Spools: budget.New(0).Share("spools", memory+64<<10), SpoolDir: dir, Uploads: turns.NewUploads("uploads", 0, 0), Waiting: limits.NewGate("waiting", 0, 0),
 		Allow: func(*http.Request) time.Duration { return 0 }, UploadWindow: time.Minute, AddressOf: anyone,
-		Reserve: func(int64) (func(), bool) { return func() {}, true }, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Stamp: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Disk: roomyDisk{}, CleanupInterval: time.Hour, AnswerAge: time.Hour, Now: time.Now, Stamp: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -144,6 +163,49 @@ func TestWithoutMemoryForPhotosAllGoToFiles(t *testing.T) {
 	submit := g.contest(t, 0)
 	if submit(600_000, true); !g.inFile {
 		t.Error("a photo is in memory")
+	}
+}
+
+// What will not fit is refused before it comes, or where it no longer fits; entries that
+// are short need no room for uploads.
+func TestOnAFullDiskEntriesAreTakenLongerThanPhotos(t *testing.T) {
+	const part = "--b\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n"
+	photo := part + "--b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n" + strings.Repeat("x", 2<<20) + "\r\n--b--\r\n"
+	for name, row := range map[string]struct {
+		disk   tightDisk
+		body   string
+		told   bool // the length
+		want   int
+		unread bool
+	}{
+		"an entry beside uploads":   {tightDisk{0, 64 << 10}, part + "--b--\r\n", true, 200, false},
+		"an entry, and nothing":     {tightDisk{0, 0}, part + "--b--\r\n", true, 507, false},
+		"a photo that was told of":  {tightDisk{1 << 20, 8 << 20}, photo, true, 507, true},
+		"a photo of unknown length": {tightDisk{1 << 10, 8 << 20}, photo, false, 507, false},
+		"a photo that cannot stay":  {tightDisk{8 << 20, 1 << 20}, photo, true, 507, false},
+		"a photo":                   {tightDisk{8 << 20, 8 << 20}, photo, true, 200, false},
+	} {
+		c, was := (&glance{}).make(t, 0), row.disk.arrived
+		c.Disk = &row.disk
+		body := strings.NewReader(row.body)
+		r := httptest.NewRequest("POST", "/api/submit", body)
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		if !row.told {
+			r.ContentLength = -1
+		}
+		status := 200
+		var refusal *answer.Error
+		if err := c.submit(httptest.NewRecorder(), r); errors.As(err, &refusal) {
+			status = refusal.Status
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if unread := body.Len() == len(row.body); status != row.want || unread != row.unread {
+			t.Errorf("%s: %d, unread %v", name, status, unread)
+		}
+		if row.disk.arrived != was {
+			t.Errorf("%s: %d bytes are kept", name, was-row.disk.arrived)
+		}
 	}
 }
 

@@ -196,7 +196,7 @@ func storeError(err error) error {
 	case errors.Is(err, contest.ErrInDoubt):
 		return answer.Because(err, http.StatusServiceUnavailable, "It is not known yet whether that was stored; please send it again.")
 	case errors.Is(err, contest.ErrFull):
-		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+		return noRoom(err)
 	case errors.Is(err, contest.ErrTooMany):
 		return answer.Because(err, http.StatusForbidden, "You have sent as many photos as the organiser allows.").Coded("tooMany")
 	case errors.Is(err, contest.ErrUnknownCategory):

@@ -42,7 +42,7 @@ var strangers = []stranger{
 	{name: "frames that become a megabyte each", cost: "90 a second", flags: []string{"--compress-websocket"}, attack: inflating},
 	{name: "passwords guessed from a /48", cost: "44 a second", flags: []string{"--trusted-proxies", "127.66.0.0/16"}, attack: rotatingGuesses, meanwhile: ownerSignsIn},
 	{name: "events read by script elements", cost: "10 a second", flags: []string{"--cors-origins", "https://contest.example", "--allow-eio3"}, attack: rate(10, foreignScript)},
-	{name: "uploads that stall where 18 MB are free", cost: "2 of 9 MB", disk: smallDisk, full: true, prepare: leaveRoom, attack: crowd(2, fullUpload)},
+	{name: "uploads that stall where 18 MB are free", cost: "2 of 9 MB", disk: smallDisk, prepare: leaveRoom, attack: crowd(2, fullUpload)},
 	{name: "placeholders for one attachment", cost: "34,000 for one of 1 MB", attack: crowd(1, oneForAll)},
 }
 

@@ -29,8 +29,6 @@ type stranger struct {
 	flags []string
 	// disk returns the data folder, for those that need a disk of their own. May be nil.
 	disk func(t *testing.T) string
-	// full says that guests' entries may be refused, because the disk is full for them.
-	full bool
 	// before fills the data folder before the server starts. May be nil.
 	before func(t *testing.T, data string, times int)
 	// prepare is done before the room is watched. May be nil.
@@ -115,7 +113,7 @@ func (a stranger) serve(t *testing.T, times int) (*target, *harness.MemoryGroup)
 func (a stranger) once(t *testing.T, times int, aside bool) (r strangerRow, err error) {
 	s, group := a.serve(t, times)
 	defer s.kill()
-	people := fill(t, s, a.full)
+	people := fill(t, s)
 	usual := people.during(func() {
 		a.others(t, s)
 		time.Sleep(quietFor) // that is how long it measures
