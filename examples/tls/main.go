@@ -1,6 +1,7 @@
 // Command tls serves Socket.IO over TLS, by HTTP/2 where a client speaks it: polls of one
 // client then share a connection. WebSockets have HTTP/1.1 connections of their own, which
-// clients ask for by themselves.
+// clients ask for by themselves. The listener that is passed to net/http lets the event loop
+// hold them, as it holds those without TLS.
 package main
 
 import (
@@ -8,12 +9,14 @@ import (
 	"errors"
 	"flag"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"time"
 
 	"podium/protocol/socketio"
+	"podium/protocol/websocket"
 )
 
 func main() {
@@ -30,7 +33,7 @@ func main() {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
-	web := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 
 	ended := make(chan struct{})
 	go func() {
@@ -43,7 +46,11 @@ func main() {
 			log.Print("shutdown: ", err)
 		}
 	}()
-	if err := web.ListenAndServeTLS(*cert, *key); !errors.Is(err, http.ErrServerClosed) {
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := web.ServeTLS(websocket.NewListener(l), *cert, *key); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
 	<-ended

@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -24,9 +25,12 @@ type rawClient struct {
 
 func (s *server) connect() *rawClient {
 	s.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.http.URL, "http://"))
+	c, err := net.Dial("tcp", s.http.Listener.Addr().String())
 	if err != nil {
 		s.Fatal(err)
+	}
+	if s.http.TLS != nil {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	}
 	s.Cleanup(func() { _ = c.Close() })
 	return &rawClient{s, c, bufio.NewReader(c)}

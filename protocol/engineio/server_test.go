@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"podium/protocol/engineio"
+	ours "podium/protocol/websocket"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,7 +57,13 @@ func serve(t *testing.T, o engineio.Options) *server {
 		s.opened = append(s.opened, e)
 		return e
 	})
-	s.http = httptest.NewServer(s.engine)
+	s.http = httptest.NewUnstartedServer(s.engine)
+	if strings.HasPrefix(t.Name(), underTLS) {
+		s.http.Listener = ours.NewListener(s.http.Listener)
+		s.http.StartTLS()
+	} else {
+		s.http.Start()
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -64,7 +71,7 @@ func serve(t *testing.T, o engineio.Options) *server {
 			t.Errorf("shutdown: %v", err)
 		}
 		s.http.Close()
-		http.DefaultClient.CloseIdleConnections()
+		s.http.Client().CloseIdleConnections()
 	})
 	return s
 }
@@ -82,7 +89,7 @@ func (s *server) do(method, query, body string) (int, string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.http.Client().Do(req)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -107,7 +114,7 @@ func (s *server) open() string {
 
 func (s *server) dial(query string) *websocket.Conn {
 	s.Helper()
-	c, _, err := websocket.Dial(s.Context(), s.http.URL+"/engine.io/?"+query, nil)
+	c, _, err := websocket.Dial(s.Context(), s.http.URL+"/engine.io/?"+query, &websocket.DialOptions{HTTPClient: s.http.Client()})
 	if err != nil {
 		s.Fatal(err)
 	}

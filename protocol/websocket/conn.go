@@ -73,6 +73,8 @@ type link interface {
 	write(bufs [][]byte) (n int, more bool, err error)
 	// writeOne is write for a single buffer, without allocation.
 	writeOne(b []byte) (n int, err error)
+	// kept is how many bytes the link keeps of what is queued, beside the queue.
+	kept() int
 	// await asks the link to go on as soon as there is room: it then clears
 	// Conn.waiting and writes the rest.
 	await()

@@ -8,10 +8,11 @@
 // A connection's bytes are carried by one of two links behind one small interface
 // (link, in conn.go), and one behaviour suite runs over both:
 //
-//   - On Linux a plain TCP connection becomes a socket on an event loop: the
-//     descriptor is duplicated, the net.Conn closed, and nothing of net/http kept.
-//   - TLS, other systems and any other net.Conn get a stream: a goroutine that reads,
-//     and one that writes while there is something to write.
+//   - On Linux a TCP connection becomes a socket on an event loop: the descriptor is
+//     duplicated, the net.Conn closed, and nothing of net/http kept. Under TLS that needs
+//     a listener by [NewListener].
+//   - Other systems, TLS without that listener, and any other net.Conn get a stream: a
+//     goroutine that reads, and one that writes while there is something to write.
 //
 // The event loop is ours because that was measured to be the cheapest way of holding
 // many connections that are mostly silent. Bare prototypes on one machine with two
@@ -29,10 +30,30 @@
 // (loop.hold), which halves or thirds the cost of a burst.
 // One busy loop was cheaper than two half-idle ones (Options.Loops).
 //
+// # TLS
+//
+// Under TLS a socket keeps the [crypto/tls.Conn] that shook hands, and reads and writes
+// through it (secure, in secure_linux.go). That never waits, since what it has below is
+// not a net.Conn of the system any more but the socket itself: a read for which nothing
+// has arrived fails with a temporary error, after which crypto/tls goes on where it was,
+// and a write only keeps the records, which leave as there is room. What TLS says by
+// itself, as answers to new keys and alerts, leaves the same way.
+//
+// crypto/tls does not let go of the net.Conn that it was made with, and a *net.TCPConn
+// can only wait: one whose deadline has passed does not even look at what is there. So
+// what is below has to be ours from the beginning, for which the program's listener is
+// wrapped, in one line that fits every use of net/http. Where that line is missing
+// WebSockets work as streams do.
+//
+// The kernel's TLS would save the copies of records, but Go's standard library hands out
+// no keys for it but to a log (Config.KeyLogWriter), has no way of taking part in changes
+// of them, and the kernel does not shake hands: what it would save, one copy of some
+// hundred bytes a message, is not worth a second implementation of TLS.
+//
 // # Memory
 //
-// An idle connection on a loop is one allocation of a few hundred bytes. Read
-// buffers belong to the loop; a buffer for a message that has arrived in part, and a
+// An idle connection on a loop is one allocation of a few hundred bytes; under TLS there
+// is besides what crypto/tls keeps of a connection. Read buffers belong to the loop; a buffer for a message that has arrived in part, and a
 // queue of what waits for the peer to read, are borrowed from pools while needed.
 //
 // # Concurrency

@@ -30,6 +30,7 @@ type loop struct {
 	poll   *epoll.Waker
 
 	// Owned by the goroutine that runs.
+	buf       []byte          // what is read, of whichever socket
 	deadlines []closeDeadline // oldest first: all have the same distance
 	spare     []*socket       // last batch's slice of todo, for reuse
 	heldSince time.Time       // since when the batch waits; zero if none does
@@ -62,13 +63,12 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{server: s, poll: poll}, nil
+	return &loop{server: s, poll: poll, buf: make([]byte, loopReadBytes)}, nil
 }
 
 // run is the loop's goroutine.
 func (l *loop) run() {
 	defer l.poll.Close()
-	buf := make([]byte, loopReadBytes)
 	events := make([]unix.EpollEvent, loopEvents)
 	ready := make([]*socket, loopEvents)
 	for {
@@ -90,7 +90,7 @@ func (l *loop) run() {
 				s.writable()
 			}
 			if events[i].Events&^unix.EPOLLOUT != 0 {
-				s.readable(events[i].Events, buf)
+				s.readable(events[i].Events, l.buf)
 			}
 		}
 		if !held {

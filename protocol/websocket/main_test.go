@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const wait = 20 * time.Second
 
 // modes are the links that the behaviour suite runs over.
-var modes = []string{"loop", "stream", "tls"}
+var modes = []string{"loop", "stream", "loop-tls", "stream-tls"}
 
 // received is a message as a handler got it.
 type received struct {
@@ -84,7 +84,7 @@ type host struct {
 // a recorder that sends everything back. Everything is closed at the test's end.
 func serve(t testing.TB, mode string, o Options, newHandler func() Handler) *host {
 	t.Helper()
-	if mode != "loop" {
+	if strings.HasPrefix(mode, "stream") {
 		o.Loops = -1
 	}
 	if o.Logger == nil {
@@ -103,7 +103,11 @@ func serve(t testing.TB, mode string, o Options, newHandler func() Handler) *hos
 		c.Start()
 	}))
 	h.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	if mode == "tls" {
+	if strings.HasSuffix(mode, "tls") {
+		if mode != "bare-tls" {
+			h.http.Listener = NewListener(h.http.Listener)
+		}
+		h.http.TLS = &tls.Config{SessionTicketsDisabled: true} // see dialRecords
 		h.http.StartTLS()
 	} else {
 		h.http.Start()
@@ -150,9 +154,15 @@ func (h *host) dialWith(t testing.TB, extra string, header ...string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.mode == "tls" {
+	if strings.HasSuffix(h.mode, "tls") {
 		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	}
+	return shake(t, nc, extra, header...)
+}
+
+// shake asks for a WebSocket on a connection.
+func shake(t testing.TB, nc net.Conn, extra string, header ...string) *client {
+	t.Helper()
 	c := &client{Conn: nc, t: t, br: bufio.NewReader(nc)}
 	t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(wait))
@@ -296,6 +306,7 @@ type fakeLink struct {
 }
 
 func (l *fakeLink) start()     {}
+func (l *fakeLink) kept() int  { return 0 }
 func (l *fakeLink) await()     {}
 func (l *fakeLink) later()     {}
 func (l *fakeLink) closing()   {}

@@ -12,10 +12,10 @@ const chargePage = 4 << 10
 // held. Where there is no memory it ends the connection with ErrNoMemory.
 func (c *Conn) chargeLocked() {
 	q := c.out
-	if q == nil || !c.server.charges || q.charge == nil && (q.size() <= FreeQueueBytes || !c.waiting && c.started) {
+	if q == nil || !c.server.charges || q.charge == nil && (q.size()+c.link.kept() <= FreeQueueBytes || !c.waiting && c.started) {
 		return
 	}
-	want := pages(q.share())
+	want := pages(q.share() + c.link.kept())
 	if want <= q.charged {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestWhatWaitsForPeersThatDoNotReadHasABoundTogether(t *testing.T) {
-	for _, mode := range []string{"loop", "stream"} {
+	for _, mode := range []string{"loop", "stream", "loop-tls"} {
 		t.Run(mode, func(t *testing.T) {
 			const limit, deaf = 4 << 20, 12
 			machine := budget.New(limit)

@@ -46,7 +46,7 @@ type Options struct {
 	Drained func(h Handler)
 	// Compression turns permessage-deflate on. Nil, the default, leaves it off.
 	Compression *Compression
-	// Loops is the number of event loops (Linux, plain TCP). Zero means 1; negative
+	// Loops is the number of event loops (Linux, TCP, TLS by way of NewListener). Zero means 1; negative
 	// means none, so that every connection gets goroutines of its own.
 	Loops int
 	// Logger is told of panicking handlers and of event loops that cannot be made.

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"time"
@@ -8,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is the link over a TCP socket that an event loop reads.
+// socket is the link over a TCP socket that an event loop reads, with TLS or without.
 type socket struct {
 	conn    Conn
 	loop    *loop
+	secure  *secure // nil without TLS
 	initial *[]byte // read before the upgrade; the loop's once started
 	slot    int32
 	gen     uint32 // of the slot, for this socket
@@ -25,6 +27,7 @@ type socket struct {
 	polled  bool // in epoll
 	unheard bool // out of it, because its peer went away while it was paused
 	armed   bool // waits for room to write
+	unread  bool // the loop shall read, whatever epoll says: TLS may hold bytes
 	timed   bool // the loop shall note the deadline of the close handshake
 	orderly bool // ended after all was written
 
@@ -33,36 +36,64 @@ type socket struct {
 
 var _ link = (*socket)(nil)
 
-// adopt takes over the descriptor of a TCP connection, and closes nc. It returns nil
-// if nc is something else, which it then leaves alone.
+// adopt takes over the descriptor of a TCP connection, also of one below TLS that came by
+// NewListener, and closes the former. It returns nil if nc is something else, which it
+// then leaves alone.
 func (l *loop) adopt(server *Server, nc net.Conn, h Handler, initial []byte) *Conn {
+	secured, under := nc.(*tls.Conn)
+	if under {
+		if !secured.ConnectionState().HandshakeComplete {
+			return nil
+		}
+		nc = secured.NetConn()
+	}
+	lower, wrapped := nc.(*lowerConn)
+	if wrapped {
+		nc = lower.Conn
+	}
 	tcp, ok := nc.(*net.TCPConn)
-	if !ok {
+	if !ok || under && !wrapped {
 		return nil
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	fd := duplicate(tcp)
+	if fd < 0 {
 		return nil
 	}
-	fd := -1
-	// A duplicate has nothing to do with the runtime's poller, and is not closed by
-	// anything that still holds nc.
-	if err := raw.Control(func(p uintptr) {
-		fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil || fd < 0 {
-		return nil
-	}
-	_ = nc.Close() // the socket stays open: fd refers to it
+	_ = tcp.Close() // the socket stays open: fd refers to it
 	s := &socket{loop: l, fd: int32(fd)}
 	if len(initial) > 0 {
 		s.initial = &initial
+	}
+	if under {
+		s.secure = &secure{tls: secured, socket: s}
+		lower.Conn = s.secure
 	}
 	s.conn.server, s.conn.handler, s.conn.link = server, h, s
 	l.attach(s)
 	return &s.conn
 }
 
+// duplicate is a descriptor of the same socket that has nothing to do with the runtime's
+// poller, and is not closed by anything that still holds tcp; or -1.
+func duplicate(tcp *net.TCPConn) int {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	fd := -1
+	if err := raw.Control(func(p uintptr) {
+		fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return -1
+	}
+	return fd
+}
+
 func (s *socket) start() {
+	if s.secure != nil {
+		s.unread = true
+		s.loop.push(s)
+	}
 	if s.initial != nil {
 		s.loop.push(s) // first what was read before
 		return
@@ -109,7 +140,10 @@ func (s *socket) arm(on bool) {
 }
 
 func (s *socket) pause() {
-	if s.conn.resumedLocked() {
+	if s.secure != nil && !s.conn.paused.Load() {
+		s.unread = true
+	}
+	if s.unread || s.conn.resumedLocked() {
 		s.loop.push(s)
 	}
 	switch {
@@ -139,6 +173,15 @@ func (s *socket) writable() {
 	c := &s.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.secure != nil && c.state.Load() != stateDead {
+		done, err := s.secure.flush()
+		if err != nil {
+			c.failLocked(err)
+		}
+		if !done {
+			return
+		}
+	}
 	c.waiting = false
 	c.flushLocked()
 	if !c.waiting {
@@ -148,6 +191,9 @@ func (s *socket) writable() {
 
 // readable reads what there is and hands it to the connection. The loop calls it.
 func (s *socket) readable(events uint32, buf []byte) {
+	if s.secure != nil {
+		s.secure.dry = false
+	}
 	for range readsPerEvent {
 		if s.conn.state.Load() == stateDead {
 			return
@@ -158,24 +204,49 @@ func (s *socket) readable(events uint32, buf []byte) {
 			}
 			return
 		}
-		n, err := unix.Read(int(s.fd), buf)
-		switch {
-		case n > 0:
+		n, more, err := s.read(buf)
+		if n > 0 {
 			s.conn.receive(buf[:n])
-			if n < len(buf) {
-				return // there was no more; if there is now, epoll says so
-			}
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			return
-		case err != nil:
+		}
+		if err != nil {
 			s.conn.fail(err)
 			return
-		default:
-			s.conn.fail(io.EOF)
-			return
+		}
+		if !more {
+			return // if there is more now, epoll says so
 		}
 	}
+	if s.secure != nil {
+		s.readOn()
+	}
+}
+
+// read reads what there is. more says that there may be more of it.
+func (s *socket) read(buf []byte) (n int, more bool, err error) {
+	if s.secure != nil {
+		return s.secure.read(buf)
+	}
+	n, err = unix.Read(int(s.fd), buf)
+	switch {
+	case n > 0:
+		return n, n == len(buf), nil
+	case err == unix.EINTR:
+		return 0, true, nil
+	case err == unix.EAGAIN:
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	}
+	return 0, false, io.EOF
+}
+
+// readOn has the loop read on after it was with others.
+func (s *socket) readOn() {
+	c := &s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.unread = true
+	s.loop.push(s)
 }
 
 // serve is what the loop does for a socket that was pushed: it begins to read, notes
@@ -204,6 +275,12 @@ func (s *socket) serve() {
 		c.receive(nil)
 		c.mu.Lock()
 	}
+	if s.unread && c.started {
+		s.unread = false
+		c.mu.Unlock()
+		s.readable(0, s.loop.buf)
+		c.mu.Lock()
+	}
 	if c.state.Load() != stateDead {
 		if !c.corked {
 			c.flushLocked()
@@ -230,6 +307,12 @@ func (s *socket) closeLocked() {
 		s.polled = false
 		_ = unix.EpollCtl(s.loop.poll.Epoll, unix.EPOLL_CTL_DEL, int(s.fd), nil)
 	}
+	if s.secure != nil {
+		if s.orderly {
+			s.secure.goodbye()
+		}
+		s.secure.drop()
+	}
 	_ = unix.Close(int(s.fd))
 	s.fd = -1
 }
@@ -237,8 +320,11 @@ func (s *socket) closeLocked() {
 // write writes without blocking. Frames that fit a scratch buffer are copied into
 // it: a copy of some kilobytes costs less than the kernel's walk over a vector.
 func (s *socket) write(bufs [][]byte) (n int, more bool, err error) {
+	if s.secure != nil {
+		return s.writeSecure(bufs)
+	}
 	if len(bufs) == 1 || len(bufs[0]) >= gatherBytes {
-		n, err = s.writeOne(bufs[0])
+		n, err = s.send(bufs[0])
 		return n, err == nil && n == len(bufs[0]), err
 	}
 	size := 0
@@ -253,7 +339,7 @@ func (s *socket) write(bufs [][]byte) (n int, more bool, err error) {
 	}
 	scratch := s.conn.server.pools.scratchBuffer()
 	b := gather(*scratch, bufs)
-	n, err = s.writeOne(b)
+	n, err = s.send(b)
 	more = err == nil && n == len(b)
 	s.conn.server.pools.scratch.Put(scratch)
 	return n, more, err
@@ -279,7 +365,27 @@ func (s *socket) writeVector(bufs [][]byte) (n int, more bool, err error) {
 	}
 }
 
+// writeSecure is write under TLS.
+func (s *socket) writeSecure(bufs [][]byte) (n int, more bool, err error) {
+	b := bufs[0]
+	if len(bufs) > 1 && len(b) < sealBytes && s.secure.sealed == nil {
+		scratch := s.conn.server.pools.scratchBuffer()
+		defer s.conn.server.pools.scratch.Put(scratch)
+		b = gather((*scratch)[:0:sealBytes], bufs)
+	}
+	n, err = s.secure.write(b)
+	return n, n > 0, err
+}
+
 func (s *socket) writeOne(b []byte) (int, error) {
+	if s.secure != nil {
+		return s.secure.write(b)
+	}
+	return s.send(b)
+}
+
+// send hands b to the kernel, as far as it has room.
+func (s *socket) send(b []byte) (int, error) {
 	for {
 		n, err := unix.Write(int(s.fd), b)
 		switch err {
@@ -292,6 +398,13 @@ func (s *socket) writeOne(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+func (s *socket) kept() int {
+	if s.secure == nil || s.secure.sealed == nil {
+		return 0
+	}
+	return cap(*s.secure.sealed)
 }
 
 func (s *socket) await() { s.arm(true) }
@@ -309,7 +422,13 @@ func (s *socket) closing() {
 	s.loop.push(s)
 }
 
-func (s *socket) halfClose() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
+func (s *socket) halfClose() {
+	if s.secure != nil && !s.secure.goodbye() {
+		s.arm(true)
+		return
+	}
+	_ = unix.Shutdown(int(s.fd), unix.SHUT_WR)
+}
 
 func (s *socket) shut(drained bool) {
 	s.orderly = drained

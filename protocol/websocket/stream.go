@@ -8,7 +8,7 @@ import (
 
 const streamReadBytes = 4 << 10
 
-// stream is the link over any net.Conn: TLS, pipes, systems without epoll. A
+// stream is the link over any net.Conn: TLS without NewListener, pipes, systems without epoll. A
 // goroutine reads; another one writes while there is something to write.
 type stream struct {
 	conn    Conn
@@ -52,7 +52,7 @@ func (st *stream) read() {
 		if n > 0 {
 			st.conn.receive(buf[:n])
 		}
-		if err != nil {
+		if err != nil && n == 0 { // else it comes again: the handler may have paused before
 			st.conn.fail(err)
 		}
 	}
@@ -114,6 +114,8 @@ func (st *stream) closeConn(drained bool) {
 func (st *stream) write([][]byte) (int, bool, error) { return 0, false, nil }
 
 func (st *stream) writeOne([]byte) (int, error) { return 0, nil }
+
+func (st *stream) kept() int { return 0 }
 
 func (st *stream) later() { st.await() }
 

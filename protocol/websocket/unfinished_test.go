@@ -55,7 +55,7 @@ func TestMessagesThatComeInPiecesAllTheTimeHaveTimeEach(t *testing.T) {
 }
 
 func TestUnfinishedMessagesOfAllConnectionsHaveABound(t *testing.T) {
-	for _, mode := range []string{"loop", "stream"} {
+	for _, mode := range []string{"loop", "stream", "loop-tls"} {
 		t.Run(mode, func(t *testing.T) {
 			machine := budget.New(4 << 20)
 			share := machine.Share("messages", 0)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"podium/protocol/limits"
+	"podium/protocol/websocket"
 	"podium/server/answer"
 	"podium/server/observe"
 )
@@ -122,7 +123,7 @@ func beside(l net.Listener, wanted bool) (net.PacketConn, error) {
 func (f *Front) serve() {
 	defer close(f.done)
 	if f.tls[0] != "" {
-		f.err = f.http.ServeTLS(f.listener, f.tls[0], f.tls[1])
+		f.err = f.http.ServeTLS(websocket.NewListener(f.listener), f.tls[0], f.tls[1])
 		return
 	}
 	f.err = f.http.Serve(f.listener)
