@@ -16,7 +16,8 @@
 //
 // All methods are safe for concurrent use and none of them blocks. The calls
 // to one Receiver are made one after the other; over WebSocket they run on the
-// event loop of package websocket, so a Receiver must not block. A foreign connection
+// event loop of package websocket, and over polling with Options.DirectPolls on the one
+// that reads requests (see direct.go), so a Receiver must not block. A foreign connection
 // has a goroutine that reads, and another while there is something to write.
 //
 // # Who owns a session
@@ -25,7 +26,7 @@
 // closes it and reports the reason; nobody else does, so that a Receiver is
 // told exactly once.
 //
-// Locks are taken in this order: Session.recvMu → Session.mu → wheel.mu, and
+// Locks are taken in this order: Session.recvMu → Session.mu → wheel.mu, Session.mu → pollLoop.mu, and
 // Session.mu → registry shard, and Session.mu → Server.opening. The locks of package websocket are taken below
 // all of them. No Receiver is called with mu held.
 package engineio

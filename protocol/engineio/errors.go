@@ -31,6 +31,7 @@ var (
 	errBinaryPost = errors.New("engineio: binary payload")
 	errNoMemory   = errors.New("engineio: no memory for what the client does not finish or take")
 	errProbeBroke = errors.New("engineio: WebSocket broke while the client waited to move to it")
+	errPanic      = errors.New("engineio: a receiver panicked")
 	errUnused     = errors.New("engineio: opened and never used")
 )
 

@@ -64,3 +64,10 @@ func (s *Session) Wrappers() (n int) {
 		c = back.Conn
 	}
 }
+
+// DirectConnections is how many of the session's connections are read without net/http.
+func (srv *Server) DirectConnections(s *Session) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.directs)
+}

@@ -21,7 +21,7 @@ type handback struct {
 // give hands conn to server, as a new connection, with what was read from it
 // already; or closes it where the server takes no more.
 func (h *handback) give(server *http.Server, conn net.Conn, early []byte) {
-	back := &returned{Conn: conn, to: h, early: early}
+	back := &returned{Conn: conn, to: h, early: early, begun: len(early) > 0}
 	l := h.listenerFor(server, back)
 	if l == nil || !l.pass(back) {
 		_ = back.Close()
@@ -40,7 +40,9 @@ func (h *handback) listenerFor(server *http.Server, back *returned) *handbackLis
 		h.waiting = make(map[*returned]struct{})
 		h.listeners = make(map[*http.Server]*handbackListener)
 	}
-	h.waiting[back] = struct{}{}
+	if !back.begun {
+		h.waiting[back] = struct{}{}
+	}
 	l := h.listeners[server]
 	if l != nil {
 		return l

@@ -55,6 +55,17 @@ type Options struct {
 	// net/http, see parking.go, so that it holds no goroutine any more. Zero means
 	// 500 ms; negative, that polls wait in their handlers.
 	ParkAfter time.Duration
+	// DirectPolls lets the engine read, on the connections of parked polls, the polls and
+	// POSTs of the same session itself, without net/http, where they say the same as one
+	// before that came through all handlers: the same path, query (but for "t"), address
+	// and header fields. Such a request is answered with the header fields that the
+	// handlers, and Headers, have set for that one, and passes none of them: middleware
+	// that counts or logs requests, limits them, changes its mind about a cookie, or sets
+	// a field anew for each answer, must not be in front. All others go through
+	// everything. The default is off, because middleware of net/http may expect to see
+	// each request. It needs Linux, polls that are parked, and HTTP/1.1 without TLS on
+	// plain TCP connections.
+	DirectPolls bool
 	// Transports that clients may use. Nil means polling and WebSocket. Foreign ones,
 	// such as "webtransport", are named here too (see Upgrader): clients that poll are told
 	// of all.
@@ -108,6 +119,10 @@ type Options struct {
 	// Observer.PollEnded is called once. It must not block and may be called
 	// concurrently.
 	AllowPoll func(*Session) bool
+	// AllowPost, when set, judges a POST that is read directly (see DirectPolls), where
+	// handlers in front would judge others: one that is refused goes through them. It
+	// must not block and may be called concurrently.
+	AllowPost func(*Session) bool
 	// Keep, when set, returns the request of which URL, address, headers and context
 	// are kept as long as the session lives. It must not change the one it is given.
 	// Nil keeps them as they came: headers may have kilobytes, and a context holds

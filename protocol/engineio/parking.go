@@ -88,11 +88,17 @@ func parkable(r *http.Request) bool {
 		r.ContentLength == 0 && len(r.TransferEncoding) == 0
 }
 
-// park parks p, if that is possible. It reports whether it did: then the
-// handler has nothing more to do, and must not use w any more.
-func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll) bool {
+// park parks p, if that is possible; early only where its connection can become a direct
+// one. It reports whether it did: then the handler has nothing more to do, and must not
+// use w any more.
+func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll, early bool) bool {
 	home, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok || !parkable(r) || !s.server.idle.open() || !s.server.parking.enter() {
+		return false
+	}
+	direct := s.approvePoll(w, r, q)
+	if early && !direct {
+		s.server.parking.leave()
 		return false
 	}
 	pk := &parked{
@@ -106,6 +112,9 @@ func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		if direct {
+			s.leaveDirect()
+		}
 		s.server.parking.leave()
 		return false
 	}
@@ -118,6 +127,9 @@ func (s *Session) park(w http.ResponseWriter, r *http.Request, q *query, p *poll
 		pk.early = append(pk.early, back.unread()...)
 	}
 	pk.conn = conn
+	if direct && s.adopt(pk, p, r.RemoteAddr) {
+		return true
+	}
 	if source, ok := conn.(syscall.Conn); ok {
 		pk.raw, _ = source.SyscallConn() // nil: as below
 	}
@@ -222,16 +234,16 @@ func (pk *parked) write(b *backlog) error {
 	return nil
 }
 
-// handWritten is a response that is collected, to be written by hand. Only
-// writePayload writes to it.
+// handWritten is a response that is collected, to be written by hand.
 type handWritten struct {
 	header http.Header
+	status int // 0: 200
 	body   []byte
 }
 
 func (h *handWritten) Header() http.Header { return h.header }
 
-func (h *handWritten) WriteHeader(int) {} // always 200
+func (h *handWritten) WriteHeader(status int) { h.status = status }
 
 func (h *handWritten) Write(b []byte) (int, error) {
 	h.body = append(h.body, b...)
@@ -246,7 +258,8 @@ func (h *handWritten) head(last bool) []byte {
 	h.header["Content-Length"] = []string{strconv.Itoa(len(h.body))}
 	h.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
 	b := bytes.NewBuffer(make([]byte, 0, 256))
-	b.WriteString("HTTP/1.1 200 OK\r\n")
+	status := or(h.status, http.StatusOK)
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
 	_ = h.header.Write(b) // a buffer takes everything; values are sanitised
 	b.WriteString("\r\n")
 	return b.Bytes()

@@ -17,7 +17,8 @@ type poll struct {
 	// Guarded by Session.mu.
 	since     time.Time // when it came
 	late      bool      // it came when the session was leaving for its WebSocket
-	parked    *parked   // where the poll waits, once it has left its handler
+	parked    *parked   // where the poll waits, once it has left its handler; or
+	direct    *direct   // where it waits that net/http does not know of
 	answering bool      // its answer is being made
 	counted   bool      // Options.AllowPoll let it wait; set before it can be parked
 }
@@ -27,6 +28,10 @@ type poll struct {
 func (p *poll) wake() {
 	switch {
 	case p == nil || p.answering:
+		return
+	case p.direct != nil:
+		p.answering = true
+		p.direct.session.server.direct.push(p.direct)
 		return
 	case p.parked != nil:
 		p.answering = true
@@ -237,6 +242,8 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 	var hurry, enough <-chan time.Time
 	if delay > 0 {
 		hurry = p.after(delay)
+	} else if s.early() && s.park(w, r, q, p, true) {
+		return wasParked
 	} else if d := s.server.opts.ParkAfter; d > 0 {
 		enough = p.after(d)
 	}
@@ -250,7 +257,7 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, q *query, p *pol
 		case <-enough:
 			timer := p.timer
 			p.timer = nil // while it is parked a poll holds none
-			if s.park(w, r, q, p) {
+			if s.park(w, r, q, p, false) {
 				return wasParked
 			}
 			p.timer = timer
@@ -347,12 +354,11 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	status := s.takePost(w, r, q, binary)
-	s.mu.Lock()
-	s.posting = false
-	s.mu.Unlock()
+	s.endPost()
 	w.Header()["Cache-Control"] = cacheControl
 	switch status {
 	case http.StatusOK:
+		s.approvePost(w, r, q, binary)
 		w.Header()["Content-Type"] = contentTypeHTML
 		w.Header()["Content-Length"] = lengthOfOK
 		_, _ = w.Write(answerOK) // a client that is gone misses nothing
@@ -399,8 +405,14 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, bin
 			return http.StatusOK
 		}
 	}
+	return s.takePayload(payload, binary, func() { s.liftDeadlines(w, r) })
+}
+
+// takePayload handles the packets of a POST and returns the status of the answer.
+// prepare is called before it waits for a session that is paused.
+func (s *Session) takePayload(payload []byte, binary bool, prepare func()) int {
 	each := func(p packet) bool {
-		s.awaitResume(func() { s.liftDeadlines(w, r) })
+		s.awaitResume(prepare)
 		return s.onPosted(p)
 	}
 	if err := s.codec.decodePayload(payload, binary, each); err != nil {

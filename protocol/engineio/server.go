@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"context"
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
@@ -48,6 +49,8 @@ type Server struct {
 
 	parking  parking
 	idle     idlePoller
+	direct   pollLoop
+	seed     maphash.Seed // of fingerprints
 	handback handback
 }
 
@@ -55,6 +58,7 @@ type Server struct {
 type counters struct {
 	opened, upgraded, sent, received, tooIdle atomic.Uint64
 	pollIn, pollOut                           atomic.Uint64 // bytes
+	direct                                    atomic.Uint64
 }
 
 // Stats are counters of a Server since it was made, except Sessions and Parked.
@@ -67,6 +71,7 @@ type Stats struct {
 	Received  uint64 // messages delivered
 	PollIn    uint64 // bytes of long-polling bodies that were read
 	PollOut   uint64 // bytes of long-polling answers, before compression
+	Direct    uint64 // polls and POSTs that were read without net/http, see Options.DirectPolls
 	TooIdle   uint64 // sessions that exceeded Options.MaxIdlePackets
 	WebSocket websocket.Stats
 }
@@ -85,6 +90,7 @@ func NewServer(o Options, accept func(*Session) Receiver) *Server {
 		cors:      newCORSPolicy(o.CORS),
 		stop:      make(chan struct{}),
 		ended:     make(chan struct{}),
+		seed:      maphash.MakeSeed(),
 	}
 }
 
@@ -125,6 +131,7 @@ func (srv *Server) Stats() Stats {
 		Received:  srv.stats.received.Load(),
 		PollIn:    srv.stats.pollIn.Load(),
 		PollOut:   srv.stats.pollOut.Load(),
+		Direct:    srv.stats.direct.Load(),
 		TooIdle:   srv.stats.tooIdle.Load(),
 		WebSocket: srv.webSocket.Stats(),
 	}
@@ -494,6 +501,7 @@ func (srv *Server) shutdown(ctx context.Context) error {
 	}
 	srv.carrying.Wait() // the sessions are closed, and with them their connections
 	srv.parking.close() // the sessions are closed, so the polls are being answered
+	srv.direct.close()
 	srv.handback.close()
 	srv.idle.close()
 	close(srv.stop)

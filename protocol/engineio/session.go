@@ -66,6 +66,9 @@ type Session struct {
 	pauses     int           // calls of Pause less those of Resume
 	resumed    chan struct{} // closed when messages are taken again; nil while they are
 
+	approval *approval // which requests may be read without net/http; nil for none
+	directs  int8      // connections on which they are
+
 	body *http.ResponseController // of the POST whose body is being read; nil for none, and once it is aborted
 }
 

@@ -104,6 +104,11 @@ func (l *Limits) Apply(o *engineio.Options) {
 			call(watch.PollEnded, s)
 		}
 	}
+	if post := o.AllowPost; l.Payloads != nil { // of those that Handler does not see
+		o.AllowPost = func(s *engineio.Session) bool {
+			return l.Payloads.Allow(s.Request().Addr(), l.now()) <= 0 && (post == nil || post(s))
+		}
+	}
 	o.Observer.Opened = func(s *engineio.Session) {
 		if !l.enter(s.ID(), s.Request().Addr()) {
 			s.Close()
