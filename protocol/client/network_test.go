@@ -74,6 +74,9 @@ func forwardProxy(t *testing.T) (address *url.URL, asked func(method string) int
 			pass.ServeHTTP(w, r)
 			return
 		}
+		// Counted while it is not hijacked, since hs.Close waits no longer for what is.
+		tunnels.Add(1)
+		defer tunnels.Done()
 		far, err := net.Dial("tcp", r.Host)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
