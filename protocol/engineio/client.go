@@ -173,7 +173,9 @@ func (c *Client) endLocked() {
 }
 
 // close ends the session for a reason that the receiver is told. The first call
-// decides.
+// decides. What ended an open session has mostly ended the connections that
+// net/http keeps for later requests too, and the next session would lose what it sends
+// on them, or wait.
 func (c *Client) close(reason Reason, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,6 +196,9 @@ func (c *Client) close(reason Reason, err error) {
 	}
 	// On a goroutine of its own, for the caller may be within the receiver.
 	c.work.Go(func() {
+		if reason != ReasonForcedClose {
+			c.opts.HTTPClient.CloseIdleConnections() // before the receiver opens the next session
+		}
 		c.recvMu.Lock()
 		defer c.recvMu.Unlock()
 		c.receiver.OnClose(reason, err)

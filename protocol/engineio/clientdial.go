@@ -26,8 +26,9 @@ type DialOptions struct {
 	// NoUpgrade keeps a session on the transport that opened it.
 	NoUpgrade bool
 	// HTTPClient makes the requests, the WebSocket handshakes too. Its Timeout must
-	// exceed the server's ping interval, which is how long a poll may take. Nil means
-	// [http.DefaultClient].
+	// exceed the server's ping interval, which is how long a poll may take. When the
+	// session ends without having been closed here, the idle connections of HTTPClient are
+	// closed. Nil means [http.DefaultClient].
 	HTTPClient *http.Client
 	// WebSocket carries the WebSocket connections. Nil means that there are none.
 	WebSocket *websocket.Client
@@ -127,6 +128,7 @@ func Dial(ctx context.Context, rawURL string, o DialOptions, open func(*Client) 
 		}
 		c.close(ReasonTransportError, err)
 		c.work.Wait()
+		o.HTTPClient.CloseIdleConnections()
 	}
 	return nil, err
 }
