@@ -21,9 +21,9 @@ import (
 type client struct {
 	server *Server
 	conn   conn
-	dec    parser.Decoder             // owned by the reader
-	pace   pace                       // owned by the reader
-	part   atomic.Pointer[unfinished] // the packet that waits for attachments, or nil; put there by the reader
+	dec    atomic.Pointer[parser.Decoder] // used by the reader; nil once the connection has ended
+	pace   pace                           // owned by the reader
+	part   atomic.Pointer[unfinished]     // the packet that waits for attachments, or nil; put there by the reader
 
 	// mu guards the fields below. No other lock is taken under it.
 	mu     sync.Mutex
@@ -172,8 +172,12 @@ type incomingEvent struct {
 
 // OnMessage implements [engineio.Receiver].
 func (c *client) OnMessage(data []byte, binary bool) {
+	dec := c.dec.Load()
+	if dec == nil {
+		return
+	}
 	in := incoming.Get().(*incomingEvent)
-	done, err := c.dec.Decode(data, binary, &in.packet)
+	done, err := (*dec).Decode(data, binary, &in.packet)
 	if err == nil && !done {
 		err = c.keepPart(len(data))
 	}
@@ -402,6 +406,7 @@ func (c *client) end(reason Reason) {
 		c.timer = nil
 	}
 	c.mu.Unlock()
+	c.dec.Store(nil) // with the attachments that came: the peer may take its time to hang up
 	c.dropPart()
 	for _, s := range c.list() {
 		s.close(reason)

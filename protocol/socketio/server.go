@@ -88,8 +88,10 @@ func (srv *Server) accept(session *engineio.Session) engineio.Receiver {
 
 // attach takes a new connection.
 func (srv *Server) attach(cn conn) *client {
-	c := &client{server: srv, conn: cn, dec: srv.opts.Parser.NewDecoder()}
-	if d, ok := c.dec.(parser.NamesUser); ok {
+	c := &client{server: srv, conn: cn}
+	dec := srv.opts.Parser.NewDecoder()
+	c.dec.Store(&dec)
+	if d, ok := dec.(parser.NamesUser); ok {
 		d.UseNames(&srv.names)
 	}
 	srv.mu.Lock()

@@ -36,3 +36,23 @@ func TestAttachmentsThatDoNotComeEndTheConnection(t *testing.T) {
 		}
 	})
 }
+
+// A peer that does not hang up after it was put out keeps the connection for a while, but
+// not the attachments that had come.
+func TestAttachmentsGoWhenTheConnectionHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newTestServer(t, Options{})
+		w := newWire(srv)
+		w.join(t, "/")
+		w.client.OnMessage([]byte(`52-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`), false)
+		w.client.OnMessage(make([]byte, 1<<20), true)
+		w.client.fail(errNoMemory)
+		if synctest.Wait(); !w.client.ended() {
+			t.Fatal("the connection goes on")
+		}
+		w.client.OnMessage([]byte("what was on its way"), true)
+		if w.client.dec.Load() != nil || w.client.part.Load() != nil {
+			t.Error("what was decoded is kept")
+		}
+	})
+}
