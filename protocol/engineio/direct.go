@@ -28,6 +28,7 @@ type direct struct {
 
 	state    directState
 	readable bool         // there is something to read, or the client left
+	shut     bool         // the client sends nothing more, or left
 	pushed   bool         // in pollLoop.todo; guarded by pollLoop.mu
 	posted   atomic.Int32 // the status of a POST that a goroutine has handled
 	id       int32        // in pollLoop.conns; 0 for none
@@ -215,8 +216,9 @@ func (s *Session) postHeader() string {
 	return s.approval.post.header.Value()
 }
 
-// directPost handles the body of a POST and returns the status of the answer.
-func (s *Session) directPost(body []byte) (status int) {
+// directPost handles the body of a POST and returns the status of the answer. await is as
+// in takePayload.
+func (s *Session) directPost(body []byte, await func()) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.server.opts.Logger.Error("engine.io: panic in a receiver", "panic", r)
@@ -226,7 +228,7 @@ func (s *Session) directPost(body []byte) (status int) {
 		s.endPost()
 	}()
 	s.server.stats.pollIn.Add(uint64(len(body)))
-	return s.takePayload(body, false, func() {})
+	return s.takePayload(body, false, await)
 }
 
 // endPost lets the next POST in.

@@ -257,17 +257,23 @@ func (l *pollLoop) drop(d *direct) {
 // event handles what epoll says of d.
 func (l *pollLoop) event(d *direct, events uint32) {
 	d.readable = true // it is read in its turn
+	d.shut = d.shut || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	switch d.state {
 	case directRests:
 		l.read(d)
 	case directWaits:
-		if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
-			return
-		}
-		if left, _ := d.peek(); left {
-			l.gone(d)
-		}
+		l.lookAfter(d)
 	default:
+	}
+}
+
+// lookAfter ends a poll whose client has left, and has not sent its next request before.
+func (l *pollLoop) lookAfter(d *direct) {
+	if !d.shut {
+		return
+	}
+	if left, _ := d.peek(); left {
+		l.gone(d)
 	}
 }
 
@@ -390,6 +396,7 @@ func (l *pollLoop) await(d *direct, print uint64) bool {
 			return false
 		}
 	}
+	l.lookAfter(d) // epoll has said so once, with the request
 	return true
 }
 
@@ -541,14 +548,14 @@ func (l *pollLoop) post(d *direct, print uint64, body []byte) bool {
 	}
 	if inline {
 		defer l.posts.Done()
-		l.answerPost(d, s.directPost(body))
+		l.answerPost(d, s.directPost(body, func() {}))
 		return true
 	}
 	d.state = directPosts
 	body = slices.Clone(body)
 	go func() {
 		defer l.posts.Done()
-		d.posted.Store(int32(s.directPost(body)))
+		d.posted.Store(int32(s.directPost(body, func() { s.awaitResume(func() {}) })))
 		l.push(d)
 	}()
 	return true

@@ -314,3 +314,18 @@ func TestPollsThatDifferInTheirTimeAloneAreTheSame(t *testing.T) {
 	c.exchange(q+"&t=a%20b", "c")
 	waitUntil(t, "one passed through the handlers", func() bool { return seen.Load() == before+1 })
 }
+
+// A poll and the end of its connection can be seen at the same time.
+func TestAClientThatLeavesRightAfterItsPollEndsItsDirectSession(t *testing.T) {
+	for range 20 {
+		s, c, q, _ := direct(t, engineio.Options{})
+		c.exchange(q, "a")
+		if err := s.last().session.Send(engineio.Text([]byte("b"))); err != nil {
+			t.Fatal(err)
+		}
+		c.answer()
+		c.ask("GET", q, "", "")
+		_ = c.Close()
+		s.wantClosed(s.last(), engineio.ReasonTransportError)
+	}
+}

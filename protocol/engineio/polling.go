@@ -405,14 +405,16 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request, q *query, bin
 			return http.StatusOK
 		}
 	}
-	return s.takePayload(payload, binary, func() { s.liftDeadlines(w, r) })
+	return s.takePayload(payload, binary, func() {
+		s.awaitResume(func() { s.liftDeadlines(w, r) })
+	})
 }
 
-// takePayload handles the packets of a POST and returns the status of the answer.
-// prepare is called before it waits for a session that is paused.
-func (s *Session) takePayload(payload []byte, binary bool, prepare func()) int {
+// takePayload handles the packets of a POST and returns the status of the answer. await
+// is called before each of them, and waits where the session is paused.
+func (s *Session) takePayload(payload []byte, binary bool, await func()) int {
 	each := func(p packet) bool {
-		s.awaitResume(prepare)
+		await()
 		return s.onPosted(p)
 	}
 	if err := s.codec.decodePayload(payload, binary, each); err != nil {
