@@ -386,7 +386,7 @@ func (s *Session) close(reason Reason) {
 	written := s.foreign != nil && !s.foreign.writing // else the writer ends the session
 	s.mu.Unlock()
 	if c != nil {
-		c.Close(websocket.CloseNoStatus, "")
+		c.Close(endCode, "")
 	}
 	if c != nil || written {
 		s.end(reason, nil)
@@ -452,7 +452,7 @@ func (s *Session) end(reason Reason, err error) {
 		pr.end()
 	}
 	if c := s.webSocket.Load(); c != nil {
-		c.Close(websocket.CloseNoStatus, "")
+		c.Close(endCode, "")
 	}
 	if l != nil {
 		l.conn.Close()
