@@ -47,6 +47,11 @@ type guest struct {
 	beats, shown atomic.Int64
 }
 
+// served is what a guest was told.
+type served struct{ beats, shown int64 }
+
+func (g *guest) served() served { return served{g.beats.Load(), g.shown.Load()} }
+
 func newGuest(t *testing.T, name, url string, o client.Options) *guest {
 	t.Helper()
 	o.ReconnectionDelay, o.ReconnectionDelayMax = 50*time.Millisecond, 200*time.Millisecond
@@ -108,10 +113,18 @@ func TestASteppedWallClockDisturbsNobody(t *testing.T) {
 		p.step(by)
 		p.Submit("while one is away")
 		quiet.Mute()
-		for _, g := range guests {
-			beats, shown := g.beats.Load(), g.shown.Load()
-			p.Submit("for " + g.name)
-			harness.Eventually(t, g.name+" to be served", func() bool { return g.beats.Load() >= beats+3 && g.shown.Load() > shown })
+		before := make([]served, len(guests))
+		for i, g := range guests {
+			before[i] = g.served()
+		}
+		for range guests {
+			p.Submit("for everybody")
+		}
+		for i, g := range guests {
+			harness.Eventually(t, g.name+" to be served", func() bool {
+				now := g.served()
+				return now.beats >= before[i].beats+3 && now.shown >= before[i].shown+int64(len(guests))
+			})
 		}
 		harness.Eventually(t, "the silent client to be found", func() bool { return p.connections() == len(guests) })
 		quiet.Unmute()
