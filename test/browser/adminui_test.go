@@ -18,6 +18,7 @@ import (
 // The official admin UI, as its makers publish it, shows what happens at a server and does what
 // it can do there.
 func TestTheOfficialAdminUI(t *testing.T) {
+	t.Parallel()
 	page := "node_modules/@socket.io/admin-ui/ui/dist"
 	_, err := os.Stat(page)
 	harness.Need(t, err == nil, "@socket.io/admin-ui")

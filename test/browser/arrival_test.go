@@ -13,6 +13,7 @@ import (
 // A page of which a script does not arrive, or one of another release does, is loaded anew by itself: on a phone's first
 // visit, on the wall that nobody watches, and on a page that has still to be shown.
 func TestAPageThatDidNotArriveInWholeIsLoadedAgain(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	for _, c := range []struct{ page, module, ready, as string }{
 		{"/", "/js/outbox.js", `document.querySelector("#connection")?.textContent === "Live"`, ""},
@@ -41,7 +42,7 @@ func TestAPageThatDidNotArriveInWholeIsLoadedAgain(t *testing.T) {
 			tb.run(beforeEachPage(`addEventListener("error", (event) => event.preventDefault()); // the console need not say it
 				const real = setTimeout; window.setTimeout = (f, ms, ...all) => real(f, ms < 1000 ? ms : ms / 20, ...all)`))
 			tb.run(chromedp.Navigate(front + c.page))
-			harness.Eventually(t, "the whole page", func() bool { return away.Load() && eval[bool](tb, c.ready) })
+			harness.Eventually(t, "the whole page", func() bool { return away.Load() && tb.isTrue(c.ready) })
 			if asked.Load() < 2 {
 				t.Errorf("it was loaded anew after %d looks for the server", asked.Load())
 			}
@@ -51,6 +52,7 @@ func TestAPageThatDidNotArriveInWholeIsLoadedAgain(t *testing.T) {
 
 // The network may go silent while the client is loaded: it is loaded once more.
 func TestAClientThatNeverArrivesIsAskedForAgain(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front := harness.InFrontOf(t, p, func(r *http.Request, forward func()) {
 		if strings.HasPrefix(r.URL.Path, "/socket.io/socket.io.esm") && r.URL.RawQuery == "" {
@@ -67,6 +69,8 @@ func TestAClientThatNeverArrivesIsAskedForAgain(t *testing.T) {
 
 // A page that one left and came back to, and that the browser had kept, has the news at once, whatever it was connected by.
 func TestAPageThatTheBrowserKeptHasNewsAtOnce(t *testing.T) {
+	t.Parallel()
+	browser := startOwn(t, lookPath("chromium")) // its headless shell keeps no pages
 	for _, name := range []string{"WebSocket", "polling", "event stream", "reading"} {
 		t.Run(name, func(t *testing.T) {
 			p := harness.Start(t)
@@ -79,7 +83,7 @@ func TestAPageThatTheBrowserKeptHasNewsAtOnce(t *testing.T) {
 			case "reading":
 				address = withoutSocketIO(t, p, "/api/events") + "/"
 			}
-			guest := openWindow(t, address, 390, 844)
+			guest := openWindowIn(t, browser, address, 390, 844)
 			guest.sees("#connection", "Live")
 			harness.Eventually(t, "the service worker, whose coming would end what is kept", func() bool {
 				return eval[bool](guest, `navigator.serviceWorker.controller !== null`)

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -22,27 +23,58 @@ type chromium struct {
 	dir string
 }
 
+// chromiumPath is where Chromium is, or "": its headless shell, which computes a third less than the whole browser does for the
+// same tests, or else the browser.
+var chromiumPath = sync.OnceValue(func() string {
+	return cmp.Or(lookPath("chromium-headless-shell"), lookPath("chromium"))
+})
+
+// lookPath is where a program is, or "".
+func lookPath(name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// start runs a Chromium with the profile in dir until its context is cancelled.
+func start(path, dir string, more ...chromedp.ExecAllocatorOption) (context.Context, error) {
+	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
+	}, more)
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	context.AfterFunc(ctx, cancelAllocator)
+	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call
+		cancel()
+		return nil, err
+	}
+	return ctx, nil
+}
+
+// startOwn runs a Chromium for one test, with what a shared one can't be given.
+func startOwn(t *testing.T, path string, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	harness.Need(t, path != "", "chromium")
+	ctx, err := start(path, t.TempDir(), more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+	return ctx
+}
+
 // browser is the one Chromium of all tests. Each window has a context of its own in it, and with that no other test's
 // cookies, storage or workers.
 var browser = sync.OnceValues(func() (chromium, error) {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		return chromium{}, err
-	}
 	dir, err := os.MkdirTemp("", "podium-chromium-")
 	if err != nil {
 		return chromium{}, err
 	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
-	)
-	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	context.AfterFunc(ctx, cancelAllocator)
-	if err := chromedp.Do(ctx); err != nil {
-		cancel()
+	ctx, err := start(chromiumPath(), dir, chromedp.Flag("disable-quic", true))
+	if err != nil {
 		_ = os.RemoveAll(dir)
 		return chromium{}, err
 	}
@@ -51,7 +83,7 @@ var browser = sync.OnceValues(func() (chromium, error) {
 
 // closeBrowser ends Chromium, where it was started.
 func closeBrowser() {
-	if _, err := exec.LookPath("chromium"); err != nil {
+	if chromiumPath() == "" {
 		return
 	}
 	if b, err := browser(); err == nil {
@@ -66,16 +98,27 @@ type window struct {
 	ctx context.Context
 }
 
-// openWindow opens a page. What it writes to the console as an error fails the test.
-func openWindow(t *testing.T, url string, width, height int) *window {
+// shared is the context of the one Chromium.
+func shared(t *testing.T) context.Context {
 	t.Helper()
-	_, err := exec.LookPath("chromium")
-	harness.Need(t, err == nil, "chromium")
-	parent, err := browser()
+	harness.Need(t, chromiumPath() != "", "chromium")
+	b, err := browser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tb := newWindow(t, parent.ctx, url, width, height, chromedp.WithNewBrowserContext())
+	return b.ctx
+}
+
+// openWindow opens a page. What it writes to the console as an error fails the test.
+func openWindow(t *testing.T, url string, width, height int) *window {
+	t.Helper()
+	return openWindowIn(t, shared(t), url, width, height)
+}
+
+// openWindowIn is openWindow in another Chromium than the shared one.
+func openWindowIn(t *testing.T, chromium context.Context, url string, width, height int) *window {
+	t.Helper()
+	tb := newWindow(t, chromium, url, width, height, chromedp.WithNewBrowserContext())
 	tb.run(chromedp.Navigate(url))
 	return tb
 }
@@ -145,13 +188,31 @@ func eval[T any](tb *window, expression string) T {
 	return v
 }
 
+// isTrue evaluates a condition in a page that may be loaded anew meanwhile: then it is not true yet.
+func (tb *window) isTrue(condition string) bool {
+	yes, err := chromedp.Run(tb.ctx, chromedp.Evaluate[bool](condition))
+	return err == nil && yes
+}
+
 // sees waits until an element's text holds the words, in whatever case the page sets them.
 func (tb *window) sees(selector, words string) {
 	tb.t.Helper()
-	harness.Eventually(tb.t, selector+" to say "+words, func() bool {
-		text, err := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.querySelector(`+quote(selector)+`)?.innerText ?? ""`))
-		return err == nil && strings.Contains(strings.ToLower(text), strings.ToLower(words))
+	var text string
+	tb.t.Cleanup(func() {
+		if tb.t.Failed() && !said(text, words) {
+			tb.t.Logf("%s said %q", selector, text)
+		}
 	})
+	harness.Eventually(tb.t, selector+" to say "+words, func() bool {
+		var err error
+		text, err = chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.querySelector(`+quote(selector)+`)?.innerText ?? ""`))
+		return err == nil && said(text, words)
+	})
+}
+
+// said reports whether a text holds the words.
+func said(text, words string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(words))
 }
 
 func quote(s string) string { return "`" + strings.ReplaceAll(s, "`", "\\`") + "`" }
@@ -180,6 +241,7 @@ func (tb *window) send(caption string) {
 // The whole evening: a guest sends a photo, another one sees it, an admin
 // picks it, and everybody sees that it won.
 func TestAnEveningInTheBrowser(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{"default": nil, "polling only": {"--transports=polling"}} {
 		t.Run(name, func(t *testing.T) {
 			p := harness.Start(t, args...)

@@ -42,6 +42,7 @@ const slowly = `window.real = createImageBitmap;
 // On a slow phone the sheet opens at once. Who chooses another photo meanwhile, or presses Send twice and before the
 // photo is ready, loses none and sends none twice; who closes the sheet sends nothing.
 func TestQuickHandsLoseNoPhotoAndSendNoneTwice(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
@@ -74,6 +75,7 @@ func TestQuickHandsLoseNoPhotoAndSendNoneTwice(t *testing.T) {
 
 // A photo comes by drop and by paste too; a phone offers its camera as well as its library, a desktop no camera.
 func TestAPhotoComesByDropByPasteAndFromTheCamera(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	desk := openWindow(t, p.URL+"/#100%", 1280, 900) // any address opens the page
 	desk.sees("#connection", "Live")
@@ -128,6 +130,7 @@ func TestAPhotoComesByDropByPasteAndFromTheCamera(t *testing.T) {
 // Pictures as phones make them: what this browser reads is made a JPEG before it is sent, what it can't read goes as it
 // is and is judged by the server; both are shown on the wall.
 func TestPicturesOfPhonesAreTaken(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")

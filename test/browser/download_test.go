@@ -49,6 +49,7 @@ func (tb *window) downloaded(dir, end string) string {
 
 // The organiser takes the evening home, from a phone as from a desktop: a spreadsheet, and everything with the pictures.
 func TestTheOrganiserDownloadsEverything(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.Submit("=HYPERLINK(1)")
 	for _, width := range []int{390, 1440} {

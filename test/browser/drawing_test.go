@@ -51,6 +51,7 @@ func (tb *window) measured() visit {
 // Nothing but the page itself stands between a guest and the first picture of it: Chromium names no file that drawing
 // waited for, on any page. The same is asked of pages that link to a style sheet, where it has to name one.
 func TestNothingBlocksDrawing(t *testing.T) {
+	t.Parallel()
 	const bytesAllowed = 60_000
 	const shiftAllowed = 0.1 // what Core Web Vitals calls good
 	p := harness.Start(t)

@@ -70,6 +70,7 @@ func asGuest(p *harness.Program, secret string, into any) {
 // A whole evening of 300 guests: an organiser sets it up on the first-run page, each guest sends a photo, two admins judge, a
 // presenter tells the winners place by place, the server is killed in the middle of that, and everybody takes the photos home.
 func TestAnEveningOf300Guests(t *testing.T) {
+	t.Parallel()
 	const guests = 300
 	p := harness.Start(t, "--admin-password=") // the organiser chooses one
 	address := harness.SetupAddress(p)

@@ -13,6 +13,7 @@ import (
 // The organiser says what the event is called and asks of guests; the guest's page says so, asks for it before a photo
 // leaves, counts down, and offers nothing any more when submissions have closed.
 func TestTheOrganisersEventIsWhatGuestsMeet(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)

@@ -52,6 +52,7 @@ func submissions(p *harness.Program) int {
 
 // A photo taken without a network waits, survives a reload that the service worker answers, and is sent once.
 func TestAPhotoTakenOfflineIsSentOnceWhenTheNetworkIsBack(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
@@ -78,6 +79,7 @@ func TestAPhotoTakenOfflineIsSentOnceWhenTheNetworkIsBack(t *testing.T) {
 // A guest who thought better of a photo that still waits holds it back, also over a reload of the page, until they
 // want it sent after all.
 func TestAPhotoThatIsHeldBackWaitsForTheGuest(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 320, 640)
 	guest.sees("#connection", "Live")
@@ -109,6 +111,7 @@ func TestAPhotoThatIsHeldBackWaitsForTheGuest(t *testing.T) {
 // An answer that never arrived leaves the guest with a photo that is already on the server: sending it again, also
 // from a reloaded page, makes no second one.
 func TestAPhotoWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	var keys atomic.Int32
 	var losing atomic.Bool
@@ -149,6 +152,7 @@ func TestAPhotoWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {
 // Where Socket.IO is blocked altogether, events come as a stream; where that is blocked too, the feed is read again
 // and again. When the way is open, the page takes it.
 func TestWhereSocketIOIsBlockedThePageFallsBackAndComesBack(t *testing.T) {
+	t.Parallel()
 	for name, blocked := range map[string][]string{"event stream": {"/socket.io/"}, "reading": {"/socket.io/", "/api/events"}} {
 		t.Run(name, func(t *testing.T) {
 			p := harness.Start(t)
@@ -201,6 +205,7 @@ func rename(p *harness.Program, cookie, name string) {
 
 // A planned stop is named as such, and afterwards the page goes on by itself.
 func TestThePageSaysThatTheServerIsUpdating(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
@@ -221,6 +226,7 @@ func TestThePageSaysThatTheServerIsUpdating(t *testing.T) {
 // With moderation, a photo is saved at once and on the wall when it was approved; what is hidden or deleted leaves
 // every page that is open.
 func TestModerationIsSeenByEverybodyAtOnce(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	wall := openWindow(t, p.URL+"/wall", 1920, 1080)

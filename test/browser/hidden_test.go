@@ -19,6 +19,7 @@ func judge(p *harness.Program, cookie, method, path string) {
 // What the organiser hides or deletes leaves the pages that show it, large or among the winners, on phones and on
 // desktops, over WebSocket and by polling; and those who stay are not revealed once more.
 func TestWhatIsHiddenLeavesEveryPageThatShowsIt(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{"default": nil, "polling only": {"--transports=polling"}} {
 		t.Run(name, func(t *testing.T) {
 			p := harness.Start(t, args...)
@@ -59,6 +60,7 @@ func TestWhatIsHiddenLeavesEveryPageThatShowsIt(t *testing.T) {
 
 // A redrawn list takes neither the field from under somebody's fingers nor a pick out of somebody's hand.
 func TestPhotosThatArriveDisturbNobodyAtTheDesk(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.Submit("Before")
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)

@@ -28,6 +28,7 @@ func statuses(p *harness.Program, cookie string) string {
 
 // Photos are judged with keys alone, one at a time and several at once, moved to another category, and all of it is undone.
 func TestPhotosAreJudgedLargeByKeysAndUndone(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t, "--moderation")
 	cookie := p.SignIn()
 	for _, caption := range []string{"One", "Two", "Three"} {
@@ -77,6 +78,7 @@ func TestPhotosAreJudgedLargeByKeysAndUndone(t *testing.T) {
 
 // A second click in the same place hides nothing more, approves nothing more and never meets Delete.
 func TestASecondClickNeverMeetsDelete(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t, "--moderation")
 	cookie := p.SignIn()
 	p.Submit("One")
@@ -109,6 +111,7 @@ func TestASecondClickNeverMeetsDelete(t *testing.T) {
 
 // What another admin published in between is shown beside what one was about to publish.
 func TestWinnersOfTwoAdminsAreBothShown(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	p.Submit("One")
@@ -130,6 +133,7 @@ func TestWinnersOfTwoAdminsAreBothShown(t *testing.T) {
 
 // A removed category comes back with its photos and winners also later, and the last one stays.
 func TestARemovedCategoryIsBroughtBack(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	crown(p, cookie, "best", p.Submit("Kept"))

@@ -62,6 +62,7 @@ const latinCaption, arabicCaption = "First dance", "رقصة العروسين"
 // Every page is in the language that was chosen, also what its scripts say, laid out from the side where it begins, and no
 // wider than a small phone, however long its words are.
 func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	harness.Eventually(t, "the address of the first-run page", func() bool { return harness.SetupAddress(p) != "" })
 	_, setup, _ := strings.Cut(harness.SetupAddress(p), "/setup")

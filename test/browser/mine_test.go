@@ -11,6 +11,7 @@ import (
 // A guest sends several photos from one sheet, and finds them again after closing the page: one that won, one that waits, and
 // one that they take back. A photo is passed on by its address.
 func TestAGuestsPhotosLast(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	harness.Need(t, err == nil, "axe-core")
 	p := harness.Start(t)
@@ -74,6 +75,7 @@ func TestAGuestsPhotosLast(t *testing.T) {
 
 // A guest whose photo was hidden while their page was closed finds that said among what they sent, and not that it still waits.
 func TestAPhotoThatWasHiddenMeanwhileIsToldOf(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	p.AsAdmin(cookie, "POST", "/api/settings", `{"moderation":true}`, &struct{}{})

@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"podium/test/harness"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -33,28 +31,19 @@ document.addEventListener('securitypolicyviolation', e => window.refused.push(e.
 window.addEventListener('error', e => { if (e.message) window.failed.push(e.message) });
 window.addEventListener('unhandledrejection', e => window.failed.push(String(e.reason)));`
 
-// tab is one page in a browser of its own.
+// tab is a page whose policy may refuse something: its console is not watched, as a window's is.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 }
 
-// newTab starts Chromium with an empty profile.
+// newTab opens an empty page with a browser context of its own.
 func newTab(t *testing.T) *tab {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	harness.Need(t, err == nil, "chromium")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1000, 1400))
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	ctx, cancel := chromedp.NewContext(shared(t), chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx}
-	b.do(beforeEachPage(watch))
+	b.do(chromedp.EmulateViewport(1000, 1400), beforeEachPage(watch))
 	return b
 }
 

@@ -35,6 +35,7 @@ func animation(t *testing.T) []byte {
 
 // A picture that is sent as it is was read when it was chosen: what becomes of its file afterwards changes nothing.
 func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front, open := harness.ClosedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
@@ -60,6 +61,7 @@ func TestAPictureWhoseFileIsDeletedIsSent(t *testing.T) {
 
 // A photo that the server fails at again and again is tried again and again, between the others.
 func TestAPhotoThatTheServerFailsAtHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	var mu sync.Mutex
 	var failing string // the key of the first photo; under mu
@@ -86,6 +88,7 @@ func TestAPhotoThatTheServerFailsAtHoldsUpNoOther(t *testing.T) {
 
 // A page that does not know the categories says so where the guest looks, and sends the photo when it knows them.
 func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front, open := harness.ClosedTo(t, p, "/categories.json")
 	guest := openWindow(t, front+"/", 390, 844)
@@ -101,6 +104,7 @@ func TestTheSheetSaysWhyItDoesNotSend(t *testing.T) {
 
 // What a guest does with a photo in one page holds for every other page that the phone has open.
 func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	var way atomic.Value // "closed", "crooked" or "open"
 	way.Store("closed")
@@ -142,6 +146,7 @@ func TestAPhotoIsTheSameInEveryPageOfAPhone(t *testing.T) {
 
 // A photo whose category was taken away while it waited is not lost: the guest chooses another.
 func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front, open := harness.ClosedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/#best", 390, 844)
@@ -172,6 +177,7 @@ func TestAPhotoWhoseCategoryIsGoneCanBeSentToAnother(t *testing.T) {
 
 // What waited in a page that was closed is sent by the one that the guest sees instead, not only at the next visit.
 func TestAPhotoOfAClosedPageIsSentByAnother(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front, open := harness.ClosedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
@@ -211,6 +217,7 @@ const keptCaptions = `IDBFactory.prototype.open.call(indexedDB, "podium").onsucc
 // A phone that takes its time to open the database shows and sends what waits in it all the same, and keeps what came
 // meanwhile.
 func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	front, open := harness.ClosedTo(t, p, "/api/submit")
 	guest := openWindow(t, front+"/", 390, 844)
@@ -239,6 +246,7 @@ func TestADatabaseThatOpensLateIsUsed(t *testing.T) {
 
 // A photo that an earlier visit left is known to be on the wall, whichever of the two is read first.
 func TestAPhotoOfAnEarlierVisitIsOnTheWall(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	var answer struct{ Success bool }
@@ -276,6 +284,7 @@ func (tb *window) isKept() {
 
 // A page that is opened without a network takes a photo as any other does, and keeps it over one more reload.
 func TestAPhotoIsTakenByAPageThatWasOpenedOffline(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
@@ -298,6 +307,7 @@ func TestAPhotoIsTakenByAPageThatWasOpenedOffline(t *testing.T) {
 
 // While a server is replaced, the proxy before it refuses some files and not others: those come from what was kept.
 func TestAScriptThatTheServerFailsAtComesFromWhatWasKept(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	var failing atomic.Bool
 	front := harness.InFrontOf(t, p, func(r *http.Request, forward func()) {
@@ -317,6 +327,7 @@ func TestAScriptThatTheServerFailsAtComesFromWhatWasKept(t *testing.T) {
 
 // A server that is replaced while the page is being kept does not leave one of two releases.
 func TestThePageThatIsKeptIsOfOneRelease(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../static")); err != nil {
 		t.Fatal(err)

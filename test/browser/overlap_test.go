@@ -32,6 +32,7 @@ func (tb *window) holds(n int) {
 
 // A reading of the feed that failed is done once more, while the page is connected and when it is connected again.
 func TestWhatCouldNotBeReadIsReadAgain(t *testing.T) {
+	t.Parallel()
 	for _, again := range []string{"connected", "recovered"} {
 		t.Run(again, func(t *testing.T) {
 			p := harness.Start(t)
@@ -75,6 +76,7 @@ func TestWhatCouldNotBeReadIsReadAgain(t *testing.T) {
 
 // Winners that are announced while the page reads the old ones are revealed as any others are.
 func TestWinnersAnnouncedDuringAReadingAreRevealed(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	second, first := p.Submit("Second best"), p.Submit("The very best")
@@ -107,6 +109,7 @@ func submitTo(p *harness.Program, category, caption string) string {
 // Two categories that are announced one soon after the other have both their time on the big screen, also where one of the
 // winners on it is taken away meanwhile.
 func TestTheWallAnnouncesEveryCategory(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"another one", "one taken away"} {
 		t.Run(name, func(t *testing.T) {
 			p := harness.Start(t)
@@ -141,6 +144,7 @@ func TestTheWallAnnouncesEveryCategory(t *testing.T) {
 
 // A photo that was taken away while the guest was further down the page is not counted among the new ones.
 func TestAPhotoThatWasTakenAwayIsNotNew(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	for i := range 24 {
@@ -184,6 +188,7 @@ func withoutSocketIO(t *testing.T, p *harness.Program, blocked ...string) string
 
 // An event stream that outlives a moment without a network is a connection still.
 func TestAStreamThatOutlivesAMomentOfflineIsSaidToBeThere(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, withoutSocketIO(t, p)+"/", 390, 844)
 	guest.sees("#connection", "Live, by polling")
@@ -197,6 +202,7 @@ func TestAStreamThatOutlivesAMomentOfflineIsSaidToBeThere(t *testing.T) {
 
 // The desk that reads everything again and again says so when the server is gone.
 func TestTheDeskNoticesThatTheServerIsGone(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	admin := openWindow(t, withoutSocketIO(t, p, "/api/events")+"/admin", 1280, 900)
 	admin.signIn()
@@ -207,6 +213,7 @@ func TestTheDeskNoticesThatTheServerIsGone(t *testing.T) {
 
 // What is picked while the picks before are being published is not published, and stays.
 func TestAPickMadeWhilePublishingIsKept(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.Submit("One")
 	p.Submit("Two")
@@ -235,6 +242,7 @@ func TestAPickMadeWhilePublishingIsKept(t *testing.T) {
 
 // Publishing twice, as by a double click, can be taken back as publishing once can.
 func TestPublishingTwiceIsTakenBackAtOnce(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.Submit("One")
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)
@@ -264,6 +272,7 @@ func categoryNames(p *harness.Program) string {
 
 // Categories that are changed while the server is slow are all changed: none of the changes takes back another.
 func TestCategoriesChangedInQuickSuccessionAreAllChanged(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)
 	admin.signIn()
@@ -286,6 +295,7 @@ func TestCategoriesChangedInQuickSuccessionAreAllChanged(t *testing.T) {
 
 // A double click on Remove removes one category, also where the row below has moved up in between, and can be taken back.
 func TestADoubleClickRemovesOneCategory(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)
 	admin.signIn()
@@ -321,6 +331,7 @@ func TestADoubleClickRemovesOneCategory(t *testing.T) {
 // The box that says whether photos wait says what the server does, also where the server did not take a change, and where
 // the page was reading everything while it was made.
 func TestTheBoxForApprovalSaysWhatTheServerDoes(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	var failing atomic.Bool
 	front := harness.InFrontOf(t, p, func(r *http.Request, forward func()) {
@@ -352,6 +363,7 @@ func TestTheBoxForApprovalSaysWhatTheServerDoes(t *testing.T) {
 // The desk looks for photos that wait once at a time, however long the answer takes, and goes on looking for those that it
 // could not read.
 func TestTheDeskLooksForWaitingPhotosOnceAtATime(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t, "--moderation")
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)
 	admin.run(chromedp.WaitVisible(`#password`))
@@ -379,6 +391,7 @@ func TestTheDeskLooksForWaitingPhotosOnceAtATime(t *testing.T) {
 
 // Winners of another category don't spoil the reveal under way: they are revealed after it.
 func TestAnotherCategoryDoesNotSpoilTheReveal(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	second, first := p.Submit("Second best"), p.Submit("The very best")
@@ -399,6 +412,7 @@ func TestAnotherCategoryDoesNotSpoilTheReveal(t *testing.T) {
 
 // Photos leave the pages with their category and come back with it, and the wall calls winners by its new name.
 func TestPhotosComeAndGoWithTheirCategory(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	cookie := p.SignIn()
 	id := p.Submit("Kept")
@@ -421,6 +435,7 @@ func TestPhotosComeAndGoWithTheirCategory(t *testing.T) {
 
 // Who could not be signed out is told so, and not that they are.
 func TestSigningOutThatFailedIsNotShownAsDone(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.Submit("Private")
 	var failing atomic.Bool

@@ -59,6 +59,7 @@ func (tb *window) findings(axe string) []string {
 // Every page, on a phone and on a desktop, light and dark: nothing serious for those who can't see it, and a
 // screenshot for those who can.
 func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	harness.Need(t, err == nil, "axe-core")
 	p := harness.Start(t)
@@ -108,6 +109,7 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 // No page is wider than any screen, however many photos there are and whatever their captions hold: nothing, a word without
 // an end, or Arabic. Every width is looked at where screenshots are wanted, and else the narrowest and the widest.
 func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
+	t.Parallel()
 	captions := []string{
 		"First dance", "رقصة العروسين الأولى على أنغام الموسيقى", strings.Repeat("Donaudampfschifffahrt", 12), "",
 		"Everybody who came from far away, and some who live next door, beside the cake before it was cut, " + strings.Repeat("and then some ", 8),
@@ -197,6 +199,7 @@ func (tb *window) fits(name, size string) {
 // A server that is killed with a photo in its hands gets it again, also from a page that was reloaded without a
 // server, and has it once.
 func TestAPhotoSurvivesAKilledServerAndAReloadedPage(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
@@ -231,6 +234,7 @@ func TestAPhotoSurvivesAKilledServerAndAReloadedPage(t *testing.T) {
 
 // An answer that was on its way when an event arrived is older than the event, and must not undo it.
 func TestAnOlderFeedDoesNotTakeAwayAPhotoThatArrivedMeanwhile(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	asked, release := make(chan struct{}, 100), make(chan struct{})
 	front := harness.InFrontOf(t, p, func(r *http.Request, forward func()) {
@@ -262,6 +266,7 @@ func TestAnOlderFeedDoesNotTakeAwayAPhotoThatArrivedMeanwhile(t *testing.T) {
 
 // The first visit costs less than 60 KB, besides the Socket.IO client and pictures.
 func TestTheFirstPageIsLight(t *testing.T) {
+	t.Parallel()
 	const budget = 60_000
 	p := harness.Start(t)
 	get := func(path string) []byte {

@@ -29,6 +29,7 @@ func (tb *window) badge(id string) string {
 // The admin prepares, a presenter's phone goes on, the wall's keys too, and every page follows: no page tells of a place
 // before its turn, also where the server is killed in the middle and for whoever comes late.
 func TestWinnersArePresentedPlaceByPlace(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	second, first := p.Submit("Second best"), p.Submit("The very best")
 	cookie := p.SignIn()
@@ -91,6 +92,7 @@ func TestWinnersArePresentedPlaceByPlace(t *testing.T) {
 
 // A presented photo is seen whole, and nothing of the page is cut, on every screen.
 func TestAPresentedPhotoIsWhole(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	upright := p.SubmitPicture("A caption that is so long that it takes more than one line on nearly every screen there is", harness.Photo(t, 300, 900))
 	cookie := p.SignIn()

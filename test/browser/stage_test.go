@@ -35,6 +35,7 @@ func crown(p *harness.Program, cookie, category string, ids ...string) {
 // Who is there when winners are announced sees them one after the other, the winner last; who comes later sees the
 // result, and an announcement that is taken back is gone.
 func TestWinnersAreRevealedOneAfterTheOtherAndAtOnceToLateVisitors(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	second, first := p.Submit("Second best"), p.Submit("The very best")
 	cookie := p.SignIn()
@@ -77,6 +78,7 @@ func TestWinnersAreRevealedOneAfterTheOtherAndAtOnceToLateVisitors(t *testing.T)
 
 // The wall shows the newest first, lets go of what was taken away, and names the address to join.
 func TestTheWallShowsTheNewestAndTheWayToJoin(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	wall := openWindow(t, p.URL+"/wall", 3840, 2160)
 	wall.sees("#nothing", "could be yours")
@@ -214,6 +216,7 @@ func TestAHundredPhotosAMinuteDoNotMakeThePageStutter(t *testing.T) {
 
 // An evening on the big screen: elements, listeners and what they hold don't grow with the photos that came and went.
 func TestTheWallDoesNotGrowWithTheEvening(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	wall := openWindow(t, p.URL+"/wall", 1920, 1080)
 	wall.sees("#state", "Live")

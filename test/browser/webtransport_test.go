@@ -18,7 +18,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,24 +89,7 @@ func (c certificate) files(t *testing.T) (cert, key string) {
 // openTrusting opens a page in a Chromium of its own, which trusts the certificate over TCP.
 func openTrusting(t *testing.T, c certificate, url string) *window {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	harness.Need(t, err == nil, "chromium")
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("ignore-certificate-errors-spki-list", c.spki),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true),
-	)
-	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx)
-		cancel()
-		cancelAllocator()
-	})
-	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call
-		t.Fatal(err)
-	}
-	tb := &window{t: t, ctx: ctx}
+	tb := &window{t: t, ctx: startOwn(t, chromiumPath(), chromedp.Flag("ignore-certificate-errors-spki-list", c.spki))}
 	tb.run(chromedp.Navigate(url))
 	return tb
 }
@@ -207,6 +189,7 @@ func needClient(t *testing.T) {
 // polling, also where WebSocket is offered beside it; text and binary both ways,
 // acknowledgements, heartbeats, and either end closing.
 func TestTheOfficialClientOverWebTransport(t *testing.T) {
+	t.Parallel()
 	needClient(t)
 	c := newCertificate(t)
 	server, url := served(t, c, "polling", "websocket", "webtransport")
@@ -263,6 +246,7 @@ func TestTheOfficialClientOverWebTransport(t *testing.T) {
 // podium serve offers WebTransport where it is told to, and clients that lose the server
 // recover over it.
 func TestPodiumServesWebTransport(t *testing.T) {
+	t.Parallel()
 	needClient(t)
 	c := newCertificate(t)
 	cert, key := c.files(t)

@@ -53,11 +53,12 @@ func Need(t *testing.T, found bool, what string) {
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)
-	for !ok() {
+	// What looking costs is taken from what is waited for: the longer that takes, the seldomer are the looks.
+	for pause := time.Millisecond; !ok(); pause = min(2*pause, 32*time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited for %s in vain", what)
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks, not for luck
+		time.Sleep(pause)
 	}
 }
 
