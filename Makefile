@@ -56,7 +56,7 @@ module: ## give the modules another path: make module PATH=example.com/you/podiu
 .PHONY: setup
 setup:
 	@missing=(); add() { command -v $$1 >/dev/null || missing+=($${@:2}); }; PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin; \
-	add npm nodejs npm; add chromium chromium; add redis-server redis-server; add postgres postgresql; add pgbouncer pgbouncer; add nginx nginx; \
+	add npm nodejs npm; add chromium chromium; add chromium-headless-shell chromium-headless-shell; add redis-server redis-server; add postgres postgresql; add pgbouncer pgbouncer; add nginx nginx; \
 	/usr/bin/python3 -c 'import socketio, socketIO_client, requests, websocket' 2>/dev/null || missing+=(python3-socketio python3-socketio-client python3-requests python3-websocket); \
 	[ $${#missing[@]} = 0 ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "missing, and only root can install it: $${missing[*]}"; exit 1; }; \
@@ -65,8 +65,15 @@ setup:
 
 test: setup lint node client build ## everything: unit tests with -race, official clients, Chromium, Redis, PostgreSQL
 	@echo "testing"
-	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -race -timeout 20m $$(go list $(MODULES) | grep -v /test/abuse)
-	@$(MAKE) --no-print-directory abuse TIMES=0
+	@TIMES=0 $(MAKE) --no-print-directory -k -j3 test-packages test-program abuse
+
+# What waits runs beside what computes. The race detector is for all that runs in the process of its test: what is below test/
+# drives programs that are built without it, but for conformance, which serves.
+.PHONY: test-packages test-program
+test-packages:
+	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -vE "^$$below(/|$$)") ./test/conformance
+test-program:
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m $$(go list ./test/... | grep -vE '/(abuse|conformance)$$')
 
 abuse: ## attack a running server in every way, and print what it cost others; strangers at TIMES=10 of what they once needed
 	@go test -count=1 -timeout 40m -v ./test/abuse -args -times=$${TIMES:-10} | grep -v '^=== '; exit $${PIPESTATUS[0]}
