@@ -30,6 +30,8 @@ type Options struct {
 	Control  string // address of the control endpoints
 	Deflate  bool   // offer permessage-deflate
 	Recovery bool   // let clients recover what they missed
+	// Cert and Key are files: the Socket.IO server speaks TLS where they are given.
+	Cert, Key string
 }
 
 // Parse reads the flags.
@@ -39,6 +41,8 @@ func Parse() Options {
 	flag.StringVar(&o.Control, "control", "127.0.0.1:3001", "address of the control endpoints")
 	flag.BoolVar(&o.Deflate, "deflate", false, "compress WebSocket messages")
 	flag.BoolVar(&o.Recovery, "recovery", false, "let clients recover what they missed")
+	flag.StringVar(&o.Cert, "cert", "", "file with a certificate, where the server is to speak TLS")
+	flag.StringVar(&o.Key, "key", "", "file with its key")
 	flag.Parse()
 	return o
 }

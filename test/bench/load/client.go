@@ -29,7 +29,7 @@ type client struct {
 
 // openWebSocket makes a WebSocket; query is added to the URL.
 func openWebSocket(addr, query, header string) (*client, error) {
-	conn, err := net.Dial("tcp", addr)
+	conn, err := connectTo(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,7 @@ func openWebSocket(addr, query, header string) (*client, error) {
 }
 
 func (c *client) upgrade(addr, query, header string) error {
+	addr = strings.TrimPrefix(addr, overTLS)
 	_ = c.conn.SetDeadline(time.Now().Add(patience))
 	_, err := fmt.Fprintf(c.conn, "GET /socket.io/?EIO=4&transport=websocket%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"+
 		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", query, addr, header)

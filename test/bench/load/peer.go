@@ -40,9 +40,14 @@ type running struct {
 }
 
 // start runs a peer until it takes connections.
-func start(p peer, flags ...string) (*running, error) {
-	r := &running{peer: p.name, addr: freeAddress(), control: freeAddress()}
-	args := append(p.command[1:len(p.command):len(p.command)], "--listen", r.addr, "--control", r.control)
+func start(p peer, flags ...string) (*running, error) { return startOver("", p, flags...) }
+
+// startOver is start for clients whose connections are made as the address says that
+// begins with over: see connectTo.
+func startOver(over string, p peer, flags ...string) (*running, error) {
+	listen := freeAddress()
+	r := &running{peer: p.name, addr: over + listen, control: freeAddress()}
+	args := append(p.command[1:len(p.command):len(p.command)], "--listen", listen, "--control", r.control)
 	if err := r.run(p.command[0], append(args, flags...)...); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type exchange struct {
 }
 
 func openExchange(addr string) (*exchange, error) {
-	conn, err := net.Dial("tcp", addr)
+	conn, err := connectTo(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (e *exchange) wait() { _ = e.conn.SetReadDeadline(time.Now().Add(patience))
 
 // ask sends a request.
 func (e *exchange) ask(method, addr, target, body string) error {
-	head := method + " " + target + " HTTP/1.1\r\nHost: " + addr + "\r\nAccept: */*\r\nUser-Agent: load\r\n"
+	head := method + " " + target + " HTTP/1.1\r\nHost: " + strings.TrimPrefix(addr, overTLS) + "\r\nAccept: */*\r\nUser-Agent: load\r\n"
 	if method == http.MethodPost {
 		head += fmt.Sprintf("Content-Type: text/plain;charset=UTF-8\r\nContent-Length: %d\r\n", len(body))
 	}

@@ -72,6 +72,18 @@ var rows = []row{
 		{"connecting by default transports (polling, then upgrade), CPU µs", 1. / 3, "connecting by default transports, µs"}}},
 	{name: "connect", run: connect, figures: []figure{
 		{"connecting, websocket only, CPU µs", 1. / 3, "connecting, websocket only, µs"}}},
+	{name: "idle-tls", rounds: 2, start: startTLS, run: idle, figures: []figure{
+		{"idle WebSocket connection under TLS, KB (8,000)", 0.3, "idle WebSocket connection under TLS, KB"}}},
+	{name: "broadcast-tls", start: startTLS, run: broadcasts(1, 25), figures: []figure{
+		{"broadcasts one at a time to 2,000 under TLS, CPU µs a delivery", 0.6, "single broadcast to 2,000 under TLS, µs a delivery"}}},
+	{name: "echo-tls", start: startTLS, run: echo(64, 1, 500), figures: []figure{
+		{"event and acknowledgement under TLS, 64 connections, CPU µs", 1. / 2, "event and acknowledgement under TLS, µs"}}},
+	{name: "connect-tls", start: startTLS, run: connect, figures: []figure{
+		{"connecting, websocket only, with a TLS handshake, CPU µs", 0.6, "connecting under TLS, µs"}}},
+	{name: "idle-polling-tls", rounds: 2, start: startTLS, run: idlePolling, figures: []figure{
+		{"idle long-polling session under TLS (HTTP/1.1), KB (4,000)", 0, ""}}},
+	{name: "idle-polling-h2", rounds: 2, start: startTLS, run: idlePolling2, figures: []figure{
+		{"idle long-polling session by HTTP/2, on a connection of its own, KB (2,000)", 0, ""}}},
 	{name: "recovery", rounds: 3, run: recovery, flags: []string{"--recovery"}, figures: []figure{
 		{"reconnecting with recovery of 100 missed events, CPU µs a client (5,000)", 1. / 5, "recovery of 100 missed events, µs a client"},
 		{"the same: most memory above that before, MB", 0, ""}}},

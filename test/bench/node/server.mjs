@@ -1,4 +1,5 @@
 // The peer "node": the official server with ws, as its documentation sets it up, alone or, with --cluster, one of several.
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
 import { setFlagsFromString } from "node:v8";
@@ -12,7 +13,9 @@ const gc = runInNewContext("gc");
 // Loaded where it is asked for only: the rows about one server measure its memory.
 const cluster = process.argv.includes("--cluster") && (await import("./cluster.mjs"));
 
-const http = createServer();
+// The same goes for what serves TLS.
+const [cert, key] = ["--cert", "--key"].map((flag) => process.argv.includes(flag) && readFileSync(process.argv[process.argv.indexOf(flag) + 1]));
+const http = cert ? (await import("node:https")).createServer({ cert, key }) : createServer();
 const io = new Server(http, { ...options(), ...(cluster && { adapter: await cluster.adapter() }) });
 serveSockets(io);
 createServer(async (req, res) => {

@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"log"
+	"net"
 	"net/http"
 	_ "net/http/pprof" // on the control address: /debug/pprof
 
@@ -51,5 +52,12 @@ func main() {
 	socketio.OnAck(n, "leave", func(s *socketio.Socket, room string) (string, error) { s.Leave(room); return room, nil }, socketio.Inline)
 	http.Handle("/", control.Handler(server{n}))
 	go func() { log.Fatal(http.ListenAndServe(flags.Control, nil)) }()
+	if flags.Cert != "" {
+		l, err := net.Listen("tcp", flags.Listen)
+		if err != nil {
+			log.Fatal(err)
+		}
+		log.Fatal(http.ServeTLS(websocket.NewListener(l), srv, flags.Cert, flags.Key))
+	}
 	log.Fatal(http.ListenAndServe(flags.Listen, srv))
 }
