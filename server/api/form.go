@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
@@ -31,14 +32,15 @@ const (
 	// bytes: without a journal, ext4 looks at every inode that was freed in the last
 	// seconds before it gives one to a new file.
 	spoolInMemory = 1 << 20
-	// maxField bounds the bytes of a text field that are read at all.
-	maxField = 64 << 10
-	// maxParts bounds the parts of a submission.
+	// maxParts bounds the parts of a submission, maxHead the bytes before each, mostly of
+	// its head, and maxLines their lines.
 	maxParts = 32
+	maxHead  = 8 << 10
+	maxLines = 32
 	// formSlack is what a submission may hold besides its photo, in bytes.
 	formSlack = 1 << 20
-	// formBytes is what a submission takes in memory besides its photo: its fields,
-	// and what reads them.
+	// formBytes is what a submission takes in memory besides its photo and its fields:
+	// the heads of its parts, and what reads them.
 	formBytes = 16 << 10
 )
 
@@ -90,7 +92,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	upload := c.Uploads.Begin(c.AddressOf(r), stop)
 	defer upload.Done()
 	body := &pacedBody{body: http.MaxBytesReader(w, r.Body, c.MaxPhoto+formSlack), control: control, upload: upload, memory: f.charge, start: time.Now(), every: c.UploadWindow}
-	if err := c.readParts(multipart.NewReader(body, params["boundary"]), f); err != nil {
+	if err := c.readParts(&headed{in: bufio.NewReaderSize(body, 512)}, params["boundary"], f); err != nil {
 		f.close()
 		return nil, c.formError(err)
 	}
@@ -124,14 +126,58 @@ func crowded(err error) error {
 	return nil
 }
 
-// readParts reads each part into f.
-func (c *API) readParts(parts *multipart.Reader, f *form) error {
-	for n := 0; ; n++ {
-		part, err := parts.NextPart()
-		if err == io.EOF {
-			return nil
+// headed reads a body whose parts have short heads. Package multipart takes heads of
+// 10 MB and 10,000 lines, and makes many times as much of them.
+type headed struct {
+	in          *bufio.Reader
+	inHead      bool // the next part has not begun
+	left, lines int  // that may come until it begins
+}
+
+func (h *headed) Read(p []byte) (int, error) {
+	if !h.inHead {
+		return h.in.Read(p)
+	}
+	if h.left <= 0 || h.lines <= 0 {
+		return 0, answer.New(http.StatusBadRequest, "The submission has a part whose head is longer than %d lines or %d KiB.", maxLines, maxHead>>10)
+	}
+	if _, err := h.in.Peek(1); err != nil {
+		return 0, err
+	}
+	line, err := h.in.Peek(min(len(p), h.left, h.in.Buffered())) // of what is there: no error
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end+1]
+		h.lines--
+	}
+	h.left -= len(line)
+	n := copy(p, line)
+	_, _ = h.in.Discard(n) // likewise
+	return n, err
+}
+
+// next returns the part that follows, and passes over what is left of the one before,
+// which is nil at the beginning.
+func (h *headed) next(parts *multipart.Reader, before *multipart.Part) (*multipart.Part, error) {
+	if before != nil {
+		if _, err := io.Copy(io.Discard, before); err != nil {
+			return nil, err
 		}
-		if err != nil {
+	}
+	h.inHead, h.left, h.lines = true, maxHead, maxLines
+	part, err := parts.NextPart()
+	h.inHead = false
+	return part, err
+}
+
+// readParts reads each part into f.
+func (c *API) readParts(body *headed, boundary string, f *form) error {
+	parts := multipart.NewReader(body, boundary)
+	var part *multipart.Part
+	for n := 0; ; n++ {
+		var err error
+		if part, err = body.next(parts, part); err == io.EOF {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		if n == maxParts {
@@ -162,21 +208,29 @@ func (c *API) readPart(part *multipart.Part, f *form) error {
 	return nil
 }
 
-// readField reads one text field. The first of a name counts.
+// longestField is how many characters a text field may have.
+var longestField = map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8, "terms": 8, "guest": maxGuestSecret}
+
+// readField reads one text field. The first of a name counts, and no more is read of one
+// than the characters that it may have can take.
 func readField(part *multipart.Part, name string, f *form) error {
-	value, err := io.ReadAll(io.LimitReader(part, maxField+1))
-	if err != nil {
-		return err
-	}
 	if _, twice := f.fields[name]; twice {
 		return nil
 	}
-	longest := map[string]int{"category": 64, "caption": MaxCaption, "name": MaxName, "phone": MaxPhone, "credit": 8, "terms": 8, "guest": maxGuestSecret}[name]
+	longest := longestField[name]
+	most := longest * utf8.UTFMax
+	value, err := io.ReadAll(io.LimitReader(part, int64(most)+1))
+	if err != nil {
+		return err
+	}
+	if err := crowded(f.charge.Hold(int64(2 * len(value)))); err != nil { // as it came, and as text
+		return err
+	}
 	text, readable := decodeField(part, value)
-	if !readable && len(value) <= maxField {
+	if !readable && len(value) <= most {
 		return answer.New(http.StatusBadRequest, "The %s is not in UTF-8.", name)
 	}
-	if len(value) > maxField || utf8.RuneCountInString(text) > longest {
+	if len(value) > most || utf8.RuneCountInString(text) > longest {
 		if name == "category" {
 			return answer.New(http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 		}

@@ -265,6 +265,50 @@ func TestNoPhotoIsLostInItsPart(t *testing.T) {
 	}
 }
 
+// A part's head takes memory that nothing else bounds: one of 9 MB took 200.
+func TestHeadsOfPartsAreShort(t *testing.T) {
+	const name = "Content-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n"
+	for what, head := range map[string]string{
+		"a name again and again": "Content-Disposition: " + strings.Repeat(";name=a", 1<<20) + "\r\n",
+		"a long name of a file":  "Content-Disposition: form-data; name=\"photo\"; filename=\"" + strings.Repeat("a", maxHead) + "\"\r\n",
+		"many lines":             name + strings.Repeat("A:\r\n", maxLines),
+		"a line that is folded":  name + "A: b\r\n" + strings.Repeat(" c\r\n", maxLines),
+		"long lines":             name + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 10),
+	} {
+		if _, status, said := send(t, head+"\r\npixels"); status != 400 || !strings.Contains(said, "head is longer") {
+			t.Errorf("%s: %d %s", what, status, said)
+		}
+	}
+	pixels := strings.Repeat("\n", 8000) + strings.Repeat("x", 20_000)
+	g, status, said := send(t, name+strings.Repeat("A: b\r\n", 20)+"\r\n"+pixels, name+"\r\n"+pixels+"again", "Content-Disposition: form-data; name=\"caption\"\r\n\r\nhi")
+	if status != 200 || string(g.whole) != pixels || said != "hi" {
+		t.Errorf("a photo of many lines, twice: %d %s", status, said)
+	}
+}
+
+// What the fields of a submission take is charged, however long they are.
+func TestFieldsOfASubmissionAreCharged(t *testing.T) {
+	g := &glance{}
+	c := g.make(t, 0)
+	c.Spools = budget.New(1<<20).Share("spools", 1<<20)
+	held := int64(0)
+	g.during = func() { held = c.Spools.Usage().Held }
+	caption := strings.Repeat("\U0001f389", MaxCaption)
+	body := "--b\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\nbest\r\n--b\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\n" + caption +
+		"\r\n--b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a\"\r\n\r\npixels\r\n--b--\r\n"
+	r := httptest.NewRequest("POST", "/api/submit", strings.NewReader(body))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	if err := c.submit(httptest.NewRecorder(), r); err != nil {
+		t.Fatal(err)
+	}
+	if held < formBytes+2*int64(len(caption)) {
+		t.Errorf("%d bytes are charged", held)
+	}
+	if left := c.Spools.Usage().Held; left != 0 {
+		t.Errorf("%d bytes are charged still", left)
+	}
+}
+
 func TestAPhotoThatArrivesEmptyIsRefused(t *testing.T) {
 	for disposition, want := range map[string]int{
 		`form-data; name="photo"; filename="IMG_1.jpg"`: 400,
