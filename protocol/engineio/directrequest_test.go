@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,49 +50,73 @@ func FuzzDirectRequest(f *testing.F) {
 		f.Add([]byte(head), []byte(strings.Replace(head, "Host", "HOST", 1)))
 	}
 	srv := NewServer(Options{}, nil)
-	f.Fuzz(func(t *testing.T, before, now []byte) {
-		var scratch []byte
-		first := readWhole(before)
-		h, ok := srv.readHead(now, &scratch)
-		if !ok {
-			return
+	f.Fuzz(func(t *testing.T, before, now []byte) { compareReaders(t, srv, before, now) })
+}
+
+// A fixed number of requests that are a little different from good ones, each beside the
+// one that it was made of.
+func TestRequestsThatDifferALittleAreNotTakenForEachOther(t *testing.T) {
+	srv := NewServer(Options{}, nil)
+	random := rand.New(rand.NewPCG(1, 2))
+	pieces := []string{"\r\n", "\n", "\r", " ", "\t", ":", "\x00", "\x7f", "\xc3\xa4", "Host: b\r\n", "Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "Cookie: a=b\r\n", "Expect: 100-continue\r\n", "t=", "&", "?", "/", "%41", "HTTP/1.0", "GET", "POST", "a", "A", "0"}
+	for range 100_000 {
+		before := heads[random.IntN(len(heads))]
+		now := before
+		for range 1 + random.IntN(3) {
+			from := random.IntN(len(now) + 1)
+			to := min(from+random.IntN(4), len(now))
+			piece := pieces[random.IntN(len(pieces))]
+			if random.IntN(3) == 0 {
+				piece = ""
+			}
+			now = now[:from] + piece + now[to:]
 		}
-		if end := bytes.Index(now, []byte("\r\n\r\n")); h.length != end+4 {
-			t.Fatalf("a head of %d bytes, not %d", h.length, end+4)
-		}
-		second := readWhole(now)
-		const peer = "192.0.2.1:1234"
-		var print uint64
-		var like bool
-		if second != nil {
-			second.RemoteAddr = peer
-			print, like = srv.fingerprint(second)
-		}
-		taken := max(h.print+srv.printPeer(peer), 1)
-		if like && print != taken {
-			t.Fatalf("net/http's fingerprint of %q differs", now)
-		}
-		if like && h.post && h.body >= 0 && int64(h.body) != second.ContentLength {
-			t.Fatalf("a body of %d bytes, net/http says %d", h.body, second.ContentLength)
-		}
-		if first == nil {
-			return
-		}
-		first.RemoteAddr = peer
-		approved, ok := srv.fingerprint(first)
-		if !ok || approved != taken || (first.Method == http.MethodPost) != h.post {
-			return
-		}
-		if h.post && h.body < 0 {
-			return // it is given back
-		}
-		if second == nil {
-			t.Fatalf("%q is taken for %q, and net/http refuses it", now, before)
-		}
-		if difference := differ(first, second); difference != "" {
-			t.Fatalf("%q is taken for %q, but %s", now, before, difference)
-		}
-	})
+		compareReaders(t, srv, []byte(before), []byte(now))
+	}
+}
+
+func compareReaders(t *testing.T, srv *Server, before, now []byte) {
+	var scratch []byte
+	first := readWhole(before)
+	h, ok := srv.readHead(now, &scratch)
+	if !ok {
+		return
+	}
+	if end := bytes.Index(now, []byte("\r\n\r\n")); h.length != end+4 {
+		t.Fatalf("a head of %d bytes, not %d", h.length, end+4)
+	}
+	second := readWhole(now)
+	const peer = "192.0.2.1:1234"
+	var print uint64
+	var like bool
+	if second != nil {
+		second.RemoteAddr = peer
+		print, like = srv.fingerprint(second)
+	}
+	taken := max(h.print+srv.printPeer(peer), 1)
+	if like && print != taken {
+		t.Fatalf("net/http's fingerprint of %q differs", now)
+	}
+	if like && h.post && h.body >= 0 && int64(h.body) != second.ContentLength {
+		t.Fatalf("a body of %d bytes, net/http says %d", h.body, second.ContentLength)
+	}
+	if first == nil {
+		return
+	}
+	first.RemoteAddr = peer
+	approved, ok := srv.fingerprint(first)
+	if !ok || approved != taken || (first.Method == http.MethodPost) != h.post {
+		return
+	}
+	if h.post && h.body < 0 {
+		return // it is given back
+	}
+	if second == nil {
+		t.Fatalf("%q is taken for %q, and net/http refuses it", now, before)
+	}
+	if difference := differ(first, second); difference != "" {
+		t.Fatalf("%q is taken for %q, but %s", now, before, difference)
+	}
 }
 
 // readWhole is the request that net/http reads, or nil. http.ReadRequest leaves what the

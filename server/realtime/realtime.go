@@ -145,6 +145,7 @@ func New(o Options) *Realtime {
 		ShutdownGrace:  farewell,
 		BodyTimeout:    o.BodyTimeout,
 		Memory:         o.Memory,
+		DirectPolls:    true, // in front there is nothing that must see each poll: the limits are the engine's
 		MaxIdlePackets: o.MaxPacketsPerSecond,
 		Keep:           rt.keep,
 		Logger:         o.Logger,
