@@ -62,8 +62,8 @@ func TestAnHTTPClientOfOnesOwnMakesEveryRequest(t *testing.T) {
 // asked counts what it was asked for, by method.
 func forwardProxy(t *testing.T) (address *url.URL, asked func(method string) int) {
 	t.Helper()
-	var mu sync.Mutex
-	count := map[string]int{}
+	var mu sync.Mutex // guards count and ended, and has no tunnel begin once ended is set
+	count, ended := map[string]int{}, false
 	pass := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}, ErrorHandler: func(http.ResponseWriter, *http.Request, error) {}}
 	var tunnels sync.WaitGroup
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,10 +88,22 @@ func forwardProxy(t *testing.T) (address *url.URL, asked func(method string) int
 			return
 		}
 		_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			_, _ = near.Close(), far.Close()
+			return
+		}
 		tunnels.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
 		tunnels.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
 	}))
-	t.Cleanup(func() { hs.Close(); tunnels.Wait() })
+	t.Cleanup(func() {
+		hs.Close() // which waits for no connection that was taken over
+		mu.Lock()
+		ended = true
+		mu.Unlock()
+		tunnels.Wait()
+	})
 	u, err := url.Parse(hs.URL)
 	if err != nil {
 		t.Fatal(err)
