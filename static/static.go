@@ -46,7 +46,8 @@ func Client() fs.FS {
 func Files() fs.FS { return served() }
 
 // PageFile returns the file that answers the page address path, such as "/wall", and whether there is one. Only the
-// addresses of whole pages are known here; every other file is served under its own name.
+// addresses of whole pages are known here; every other file is served under its own name. It holds for the embedded pages
+// and for those of a folder.
 func PageFile(path string) (name string, ok bool) {
 	switch path {
 	case "/", "/index.html":
@@ -61,9 +62,9 @@ func PageFile(path string) (name string, ok bool) {
 		return "setup.html", true
 	case "/admin", "/admin/", "/admin.html":
 		return "admin.html", true
-	case "/admin/codes", "/admin/codes.html":
+	case "/admin/codes":
 		return "codes.html", true
-	case "/admin/dashboard", "/admin/dashboard.html":
+	case "/admin/dashboard":
 		return "dashboard.html", true
 	}
 	return "", false

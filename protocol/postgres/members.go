@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"podium/protocol/internal/outbox"
+	"podium/protocol/internal/roster"
 	"podium/protocol/socketio"
 )
 
@@ -41,16 +42,11 @@ type membership struct {
 
 	read int64 // up to which letter; owned by receive
 
-	mu     sync.Mutex // guards the fields below
-	others map[string]*other
-	beat   time.Time // when the row was last written
-	since  time.Time // from when on it was written without a break
-}
+	others *roster.Roster // and when the row of each was last seen to be new
 
-// other is another member, and when its row was last seen to be new.
-type other struct {
-	socketio.Member
-	heard time.Time
+	mu    sync.Mutex // guards the fields below
+	beat  time.Time  // when the row was last written
+	since time.Time  // from when on it was written without a break
 }
 
 // post is a letter on its way out.
@@ -67,7 +63,7 @@ func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 	if err != nil {
 		return nil, fmt.Errorf("postgres: join the cluster: %w", err)
 	}
-	m := &membership{engine: e, self: self, node: node, data: data, others: make(map[string]*other)}
+	m := &membership{engine: e, self: self, node: node, data: data, others: roster.New()}
 	m.outbox = outbox.New(m.put)
 	m.life, m.end = context.WithCancel(e.life)
 	ctx, cancel := e.within(m.life, patience)
@@ -107,20 +103,25 @@ func (m *membership) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	m.beaten(now)
+	for _, row := range list {
+		var member socketio.Member
+		if json.Unmarshal(row.Data, &member) == nil {
+			m.others.Meet(member, now.Add(-time.Duration(row.Age*float64(time.Second))))
+		}
+	}
+	return nil
+}
+
+// beaten notes that the row was written.
+func (m *membership) beaten(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
 	if now.Sub(m.beat) > 2*beatEvery {
 		m.since = now
 	}
 	m.beat = now
-	for _, row := range list {
-		var member socketio.Member
-		if json.Unmarshal(row.Data, &member) == nil {
-			m.others[member.ID] = &other{member, now.Add(-time.Duration(row.Age * float64(time.Second)))}
-		}
-	}
-	return nil
 }
 
 // Members implements [socketio.Cluster]. It asks the database, and so knows of a server
@@ -129,13 +130,7 @@ func (m *membership) Members(ctx context.Context, _ string) ([]socketio.Member, 
 	if err := m.look(ctx); err != nil {
 		return nil, fmt.Errorf("postgres: look for members: %w", err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]socketio.Member, 0, len(m.others))
-	for _, o := range m.others {
-		out = append(out, o.Member)
-	}
-	return out, nil
+	return m.others.Members(), nil
 }
 
 // stay keeps this member's row new, and looks whose is not.
@@ -151,26 +146,18 @@ func (m *membership) stay() {
 }
 
 // silent returns the members that are gone.
-func (m *membership) silent() (gone []string) {
+func (m *membership) silent() []string {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if time.Since(m.since) < goneAfter {
+	since := m.since
+	m.mu.Unlock()
+	if time.Since(since) < goneAfter {
 		return nil // the others may have been cut off as this one was
 	}
-	for id, o := range m.others {
-		if time.Since(o.heard) > goneAfter {
-			gone = append(gone, id)
-		}
-	}
-	return gone
+	return m.others.Silent(goneAfter)
 }
 
 func (m *membership) drop(id string) {
-	m.mu.Lock()
-	_, known := m.others[id]
-	delete(m.others, id)
-	m.mu.Unlock()
-	if known {
+	if m.others.Drop(id) {
 		m.node.Left(id)
 	}
 }

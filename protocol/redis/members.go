@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"podium/protocol/internal/outbox"
+	"podium/protocol/internal/roster"
 	"podium/protocol/socketio"
 )
 
@@ -50,16 +50,10 @@ type membership struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu      sync.Mutex // guards the fields below
-	others  map[string]*other
-	heard   time.Time     // when anything was heard, also from itself
-	changed chan struct{} // closed and replaced when others grows
-}
+	others *roster.Roster
 
-// other is another member.
-type other struct {
-	socketio.Member
-	heard time.Time
+	mu    sync.Mutex // guards heard
+	heard time.Time  // when anything was heard, also from itself
 }
 
 // post is a letter on its way out.
@@ -75,7 +69,7 @@ func (e *Engine) Join(self socketio.Member, node socketio.Node) (socketio.Cluste
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &membership{
 		engine: e, self: self, node: node, cancel: cancel,
-		others: make(map[string]*other), heard: time.Now(), changed: make(chan struct{}),
+		others: roster.New(), heard: time.Now(),
 	}
 	m.outbox = outbox.New(m.publish)
 	m.sub = e.client.Subscribe(ctx, e.keys.all, e.keys.to+self.ID)
@@ -103,9 +97,7 @@ func (m *membership) greet(ctx context.Context) {
 		return // they are heard of soon
 	}
 	for {
-		m.mu.Lock()
-		known, changed := len(m.others), m.changed
-		m.mu.Unlock()
+		known, changed := m.others.Changed()
 		if int64(known)+1 >= counts[m.engine.keys.all] {
 			return
 		}
@@ -124,13 +116,7 @@ func (m *membership) say(ctx context.Context, state string) error {
 
 // Members implements [socketio.Cluster].
 func (m *membership) Members(context.Context, string) ([]socketio.Member, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]socketio.Member, 0, len(m.others))
-	for _, o := range m.others {
-		out = append(out, o.Member)
-	}
-	return out, nil
+	return m.others.Members(), nil
 }
 
 // Send implements [socketio.Cluster]. It returns when Redis has the message.
@@ -198,13 +184,13 @@ func (m *membership) take(ctx context.Context, l *letter) {
 	m.mu.Unlock()
 	switch {
 	case l.Message != nil:
-		m.hear(l.Message.From)
+		m.others.Hear(l.Message.From)
 		m.node.Deliver(l.Message)
 	case l.Member == nil || l.Member.ID == m.self.ID:
 	case l.State == stateLeave:
 		m.drop(l.Member.ID)
 	default:
-		m.meet(*l.Member)
+		m.others.Meet(*l.Member, time.Now())
 		if l.State == stateNew {
 			m.work.Go(func() { // answering it must not hold up what it sends next
 				_ = m.post(ctx, m.engine.keys.to+l.Member.ID, &letter{Member: &m.self, State: stateHere})
@@ -213,28 +199,8 @@ func (m *membership) take(ctx context.Context, l *letter) {
 	}
 }
 
-func (m *membership) hear(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if o := m.others[id]; o != nil {
-		o.heard = time.Now()
-	}
-}
-
-func (m *membership) meet(member socketio.Member) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.others[member.ID] = &other{member, time.Now()}
-	close(m.changed)
-	m.changed = make(chan struct{})
-}
-
 func (m *membership) drop(id string) {
-	m.mu.Lock()
-	_, known := m.others[id]
-	delete(m.others, id)
-	m.mu.Unlock()
-	if known {
+	if m.others.Drop(id) {
 		m.node.Left(id)
 	}
 }
@@ -259,21 +225,22 @@ func (m *membership) beat(ctx context.Context) {
 // silent returns the members that are gone.
 func (m *membership) silent(ctx context.Context) (gone []string) {
 	m.mu.Lock()
-	all := slices.Collect(maps.Keys(m.others))
-	if time.Since(m.heard) < 2*beatEvery {
-		for id, o := range m.others {
-			if time.Since(o.heard) > goneAfter {
-				gone = append(gone, id)
-			}
-		}
-	}
+	hearing := time.Since(m.heard) < 2*beatEvery
 	m.mu.Unlock()
-	return append(gone, m.unheard(ctx, all)...)
+	if hearing {
+		gone = m.others.Silent(goneAfter)
+	}
+	return append(gone, m.unheard(ctx)...)
 }
+
+// missedBeat is for how long nothing came from a member that is gone, and not only on its
+// way back to a Redis that was restarted.
+const missedBeat = beatEvery + beatEvery/4
 
 // unheard returns those on whose channel nobody listens any more. In a Redis Cluster the
 // counts are of one of its servers only, and tell nothing.
-func (m *membership) unheard(ctx context.Context, ids []string) (gone []string) {
+func (m *membership) unheard(ctx context.Context) (gone []string) {
+	ids := m.others.Silent(missedBeat)
 	if _, many := m.engine.client.(*goredis.ClusterClient); many || len(ids) == 0 {
 		return nil
 	}
@@ -287,21 +254,13 @@ func (m *membership) unheard(ctx context.Context, ids []string) (gone []string) 
 	if err != nil || counts[channels[0]] == 0 {
 		return nil // Redis was just started: everybody comes back to it
 	}
+	silent := m.others.Silent(missedBeat) // still, after Redis was asked
 	for i, id := range ids {
-		if counts[channels[i+1]] == 0 && m.quiet(id) {
+		if counts[channels[i+1]] == 0 && slices.Contains(silent, id) {
 			gone = append(gone, id)
 		}
 	}
 	return gone
-}
-
-// quiet reports whether a member has missed a beat, as one does that is gone and not
-// only on its way back to a Redis that was restarted.
-func (m *membership) quiet(id string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	o := m.others[id]
-	return o != nil && time.Since(o.heard) > beatEvery+beatEvery/4
 }
 
 // Close implements [socketio.Cluster].

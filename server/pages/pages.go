@@ -38,6 +38,7 @@ import (
 	"syscall"
 
 	"podium/server/answer"
+	"podium/static"
 )
 
 // cloudinary is where pictures come from besides this server. It stands in
@@ -68,23 +69,10 @@ func New(files fs.FS, clientOrigin string, origin Origin) *Pages {
 	}
 }
 
-// names are the addresses whose files have other names.
-var names = map[string]string{
-	"/":                "index.html",
-	"/admin":           "admin.html",
-	"/admin/":          "admin.html",
-	"/admin/codes":     "codes.html",
-	"/admin/dashboard": "dashboard.html",
-	"/present":         "present.html",
-	"/setup":           "setup.html",
-	"/wall":            "wall.html",
-	"/winners":         "winners.html",
-}
-
 // fileOf returns the file that answers an address, "" for none. Names with a
 // part that begins with a dot, and those that are not clean, have none.
 func fileOf(address string) string {
-	if name, ok := names[address]; ok {
+	if name, ok := static.PageFile(address); ok {
 		return name
 	}
 	name := strings.TrimPrefix(address, "/")
