@@ -5,8 +5,8 @@ SHELL := /bin/bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
-MICRO = go test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-200ms} -count $${COUNT:-6} \
-  ./protocol/websocket ./protocol/engineio ./protocol/socketio
+# The packages of protocol/ that have micro-benchmarks.
+MICRO := websocket engineio socketio
 GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.22.11
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 # Every package of the modules that go.work names.
@@ -14,7 +14,7 @@ MODULES := $(patsubst %,%/...,$(shell sed -n 's/^\t\(\.[^ ]*\)$$/\1/p' go.work))
 CLIENT := test/node_modules/socket.io-client/dist
 CLIENT_FILES := $(foreach f,socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js,$(f) $(f).map)
 
-.PHONY: help run build client node module test game-day outages abuse soak memory lint bench bench-save bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
+.PHONY: help run build client node module test game-day outages abuse soak memory lint bench bench-compare crash rehearse image fuzz screenshots gosec sbom vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -104,13 +104,19 @@ test/bench/node_modules/.installed: test/bench/package.json test/bench/package-l
 	@npm ci --prefix test/bench --no-audit --no-fund --loglevel=error || echo "Node's and Bun's packages are missing: they are left out"
 	@touch $@
 
-bench-save: ## run the micro-benchmarks and save the figures for bench-compare
-	@$(MICRO) | tee test/bench/micro.txt
-
-bench-compare: ## run the micro-benchmarks and compare with those saved; one: make bench-compare BENCH=Echo
-	@mkdir -p test/bench/bin
-	@$(MICRO) >test/bench/bin/micro.txt || { cat test/bench/bin/micro.txt; exit 1; }
-	@go run $(BENCHSTAT) -ignore cpu test/bench/micro.txt test/bench/bin/micro.txt
+# The base is the commit of the last whole run of make bench; its build runs in turn with this one, so that whatever
+# else the machine does, it does to both.
+bench-compare: ## compare the micro-benchmarks with those of the last make bench, by running both builds in turn; one: make bench-compare BENCH=Echo
+	@base=$${BASE:-$$(git log -1 --format=%H -- test/bench/results.json)}; \
+	[ -n "$$base" ] && git cat-file -e "$$base^{commit}" 2>/dev/null || { echo "no commit to compare with is here (a shallow clone?)"; exit 0; }; \
+	there=$$(mktemp -d); trap 'git worktree remove --force '$$there EXIT; git worktree add -q --detach $$there $$base; \
+	mkdir -p test/bench/bin; cd test/bench/bin; rm -f base.txt this.txt; \
+	for p in $(MICRO); do \
+	  (cd $$there/protocol && go test -c -o $$OLDPWD/base.$$p.test ./$$p) && (cd $(CURDIR)/protocol && go test -c -o $$OLDPWD/this.$$p.test ./$$p) || exit 1; \
+	  for i in $$(seq $${COUNT:-6}); do for build in base this; do \
+	    (cd $(CURDIR)/protocol/$$p && $(CURDIR)/test/bench/bin/$$build.$$p.test -test.run '^$$' -test.bench "$${BENCH:-.}" -test.benchmem -test.benchtime $${BENCHTIME:-100ms}) >>$$build.txt || exit 1; \
+	  done; done; done; \
+	echo "beside $$(git log -1 --format='%h, %cs' $$base)"; go run $(BENCHSTAT) -ignore cpu base.txt this.txt
 
 # An input that finds something new is made smaller in ten runs, not for a minute, which is where most of the time went.
 fuzz: ## fuzz every target for FUZZTIME (10s); some of them: make fuzz FUZZ=Session FUZZTIME=1h
