@@ -107,6 +107,16 @@ var rows = []row{
 		{"GET /api/feed at 10,000 entries, after a change, ms", 0, ""},
 		{"the same, nothing changed since, CPU µs", 1. / 10, "`GET /api/feed` at 10,000 entries, unchanged, µs"},
 		{"the same, answered with 304, CPU µs", 0, ""}}},
+	{name: "rush", rounds: 1, run: rush, start: contests, figures: []figure{
+		{"1,000 phones load the feed of 10,000 entries while 50 arrive a second, CPU µs a phone", 0, "the feed to a phone while 50 entries a second arrive, CPU µs"},
+		{"the same, ms p50", 0, ""},
+		{"the same, ms p99", 0, ""}}},
+	{name: "weight", rounds: 1, run: weight, start: contests, figures: []figure{
+		{"the program as it is deployed, MB", 0, ""},
+		{"building it with an empty cache, CPU s", 0, ""},
+		{"from its start to its first answer, ms", 0, ""},
+		{"at rest, resident MB", 0, ""},
+		{"after 2,000 photos and 3,000 loads of the feed, resident MB", 0, ""}}},
 	{name: "databases", rounds: 1, run: databases, start: startNothing, figures: []figure{
 		{"submit as above at 1,000 entries, kept in a file, ms each", 0, ""},
 		{"feed after a change at 1,000 entries, kept in a file, ms", 0, ""},
