@@ -52,8 +52,11 @@
 //
 // # Memory
 //
-// An idle connection on a loop is one allocation of a few hundred bytes; under TLS there
-// is besides what crypto/tls keeps of a connection. Read buffers belong to the loop; a buffer for a message that has arrived in part, and a
+// An idle connection on a loop is one allocation of a few hundred bytes; under TLS
+// crypto/tls keeps besides some 4 KB: the tables of two keys of AES-GCM are 1.8 KB, its
+// Conn with its secrets 1.2, buffers for records 0.8. Of the latter it lets none go:
+// they stay as large as the largest record that arrived, with one of 16 KB up to twice that.
+// Read buffers belong to the loop; a buffer for a message that has arrived in part, and a
 // queue of what waits for the peer to read, are borrowed from pools while needed.
 //
 // # Concurrency

@@ -137,16 +137,20 @@ func (r *records) data(b []byte) (all []byte) {
 	return append(all, r.seal(recordData, b)...)
 }
 
-// newKeys is the record that changes the client's keys, and asks the server to change its
-// own (section 4.6.3).
-func (r *records) newKeys(ask bool) []byte {
+// newKeys changes the client's keys, and asks the server to change its own (section 4.6.3),
+// in one record or split into two.
+func (r *records) newKeys(ask, split bool) []byte {
 	message := []byte{24, 0, 0, 1, 0}
 	if ask {
 		message[4] = 1
 	}
-	record := r.seal(recordHandshake, message)
+	var wire []byte
+	if split {
+		wire, message = r.seal(recordHandshake, message[:3]), message[3:]
+	}
+	wire = append(wire, r.seal(recordHandshake, message)...)
 	r.out.update()
-	return record
+	return wire
 }
 
 // Write implements net.Conn.

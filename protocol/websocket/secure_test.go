@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -89,10 +90,10 @@ func TestRecordsArriveInAnyCut(t *testing.T) {
 					wire = append(wire, r.data(masked(0x81, text))...)
 					switch random.IntN(4) {
 					case 0:
-						wire = append(wire, r.newKeys(true)...)
+						wire = append(wire, r.newKeys(true, i%2 == 0)...)
 						asked++
 					case 1:
-						wire = append(wire, r.newKeys(false)...)
+						wire = append(wire, r.newKeys(false, i%2 == 0)...)
 					}
 				}
 				sent := make(chan error, 1)
@@ -227,7 +228,7 @@ func TestOneWhoOnlyAsksForNewKeysIsCut(t *testing.T) {
 		for {
 			var wire []byte
 			for range 200 {
-				wire = append(wire, r.newKeys(true)...)
+				wire = append(wire, r.newKeys(true, false)...)
 				wire = append(wire, r.data(masked(0x8a, ""))...)
 			}
 			if _, err := r.Conn.Write(wire); err != nil {
@@ -300,6 +301,42 @@ func TestEndsUnderTLS(t *testing.T) {
 	}
 }
 
+// Ciphers of TLS 1.2 add more to a record than those of 1.3, and as much in both directions.
+func TestCiphersOfTLS12(t *testing.T) {
+	for name, suites := range map[string][]uint16{
+		"GCM":    {tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		"CBC":    {tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA},
+		"ChaCha": {tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t, "loop-tls", Options{}, nil)
+			nc, err := net.Dial("tcp", h.http.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = nc.SetDeadline(time.Now().Add(wait))
+			c := shake(t, tls.Client(nc, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: suites}), "")
+			h.conn(t)
+			sizes := []int{1, 15 << 10, 16 << 10, 300_000, 5}
+			sent := make(chan error, 1)
+			go func() {
+				var all []byte
+				for _, n := range sizes {
+					all = append(all, masked(0x81, strings.Repeat("x", n))...)
+				}
+				_, err := c.Write(all)
+				sent <- err
+			}()
+			for _, n := range sizes {
+				c.want(0x81, strings.Repeat("x", n))
+			}
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 // FuzzSecure lets a client send messages in any records, with changes of keys and empty
 // records between them and cuts anywhere: all are echoed, in their order.
 func FuzzSecure(f *testing.F) {
@@ -333,7 +370,7 @@ func FuzzSecure(f *testing.F) {
 				want = append(want, frame{0x81, text})
 				idle = 0
 			case op%8 < 5 && idle < 10:
-				wire = append(wire, r.newKeys(op%8 == 3)...)
+				wire = append(wire, r.newKeys(op%8 == 3, op >= 128)...)
 				idle++
 			case op%8 == 5:
 				n := min(next()*next(), len(wire))
