@@ -35,7 +35,7 @@ func (c Category) Validate() error {
 	case c.Name == "":
 		return fmt.Errorf("%w: category %s lacks a name", ErrInvalid, c.ID)
 	case len(c.Name) > maxCategoryName:
-		return fmt.Errorf("%w: the name of category %s is longer than %d bytes", ErrInvalid, c.ID, maxCategoryName)
+		return broken(RuleLength, "the name of category %s is longer than %d bytes", c.ID, maxCategoryName)
 	}
 	return nil
 }

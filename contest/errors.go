@@ -1,6 +1,9 @@
 package contest
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of requests that don't fit what is stored.
 var (
@@ -24,6 +27,35 @@ var (
 	// content.
 	ErrIdempotencyMismatch = errors.New("idempotency key was used with other content")
 )
+
+// Rule names what a value breaks that people enter, for pages that say it in
+// their own words.
+type Rule string
+
+// The rules that a page cannot keep people to by itself.
+const (
+	RuleLength     Rule = "tooLong"     // a text is longer than is taken
+	RuleCharacters Rule = "characters"  // a text holds what cannot be shown
+	RuleTimes      Rule = "closesFirst" // submissions close before they open
+	RuleWinner     Rule = "noWinner"    // there is nobody to present
+	RuleDigits     Rule = "noDigits"    // a phone number has none
+)
+
+// InvalidError is an ErrInvalid that breaks a rule with a name.
+type InvalidError struct {
+	Rule Rule
+	what string
+}
+
+func (e *InvalidError) Error() string { return ErrInvalid.Error() + ": " + e.what }
+
+// Unwrap makes it an ErrInvalid.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
+
+// broken is an InvalidError that says what is wrong.
+func broken(rule Rule, format string, args ...any) error {
+	return &InvalidError{rule, fmt.Sprintf(format, args...)}
+}
 
 // Errors of the store.
 var (

@@ -83,11 +83,11 @@ func (e *Evening) Validate() error {
 		{"text of the terms", e.Terms, maxEveningTerms, true},
 	} {
 		if utf8.RuneCountInString(text.text) > text.longest {
-			return fmt.Errorf("%w: the %s is longer than %d characters", ErrInvalid, text.what, text.longest)
+			return broken(RuleLength, "the %s is longer than %d characters", text.what, text.longest)
 		}
 		control := func(r rune) bool { return unicode.IsControl(r) && !(text.lines && strings.ContainsRune("\n\r\t", r)) }
 		if strings.ContainsFunc(text.text, control) {
-			return fmt.Errorf("%w: the %s holds characters that cannot be shown", ErrInvalid, text.what)
+			return broken(RuleCharacters, "the %s holds characters that cannot be shown", text.what)
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, e.Date); e.Date != "" && err != nil {
@@ -99,7 +99,7 @@ func (e *Evening) Validate() error {
 	case e.Opens < 0 || e.Closes < 0:
 		return fmt.Errorf("%w: a time is given in milliseconds since 1970, or 0 for none", ErrInvalid)
 	case e.Opens > 0 && e.Closes > 0 && e.Closes <= e.Opens:
-		return fmt.Errorf("%w: submissions must close after they open", ErrInvalid)
+		return broken(RuleTimes, "submissions must close after they open")
 	case e.PhotosPerGuest < 0 || e.PhotosPerGuest > maxGuestPhotos:
 		return fmt.Errorf("%w: a guest may send 1 to %d photos, or 0 for any number", ErrInvalid, maxGuestPhotos)
 	case e.WallSeconds != 0 && (e.WallSeconds < minWallSeconds || e.WallSeconds > maxWallSeconds):

@@ -1,7 +1,6 @@
 package contest
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -66,7 +65,7 @@ func samePhone(number, country string) string {
 func (c *Contest) ByPhone(phone string) ([]string, error) {
 	want := samePhone(phone, c.PhoneCountry)
 	if want == "" {
-		return nil, fmt.Errorf("%w: the phone number has no digits", ErrInvalid)
+		return nil, broken(RuleDigits, "the phone number has no digits")
 	}
 	var ids []string
 	err := c.Each(func(sub Submission) bool {

@@ -146,7 +146,7 @@ func (c *Contest) PrepareReveal(ctx context.Context, picks Picks, order []string
 			r.Picks[category], r.Before[category] = kept[category], published[category]
 		}
 		if len(r.Order) == 0 {
-			return fmt.Errorf("%w: there is no winner to present", ErrInvalid)
+			return broken(RuleWinner, "there is no winner to present")
 		}
 		return saveReveal(tx, r)
 	})

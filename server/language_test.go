@@ -67,3 +67,31 @@ func TestRefusalsOfPhotosHaveCodes(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// So do those of organisers: each says which it is, and the sentence stays.
+func TestRefusalsOfOrganisersHaveCodes(t *testing.T) {
+	s := newSite(t).signIn()
+	for _, row := range []struct{ method, path, body, code string }{
+		{"POST", "/api/settings", `{"event":{"opens":2000,"closes":1000}}`, "closesFirst"},
+		{"POST", "/api/settings", `{"event":{"name":"` + strings.Repeat("x", 200) + `"}}`, "tooLong"},
+		{"POST", "/api/settings", `{"event":{"name":"\u0007"}}`, "characters"},
+		{"POST", "/api/settings", `{"event":7}`, "malformed"},
+		{"POST", "/api/settings", `no JSON`, "malformed"},
+		{"POST", "/api/reveal", `{"winners":{}}`, "noWinner"},
+		{"POST", "/api/reveal/next", `{"turn":0}`, "noPresentation"},
+		{"POST", "/api/submissions/1-abcdef/hide", `{}`, "gone"},
+		{"GET", "/api/nothing", "", "malformed"},
+	} {
+		var body any
+		if row.body != "" {
+			body = row.body
+		}
+		g := s.do(row.method, row.path, body)
+		if got := g.header.Get("Podium-Error"); g.status < 400 || got != row.code || g.sentence() == "" {
+			t.Errorf("%s %s is answered with %d and the code %q, want %q: %s", row.method, row.path, g.status, got, row.code, g.body)
+		}
+	}
+	if g := newSite(t).do("GET", "/api/submissions", nil).is(401); g.header.Get("Podium-Error") != "unauthorized" || g.sentence() != "Unauthorized" {
+		t.Errorf("without a session: %s", g.body)
+	}
+}

@@ -76,7 +76,7 @@ func (s *Server) noSuchRoute(e *echo.Echo) echo.HandlerFunc {
 			return answer.ErrNoRoute
 		}
 		c.Response().Header().Set("Allow", strings.Join(allowed, ", "))
-		return answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
+		return answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method).Coded("malformed")
 	}
 }
 
@@ -134,7 +134,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 		}
 		if strings.HasPrefix(path, "/api/") {
 			if wait := s.limits.requests.Allow(s.addresses.Of(r), time.Now()); wait > 0 {
-				answer.Later(wait, "Too many requests; please wait a moment.").Write(w)
+				answer.Later(wait, "Too many requests; please wait a moment.").Coded("tooFast").Write(w)
 				return
 			}
 		}
@@ -172,9 +172,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 		case http.StatusNotFound:
 			err = answer.ErrNoRoute
 		case http.StatusMethodNotAllowed:
-			err = answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method)
+			err = answer.New(http.StatusMethodNotAllowed, "This route does not take %s.", c.Request().Method).Coded("malformed")
 		default:
-			err = answer.Because(framework, framework.Code, http.StatusText(framework.Code)+".")
+			err = answer.Because(framework, framework.Code, http.StatusText(framework.Code)+".").Coded("malformed")
 		}
 	}
 	s.fail(c.Response(), c.Request(), err)
@@ -184,7 +184,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var known *answer.Error
 	if !errors.As(err, &known) {
-		known = answer.Because(err, http.StatusInternalServerError, "Something went wrong on this server.")
+		known = answer.Because(err, http.StatusInternalServerError, "Something went wrong on this server.").Coded("broken")
 	}
 	s.observe.Failed(known.Status)
 	if known.Status >= 500 && r.Context().Err() == nil {

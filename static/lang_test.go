@@ -120,10 +120,13 @@ func TestMessagesAreUsedAndThere(t *testing.T) {
 	note(`\{\{([A-Za-z-]+)\}\}`, "", glob("*.html")...)
 	note(`\bsay\("([A-Za-z-]+)"`, "", glob("js/*.js")...)
 	note(`messages\.textContent\)\.([a-zA-Z]+)`, "", "js/arrive.js")
-	for _, room := range []string{"api", "pictures"} {
-		note(`\.Coded\("([A-Za-z]+)"\)`, "error-", glob("../server/"+room+"/*.go")...)
-		note(`\bcode[A-Z][A-Za-z]* += "([A-Za-z]+)"`, "error-", glob("../server/"+room+"/*.go")...)
+	for _, files := range []string{"../server/*.go", "../server/*/*.go", "../contest/errors.go"} {
+		note(`\.Coded\("([A-Za-z]+)"\)`, "error-", glob(files)...)
+		note(`\bCode: "([A-Za-z]+)"`, "error-", glob(files)...)
+		note(`\b(?:code|Rule)[A-Z][A-Za-z]*(?: +Rule)? += "([A-Za-z]+)"`, "error-", glob(files)...)
 	}
+	note(`\btrouble\{"([A-Za-z]+)"`, "reason-", glob("../server/observe/*.go")...)
+	note(`\.Code = .*, "([A-Za-z]+)"\n`, "reason-", "../server/realtime/endpoints.go")
 	delete(used, "languages")
 	main := readMessages(t, mainLanguage)
 	for key, where := range used {
@@ -135,6 +138,40 @@ func TestMessagesAreUsedAndThere(t *testing.T) {
 		if used[key] == "" {
 			t.Errorf("nothing uses the message %s", key)
 		}
+	}
+}
+
+// Every refusal says which it is, so that a page can say it in its own language; but for those on the socket in the data
+// folder, where commands ask.
+func TestEveryRefusalHasACode(t *testing.T) {
+	refusal := regexp.MustCompile(`\banswer\.(?:New|Because|Later)\(|\banswer\.Error\{`)
+	seen := 0
+	for _, pattern := range []string{"../server/*.go", "../server/*/*.go"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "../server/command/") {
+				continue
+			}
+			source, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(source)) {
+				if !refusal.MatchString(line) {
+					continue
+				}
+				seen++
+				if !strings.Contains(line, ".Coded(") && !strings.Contains(line, "Code:") {
+					t.Errorf("%s refuses without a code: %s", name, line)
+				}
+			}
+		}
+	}
+	if seen < 40 {
+		t.Errorf("%d refusals were found", seen)
 	}
 }
 

@@ -49,6 +49,12 @@ func New(status int, format string, args ...any) *Error {
 	return &Error{Status: status, Sentence: fmt.Sprintf(format, args...)}
 }
 
+// Malformed is the 400 for a request that is not one, which only a program's
+// mistake or an old page brings about.
+func Malformed(format string, args ...any) *Error {
+	return New(http.StatusBadRequest, format, args...).Coded("malformed")
+}
+
 // Because returns an Error with its cause, which only the log sees.
 func Because(cause error, status int, sentence string) *Error {
 	return &Error{Status: status, Sentence: sentence, Cause: cause}
@@ -60,12 +66,12 @@ func Later(wait time.Duration, sentence string) *Error {
 }
 
 // ErrUnauthorized is what every admin route answers without a session.
-var ErrUnauthorized = &Error{Status: http.StatusUnauthorized, Sentence: "Unauthorized"}
+var ErrUnauthorized = New(http.StatusUnauthorized, "Unauthorized").Coded("unauthorized")
 
 // ErrNoRoute and ErrNoPage are the answers where there is nothing.
 var (
-	ErrNoRoute = New(http.StatusNotFound, "There is no such route.")
-	ErrNoPage  = New(http.StatusNotFound, "There is no such page.")
+	ErrNoRoute = New(http.StatusNotFound, "There is no such route.").Coded("malformed")
+	ErrNoPage  = New(http.StatusNotFound, "There is no such page.").Coded("gone")
 )
 
 // Write writes e.
@@ -146,17 +152,17 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
 	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
-		return New(http.StatusBadRequest, "The request has no body; a JSON object belongs there.")
+		return Malformed("The request has no body; a JSON object belongs there.")
 	}
 	if body[0] != '{' {
-		return New(http.StatusBadRequest, "The body must be a JSON object.")
+		return Malformed("The body must be a JSON object.")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) && kind.Field != "" {
-			return New(http.StatusBadRequest, "The field %q has the wrong type.", kind.Field)
+			return Malformed("The field %q has the wrong type.", kind.Field)
 		}
-		return New(http.StatusBadRequest, "The body is not valid JSON.")
+		return Malformed("The body is not valid JSON.")
 	}
 	return nil
 }
@@ -169,7 +175,7 @@ func ReadError(err error) error {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return Because(err, http.StatusRequestEntityTooLarge, "The request is too large.")
+		return Because(err, http.StatusRequestEntityTooLarge, "The request is too large.").Coded("tooLarge")
 	}
-	return Because(err, http.StatusBadRequest, "The request's body could not be read to its end.")
+	return Because(err, http.StatusBadRequest, "The request's body could not be read to its end.").Coded("brokenOff")
 }

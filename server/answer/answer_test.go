@@ -32,7 +32,7 @@ func TestAnErrorIsASentenceWithItsStatus(t *testing.T) {
 		if w.Code != c.status || w.Body.String() != c.body || h.Get("Retry-After") != c.retry {
 			t.Errorf("%d, Retry-After %q: %s", w.Code, h.Get("Retry-After"), w.Body)
 		}
-		if h.Get("Content-Type") != "application/json; charset=utf-8" || h.Get("Cache-Control") != "no-store" || h.Get("Podium-Error") != "" {
+		if h.Get("Content-Type") != "application/json; charset=utf-8" || h.Get("Cache-Control") != "no-store" || h.Get("Podium-Error") != c.err.Code {
 			t.Errorf("headers: %v", h)
 		}
 	}

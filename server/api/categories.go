@@ -55,7 +55,7 @@ func (c *API) saveCategories(w http.ResponseWriter, r *http.Request) error {
 func (c *API) replaceCategories(ctx context.Context, list json.RawMessage) error {
 	var sent []category
 	if !bytes.HasPrefix(list, []byte("[")) || json.Unmarshal(list, &sent) != nil {
-		return answer.New(http.StatusBadRequest, "categories must be an array of objects with an id and a name.")
+		return answer.Malformed("categories must be an array of objects with an id and a name.")
 	}
 	categories := make([]contest.Category, 0, len(sent))
 	for _, one := range sent {

@@ -46,12 +46,12 @@ func (c *API) changeEvening(ctx context.Context, sent json.RawMessage) error {
 func eveningError(err error) error {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
-		return answer.Because(err, http.StatusBadRequest, "The field \"event."+kind.Field+"\" has the wrong type.")
+		return answer.Because(err, http.StatusBadRequest, "The field \"event."+kind.Field+"\" has the wrong type.").Coded("malformed")
 	}
 	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
-		return answer.New(http.StatusBadRequest, "The event has no setting %s.", field)
+		return answer.Malformed("The event has no setting %s.", field)
 	}
-	return answer.Because(err, http.StatusBadRequest, "event must be an object.")
+	return answer.Because(err, http.StatusBadRequest, "event must be an object.").Coded("malformed")
 }
 
 // admit reports why a submission is not taken at this event. Times are those of
@@ -72,7 +72,7 @@ func (c *API) admit(f *form) error {
 	case e.Terms != "" && f.fields["terms"] != "yes":
 		return answer.New(http.StatusBadRequest, "Please accept the organiser's terms first.").Coded("termsNeeded")
 	case e.PhotosPerGuest > 0 && f.fields["guest"] == "":
-		return answer.New(http.StatusBadRequest, "This event counts each guest's photos, and this page does not say whose it is; please open it anew.")
+		return answer.New(http.StatusBadRequest, "This event counts each guest's photos, and this page does not say whose it is; please open it anew.").Coded("guestUnknown")
 	}
 	return guestSecret(f.fields["guest"])
 }

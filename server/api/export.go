@@ -43,11 +43,11 @@ func (c *API) photosZip(w http.ResponseWriter, r *http.Request) error {
 		return storeError(err)
 	}
 	if !evening.AlbumForGuests {
-		return answer.New(http.StatusForbidden, "The organiser does not give all photos to everybody.")
+		return answer.New(http.StatusForbidden, "The organiser does not give all photos to everybody.").Coded("noAlbum")
 	}
 	addr := c.AddressOf(r)
 	if !c.Albums.Enter(addr) {
-		return answer.Later(10*time.Second, "Others take the photos home just now; please try again in a moment.")
+		return answer.Later(10*time.Second, "Others take the photos home just now; please try again in a moment.").Coded("busy")
 	}
 	defer c.Albums.Leave(addr)
 	if r.Method == http.MethodHead {

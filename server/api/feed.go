@@ -84,16 +84,16 @@ func feedQuery(r *http.Request) (q contest.Query, category string, err error) {
 	values := r.URL.Query()
 	category, q.Before = values.Get("category"), values.Get("before")
 	if q.Before != "" && category == "" {
-		return q, "", answer.New(http.StatusBadRequest, "before needs a category.")
+		return q, "", answer.Malformed("before needs a category.")
 	}
 	if text := values.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
-			return q, "", answer.New(http.StatusBadRequest, "limit must be a whole number above 0.")
+			return q, "", answer.Malformed("limit must be a whole number above 0.")
 		}
 	}
 	if text := values.Get("since"); text != "" {
 		if q.Since, err = strconv.ParseInt(text, 10, 64); err != nil || q.Since < 0 {
-			return q, "", answer.New(http.StatusBadRequest, "since must be a time in milliseconds.")
+			return q, "", answer.Malformed("since must be a time in milliseconds.")
 		}
 	}
 	return q, category, nil
@@ -112,7 +112,7 @@ func (c *API) charged(w http.ResponseWriter, r *http.Request, size int) (charged
 	})
 	if err := charge.Hold(int64(size)); err != nil {
 		charge.Close()
-		return nil, nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many people read at once; please try again.", Retry: 2 * time.Second, Cause: err}
+		return nil, nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many people read at once; please try again.", Code: "busy", Retry: 2 * time.Second, Cause: err}
 	}
 	return &takingWriter{w, charge.Progress}, charge.Close, nil
 }

@@ -72,7 +72,7 @@ func (f *form) close() {
 func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
-		return nil, answer.New(http.StatusBadRequest, "A submission is sent as multipart/form-data.")
+		return nil, answer.Malformed("A submission is sent as multipart/form-data.")
 	}
 	if r.ContentLength > c.MaxPhoto+formSlack {
 		return nil, c.tooLarge()
@@ -181,7 +181,7 @@ func (c *API) readParts(body *headed, boundary string, f *form) error {
 			return err
 		}
 		if n == maxParts {
-			return answer.New(http.StatusBadRequest, "The submission has too many parts.")
+			return answer.Malformed("The submission has too many parts.")
 		}
 		if err := c.readPart(part, f); err != nil {
 			return err
@@ -203,7 +203,7 @@ func (c *API) readPart(part *multipart.Part, f *form) error {
 		return readField(part, field, f)
 	}
 	if file != "" && f.photo == nil {
-		return answer.New(http.StatusBadRequest, "The photo is sent in the field \"photo\".")
+		return answer.Malformed("The photo is sent in the field \"photo\".")
 	}
 	return nil
 }
@@ -228,13 +228,13 @@ func readField(part *multipart.Part, name string, f *form) error {
 	}
 	text, readable := decodeField(part, value)
 	if !readable && len(value) <= most {
-		return answer.New(http.StatusBadRequest, "The %s is not in UTF-8.", name)
+		return answer.Malformed("The %s is not in UTF-8.", name)
 	}
 	if len(value) > most || utf8.RuneCountInString(text) > longest {
 		if name == "category" {
 			return answer.New(http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 		}
-		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest)
+		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest).Coded("tooLong")
 	}
 	f.fields[name] = strings.ReplaceAll(text, "\x00", "\uFFFD")
 	fmt.Fprintf(f.hash, "%s %d ", name, len(value))
@@ -334,7 +334,7 @@ func (c *API) tooLarge() error {
 // noRoom is the answer where the disk has no room for a submission, because of err, which
 // may be nil.
 func noRoom(err error) error {
-	return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.")
+	return answer.Because(err, http.StatusInsufficientStorage, "There is no room left on this server; nothing was changed.").Coded("full")
 }
 
 // formError makes what went wrong while reading a submission into an answer.
@@ -347,13 +347,13 @@ func (c *API) formError(err error) error {
 	case errors.As(err, &large):
 		return c.tooLarge()
 	case errors.Is(err, turns.ErrCrowded):
-		return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many photos arrive at once; please send it again.", Retry: 2 * time.Second, Cause: err}
+		return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "Too many photos arrive at once; please send it again.", Code: "busy", Retry: 2 * time.Second, Cause: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return noRoom(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return answer.Because(err, http.StatusRequestTimeout, "The photo arrived too slowly.")
+		return answer.Because(err, http.StatusRequestTimeout, "The photo arrived too slowly.").Coded("brokenOff")
 	}
-	return answer.Because(err, http.StatusBadRequest, "The submission could not be read to its end.")
+	return answer.Because(err, http.StatusBadRequest, "The submission could not be read to its end.").Coded("brokenOff")
 }
 
 // pacedBody reads a body, counts it, and ends it when it comes too slowly.

@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"regexp"
 
 	"podium/server/answer"
@@ -18,7 +17,7 @@ var guestForm = regexp.MustCompile(`^[A-Za-z0-9_-]{22,64}$`)
 // guestSecret reports what is wrong with the secret of a phone; none is fine.
 func guestSecret(secret string) error {
 	if secret != "" && !guestForm.MatchString(secret) {
-		return answer.New(http.StatusBadRequest, "The field \"guest\" must hold 22 to %d letters, digits, - or _.", maxGuestSecret)
+		return answer.Malformed("The field \"guest\" must hold 22 to %d letters, digits, - or _.", maxGuestSecret)
 	}
 	return nil
 }

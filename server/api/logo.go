@@ -22,12 +22,12 @@ func (c *API) saveLogo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return answer.New(http.StatusRequestEntityTooLarge, "A logo has at most %d MiB.", maxLogo>>20)
+			return answer.New(http.StatusRequestEntityTooLarge, "A logo has at most %d MiB.", maxLogo>>20).Coded("logoTooLarge")
 		}
 		return answer.ReadError(err)
 	}
 	if len(data) == 0 {
-		return answer.New(http.StatusBadRequest, "The request has no body; a picture belongs there.")
+		return answer.Malformed("The request has no body; a picture belongs there.")
 	}
 	ctx := turns.WithAddress(context.WithoutCancel(r.Context()), c.AddressOf(r))
 	logo, err := c.Pictures.Logo(ctx, bytes.NewReader(data), int64(len(data)))
@@ -68,7 +68,7 @@ func (c *API) serveLogo(w http.ResponseWriter, r *http.Request, of func(*contest
 		return storeError(err)
 	}
 	if evening.Logo == "" {
-		return answer.New(http.StatusNotFound, "This event has no logo.")
+		return answer.New(http.StatusNotFound, "This event has no logo.").Coded("gone")
 	}
 	h := w.Header()
 	tag := strconv.Quote(evening.Logo)
@@ -86,7 +86,7 @@ func (c *API) serveLogo(w http.ResponseWriter, r *http.Request, of func(*contest
 		return storeError(err)
 	}
 	if logo == nil {
-		return answer.New(http.StatusNotFound, "This event has no logo.")
+		return answer.New(http.StatusNotFound, "This event has no logo.").Coded("gone")
 	}
 	picture := of(logo)
 	h.Set("Content-Type", picture.Kind)

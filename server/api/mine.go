@@ -26,7 +26,7 @@ type minePhoto struct {
 func asGuest(r *http.Request) (string, error) {
 	secret := r.Header.Get(guestHeader)
 	if err := guestSecret(secret); err != nil || secret == "" {
-		return "", answer.New(http.StatusUnauthorized, "This page does not say whose photos are meant.")
+		return "", answer.New(http.StatusUnauthorized, "This page does not say whose photos are meant.").Coded("guestUnknown")
 	}
 	return guestOf(secret), nil
 }
@@ -85,7 +85,7 @@ func (c *API) removeMine(w http.ResponseWriter, r *http.Request) error {
 		err = contest.ErrNotFound
 	}
 	if errors.Is(err, contest.ErrNotFound) {
-		return answer.Because(err, http.StatusNotFound, "This phone has sent no such photo.")
+		return answer.Because(err, http.StatusNotFound, "This phone has sent no such photo.").Coded("gone")
 	}
 	if err != nil {
 		return storeError(err)

@@ -69,7 +69,7 @@ var entryID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 func idOf(r *http.Request) (string, error) {
 	id := r.PathValue("id")
 	if !entryID.MatchString(id) {
-		return "", answer.New(http.StatusBadRequest, "This is not the id of a submission.")
+		return "", answer.New(http.StatusBadRequest, "This is not the id of a submission.").Coded("malformed")
 	}
 	return id, nil
 }
@@ -106,7 +106,7 @@ func (c *API) setStatuses(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if body.Statuses == nil {
-		return answer.New(http.StatusBadRequest, "statuses must be an object of statuses by id.")
+		return answer.Malformed("statuses must be an object of statuses by id.")
 	}
 	before, err := c.Contest.SetStatuses(r.Context(), body.Statuses, c.WinnersLimit)
 	if err != nil {

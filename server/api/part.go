@@ -3,7 +3,6 @@ package api
 import (
 	"mime"
 	"mime/multipart"
-	"net/http"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -34,7 +33,7 @@ func partName(part *multipart.Part) (field, file string, err error) {
 		break
 	}
 	if field == "" {
-		return "", "", answer.New(http.StatusBadRequest, "It cannot be told which field a part of the submission is: its Content-Disposition is not name=\"…\".")
+		return "", "", answer.Malformed("It cannot be told which field a part of the submission is: its Content-Disposition is not name=\"…\".")
 	}
 	if found := looseFile.FindStringSubmatch(header); found != nil {
 		file = strings.Trim(found[1], `"\ `)

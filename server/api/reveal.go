@@ -189,7 +189,7 @@ func (c *API) moveReveal(w http.ResponseWriter, r *http.Request, back bool) erro
 		return err
 	}
 	if body.Turn == nil {
-		return answer.New(http.StatusBadRequest, "turn must be the number of the turn to go on from.")
+		return answer.Malformed("turn must be the number of the turn to go on from.")
 	}
 	reveal, err := c.Contest.MoveReveal(r.Context(), *body.Turn, back)
 	if err != nil {
@@ -212,9 +212,9 @@ func (c *API) endReveal(w http.ResponseWriter, r *http.Request) error {
 func revealError(err error) error {
 	switch {
 	case errors.Is(err, contest.ErrConflict):
-		return answer.Because(err, http.StatusConflict, "The presentation has moved on meanwhile.")
+		return answer.Because(err, http.StatusConflict, "The presentation has moved on meanwhile.").Coded("movedOn")
 	case errors.Is(err, contest.ErrNotFound):
-		return answer.Because(err, http.StatusNotFound, "There is no presentation.")
+		return answer.Because(err, http.StatusNotFound, "There is no presentation.").Coded("noPresentation")
 	}
 	return storeError(err)
 }

@@ -38,7 +38,7 @@ func (c *API) saveSettings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if body.Moderation == nil && body.Event == nil {
-		return answer.New(http.StatusBadRequest, "moderation must be true or false.")
+		return answer.Malformed("moderation must be true or false.")
 	}
 	if body.Event != nil { // first: it can be refused
 		if err := c.changeEvening(r.Context(), body.Event); err != nil {

@@ -33,7 +33,7 @@ type submitted struct {
 // submit answers POST /api/submit.
 func (c *API) submit(w http.ResponseWriter, r *http.Request) error {
 	if wait := c.Allow(r); wait > 0 {
-		return answer.Later(wait, "Too many submissions at once; please wait a moment.")
+		return answer.Later(wait, "Too many submissions at once; please wait a moment.").Coded("tooFast")
 	}
 	key, err := idempotencyKey(r)
 	if err != nil {
@@ -166,7 +166,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 	key := r.Header.Get("Idempotency-Key")
 	printable := !strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' })
 	if len(key) > maxKey || !printable {
-		return "", answer.New(http.StatusBadRequest, "The Idempotency-Key has more than %d characters or ones that cannot be printed.", maxKey)
+		return "", answer.Malformed("The Idempotency-Key has more than %d characters or ones that cannot be printed.", maxKey)
 	}
 	return key, nil
 }
@@ -185,6 +185,18 @@ func capital(sentence string) string {
 	return string(unicode.ToUpper(first)) + sentence[size:]
 }
 
+// ruleOf is the code of what the contest doesn't take.
+func ruleOf(err error) string {
+	var broken *contest.InvalidError
+	if errors.As(err, &broken) {
+		return string(broken.Rule)
+	}
+	return codeMalformed
+}
+
+// codeMalformed is answer.Malformed's.
+const codeMalformed = "malformed"
+
 // storeError makes an error of the store into an answer. Nil stays nil.
 func storeError(err error) error {
 	var own *answer.Error
@@ -194,7 +206,7 @@ func storeError(err error) error {
 	case errors.As(err, &own):
 		return own
 	case errors.Is(err, contest.ErrInDoubt):
-		return answer.Because(err, http.StatusServiceUnavailable, "It is not known yet whether that was stored; please send it again.")
+		return answer.Because(err, http.StatusServiceUnavailable, "It is not known yet whether that was stored; please send it again.").Coded("inDoubt")
 	case errors.Is(err, contest.ErrFull):
 		return noRoom(err)
 	case errors.Is(err, contest.ErrTooMany):
@@ -202,18 +214,18 @@ func storeError(err error) error {
 	case errors.Is(err, contest.ErrUnknownCategory):
 		return answer.Because(err, http.StatusBadRequest, "There is no such category.").Coded("noCategory")
 	case errors.Is(err, contest.ErrIdempotencyMismatch):
-		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.")
+		return answer.Because(err, http.StatusUnprocessableEntity, "This Idempotency-Key was used before for something else.").Coded("malformed")
 	case errors.Is(err, contest.ErrNotFound):
-		return answer.Because(err, http.StatusNotFound, "There is no such submission.")
+		return answer.Because(err, http.StatusNotFound, "There is no such submission.").Coded("gone")
 	case errors.Is(err, contest.ErrInvalid):
 		_, sentence, _ := strings.Cut(err.Error(), contest.ErrInvalid.Error()+": ") // what was being done is before it
-		return answer.Because(err, http.StatusBadRequest, capital(sentence)+".")
+		return answer.Because(err, http.StatusBadRequest, capital(sentence)+".").Coded(ruleOf(err))
 	case errors.Is(err, contest.ErrAway):
-		return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.")
+		return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.").Coded("away")
 	case errors.Is(err, contest.ErrReadOnly):
-		return answer.Because(err, http.StatusServiceUnavailable, "The server's data can only be read at the moment; nothing was changed.")
+		return answer.Because(err, http.StatusServiceUnavailable, "The server's data can only be read at the moment; nothing was changed.").Coded("readOnly")
 	case errors.Is(err, contest.ErrClosed):
-		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.")
+		return answer.Because(err, http.StatusServiceUnavailable, "The server is stopping; please try again.").Coded("stopping")
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 		return json.Marshal(savedWinners{true, "txn-" + newID(c.Now().UnixMilli()), ignored})
 	})
 	if errors.Is(err, contest.ErrConflict) {
-		return answer.Because(err, http.StatusConflict, "Somebody else has published other winners meanwhile.")
+		return answer.Because(err, http.StatusConflict, "Somebody else has published other winners meanwhile.").Coded("othersPublished")
 	}
 	if err != nil {
 		return storeError(err)
@@ -96,12 +96,12 @@ func (c *API) saveWinners(w http.ResponseWriter, r *http.Request) error {
 func readPicks(raw json.RawMessage) (contest.Picks, error) {
 	var lists map[string][]*string
 	if !bytes.HasPrefix(raw, []byte("{")) || json.Unmarshal(raw, &lists) != nil {
-		return nil, answer.New(http.StatusBadRequest, "winners must be an object of arrays of ids.")
+		return nil, answer.Malformed("winners must be an object of arrays of ids.")
 	}
 	picks := make(contest.Picks, len(lists))
 	for category, list := range lists {
 		if list == nil || slices.Contains(list, nil) {
-			return nil, answer.New(http.StatusBadRequest, "The winners of each category must be an array of ids.")
+			return nil, answer.Malformed("The winners of each category must be an array of ids.")
 		}
 		ids := make([]string, len(list))
 		for i, id := range list {

@@ -50,11 +50,11 @@ func (c *Codes) Code(w http.ResponseWriter, r *http.Request) error {
 	addresses := c.reachable(r)
 	n, _ := strconv.Atoi(r.URL.Query().Get("address"))
 	if n < 0 || n >= len(addresses) {
-		return answer.New(http.StatusBadRequest, "There is no such address.")
+		return answer.Malformed("There is no such address.")
 	}
 	target := strings.TrimSuffix(addresses[n], "/") + "/" + strings.TrimPrefix(r.URL.Query().Get("path"), "/")
 	if len(target) > 500 {
-		return answer.New(http.StatusBadRequest, "The address is too long for a code.")
+		return answer.Malformed("The address is too long for a code.")
 	}
 	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
 	// leaves the other processors to everybody else.

@@ -241,7 +241,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-f.opened:
 		(*f.handler.Load()).ServeHTTP(w, r)
 	case <-ctx.Done():
-		starting := answer.New(http.StatusServiceUnavailable, "The server is starting; please try again in a moment.")
+		starting := answer.New(http.StatusServiceUnavailable, "The server is starting; please try again in a moment.").Coded("stopping")
 		starting.Retry = time.Second
 		starting.Write(w)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,13 +33,17 @@ type history struct {
 	mu     sync.Mutex // guards the fields below
 	points []point    // oldest first
 	end    time.Time
+	total  int // of the submissions at the end, or when the server started
 }
 
 // record notes a point every step.
 func (ob *Observer) record(ctx context.Context) {
 	ticker := time.NewTicker(historyStep)
 	defer ticker.Stop()
-	var before totals
+	before, err := ob.totals(ob.o.Realtime.Stats())
+	if err == nil {
+		ob.history.begin(before.submissions)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,13 +61,21 @@ type totals struct {
 	known             bool
 }
 
+// totals are the counters as they are.
+func (ob *Observer) totals(f realtime.Stats) (totals, error) {
+	counts, err := ob.o.Contest.Counts()
+	if err != nil {
+		return totals{}, err
+	}
+	return totals{f.Delivered, ob.failed[0].Load() + ob.failed[1].Load(), counts.Total(), true}, nil
+}
+
 func (ob *Observer) note(before totals) totals {
 	f := ob.o.Realtime.Stats()
-	counts, err := ob.o.Contest.Counts()
+	now, err := ob.totals(f)
 	if err != nil {
 		return before
 	}
-	now := totals{f.Delivered, ob.failed[0].Load() + ob.failed[1].Load(), counts.Total(), true}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	p := point{connections: realtime.Sum(ob.o.Realtime.Machines()).Active, average: f.Latency.Average, p95: f.Latency.P95, heap: m.HeapAlloc}
@@ -77,7 +90,7 @@ func (ob *Observer) note(before totals) totals {
 	if extra := len(ob.history.points) - historyLength; extra > 0 {
 		ob.history.points = ob.history.points[extra:]
 	}
-	ob.history.end = ob.o.Now()
+	ob.history.end, ob.history.total = ob.o.Now(), now.submissions
 	return now
 }
 
@@ -108,11 +121,19 @@ func (h *history) series() map[string]any {
 	}
 }
 
-// lastHour is how many submissions the charts show.
-func (h *history) lastHour() int {
+// begin notes how many submissions there were before the first point.
+func (h *history) begin(submissions int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := 0
+	h.total = submissions
+}
+
+// lastHour is how many submissions came in the time of the charts, and since, up
+// to a total of now.
+func (h *history) lastHour(now int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := max(0, now-h.total)
 	for _, p := range h.points {
 		n += p.submissions
 	}
@@ -156,9 +177,10 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 	free, total := diskSpace(ob.o.DataDir)
 	m := memory()
 	backups := ob.o.Backups.Stats()
+	sentences, codes := ob.reasons(f)
 	answer.JSON(w, http.StatusOK, map[string]any{
 		"timestamp": ob.o.Now().UTC().Format(time.RFC3339), "uptime": ob.o.Now().Sub(ob.started).Seconds(),
-		"health": map[string]any{"status": ob.status(f), "reasons": ob.reasons(f)},
+		"health": map[string]any{"status": ob.status(f), "reasons": sentences, "codes": codes},
 		"connections": map[string]any{
 			"active": all.Active, "total": all.Total, "websocket": all.WebSocket, "polling": all.Polling, "sse": all.Streams,
 			"peak": max(all.Active, ob.history.peak()),
@@ -171,7 +193,7 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 		"recoveries": map[string]any{"recovered": f.Recovered, "refused": f.Refused, "missedEvents": f.Replayed},
 		"submissions": map[string]any{
 			"total": counts.Total(), "approved": byStatus[contest.Approved], "waiting": byStatus[contest.Waiting],
-			"hidden": byStatus[contest.Hidden], "lastHour": ob.history.lastHour(), "byCategory": byCategory,
+			"hidden": byStatus[contest.Hidden], "lastHour": ob.history.lastHour(counts.Total()), "byCategory": byCategory,
 		},
 		"errors": map[string]any{
 			"http5xx": ob.failed[1].Load(), "http4xx": ob.failed[0].Load(), "rateLimited": limited, "pingTimeouts": f.PingTimeouts,
@@ -191,22 +213,22 @@ func (ob *Observer) Dashboard(w http.ResponseWriter, _ *http.Request) error {
 
 // status is the server's, by the words of the real-time service.
 func (ob *Observer) status(f realtime.Stats) string {
-	if ob.unready() != "" {
+	if ob.unready().there() {
 		return realtime.Unavailable
 	}
-	if ob.warning() != "" {
+	if ob.warning().there() {
 		return realtime.Degraded
 	}
 	return f.Status
 }
 
-// reasons say in sentences what is wrong.
-func (ob *Observer) reasons(f realtime.Stats) []string {
-	list := []string{}
-	for _, sentence := range []string{ob.unready(), ob.warning(), f.Warning} {
-		if sentence != "" {
-			list = append(list, sentence)
+// reasons say what is wrong, in sentences and by their codes.
+func (ob *Observer) reasons(f realtime.Stats) (sentences, codes []string) {
+	sentences, codes = []string{}, []string{}
+	for _, t := range []trouble{ob.unready(), ob.warning(), {f.Code, f.Warning}} {
+		if t.there() && !slices.Contains(codes, t.code) {
+			sentences, codes = append(sentences, t.sentence), append(codes, t.code)
 		}
 	}
-	return list
+	return sentences, codes
 }

@@ -25,7 +25,7 @@ func (ob *Observer) SetLogLevel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := ob.o.Level.UnmarshalText([]byte(body.Level)); err != nil {
-		return answer.Because(err, http.StatusBadRequest, "The level is debug, info, warn or error.")
+		return answer.Because(err, http.StatusBadRequest, "The level is debug, info, warn or error.").Coded("malformed")
 	}
 	return ob.LogLevel(w, r)
 }

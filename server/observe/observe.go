@@ -155,10 +155,10 @@ func (ob *Observer) Health(w http.ResponseWriter, _ *http.Request) error {
 // Readiness answers GET /ready: whether requests should be sent here.
 func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
 	body, status := map[string]any{"ready": true}, http.StatusOK
-	if reason := ob.unready(); reason != "" {
-		body, status = NotReady(reason), http.StatusServiceUnavailable
-	} else if warning := ob.warning(); warning != "" {
-		body["warning"] = warning
+	if reason := ob.unready(); reason.there() {
+		body, status = NotReady(reason.sentence), http.StatusServiceUnavailable
+	} else if warning := ob.warning(); warning.there() {
+		body["warning"] = warning.sentence
 	}
 	if ob.o.Machine != "" {
 		body["machine"] = ob.o.Machine // which of several it is, behind one address
@@ -170,37 +170,43 @@ func (ob *Observer) Readiness(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// trouble is something that is wrong: a code for pages that say it in another
+// language, and a sentence. The zero trouble is none.
+type trouble struct{ code, sentence string }
+
+func (t trouble) there() bool { return t.sentence != "" }
+
 // unready says why no requests should be sent here, or "".
-func (ob *Observer) unready() string {
+func (ob *Observer) unready() trouble {
 	switch ob.state.Load() {
 	case starting:
-		return "The server is starting."
+		return trouble{"starting", "The server is starting."}
 	case stopping:
-		return "The server is shutting down."
+		return trouble{"stopping", "The server is shutting down."}
 	}
 	if !ob.o.Contest.Shared() { // of a database one question is enough, which Stats asks
 		if _, err := ob.o.Contest.Categories(); err != nil {
-			return "The contest's data cannot be read."
+			return trouble{"unreadable", "The contest's data cannot be read."}
 		}
 	}
 	if f := ob.o.Realtime.Stats(); f.Status == realtime.Unavailable {
-		return f.Warning
+		return trouble{f.Code, f.Warning}
 	}
-	return ""
+	return trouble{}
 }
 
 // fullBelow is the free space, in bytes, below which a warning is given.
 const fullBelow = 64 << 20
 
-// warning says what an operator should do something about, or "".
-func (ob *Observer) warning() string {
+// warning says what an operator should do something about.
+func (ob *Observer) warning() trouble {
 	if stats, err := ob.o.Contest.Stats(); err == nil && errors.Is(stats.LastError, contest.ErrFull) || err == nil && isFull(stats.LastError) {
-		return "The disk is full: nothing new can be stored. Readers are served."
+		return trouble{"full", "The disk is full: nothing new can be stored. Readers are served."}
 	}
 	if free, _ := diskSpace(ob.o.DataDir); free < fullBelow {
-		return "The disk is nearly full: soon nothing new can be stored."
+		return trouble{"nearlyFull", "The disk is nearly full: soon nothing new can be stored."}
 	}
-	return ""
+	return trouble{}
 }
 
 func isFull(err error) bool {

@@ -47,13 +47,13 @@ func TestTheHealthOfAServerThatStartsHasEveryField(t *testing.T) {
 
 func TestTheChartsHoldAnHour(t *testing.T) {
 	var h history
-	if h.peak() != 0 || h.lastHour() != 0 || h.series()["end"] != int64(0) {
+	if h.peak() != 0 || h.lastHour(0) != 0 || h.series()["end"] != int64(0) {
 		t.Error("an empty history is not empty")
 	}
 	h.points = []point{{connections: 2, submissions: 1}, {connections: 7, submissions: 3}, {connections: 5}}
 	h.end = time.UnixMilli(1700)
-	if h.peak() != 7 || h.lastHour() != 4 {
-		t.Errorf("peak %d, %d submissions", h.peak(), h.lastHour())
+	if h.peak() != 7 || h.lastHour(0) != 4 || h.lastHour(2) != 6 {
+		t.Errorf("peak %d, %d submissions", h.peak(), h.lastHour(0))
 	}
 	series := h.series()
 	if fmt.Sprint(series["connections"]) != "[2 7 5]" || series["end"] != int64(1700) || series["step"] != 10.0 {

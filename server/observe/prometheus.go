@@ -123,7 +123,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(backupErrors, float64(saved.Failures))
 	gauge(uploadsBytes, float64(c.ob.uploadsBytes()))
 	can := 1.0
-	if c.ob.unready() != "" {
+	if c.ob.unready().there() {
 		can = 0
 	}
 	gauge(readiness, can)

@@ -73,12 +73,12 @@ func (c *Client) Has(name string) bool {
 // method is an [answer.Error].
 func (c *Client) Serve(w http.ResponseWriter, r *http.Request, name string) error {
 	if !c.Has(name) {
-		return answer.New(http.StatusNotFound, "There is no such file.")
+		return answer.New(http.StatusNotFound, "There is no such file.").Coded("gone")
 	}
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		return answer.New(http.StatusMethodNotAllowed, "The client can only be read.")
+		return answer.New(http.StatusMethodNotAllowed, "The client can only be read.").Coded("malformed")
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	a := c.files[name]

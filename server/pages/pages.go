@@ -100,7 +100,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		return answer.New(http.StatusMethodNotAllowed, "Pages can only be read.")
+		return answer.New(http.StatusMethodNotAllowed, "Pages can only be read.").Coded("malformed")
 	}
 	name = p.translated(w, r, name)
 	a, err := p.source.open(name)
@@ -188,4 +188,4 @@ func escapes(err error) bool {
 	return errors.As(err, &at)
 }
 
-func notFound() error { return answer.New(http.StatusNotFound, "There is no such page.") }
+func notFound() error { return answer.New(http.StatusNotFound, "There is no such page.").Coded("gone") }

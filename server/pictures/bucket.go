@@ -117,7 +117,7 @@ func (b *Bucket) open(ctx context.Context, memory *budget.Share, name string) (*
 
 // unreachable is what a guest is told whose picture cannot be fetched now.
 func unreachable(because error) error {
-	return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "The picture cannot be fetched at the moment.", Retry: 5 * time.Second, Cause: because}
+	return &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "The picture cannot be fetched at the moment.", Code: "busy", Retry: 5 * time.Second, Cause: because}
 }
 
 // steadyReader is an object that is read as long as it goes on arriving.

@@ -237,7 +237,7 @@ func (p *Pictures) removeFiles(files []string) error {
 // fullOr gives a full disk its status.
 func fullOr(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left for photos on this server.")
+		return answer.Because(err, http.StatusInsufficientStorage, "There is no room left for photos on this server.").Coded("full")
 	}
 	return err
 }
@@ -279,7 +279,7 @@ func (p *Pictures) ServeFile(w http.ResponseWriter, r *http.Request, name string
 	return nil
 }
 
-var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.")
+var errNoPicture = answer.New(http.StatusNotFound, "There is no such picture.").Coded("gone")
 
 // opened is a file that is being served.
 type opened struct {

@@ -115,7 +115,7 @@ func (p *Pictures) take(ctx context.Context, part *semaphore.Weighted, n int64) 
 	if err := charge.Hold(n); err != nil {
 		charge.Close()
 		part.Release(n)
-		return nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "The server has no memory for this picture at the moment; please send it again.", Retry: 2 * time.Second, Cause: err}
+		return nil, &answer.Error{Status: http.StatusServiceUnavailable, Sentence: "The server has no memory for this picture at the moment; please send it again.", Code: "busy", Retry: 2 * time.Second, Cause: err}
 	}
 	return func() {
 		charge.Close()

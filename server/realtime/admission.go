@@ -13,7 +13,7 @@ import (
 
 // refuse answers a POST of a client that sends too many.
 func refuse(w http.ResponseWriter, _ *http.Request, wait time.Duration) {
-	answer.Later(wait, "Too many requests; please wait a moment.").Write(w)
+	answer.Later(wait, "Too many requests; please wait a moment.").Coded("tooFast").Write(w)
 }
 
 // keep is what stays of a handshake's request: the client's address, once and

@@ -27,6 +27,8 @@ const pollInterval = 5000
 type Stats struct {
 	Status  string
 	Warning string // why it is not healthy
+	// Code names the warning for pages that say it in another language.
+	Code string
 
 	Counts                    // of this machine; Unhealthy are those whose pong is overdue, or who stopped answering application heartbeats
 	Upgraded, Received        uint64
@@ -90,12 +92,12 @@ func (rt *Realtime) Stats() Stats {
 	f.LogLength, f.LogLast = last+1-first, last
 	switch {
 	case rt.state.Load() != running:
-		f.Status, f.Warning = Unavailable, "The server is shutting down."
+		f.Status, f.Warning, f.Code = Unavailable, "The server is shutting down.", "stopping"
 	case err != nil:
-		f.Status, f.Warning = Unavailable, "The event log cannot be read."
+		f.Status, f.Warning, f.Code = Unavailable, "The event log cannot be read.", "unreadable"
 		f.LogLength, f.LogLast = 0, 0
 	case f.Latency.Average > maxAverageLatency:
-		f.Status, f.Warning = Degraded, "Clients answer slowly: the network or the machine is overloaded."
+		f.Status, f.Warning, f.Code = Degraded, "Clients answer slowly: the network or the machine is overloaded.", "slow"
 	}
 	return f
 }

@@ -36,14 +36,14 @@ const (
 func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	addr := rt.o.Limits.Addresses.Of(r)
 	if rt.state.Load() != running {
-		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.")
+		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.").Coded("stopping")
 	}
 	// A body that is left unread hides that the client goes away.
 	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<10)); err != nil {
 		return answer.ReadError(err)
 	}
 	if !rt.o.Streams.Enter(addr) {
-		return answer.Later(time.Second, "Too many event streams at once.")
+		return answer.Later(time.Second, "Too many event streams at once.").Coded("busy")
 	}
 	defer rt.o.Streams.Leave(addr)
 	rt.streams.Add(1)

@@ -100,9 +100,9 @@ func (s *SignIn) setUp(w http.ResponseWriter, r *http.Request) error {
 func passwordError(err error) error {
 	switch {
 	case errors.Is(err, admin.ErrFixed):
-		return answer.New(http.StatusBadRequest, "The password is set by ADMIN_PASSWORD; change it there.")
+		return answer.New(http.StatusBadRequest, "The password is set by ADMIN_PASSWORD; change it there.").Coded("passwordFixed")
 	case errors.Is(err, admin.ErrLength):
-		return answer.New(http.StatusBadRequest, "That password is too short or too long.")
+		return answer.New(http.StatusBadRequest, "That password is too short or too long.").Coded("passwordLength")
 	}
 	return err
 }

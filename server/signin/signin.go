@@ -85,11 +85,11 @@ func signInError(err error, status int, wrong string) error {
 	var wait *admin.WaitError
 	switch {
 	case errors.Is(err, admin.ErrPassword):
-		return answer.New(status, "%s", wrong)
+		return answer.New(status, "%s", wrong).Coded("wrongPassword")
 	case errors.As(err, &wait):
-		return answer.Later(wait.Wait, "Too many wrong passwords; please wait a moment.")
+		return answer.Later(wait.Wait, "Too many wrong passwords; please wait a moment.").Coded("tooManyWrong")
 	case errors.Is(err, admin.ErrBusy):
-		return answer.Later(time.Second, "Too many people sign in at once; please try again.")
+		return answer.Later(time.Second, "Too many people sign in at once; please try again.").Coded("busy")
 	}
 	return err
 }
@@ -146,7 +146,7 @@ func (s *SignIn) sessions(w http.ResponseWriter, r *http.Request) error {
 func (s *SignIn) endSession(w http.ResponseWriter, r *http.Request) error {
 	err := s.options.Admin.End(r.PathValue("id"))
 	if errors.Is(err, admin.ErrNoSession) {
-		return answer.New(http.StatusNotFound, "There is no such session.")
+		return answer.New(http.StatusNotFound, "There is no such session.").Coded("gone")
 	}
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (s *SignIn) onlyAdmins(next api.Handler) api.Handler {
 		session, ok := s.options.Admin.Authenticate(r)
 		if !ok {
 			if err := s.options.Admin.Undecided(r); err != nil {
-				return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.")
+				return answer.Because(err, http.StatusServiceUnavailable, "The server cannot reach its database at the moment; please try again. Nothing was changed.").Coded("away")
 			}
 			return answer.ErrUnauthorized
 		}
@@ -59,7 +59,7 @@ func fromThisSite(r *http.Request) error {
 		return nil // no page of another site can make a browser send that
 	}
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return answer.Because(err, http.StatusForbidden, "This request came from another site.")
+		return answer.Because(err, http.StatusForbidden, "This request came from another site.").Coded("otherSite")
 	}
 	return nil
 }

@@ -3,7 +3,7 @@
 import { ago } from "/js/ago.js";
 import { oneAtATime, request } from "/js/api.js";
 import { byId, make } from "/js/dom.js";
-import { number, say } from "/js/words.js";
+import { has, number, say } from "/js/words.js";
 
 const every = 5000;
 const whole = (value) => number(value, { maximumFractionDigits: 1 });
@@ -52,6 +52,12 @@ function upFor(seconds) {
 const sentences = { healthy: say("allWell"), degraded: say("difficulties"), unavailable: say("down") };
 const services = { closed: say("works"), open: say("away"), "half-open": say("tryingAgain") }; // by the state of their circuit breaker
 
+/** What is wrong, in the page's language; in the server's own words where there are none for it. */
+function reasonOf(code, sentence) {
+  const key = `reason-${code}`;
+  return has(key) ? say(key) : sentence;
+}
+
 /** A place elsewhere to which photos are sent. */
 function service(label, { configured, state, waiting }, without = "") {
   if (!configured) return figure(label, say("notUsed"), without);
@@ -67,7 +73,7 @@ function backups({ machine, backups: { count, last, failures } }) {
 const figures = (d) => [
   figure(say("openPages"), whole(d.connections.active), say("openPagesHint", { most: d.connections.peak })),
   figure(say("photos"), whole(d.submissions.total), say("photosHint", { waiting: d.submissions.waiting, hour: d.submissions.lastHour })),
-  figure(say("speed"), unit(d.latency.average, "millisecond"), say("speedHint", { time: unit(d.latency.p95, "millisecond") })),
+  d.latency.p95 > 0 ? figure(say("speed"), unit(d.latency.average, "millisecond"), say("speedHint", { time: unit(d.latency.p95, "millisecond") })) : figure(say("speed"), "–"),
   figure(say("cameBack"), whole(d.recoveries.recovered), say("cameBackHint", { events: d.recoveries.missedEvents, refused: d.recoveries.refused })),
   figure(say("failures"), whole(d.errors.http5xx), say("failuresHint")),
   figure(say("roomLeft"), bytes(d.disk.free), say("roomLeftHint", { photos: bytes(d.disk.uploads) })),
@@ -98,7 +104,7 @@ const load = oneAtATime(async () => {
   byId("machine").hidden = !d.machine.shared;
   const list = d.machines.map(({ name, active }) => `${name || say("unnamedMachine")} ${whole(active)}`).join(", ");
   byId("machine").textContent = `${say("machinesCount", { n: d.machines.length })} ${say("machinesHave", { list, machine: d.machine.name || say("thisMachine") })}`;
-  byId("reasons").replaceChildren(...d.health.reasons.map((reason) => make("p", { class: "error", dir: "auto" }, reason)));
+  byId("reasons").replaceChildren(...d.health.reasons.map((reason, at) => make("p", { class: "error", dir: "auto" }, reasonOf(d.health.codes[at], reason))));
   byId("figures").replaceChildren(...figures(d));
   byId("technicalFigures").replaceChildren(...technicalFigures(d));
   const s = d.series;

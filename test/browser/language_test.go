@@ -115,7 +115,7 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 	inEach("/nothing", "h1")
 	inEach("/admin", "#password", `!document.querySelector("#signin").hidden`)
 	guest.signIn()
-	guest.sees(".entry", latinCaption)
+	guest.sees("#entries", latinCaption)
 	inEach("/admin", ".entry", open, `document.querySelector(".entry .acts button")?.click(), document.querySelectorAll(".picked li[tabindex]").length > 0`)
 	inEach("/admin", ".entry", `document.querySelector("#openJudge").click(), document.querySelector("#judgePhotos").children.length > 0`)
 	inEach("/admin/codes", ".code")
@@ -123,7 +123,35 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 	inEach("/present", "#now", `document.querySelector("#state").dataset.state === "live"`)
 	// The organiser chooses on the admin page too.
 	guest.run(chromedp.Navigate(p.URL + "/admin"))
-	guest.sees(".entry", latinCaption)
+	guest.sees("#entries", latinCaption)
 	eval[bool](guest, `(s => { s.value = "en"; s.dispatchEvent(new Event("change")); return true })(document.querySelector("#language"))`)
 	guest.sees("#publish", "Publish winners")
+}
+
+// What the server refuses, the page says in its own language.
+func TestARefusalIsInThePagesLanguage(t *testing.T) {
+	p := harness.Start(t)
+	admin := openWindow(t, p.URL+"/admin", 1280, 900)
+	eval[bool](admin, `document.cookie = "podium_language=de; path=/"; true`)
+	admin.run(chromedp.Navigate(p.URL + "/admin"))
+	admin.signIn()
+	admin.sees("#state", "Live")
+	eval[bool](admin, `(() => {
+		const form = document.querySelector("#eventForm");
+		form.elements.opens.value = "2026-12-31T22:00";
+		form.elements.closes.value = "2026-12-31T20:00";
+		form.requestSubmit();
+		return true;
+	})()`)
+	admin.sees(".toast", "muss nach ihrem Anfang liegen")
+	eval[bool](admin, `document.querySelector("#prepare").click(), true`)
+	admin.sees(".toast", "niemanden zu präsentieren")
+
+	p.AsAdmin(p.SignIn(), "POST", "/api/settings", `{"event":{"closes":1}}`, &struct{}{})
+	guest := openWindow(t, p.URL+"/", 390, 844)
+	eval[bool](guest, `document.cookie = "podium_language=fr; path=/"; true`)
+	guest.run(chromedp.Navigate(p.URL + "/"))
+	guest.sees("#times", "clos")
+	guest.send("Trop tard")
+	guest.sees("#outbox", "aucune photo n’est plus acceptée")
 }
