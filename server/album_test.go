@@ -64,7 +64,7 @@ func TestTheAlbumHasWholePhotosByNameWithTheWinnersFirst(t *testing.T) {
 		}
 	}
 	page := files["index.html"]
-	for _, text := range []string{"<h1 dir=\"auto\">Anna &amp; Ben</h1>", `src="./Best%20dressed/002.jpg"`, "<strong>Winner</strong>", "&lt;script&gt;"} {
+	for _, text := range []string{"<h1 dir=\"auto\">Anna &amp; Ben</h1>", `src="./Best%20dressed/002.jpg"`, `<strong class="place">1</strong>`, "&lt;script&gt;"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("the page lacks %s:\n%s", text, page)
 		}
@@ -89,11 +89,11 @@ func TestTheAlbumTellsOfNoPlaceBeforeItsTurn(t *testing.T) {
 	var body struct{ Entry entry }
 	s.submit(nil, part{"category", "", "best"}, part{"photo", "p.jpg", photo(t, 40, 20)}).is(200).into(&body)
 	s.do("POST", "/api/reveal", `{"winners":{"best":["`+body.Entry.ID+`"]}}`).is(200)
-	if _, files := s.album(); strings.Contains(files["index.html"], "Winner") {
+	if _, files := s.album(); strings.Contains(files["index.html"], `class="place"`) {
 		t.Error("a place was told before its turn")
 	}
 	s.do("POST", "/api/reveal/next", `{"turn":0}`).is(200)
-	if _, files := s.album(); !strings.Contains(files["index.html"], "Winner") {
+	if _, files := s.album(); !strings.Contains(files["index.html"], `class="place"`) {
 		t.Errorf("a place that was told is not in the album:\n%s", files["index.html"])
 	}
 }

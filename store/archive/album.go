@@ -253,43 +253,37 @@ var reservedNames = []string{"CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3",
 	"LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9"}
 
 // albumTemplate is the album's page: no script, nothing from elsewhere but pictures
-// that were kept there.
-var albumTemplate = template.Must(template.New("album").Funcs(template.FuncMap{"ordinal": ordinal}).Parse(`<!doctype html>
+// that were kept there, and no words but those of the event, whatever its language is.
+var albumTemplate = template.Must(template.New("album").Parse(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title>
 <style>
-:root { color-scheme: light dark; }
-body { margin: 0 auto; max-width: 90rem; padding: 1rem max(1rem, 3vw) 4rem; font: 100%/1.5 system-ui, sans-serif; }
-h1, h2 { line-height: 1.1; overflow-wrap: anywhere; }
-.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); gap: 1rem; margin: 0; padding: 0; list-style: none; }
-figure { margin: 0; }
+:root { color-scheme: light dark; --paper: #f4ecdd; --print: #fffaf0; --ink: #1b1613; --gold: #f2a900; }
+@media (prefers-color-scheme: dark) { :root { --paper: #15110f; --print: #221c18; --ink: #f6ecdb; --gold: #ffb72b; } }
+body { margin: 0 auto; max-width: 100rem; padding: 1rem max(1rem, 3vw) 4rem; font: 100%/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink); }
+h1, h2, .place { font-family: "Avenir Next Condensed", "Roboto Condensed", "Arial Narrow", "Liberation Sans Narrow", sans-serif-condensed, sans-serif; font-weight: 800; line-height: 1; text-transform: uppercase; overflow-wrap: anywhere; }
+h1 { font-size: clamp(2.5rem, 8vw, 6rem); margin: 0 0 1rem; }
+h2 { border-top: 3px solid; padding-top: 1rem; margin: 2.5rem 0 1rem; }
+.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, clamp(9rem, 6rem + 10vw, 18rem)), 1fr)); gap: 1rem; margin: 0; padding: 0; list-style: none; }
+figure { position: relative; margin: 0; height: 100%; padding: .5rem .5rem 0; box-sizing: border-box; background: var(--print); }
 img { display: block; width: 100%; aspect-ratio: 4 / 5; object-fit: cover; background: #8883; }
-figcaption { padding: .4rem 0; overflow-wrap: anywhere; }
-.won img { outline: 4px solid #f2a900; }
+/* Who won is not cut to a frame. */
+.won { grid-column: span 2; }
+.won img { aspect-ratio: 5 / 4; object-fit: contain; }
+@media (max-width: 30rem) { .won { grid-column: 1 / -1; } }
+figcaption { padding: .6rem .15rem; overflow-wrap: anywhere; }
+.place { position: absolute; top: 1rem; inset-inline-start: 0; padding: .35rem .8rem; background: var(--gold); color: #1b1613; font-size: 1.5rem; }
 </style>
 </head>
 <body>
 <h1 dir="auto">{{.Title}}</h1>
 {{range .Shelves}}{{if .Photos}}<h2 dir="auto">{{.Name}}</h2>
 <ul class="photos">
-{{range .Photos}}<li{{if .Place}} class="won"{{end}}><figure><a href="{{.Address}}"><img src="{{.Address}}" alt="{{or .Caption "Photo"}}" loading="lazy"></a><figcaption dir="auto">{{if .Place}}<strong>{{ordinal .Place}}</strong> {{end}}{{.Caption}}</figcaption></figure></li>
+{{range .Photos}}<li{{if .Place}} class="won"{{end}}><figure><a href="{{.Address}}"><img src="{{.Address}}" alt="{{or .Caption "Photo"}}" loading="lazy"></a>{{if .Place}}<strong class="place">{{.Place}}</strong>{{end}}{{if .Caption}}<figcaption dir="auto">{{.Caption}}</figcaption>{{end}}</figure></li>
 {{end}}</ul>
 {{end}}{{end}}</body>
 </html>
 `))
-
-// ordinal is a place as the pages say it.
-func ordinal(place int) string {
-	switch place {
-	case 1:
-		return "Winner"
-	case 2:
-		return "Second"
-	case 3:
-		return "Third"
-	}
-	return "Place " + strconv.Itoa(place)
-}
