@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,6 +82,8 @@ var (
 	namePlace        = regexp.MustCompile(`(<[a-z0-9]+ class="(?:word|sr)">)Podium(</)`)
 	descriptionPlace = regexp.MustCompile(`(<meta name="description" content=")([^"]*)(">)`)
 	welcomePlace     = regexp.MustCompile(`(<p id="welcome"[^>]*>)[^<]*(</p>)`)
+	headlinePlace    = regexp.MustCompile(`(<h1 id="title")>[^<]*(</h1>)`)
+	namedPlace       = regexp.MustCompile(`(<(?:p|b) class="named") hidden>Podium(</)`)
 )
 
 // dressPage puts an event into the page of that name. The first of its title's words is the
@@ -100,6 +103,11 @@ func dressPage(page []byte, e Evening, name string) []byte {
 			return strings.Replace(found, "Podium", html.EscapeString(e.Name), 1)
 		})
 	}
+	date := ""
+	if day, err := time.Parse(time.DateOnly, e.Date); err == nil {
+		date = dateIn(day, name)
+	}
+	text = dressHead(text, html.EscapeString(e.Name), date, path.Base(name))
 	description := ""
 	if found := descriptionPlace.FindStringSubmatch(text); found != nil {
 		description = found[2]
@@ -112,8 +120,8 @@ func dressPage(page []byte, e Evening, name string) []byte {
 		}
 		text = welcomePlace.ReplaceAllStringFunc(text, welcome)
 	}
-	if day, err := time.Parse(time.DateOnly, e.Date); err == nil {
-		description = strings.TrimSpace(dateIn(day, name) + ". " + description)
+	if date != "" {
+		description = strings.TrimSpace(date + ". " + description)
 	}
 	text = descriptionPlace.ReplaceAllStringFunc(text, func(found string) string {
 		parts := descriptionPlace.FindStringSubmatch(found)
@@ -128,6 +136,26 @@ func dressPage(page []byte, e Evening, name string) []byte {
 		text = strings.Replace(text, "</head>", "<style>"+sheet+"</style>\n</head>", 1)
 	}
 	return []byte(text)
+}
+
+// dressHead says whose evening it is where guests look first: as the title of the
+// page that they open, and in a line of its own on those that have one.
+func dressHead(text, called, date, page string) string {
+	put := func(place *regexp.Regexp, words string) {
+		text = place.ReplaceAllStringFunc(text, func(found string) string {
+			parts := place.FindStringSubmatch(found)
+			return parts[1] + ` dir="auto">` + words + parts[2]
+		})
+	}
+	line := []string{called, date}
+	if page == "index.html" && called != "" {
+		put(headlinePlace, called)
+		line = line[1:]
+	}
+	if said := strings.Join(slices.DeleteFunc(line, func(s string) bool { return s == "" }), " · "); said != "" {
+		put(namedPlace, said)
+	}
+	return text
 }
 
 // preview is a title, and what chats and networks show of a link to the page. The texts

@@ -26,6 +26,16 @@ func TestAnEventIsOnEveryPageInItsPreviewAndInTheManifest(t *testing.T) {
 			t.Errorf("%s holds text as markup, or another name", name)
 		}
 	}
+	const named = `Anna &amp; &#34;Ben&#34; &lt;3`
+	for page, want := range map[string]string{
+		"index.html": `<h1 id="title" dir="auto">` + named + `</h1><p class="named" dir="auto">31 December 2026</p>`,
+		"wall.html":  `<b class="named" dir="auto">` + named + ` · 31 December 2026</b>`, "winners.html": `<p class="named" dir="auto">` + named + ` · 31 December 2026</p>`,
+		"de/index.html": `<p class="named" dir="auto">31.12.2026</p>`, "fr/index.html": `<p class="named" dir="auto">31/12/2026</p>`,
+	} {
+		if data, err := fs.ReadFile(tree, page); err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s lacks %s: %v", page, want, err)
+		}
+	}
 	data, err := fs.ReadFile(tree, "manifest.webmanifest")
 	var manifest struct {
 		Name  string `json:"name"`

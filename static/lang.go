@@ -122,10 +122,13 @@ func (t tree) In(name, language string) string {
 	return language + "/" + name
 }
 
-// dateIn is a day as a preview says it.
+// dateIn is a day as people write it in the language of the page of that name.
 func dateIn(day time.Time, name string) string {
-	if strings.Contains(name, "/") { // another language's
+	switch language, _, other := strings.Cut(name, "/"); {
+	case !other:
+		return day.Format("2 January 2006")
+	case language == "de":
 		return day.Format("2.1.2006")
 	}
-	return day.Format("2 January 2006")
+	return day.Format("2/1/2006")
 }

@@ -35,6 +35,7 @@ func TestTheOrganisersEventIsWhatGuestsMeet(t *testing.T) {
 
 	guest.run(chromedp.Navigate(p.URL + "/"))
 	guest.sees("#welcome", "Say cheese")
+	guest.sees("#title", "Anna & Ben")
 	if got := eval[string](guest, `document.title + " " + getComputedStyle(document.documentElement).getPropertyValue("--accent")`); got != "Anna & Ben #0b5a55" {
 		t.Errorf("the page is called and coloured %q", got)
 	}
