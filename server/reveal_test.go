@@ -150,6 +150,13 @@ func TestThePresentersLinkCanOnlyPresent(t *testing.T) {
 	if !found || !strings.HasPrefix(link.Path, "/present#") {
 		t.Fatal(link.Path)
 	}
+	// As a code it is drawn for whoever made it, by the address that phones open.
+	guest.do("POST", "/api/join", `{"path":"`+link.Path+`"}`).is(401)
+	var code struct{ URL, SVG string }
+	if s.do("POST", "/api/join", `{"path":"`+link.Path+`"}`).is(200).into(&code); !strings.HasPrefix(code.URL, "http") || !strings.HasSuffix(code.URL, link.Path) || !strings.HasPrefix(code.SVG, "<svg") {
+		t.Errorf("%+v", code)
+	}
+	s.do("POST", "/api/join", `{"path":"`+strings.Repeat("x", 600)+`"}`).is(400).sentence()
 	if c := guest.press("next", 0, "Podium-Presenter", key); c.Cue.Next == nil || c.Cue.Next.Place != 2 {
 		t.Fatalf("%+v", c)
 	}

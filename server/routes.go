@@ -43,6 +43,7 @@ func (s *Server) routes() http.Handler {
 	get(streamPath, s.realtime.Stream)
 	get("/api/join", s.joining.Where)
 	get("/api/join.svg", s.joining.Code)
+	add(http.MethodPost, "/api/join", s.signIn.Let(api.Admins, s.joining.Hand))
 	get("/health", s.observe.Health)
 	get("/ready", s.observe.Readiness)
 	admins("/api/metrics", s.observe.Metrics)

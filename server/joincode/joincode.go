@@ -52,17 +52,7 @@ func (c *Codes) Code(w http.ResponseWriter, r *http.Request) error {
 	if n < 0 || n >= len(addresses) {
 		return answer.Malformed("There is no such address.")
 	}
-	target := strings.TrimSuffix(addresses[n], "/") + "/" + strings.TrimPrefix(r.URL.Query().Get("path"), "/")
-	if len(target) > 500 {
-		return answer.Malformed("The address is too long for a code.")
-	}
-	// Drawing one takes milliseconds, and anybody may ask for any: one at a time
-	// leaves the other processors to everybody else.
-	if err := c.turns.Enter(turns.WithAddress(r.Context(), c.options.AddressOf(r))); err != nil {
-		return err
-	}
-	svg, err := qrSVG(target)
-	c.turns.Leave() // before the answer leaves, which takes as long as its reader
+	svg, err := c.draw(r, addressed(addresses[n], r.URL.Query().Get("path")))
 	if err != nil {
 		return err
 	}
@@ -70,4 +60,40 @@ func (c *Codes) Code(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(svg) // the client may be gone
 	return nil
+}
+
+// Hand answers POST /api/join for an admin: the address by which a phone opens a path of this server, and
+// its QR code. The path is in the body because it may hold a key, and addresses that are asked for are logged.
+func (c *Codes) Hand(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Path string `json:"path"`
+	}
+	if err := answer.Read(w, r, 4096, &body); err != nil {
+		return err
+	}
+	url := addressed(c.reachable(r)[0], body.Path)
+	svg, err := c.draw(r, url)
+	if err != nil {
+		return err
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"url": url, "svg": string(svg)})
+	return nil
+}
+
+// addressed is a path of this server at one of its addresses.
+func addressed(address, path string) string {
+	return strings.TrimSuffix(address, "/") + "/" + strings.TrimPrefix(path, "/")
+}
+
+// draw makes the QR code of an address. Drawing one takes milliseconds, and anybody
+// may ask for any: one at a time leaves the other processors to everybody else.
+func (c *Codes) draw(r *http.Request, address string) ([]byte, error) {
+	if len(address) > 500 {
+		return nil, answer.Malformed("The address is too long for a code.")
+	}
+	if err := c.turns.Enter(turns.WithAddress(r.Context(), c.options.AddressOf(r))); err != nil {
+		return nil, err
+	}
+	defer c.turns.Leave()
+	return qrSVG(address)
 }

@@ -60,11 +60,17 @@ export class StageDesk {
   }
 
   async makeLink() {
-    const answer = await this.desk.attempt(() => request("/api/presenter", { method: "POST", body: {} }));
+    const answer = await this.desk.attempt(async () => {
+      const { path } = await request("/api/presenter", { method: "POST", body: {} });
+      // By the address that a phone can open: the organiser's own may mean only their computer.
+      return { path, ...await request("/api/join", { method: "POST", body: { path } }) };
+    });
     if (!answer) return;
-    byId("link").hidden = false;
+    byId("link").hidden = byId("linkCode").hidden = false;
     byId("link").href = answer.path;
-    byId("link").textContent = new URL(answer.path, location.href).href;
+    byId("link").textContent = answer.url;
+    byId("linkCode").src = `data:image/svg+xml,${encodeURIComponent(answer.svg)}`;
+    byId("linkCode").alt = say("qrOf", { url: answer.url });
     this.desk.tell(say("linkEnded"));
   }
 }
