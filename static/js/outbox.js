@@ -38,7 +38,7 @@ export class Outbox extends EventTarget {
 
   /**
    * Keeps a photo and begins to send it. The key is made here, once, and stays with the photo.
-   * @param {{category: string, caption: string, name: string, phone: string, terms?: string, photo: Blob, thumbnail: Blob}} what
+   * @param {{category: string, caption: string, name: string, phone: string, credit?: string, terms?: string, photo: Blob, thumbnail: Blob}} what
    */
   async add(what) {
     const item = { ...what, guest: guestSecret(), key: newKey(), createdAt: Date.now(), firstTry: 0, state: "waiting" };
@@ -60,7 +60,7 @@ export class Outbox extends EventTarget {
     const item = this.items.get(key);
     if (!item) return; // pressed twice
     this.forget(key);
-    await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, terms: item.terms, photo: item.photo, thumbnail: item.thumbnail });
+    await this.add({ category: item.category, caption: item.caption, name: item.name, phone: item.phone, credit: item.credit, terms: item.terms, photo: item.photo, thumbnail: item.thumbnail });
     await this.remove(key); // last, so that a page that is closed in between loses nothing
   }
 
@@ -235,7 +235,8 @@ function send(item, report) {
   form.append("caption", item.caption);
   form.append("name", item.name);
   form.append("phone", item.phone);
-  // Those that were put here before pages said these two say neither.
+  // Those that were put here before pages said these say none of them.
+  if (item.credit) form.append("credit", item.credit);
   if (item.terms) form.append("terms", item.terms);
   if (item.guest) form.append("guest", item.guest);
   form.append("photo", item.photo, "photo");

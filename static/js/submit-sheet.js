@@ -9,7 +9,7 @@ import { say } from "./words.js";
  * that nothing answers is made again.
  */
 export class SubmitSheet {
-  /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, terms, photo and thumbnail */
+  /** @param {(what: object) => Promise<void>} send takes category, caption, name, phone, credit, terms, photo and thumbnail */
   constructor(send) {
     this.send = send;
     this.waiting = []; // choices to be shown: what prepares each photo, and for one that was refused, its caption and what to do when it is sent
@@ -26,6 +26,7 @@ export class SubmitSheet {
     this.preview.addEventListener("load", () => this.show(true));
     this.preview.addEventListener("error", () => this.show(false));
     for (const id of ["name", "phone"]) byId(id).value = recall(id);
+    byId("credit").checked = recall("credit") === "yes";
     this.ask(JSON.parse(recall("event") || "{}"));
   }
 
@@ -124,6 +125,7 @@ export class SubmitSheet {
     if (!byId("choices").querySelector("input")) this.offer(JSON.parse(recall("categories") || "[]"));
     this.showTitle();
     this.dialog.showModal();
+    this.dialog.querySelector(".fields").scrollTop = 0; // where they were left
     byId("send").focus();
     for (const one of current.photos) many ? this.showOne(current, one) : this.showOnly(current, one);
   }
@@ -188,9 +190,9 @@ export class SubmitSheet {
     if (!category) return;
     current.sent = true;
     byId("send").textContent = say("oneMoment");
-    const words = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), terms: byId("terms").required ? "yes" : "" };
+    const words = { category, caption: byId("caption").value.trim(), name: byId("name").value.trim(), phone: byId("phone").value.trim(), credit: byId("credit").checked && byId("name").value.trim() ? "yes" : "", terms: byId("terms").required ? "yes" : "" };
     if (words.terms) remember("accepted", byId("terms-text").textContent);
-    for (const name of ["category", "name", "phone"]) remember(name, words[name]);
+    for (const name of ["category", "name", "phone", "credit"]) remember(name, words[name]);
     for (const one of [...current.photos]) {
       const ready = await one.prepared.catch(() => null); // next() says what is wrong with it
       if (this.current !== current) return; // closed meanwhile: the guest changed their mind
