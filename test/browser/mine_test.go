@@ -3,6 +3,7 @@ package browser
 import (
 	"os"
 	"podium/test/harness"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -25,6 +26,9 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	guest.sees("#send", "Send 3 photos")
 	// The button is on the screen and on nothing, whatever is open.
 	eval[bool](guest, `document.querySelector("#contact").open = true`)
+	if shown := eval[float64](guest, `document.querySelector(".preview").clientHeight / document.querySelector("#batch").clientHeight`); shown < 0.99 {
+		t.Errorf("%.2f of the photos' row is to be seen", shown)
+	}
 	if !eval[bool](guest, `(() => { const b = document.querySelector("#send").getBoundingClientRect(), f = document.querySelector(".fields").getBoundingClientRect(); return b.bottom <= innerHeight && f.bottom <= b.top; })()`) {
 		t.Error("the button is off the screen, or on the fields")
 	}
@@ -33,6 +37,17 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	eval[bool](guest, `document.body.style.minHeight = "5000px"; scrollTo(0, 4000); true`)
 	guest.sendShown("Three of us")
 	guest.sees("#toast", "On the wall")
+	// The next sheet begins at its beginning, wherever this one was left.
+	eval[bool](guest, `scrollTo(0, 0); true`)
+	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
+	if at := eval[float64](guest, `document.querySelector(".fields").scrollTop`); at != 0 {
+		t.Errorf("the sheet opens %v pixels down", at)
+	}
+	guest.run(chromedp.Click("#sheet-close"))
+	harness.Eventually(t, "photos on the wall", func() bool { return guest.count(`#outbox li[data-state="wall"]`) == 3 })
+	if high := eval[float64](guest, `Math.max(...[...document.querySelectorAll("#outbox li")].map(li => li.getBoundingClientRect().height))`); high > 80 {
+		t.Errorf("a photo's row is %v pixels high", high)
+	}
 	var feed struct {
 		Feed map[string][]struct{ ID, Caption string }
 	}
@@ -70,6 +85,9 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	})
 	friend := openWindow(t, p.URL+"/#photo/"+feed.Feed[category][0].ID, 1280, 800)
 	harness.Eventually(t, "the photo of the address", func() bool { return eval[bool](friend, `document.querySelector("#large").open`) })
+	if save := eval[string](friend, `(a => a.hasAttribute("download") ? a.pathname : "")(document.querySelector("#large-save"))`); !strings.HasPrefix(save, "/uploads/") {
+		t.Errorf("Save saves %q", save)
+	}
 	friend.gone("#kept:not([hidden])")
 }
 
