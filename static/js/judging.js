@@ -49,6 +49,7 @@ export class Judging {
     this.photos.addEventListener("click", (event) => this.click(event));
     this.photos.addEventListener("dblclick", (event) => { if (event.target.closest(".tile")) this.look(false); });
     this.photos.addEventListener("scroll", () => this.fill(), { passive: true });
+    addEventListener("resize", () => this.fill());
     let from = 0;
     this.photos.addEventListener("pointerdown", (event) => { from = event.clientX; });
     this.photos.addEventListener("pointerup", (event) => {
@@ -189,6 +190,7 @@ export class Judging {
     const count = order.ids.length;
     byId("judgeCount").textContent = !count ? say("nothingToJudge")
       : [say("placeOf", { at: order.at + 1, n: count }), order.selected.size ? say("selectedCount", { n: order.selected.size }) : ""].filter(Boolean).join(", ");
+    byId("judgeCount").classList.toggle("sr", !count); // where the photos are it is said large
     byId("judgeView").textContent = this.grid ? say("oneAtATime") : say("grid");
     if (this.grid) this.drawGrid();
     else this.drawOne();
@@ -232,16 +234,18 @@ export class Judging {
     if (this.seen !== order.current) current?.scrollIntoView({ block: "nearest" });
     this.seen = order.current;
     if (this.photos.contains(document.activeElement)) current?.focus({ preventScroll: true });
+    this.fill();
   }
 
-  /** Makes more tiles when the end of those that there are is near. */
+  /** Makes more tiles while the end of those that there are is near: a large screen has none to scroll to before. */
   fill() {
     const { photos } = this;
-    const count = photos.children.length;
-    if (!this.grid || count >= this.order.ids.length || photos.scrollTop + 2 * photos.clientHeight < photos.scrollHeight) return;
-    const more = this.order.ids.slice(count, count + STEP).map((id) => this.tile(this.entries.get(id)));
-    for (const tile of more) tile.tabIndex = -1;
-    photos.append(...more);
+    while (this.grid && photos.children.length < this.order.ids.length && photos.scrollTop + 2 * photos.clientHeight >= photos.scrollHeight) {
+      const count = photos.children.length;
+      const more = this.order.ids.slice(count, count + STEP).map((id) => this.tile(this.entries.get(id)));
+      for (const tile of more) tile.tabIndex = -1;
+      photos.append(...more);
+    }
   }
 
   tile(entry) {

@@ -20,7 +20,6 @@ function show() {
 }
 
 function problem(refusal) {
-  byId("problem").hidden = !refusal;
   byId("problem").textContent = !refusal ? "" : refusal.status === 401 ? say("linkInvalid") : refusal.message;
 }
 

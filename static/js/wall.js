@@ -35,7 +35,7 @@ const slideshow = new Slideshow({
     // Upright photos don't fill a screen that lies on its side: the same one, blurred, does.
     const behind = make("img", { class: "behind", src: slide.images?.[0]?.url ?? slide.imageUrl, alt: "" });
     const before = [...byId("show").children];
-    byId("show").append(make("div", { class: "slide", dataset: { id: slide.id } }, behind, picture, make("p", { hidden: !slide.caption, dir: "auto" }, slide.caption)));
+    byId("show").append(make("div", { class: "slide", dataset: { id: slide.id } }, behind, picture, make("p", { hidden: !slide.caption, dir: "auto" }, make("span", {}, slide.caption))));
     // The old one stays below until the new one covers it.
     setTimeout(() => { for (const old of before) old.remove(); }, fade);
   },

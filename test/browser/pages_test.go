@@ -121,8 +121,13 @@ func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
 	for _, count := range []int{0, 3, 600} {
 		t.Run(fmt.Sprint(count, " photos"), func(t *testing.T) {
 			p := harness.Start(t)
+			const different = 70 // photos: ten scenes in seven widths and five heights
+			var scenes [][]byte
+			for i := range min(count, different) {
+				scenes = append(scenes, harness.Scene(t, i%10, 400+20*(i%7), 300+40*(i%5)))
+			}
 			for i := range count {
-				p.SubmitPicture(captions[i%len(captions)], harness.Scene(t, i%10, 400+20*(i%7), 300+40*(i%5)))
+				p.SubmitPicture(captions[i%len(captions)], scenes[i%different])
 			}
 			for _, width := range widths {
 				height := map[int]int{320: 568, 390: 844, 768: 1024}[width]
@@ -138,7 +143,12 @@ func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
 						tb.scheme(scheme)
 						tb.keepScreenshot(fmt.Sprintf("%s-%d-photos-%d-%s", name, count, width, scheme))
 					}
-					tb.fits(name, fmt.Sprint(width, " pixels"))
+					size := fmt.Sprint(width, " pixels")
+					tb.fits(name, size)
+					tb.readable(name, size)
+					if width < 700 && name != "wall" {
+						tb.pressable(name, size)
+					}
 				}
 				open := func(path string) { t.Helper(); tb.run(chromedp.Navigate(p.URL + path)) }
 				there := map[bool]string{true: "", false: ":not(*), body"}[count > 0] // what there is only with photos
@@ -156,8 +166,10 @@ func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
 				see("judging-grid", "#judgePhotos .tile"+there)
 				open("/admin/dashboard")
 				see("dashboard", "#figures .figure")
+				tb.evenRows("#figures .figure")
 				open("/admin/codes")
 				see("codes", ".code")
+				tb.evenRows(".code")
 				open("/present")
 				see("present", "#now")
 			}
@@ -165,13 +177,16 @@ func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
 	}
 }
 
-// still waits until nothing moves and every picture in sight is there.
+// still waits until nothing moves and every picture in sight is there and drawn.
 func (tb *window) still() {
 	tb.t.Helper()
+	const inSight = `[...document.images].filter(i => i.checkVisibility() && i.getBoundingClientRect().top <= innerHeight)`
 	harness.Eventually(tb.t, "animations to end", func() bool {
-		return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running") &&
-			[...document.images].every(i => i.complete || i.getBoundingClientRect().top > innerHeight)`)
+		return eval[bool](tb, `document.getAnimations().every(a => a.playState !== "running") && `+inSight+`.every(i => i.complete)`)
 	})
+	// What came is drawn only once it is decoded.
+	eval[bool](tb, `window.drawn = false; Promise.allSettled(`+inSight+`.filter(i => i.naturalWidth).map(i => i.decode())).then(() => requestAnimationFrame(() => requestAnimationFrame(() => { drawn = true }))); true`)
+	harness.Eventually(tb.t, "pictures to be drawn", func() bool { return eval[bool](tb, "drawn") })
 }
 
 // look checks and photographs a page in both schemes.

@@ -118,6 +118,10 @@ func (tb *window) fitsTheRoom() {
 		const faults = [];
 		for (const e of document.querySelectorAll("#newest li, #newest img, #join, #code, #address, #show .slide:last-child *:not(.behind)")) if (e.checkVisibility() && !inside(box(e), screen)) faults.push("off the screen: " + e.outerHTML.slice(0, 80));
 		for (const img of document.querySelectorAll("#newest img, #show .slide:last-child img:not(.behind)")) if (getComputedStyle(img).objectFit !== "contain") faults.push("a photo is cropped");
+		for (const e of document.querySelectorAll("#join *")) if (e.checkVisibility() && e.id !== "code" && !inside(box(e), box(document.querySelector("#join")))) faults.push("off the card: " + e.outerHTML.slice(0, 80));
+		const clamped = document.querySelector("#show .slide:last-child p span");
+		if (clamped && box(clamped).height > 3.2 * parseFloat(getComputedStyle(clamped).lineHeight)) faults.push("more than three lines");
+		if (clamped && [clamped, clamped.parentElement].some(e => parseFloat(getComputedStyle(e).paddingBottom) > 0 && getComputedStyle(e).overflow === "hidden")) faults.push("a fourth line begins below the third");
 		const [photo, words] = [document.querySelector("#show .slide:last-child img:not(.behind)"), document.querySelector("#show .slide:last-child p")];
 		if (photo && words && !words.hidden && box(words).top < box(photo).bottom - 1) faults.push("words on the photo");
 		if (document.querySelector("#state").checkVisibility()) faults.push("the audience reads " + document.querySelector("#state").textContent);
