@@ -139,7 +139,7 @@ func (h *headed) Read(p []byte) (int, error) {
 		return h.in.Read(p)
 	}
 	if h.left <= 0 || h.lines <= 0 {
-		return 0, answer.New(http.StatusBadRequest, "The submission has a part whose head is longer than %d lines or %d KiB.", maxLines, maxHead>>10)
+		return 0, answer.Malformed("The submission has a part whose head is longer than %d lines or %d KiB.", maxLines, maxHead>>10)
 	}
 	if _, err := h.in.Peek(1); err != nil {
 		return 0, err

@@ -130,6 +130,7 @@ func TestEveryPageIsInTheLanguageThatWasChosen(t *testing.T) {
 
 // What the server refuses, the page says in its own language.
 func TestARefusalIsInThePagesLanguage(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	admin := openWindow(t, p.URL+"/admin", 1280, 900)
 	eval[bool](admin, `document.cookie = "podium_language=de; path=/"; true`)

@@ -58,6 +58,7 @@ func (tb *window) evenRows(cells string) {
 // Whatever a big screen's size and shape is, what it shows is whole, and so is the way to join: also with an event that has a
 // long name, a date and a caption without an end.
 func TestTheWallIsWholeOnEveryScreen(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	p.AsAdmin(p.SignIn(), "POST", "/api/settings", `{"event":{"name":"The wedding of Annabelle and Benjamin","date":"2026-12-31"}}`, &struct{}{})
 	for i := range 7 {
@@ -82,6 +83,7 @@ func TestTheWallIsWholeOnEveryScreen(t *testing.T) {
 
 // A winner's photo is whole on the page of the winners, upright or wide, and no higher than the screen.
 func TestWinnersPhotosAreWhole(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	upright, wide := p.SubmitPicture("Upright", harness.Photo(t, 300, 900)), p.SubmitPicture("Wide", harness.Photo(t, 900, 300))
 	crown(p, p.SignIn(), "best", upright, wide)
@@ -101,6 +103,7 @@ func TestWinnersPhotosAreWhole(t *testing.T) {
 // The jury sees photos large: the one that is judged has much of the smallest phone, and the largest screen has no end of
 // tiles before there is one of photos.
 func TestPhotosAreJudgedLargeOnEveryScreen(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	for i := range 130 {
 		p.SubmitPicture(fmt.Sprint("Photo ", i, " ", strings.Repeat("of the evening ", 9)), harness.Photo(t, 64, 48))

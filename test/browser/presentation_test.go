@@ -159,6 +159,7 @@ func TestAPresentedPhotoIsWhole(t *testing.T) {
 
 // Who agreed to it is named on stage when they win, and nobody else is.
 func TestAWinnerWhoAgreedIsNamedOnStage(t *testing.T) {
+	t.Parallel()
 	p := harness.Start(t)
 	guest := openWindow(t, p.URL+"/", 390, 844)
 	guest.sees("#connection", "Live")
