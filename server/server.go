@@ -5,7 +5,8 @@
 // Settings come in; a server that listens goes out. What a request means is
 // decided in the rooms: api (the REST API), realtime (Socket.IO and event
 // streams), admin (who may), pages, pictures, joincode, observe (health and
-// metrics). Connections come by listen, and what the machine gives by machine.
+// metrics). Connections come in by listen; memory,
+// files and disks are the business of machine.
 package server
 
 import (
@@ -384,7 +385,7 @@ func (s *Server) Run(ctx context.Context, front *listen.Front) error {
 		return errors.Join(err, front.Close(), s.Abandon())
 	}
 	if err := s.realtime.Register(); err != nil {
-		s.log.Warn("say to the other machines where this one is: polls of its guests that come to them fail", "error", err)
+		s.log.Warn("tell the other machines where this one is: polls of its guests that reach them fail", "error", err)
 	}
 	s.observe.Ready()
 	front.Open(s.handler)

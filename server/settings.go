@@ -31,7 +31,7 @@ type Settings struct {
 	PublicURL      string   `env:"PUBLIC_URL" name:"public-url" placeholder:"URL" group:"Listening" help:"Address under which guests reach this server, for QR codes and links; found by itself when not given."`
 	TLSCert        string   `env:"TLS_CERT" name:"tls-cert" placeholder:"FILE" group:"Listening" help:"Certificate chain (PEM) to serve HTTPS with; needs --tls-key."`
 	TLSKey         string   `env:"TLS_KEY" name:"tls-key" placeholder:"FILE" group:"Listening" help:"Private key (PEM) of --tls-cert."`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" placeholder:"NETWORK" group:"Listening" help:"Networks of the proxies in front of this server, such as 127.0.0.1 or 10.0.0.0/8. Only requests that come from one of them may say in --client-address-header whom they are for. On Fly this is set by itself."`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" placeholder:"NETWORK" group:"Listening" help:"Networks of the proxies in front of this server, such as 127.0.0.1 or 10.0.0.0/8. Only requests that come from one of them may say in --client-address-header which client they are for. On Fly this is set by itself."`
 	AddressHeader  string   `env:"CLIENT_ADDRESS_HEADER" name:"client-address-header" default:"X-Forwarded-For" placeholder:"NAME" group:"Listening" help:"Header in which a trusted proxy names the client's address (${default}; Fly-Client-IP on Fly)."`
 
 	Data     string `env:"DATA_DIR" default:"data" placeholder:"DIR" group:"Data" help:"Folder of the database, and by default of uploads/ and backups/ (${default}). It is made, for this user only, when it is missing."`
@@ -45,27 +45,27 @@ type Settings struct {
 
 	AllowTextInHandlers bool `env:"ALLOW_TEXT_IN_HANDLERS" group:"Pages" help:"Start although pages of --static put captions, names or phone numbers into handlers such as onclick, where escaping does not protect them."`
 
-	AdminPassword  string        `env:"ADMIN_PASSWORD" placeholder:"SECRET" group:"Admin" help:"Password of the admin pages. Without one, a password is made at the first start and printed once."`
+	AdminPassword  string        `env:"ADMIN_PASSWORD" placeholder:"SECRET" group:"Admin" help:"Password of the admin pages. Without one, a password is generated at the first start and printed once."`
 	SessionAge     time.Duration `env:"SESSION_AGE" default:"168h" placeholder:"TIME" group:"Admin" help:"How long a sign-in lasts without being used (${default})."`
 	SecureCookies  bool          `env:"SECURE_COOKIES" group:"Admin" help:"Mark cookies Secure although this server cannot see that a proxy in front of it speaks TLS."`
 	SignInsAtOnce  int           `env:"SIGN_INS_AT_ONCE" default:"2" placeholder:"N" group:"Admin" help:"Passwords that are hashed at the same time; each takes 19 MiB (${default})."`
 	WinnersLimit   int           `env:"WINNERS_LIMIT" default:"2" placeholder:"N" group:"Contest" help:"Winners a category can have (${default})."`
 	Moderation     bool          `env:"MODERATION" group:"Contest" help:"Let submissions wait for approval, until an admin says otherwise on the admin page."`
-	PhoneCountry   string        `env:"PHONE_COUNTRY" default:"49" placeholder:"CODE" group:"Contest" help:"Calling code of the country that phone numbers without one are of, such as 49 or 1: deleting by phone finds 0170… as +49 170… too (${default})."`
-	MaxPhoto       Bytes         `env:"MAX_PHOTO" default:"10MiB" placeholder:"SIZE" group:"Contest" help:"Largest photo that is taken (${default})."`
+	PhoneCountry   string        `env:"PHONE_COUNTRY" default:"49" placeholder:"CODE" group:"Contest" help:"Calling code that phone numbers without one are taken to have, such as 49 or 1: deleting by phone then finds 0170… as +49 170… too (${default})."`
+	MaxPhoto       Bytes         `env:"MAX_PHOTO" default:"10MiB" placeholder:"SIZE" group:"Contest" help:"Largest photo accepted (${default})."`
 	IdempotencyAge time.Duration `env:"IDEMPOTENCY_AGE" default:"24h" placeholder:"TIME" group:"Contest" help:"How long the answer to a request with an Idempotency-Key is kept (${default})."`
 
 	HeartbeatInterval time.Duration `env:"HEARTBEAT_INTERVAL" default:"30s" placeholder:"TIME" group:"Real time" help:"Time between two pings to a client (${default})."`
-	HeartbeatTimeout  time.Duration `env:"HEARTBEAT_TIMEOUT" default:"15s" placeholder:"TIME" group:"Real time" help:"Time in which a client answers a ping; later it counts as gone (${default})."`
-	RecoveryMessages  int           `env:"RECOVERY_MESSAGES" default:"1000" placeholder:"N" group:"Real time" help:"Most events that a returning client is sent (${default})."`
+	HeartbeatTimeout  time.Duration `env:"HEARTBEAT_TIMEOUT" default:"15s" placeholder:"TIME" group:"Real time" help:"How long a client may take to answer a ping before it counts as gone (${default})."`
+	RecoveryMessages  int           `env:"RECOVERY_MESSAGES" default:"1000" placeholder:"N" group:"Real time" help:"Most missed events that a returning client is sent (${default})."`
 	RecoveryAge       time.Duration `env:"RECOVERY_AGE" default:"5m" placeholder:"TIME" group:"Real time" help:"Age at which an event is no longer sent to a returning client (${default})."`
-	CleanupInterval   time.Duration `env:"CLEANUP_INTERVAL" default:"60s" placeholder:"TIME" group:"Real time" help:"Time between two cleanings of the event log (${default})."`
-	ClientQueue       Bytes         `env:"CLIENT_QUEUE" default:"4MiB" placeholder:"SIZE" group:"Real time" help:"Bytes that may wait for one slow client; then it is disconnected and recovers (${default})."`
+	CleanupInterval   time.Duration `env:"CLEANUP_INTERVAL" default:"60s" placeholder:"TIME" group:"Real time" help:"Time between two cleanups of the event log (${default})."`
+	ClientQueue       Bytes         `env:"CLIENT_QUEUE" default:"4MiB" placeholder:"SIZE" group:"Real time" help:"Bytes that may wait for one slow client; beyond that it is disconnected, and recovers (${default})."`
 	MaxPayload        Bytes         `env:"MAX_PAYLOAD" default:"1MB" placeholder:"SIZE" group:"Real time" help:"Largest message that a client may send (${default})."`
 	Transports        []string      `env:"TRANSPORTS" default:"polling,websocket" placeholder:"NAME" group:"Real time" help:"Transports that clients may use (${default}). webtransport can be added where --tls-cert is set: it is QUIC, over the UDP port of the same number."`
 	AllowEIO3         bool          `env:"ALLOW_EIO3" name:"allow-eio3" group:"Real time" help:"Let clients of Socket.IO 2 connect."`
 	CORSOrigins       []string      `env:"CORS_ORIGINS" name:"cors-origins" placeholder:"ORIGIN" group:"Real time" help:"Origins of pages elsewhere that may connect, such as https://example.org, or *. Pages of this server always may."`
-	EventLoops        int           `env:"EVENT_LOOPS" default:"0" placeholder:"N" group:"Real time" help:"Event loops that hold the connections; 0 chooses."`
+	EventLoops        int           `env:"EVENT_LOOPS" default:"0" placeholder:"N" group:"Real time" help:"Number of event loops that hold the connections; 0 means automatic."`
 	Compress          bool          `env:"COMPRESS_WEBSOCKET" name:"compress-websocket" group:"Real time" help:"Compress WebSocket messages (permessage-deflate) for clients that offer it."`
 	NodeID            string        `env:"NODE_ID" placeholder:"ID" group:"Real time" help:"Name of this machine among several, carried in session ids (the machine's id on Fly)."`
 
@@ -76,47 +76,47 @@ type Settings struct {
 	CloudinaryAPISecret string `env:"CLOUDINARY_API_SECRET" name:"cloudinary-api-secret" placeholder:"SECRET" group:"Pictures" help:"Cloudinary API secret."`
 	CloudinaryURL       string `env:"CLOUDINARY_UPLOAD_PREFIX" name:"cloudinary-upload-prefix" placeholder:"URL" group:"Pictures" help:"Address of Cloudinary's upload API, for another region or a test."`
 	KeepOriginals       bool   `env:"KEEP_ORIGINALS" group:"Pictures" help:"Keep each picture also as it was sent, metadata removed."`
-	MaxPixels           int    `env:"MAX_PIXELS" default:"64000000" placeholder:"N" group:"Pictures" help:"Most pixels of a picture that is taken (${default})."`
+	MaxPixels           int    `env:"MAX_PIXELS" default:"64000000" placeholder:"N" group:"Pictures" help:"Most pixels a picture may have (${default})."`
 
 	LimitConnections        int           `env:"LIMIT_CONNECTIONS" default:"0" placeholder:"N" group:"Limits" help:"Real-time connections in total; 0 derives it from the open files that the system allows."`
-	LimitConnectionsAddress int           `env:"LIMIT_CONNECTIONS_PER_ADDRESS" name:"limit-connections-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Real-time connections of one address (${default}: 2,000 phones behind one router with two pages each, and some more)."`
+	LimitConnectionsAddress int           `env:"LIMIT_CONNECTIONS_PER_ADDRESS" name:"limit-connections-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Real-time connections from one address (${default}: 2,000 phones behind one router with two pages each, and some more)."`
 	LimitHandshakes         float64       `env:"LIMIT_HANDSHAKES" default:"4000" placeholder:"N" group:"Limits" help:"Real-time handshakes a second in total (${default})."`
-	LimitHandshakesAddress  float64       `env:"LIMIT_HANDSHAKES_PER_ADDRESS" name:"limit-handshakes-per-address" default:"1000" placeholder:"N" group:"Limits" help:"Real-time handshakes a second of one address (${default}; five seconds of it may come at once, so that 2,000 phones with two pages each are back at once after the Wi-Fi dropped)."`
+	LimitHandshakesAddress  float64       `env:"LIMIT_HANDSHAKES_PER_ADDRESS" name:"limit-handshakes-per-address" default:"1000" placeholder:"N" group:"Limits" help:"Real-time handshakes a second from one address (${default}; five seconds of it may come at once, so that 2,000 phones with two pages each are back at once after the Wi-Fi dropped)."`
 	LimitRequests           float64       `env:"LIMIT_REQUESTS" default:"10000" placeholder:"N" group:"Limits" help:"API requests a second in total (${default})."`
-	LimitRequestsAddress    float64       `env:"LIMIT_REQUESTS_PER_ADDRESS" name:"limit-requests-per-address" default:"2000" placeholder:"N" group:"Limits" help:"API requests a second of one address (${default}: each of 2,000 phones once; five seconds of it may come at once, as when all open the page)."`
+	LimitRequestsAddress    float64       `env:"LIMIT_REQUESTS_PER_ADDRESS" name:"limit-requests-per-address" default:"2000" placeholder:"N" group:"Limits" help:"API requests a second from one address (${default}: each of 2,000 phones once; five seconds of it may come at once, as when all open the page)."`
 	LimitSubmissions        float64       `env:"LIMIT_SUBMISSIONS" default:"30000" placeholder:"N" group:"Limits" help:"Submissions a minute in total (${default})."`
-	LimitSubmissionsAddress float64       `env:"LIMIT_SUBMISSIONS_PER_ADDRESS" name:"limit-submissions-per-address" default:"6000" placeholder:"N" group:"Limits" help:"Submissions a minute of one address (${default}: three for each of 2,000 phones; 4,000 may come at once)."`
+	LimitSubmissionsAddress float64       `env:"LIMIT_SUBMISSIONS_PER_ADDRESS" name:"limit-submissions-per-address" default:"6000" placeholder:"N" group:"Limits" help:"Submissions a minute from one address (${default}: three for each of 2,000 phones; 4,000 may come at once)."`
 	LimitSockets            int           `env:"LIMIT_SOCKETS" default:"0" placeholder:"N" group:"Limits" help:"Network connections that serve HTTP requests in total, WebSockets not counted; 0 derives it from the open files that the system allows."`
-	LimitSocketsAddress     int           `env:"LIMIT_SOCKETS_PER_ADDRESS" name:"limit-sockets-per-address" default:"8000" placeholder:"N" group:"Limits" help:"Network connections that serve HTTP requests of one address (${default}: four for each of 2,000 phones); trusted proxies may have any number."`
+	LimitSocketsAddress     int           `env:"LIMIT_SOCKETS_PER_ADDRESS" name:"limit-sockets-per-address" default:"8000" placeholder:"N" group:"Limits" help:"Network connections that serve HTTP requests from one address (${default}: four for each of 2,000 phones); trusted proxies may have any number."`
 	LimitPayloads           float64       `env:"LIMIT_PAYLOADS" default:"20000" placeholder:"N" group:"Limits" help:"Payloads a second that long-polling clients may send in total (${default})."`
-	LimitPayloadsAddress    float64       `env:"LIMIT_PAYLOADS_PER_ADDRESS" name:"limit-payloads-per-address" default:"4000" placeholder:"N" group:"Limits" help:"Payloads a second of long-polling clients at one address (${default}; five seconds of it may come at once)."`
+	LimitPayloadsAddress    float64       `env:"LIMIT_PAYLOADS_PER_ADDRESS" name:"limit-payloads-per-address" default:"4000" placeholder:"N" group:"Limits" help:"Payloads a second from long-polling clients at one address (${default}; five seconds of it may come at once)."`
 	LimitPolls              int           `env:"LIMIT_POLLS" default:"10000" placeholder:"N" group:"Limits" help:"Long-polling requests that wait at the same time in total (${default})."`
-	LimitPollsAddress       int           `env:"LIMIT_POLLS_PER_ADDRESS" name:"limit-polls-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Long-polling requests of one address that wait at the same time (${default})."`
+	LimitPollsAddress       int           `env:"LIMIT_POLLS_PER_ADDRESS" name:"limit-polls-per-address" default:"5000" placeholder:"N" group:"Limits" help:"Long-polling requests from one address that wait at the same time (${default})."`
 	LimitUnjoined           int           `env:"LIMIT_UNJOINED" default:"10000" placeholder:"N" group:"Limits" help:"Real-time connections that have not joined a namespace yet in total (${default})."`
-	LimitUnjoinedAddress    int           `env:"LIMIT_UNJOINED_PER_ADDRESS" name:"limit-unjoined-per-address" default:"4500" placeholder:"N" group:"Limits" help:"Real-time connections of one address that have not joined a namespace yet (${default})."`
-	LimitEvents             float64       `env:"LIMIT_EVENTS" default:"100" placeholder:"N" group:"Limits" help:"Events a second of one real-time connection, and packets that are none (${default}; ten seconds of it may come at once); beyond, it is closed."`
-	LimitRooms              int           `env:"LIMIT_ROOMS" default:"100" placeholder:"N" group:"Limits" help:"Rooms of one socket (${default})."`
-	LimitUploadBytesAddress Bytes         `env:"LIMIT_UPLOAD_BYTES_PER_ADDRESS" name:"limit-upload-bytes-per-address" default:"48MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of unfinished uploads of one address; beyond, the slowest of them is ended and sent again later (${default})."`
-	LimitUploadBytes        Bytes         `env:"LIMIT_UPLOAD_BYTES" default:"64MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of unfinished uploads in total; beyond, those that hold much and bring little are ended and sent again later (${default})."`
-	LimitWaitingAddress     Bytes         `env:"LIMIT_WAITING_BYTES_PER_ADDRESS" name:"limit-waiting-bytes-per-address" default:"384MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of photos of one address that have arrived and wait for their turn; beyond, they are refused and sent again later (${default})."`
+	LimitUnjoinedAddress    int           `env:"LIMIT_UNJOINED_PER_ADDRESS" name:"limit-unjoined-per-address" default:"4500" placeholder:"N" group:"Limits" help:"Real-time connections from one address that have not joined a namespace yet (${default})."`
+	LimitEvents             float64       `env:"LIMIT_EVENTS" default:"100" placeholder:"N" group:"Limits" help:"Events and other packets a second from one real-time connection (${default}; ten seconds of it may come at once); beyond that it is closed."`
+	LimitRooms              int           `env:"LIMIT_ROOMS" default:"100" placeholder:"N" group:"Limits" help:"Rooms that one socket may be in (${default})."`
+	LimitUploadBytesAddress Bytes         `env:"LIMIT_UPLOAD_BYTES_PER_ADDRESS" name:"limit-upload-bytes-per-address" default:"48MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of unfinished uploads from one address; beyond that, the slowest of them is ended and sent again later (${default})."`
+	LimitUploadBytes        Bytes         `env:"LIMIT_UPLOAD_BYTES" default:"64MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of unfinished uploads in total; beyond that, those that hold much and bring little are ended and sent again later (${default})."`
+	LimitWaitingAddress     Bytes         `env:"LIMIT_WAITING_BYTES_PER_ADDRESS" name:"limit-waiting-bytes-per-address" default:"384MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of photos from one address that have arrived and wait for their turn; beyond that, they are refused and sent again later (${default})."`
 	LimitWaitingBytes       Bytes         `env:"LIMIT_WAITING_BYTES" default:"512MiB" placeholder:"SIZE" group:"Limits" help:"Bytes of photos that have arrived and wait for their turn in total; they wait on the disk (${default})."`
-	LimitSignIns            float64       `env:"LIMIT_SIGN_INS" default:"60" placeholder:"N" group:"Limits" help:"Wrong passwords a minute in total, before every further try of an address that failed before waits (${default})."`
-	HeaderTimeout           time.Duration `env:"HEADER_TIMEOUT" default:"10s" placeholder:"TIME" group:"Limits" help:"Time in which a request's header arrives (${default})."`
-	BodyTimeout             time.Duration `env:"BODY_TIMEOUT" default:"20s" placeholder:"TIME" group:"Limits" help:"Time in which a request's body arrives; photos have five minutes as long as they go on arriving (${default})."`
-	UploadWindow            time.Duration `env:"UPLOAD_WINDOW" default:"15s" placeholder:"TIME" group:"Limits" help:"Time in which a photo that arrives must bring another 8 KiB (${default})."`
-	AnswerTimeout           time.Duration `env:"ANSWER_TIMEOUT" default:"2m" placeholder:"TIME" group:"Limits" help:"Time in which a client takes its answer (${default})."`
-	ConnectTimeout          time.Duration `env:"CONNECT_TIMEOUT" default:"45s" placeholder:"TIME" group:"Limits" help:"Time in which a real-time connection joins a namespace (${default})."`
+	LimitSignIns            float64       `env:"LIMIT_SIGN_INS" default:"60" placeholder:"N" group:"Limits" help:"Wrong passwords a minute in total; beyond that, every address that failed before has to wait for its next try (${default})."`
+	HeaderTimeout           time.Duration `env:"HEADER_TIMEOUT" default:"10s" placeholder:"TIME" group:"Limits" help:"How long a request's header may take to arrive (${default})."`
+	BodyTimeout             time.Duration `env:"BODY_TIMEOUT" default:"20s" placeholder:"TIME" group:"Limits" help:"How long a request's body may take to arrive; photos have five minutes as long as they keep arriving (${default})."`
+	UploadWindow            time.Duration `env:"UPLOAD_WINDOW" default:"15s" placeholder:"TIME" group:"Limits" help:"How long an upload may take for each 8 KiB of a photo (${default})."`
+	AnswerTimeout           time.Duration `env:"ANSWER_TIMEOUT" default:"2m" placeholder:"TIME" group:"Limits" help:"How long a client may take to read its answer (${default})."`
+	ConnectTimeout          time.Duration `env:"CONNECT_TIMEOUT" default:"45s" placeholder:"TIME" group:"Limits" help:"How long a real-time connection may take to join a namespace (${default})."`
 	MaxHeader               Bytes         `env:"MAX_HEADER" default:"16KiB" placeholder:"SIZE" group:"Limits" help:"Largest request header (${default})."`
 
 	Backups        string        `env:"BACKUPS_DIR" placeholder:"DIR|URL" group:"Backups" help:"Where backups go: a folder or a bucket such as s3://name?region=… (backups in the data folder)."`
 	BackupInterval time.Duration `env:"BACKUP_INTERVAL" default:"15m" placeholder:"TIME" group:"Backups" help:"Time between two backups while there is something new; 0 makes none (${default})."`
-	BackupKeep     int           `env:"BACKUP_KEEP" default:"24" placeholder:"N" group:"Backups" help:"Newest backups that are kept (${default})."`
-	BackupKeepDays int           `env:"BACKUP_KEEP_DAYS" default:"14" placeholder:"N" group:"Backups" help:"Days of which one backup each is kept (${default})."`
+	BackupKeep     int           `env:"BACKUP_KEEP" default:"24" placeholder:"N" group:"Backups" help:"Number of newest backups to keep (${default})."`
+	BackupKeepDays int           `env:"BACKUP_KEEP_DAYS" default:"14" placeholder:"N" group:"Backups" help:"Number of days for which one backup each is kept (${default})."`
 
-	MetricsAddress string        `env:"METRICS_ADDRESS" placeholder:"HOST:PORT" group:"Observing" help:"Address of its own for Prometheus's /metrics; off when empty (admins find it on the main address)."`
-	LogLevel       string        `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Observing" help:"Least important log lines that are written: debug, info, warn, error (${default})."`
-	LogFormat      string        `env:"LOG_FORMAT" default:"text" enum:"text,json" placeholder:"text|json" group:"Observing" help:"Form of log lines (${default})."`
-	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" default:"10s" placeholder:"TIME" group:"Observing" help:"Most time that requests in flight have at a stop (${default})."`
+	MetricsAddress string        `env:"METRICS_ADDRESS" placeholder:"HOST:PORT" group:"Observing" help:"Separate address for Prometheus's /metrics; off when empty (admins find it on the main address)."`
+	LogLevel       string        `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Observing" help:"Lowest level of log lines to write: debug, info, warn, error (${default})."`
+	LogFormat      string        `env:"LOG_FORMAT" default:"text" enum:"text,json" placeholder:"text|json" group:"Observing" help:"Format of log lines (${default})."`
+	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" default:"10s" placeholder:"TIME" group:"Observing" help:"How long requests in flight may take at a stop (${default})."`
 }
 
 // EscapesText reports whether text leaves the server escaped for HTML.

@@ -7,7 +7,7 @@
 // which says which file answers a page's address. The folder client/ holds the official Socket.IO browser client when it
 // was copied there before the binary was built; without it, only its README is embedded.
 //
-// The dashboard draws its charts by itself, as SVG: six lines of at most 360 points, redrawn every five seconds, are some
+// The dashboard draws its charts by itself, as SVG: six lines of at most 360 points, redrawn every five seconds, are about
 // twenty-five lines of code. The smallest charting library that is looked after, uPlot, has 50 KB, draws pixels that take
 // no colours from the style sheet in light and dark, and would be missing from each binary that was built without npm.
 //

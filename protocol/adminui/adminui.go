@@ -307,7 +307,7 @@ func (ui *UI) allowActions() {
 	})
 }
 
-// target is whom an action is for: the sockets of a namespace that there is, or those in a room
+// target is who an action is for: the sockets of a namespace that there is, or those in a room
 // of it. A filter that is no string must not mean everybody.
 func (ui *UI) target(namespace, filter socketio.Value) (to socketio.Broadcast, ok bool) {
 	var name string

@@ -158,7 +158,7 @@ func (r *Relief) Start(run func(func()), c *Charge) {
 	})
 }
 
-// makeRoom evicts whom it takes for n bytes that are charged already, or takes
+// makeRoom evicts whoever it takes for n bytes that are charged already, or takes
 // them back.
 func (c *Charge) makeRoom(n int64) error {
 	full := !c.share.makeRoom(c.share.budget, c.share, c) || !c.share.budget.makeRoom(c.share.budget, nil, c)

@@ -95,7 +95,7 @@ func (a *account) makeRoom(b *Budget, share *Share, own *Charge) bool {
 	return false
 }
 
-// victims chooses whom to evict and returns their evict functions.
+// victims chooses who is evicted and returns their evict functions.
 func (a *account) victims(b *Budget, share *Share, own *Charge) (evict []func()) {
 	a.evicting.Lock()
 	defer a.evicting.Unlock()

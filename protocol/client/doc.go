@@ -74,8 +74,8 @@
 // Where a WebSocket breaks in the middle of an upgrade, the official client may stop to
 // poll and to listen, until its heartbeat ends (up to 45 s). This one goes on polling.
 //
-// The offset of an event is noted as the event arrives, not after its handlers: a slow
-// handler so does not make the server send it again. Events that ask for an
+// The offset of an event is noted as the event arrives, not after its handlers: so a slow
+// handler does not make the server send it again. Events that ask for an
 // acknowledgement never carry one, nor does an event's name.
 //
 // Events that arrive before the answer to CONNECT are dropped where the connection breaks

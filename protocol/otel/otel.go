@@ -4,7 +4,7 @@
 //	otel.Trace(srv, otel.Options{})
 //
 // Each event that has a handler gets a span, which handlers have in their context (OnCtx,
-// Event.Context), so that what they do is below it. Whose trace it belongs to, clients say
+// Event.Context), so that what they do is below it. Clients say whose trace it belongs to,
 // with the fields of the propagator, traceparent mostly: in the headers of the handshake, or
 // where browsers cannot set those, in the auth payload.
 //

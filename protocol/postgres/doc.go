@@ -1,6 +1,6 @@
 // Package postgres makes several Socket.IO servers one, on PostgreSQL 13 or later: a log
 // that they share, their session records, and the messages between them. An event can
-// be emitted as a part of a transaction, from Go or any other language: it is sent if
+// be emitted as part of a transaction, from Go or any other language: it is sent if
 // and only if the transaction commits.
 //
 //	engine, err := postgres.Open(ctx, postgres.Options{URL: "postgres://app:…@localhost/app"})
@@ -9,7 +9,7 @@
 //	...
 //	engine.Close() // after srv.Shutdown
 //
-// In a transaction of one's own:
+// In your own transaction:
 //
 //	err = engine.Emit(ctx, tx, postgres.Target{Rooms: []string{"orders"}}, "paid", id)
 //

@@ -11,7 +11,7 @@ import (
 	"podium/protocol/socketio/parser"
 )
 
-// Target says whom an event is for. The zero value means everybody in the main
+// Target says who an event is for. The zero value means everybody in the main
 // namespace.
 type Target struct {
 	Namespace     string   // "" means the main namespace

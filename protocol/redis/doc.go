@@ -14,7 +14,7 @@
 // # The log
 //
 // Events are entries of a stream whose ids are E-n: E is the time at which the stream
-// was made, and is the log's epoch; n is the position, without gaps. Ids so do not
+// was made, and is the log's epoch; n is the position, without gaps. So ids do not
 // depend on clocks. A batch is appended by one script, which gives it neighbouring
 // positions, stamps it with the clock of Redis, does nothing where the epoch is another,
 // and does it once, however often it arrives: a batch whose answer got lost is sent

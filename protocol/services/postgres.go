@@ -154,7 +154,7 @@ func (p *Postgres) ready() error {
 	return exec.Command(filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)).Run()
 }
 
-// Unprivileged returns a new folder, which ends with the test, and as whom a process must
+// Unprivileged returns a new folder, which ends with the test, and as which user a process must
 // run that starts a PostgreSQL in it: nobody in particular, unless this one is root's.
 func Unprivileged(t testing.TB) (folder string, who *syscall.SysProcAttr) {
 	t.Helper()
@@ -166,7 +166,7 @@ func Unprivileged(t testing.TB) (folder string, who *syscall.SysProcAttr) {
 	return folder, unprivileged(t, folder)
 }
 
-// unprivileged says as whom PostgreSQL runs, which refuses to run as root, and gives
+// unprivileged says as which user PostgreSQL runs, which refuses to run as root, and gives
 // that user the folder.
 func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 	t.Helper()

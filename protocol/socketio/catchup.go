@@ -352,7 +352,7 @@ func (p *publisher) scanLog(after, last uint64, m *missedEvents, look func(uint6
 		}
 		if at.First > after+1 && (len(entries) == 0 || entries[0].Offset > after+1) {
 			if m.tooMuch == "" {
-				m.tooMuch = RefusedTrimmed // some are gone, and nobody knows for whom they were
+				m.tooMuch = RefusedTrimmed // some are gone, and nobody knows who they were for
 			}
 			m.newest = max(m.newest, at.First-1)
 		}

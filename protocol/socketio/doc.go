@@ -55,7 +55,7 @@
 //     older connections with it;
 //   - an acknowledgement leaves behind the record of the rooms that its handler joined;
 //   - volatile events, events with acknowledgements and ServerSideEmit are messages, at
-//     most once. Who asks all servers does not wait for one that leaves or dies;
+//     most once. Whoever asks all servers does not wait for one that leaves or dies;
 //   - a server that cannot reach the log delivers nothing, says so ([Server.Ready]) and
 //     sends its clients away after ten seconds; one whose log lost its past, or its end,
 //     closes the connections, and the clients are told that they did not recover;

@@ -119,7 +119,7 @@ func OnCtx[A any](on Registrar, event string, f func(ctx context.Context, s *Soc
 }
 
 // argumentsOf decodes the arguments of an event. Where they do not fit it says so to
-// whom it concerns.
+// who it concerns.
 func argumentsOf[A any](e *Event) (a A, ok bool) {
 	if err := parser.DecodeInto(e.Args, &a); err != nil {
 		e.failed(StageArguments, err)

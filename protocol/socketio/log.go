@@ -39,7 +39,7 @@ type Entry struct {
 	Kind Kind
 	// Namespace is where it was emitted; "" means the main namespace.
 	Namespace string
-	// Rooms and Except say whom it is for: everybody where Rooms is empty. A
+	// Rooms and Except say who it is for: everybody where Rooms is empty. A
 	// socket's id names its own room.
 	Rooms, Except []string
 	// Event is the event's name.

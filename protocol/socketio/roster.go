@@ -329,7 +329,7 @@ func (r *roster) get(id string) *Socket {
 	return r.ids[id]
 }
 
-// target says whom a packet is for: everybody where rooms is empty.
+// target says who a packet is for: everybody where rooms is empty.
 type target struct {
 	rooms, except []string
 }

@@ -138,7 +138,7 @@ func (l *loop) hold(n int) bool {
 	return false
 }
 
-// afterWait looks up whom the events are for. Those for an earlier owner of a slot
+// afterWait looks up who the events are for. Those for an earlier owner of a slot
 // get nil.
 func (l *loop) afterWait(events []unix.EpollEvent, ready []*socket) {
 	l.mu.Lock()

@@ -130,7 +130,7 @@ func (a *Admin) useLocked(key string, now time.Time) (Session, bool) {
 	})
 	if err != nil {
 		// The session is good all the same; only its last use is not kept.
-		a.log.Warn("an admin session's last use could not be kept", "error", err)
+		a.log.Warn("an admin session's last use could not be recorded", "error", err)
 		a.sessions[key] = &used
 	}
 	return used.Session, !ended

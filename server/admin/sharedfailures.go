@@ -54,7 +54,7 @@ func (a *Admin) shareOutcome(note func(*failures)) {
 		return
 	}
 	if err := a.changeFailures(func(f *failures) bool { note(f); return true }); err != nil {
-		a.log.Warn("what became of a sign-in could not be kept for the other machines", "error", err)
+		a.log.Warn("the outcome of a sign-in could not be recorded for the other machines", "error", err)
 	}
 }
 

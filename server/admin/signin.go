@@ -197,7 +197,7 @@ func (a *Admin) refreshLocked() {
 		err = a.readLocked()
 	}
 	if err != nil {
-		a.log.Warn("the admin sessions could not be read; those that are known count", "error", err)
+		a.log.Warn("the admin sessions could not be read; those already known still count", "error", err)
 	}
 	a.unread = err
 }

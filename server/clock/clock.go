@@ -4,7 +4,7 @@
 // The system's wall clock goes in; times come out that never jump. A clock that is set
 // while the server runs (NTP after a boot, a virtual machine that resumes) would
 // otherwise make what is seconds old hours old, or keep it for hours. The monotonic
-// clock alone does not do, since stored times must mean something to the next process:
+// clock alone will not do, since stored times must mean something to the next process:
 // so the time given out follows the wall clock slowly (as adjtime does), and what a
 // restart meets is off by no more than what is left of the way.
 package clock

@@ -38,11 +38,11 @@ type commands struct {
 	Inspect inspectCommand `cmd:"" help:"Say what the data holds: counts, sizes, the newest entries, the log."`
 	Tail    tailCommand    `cmd:"" help:"Print the event log as it grows."`
 	Token   tokenCommand   `cmd:"" help:"Make a token with which scripts sign in."`
-	Connect connectCommand `cmd:"" help:"Speak with any Socket.IO server: print its events, emit what is typed."`
+	Connect connectCommand `cmd:"" help:"Talk to any Socket.IO server: print its events, emit what is typed."`
 	Verify  verifyCommand  `cmd:"" help:"Check a running server, here or at an address, from the outside."`
 
 	Version  versionCommand  `cmd:"" help:"Say which program this is: version, revision, how it was built."`
-	Licences licencesCommand `cmd:"" help:"Say which libraries are inside, and under which terms."`
+	Licences licencesCommand `cmd:"" help:"List the libraries inside, and their licences."`
 
 	VersionFlag versionFlag `name:"version" help:"Say what the command version says."`
 }

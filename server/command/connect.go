@@ -23,14 +23,14 @@ import (
 type connectCommand struct {
 	URL        string        `arg:"" help:"Address of the server; a path in it names the namespace."`
 	Namespace  string        `placeholder:"/NAME" help:"Namespace to join (the URL's path, or /)."`
-	Auth       string        `placeholder:"JSON" help:"What to authenticate with, an object."`
+	Auth       string        `placeholder:"JSON" help:"Auth payload, a JSON object."`
 	Transports []string      `placeholder:"NAME" help:"Transports in the order to try them: polling, websocket (polling, and websocket by upgrade)."`
 	Path       string        `default:"/socket.io/" help:"Where the server is mounted (${default})."`
-	EIO3       bool          `name:"eio3" help:"Speak with servers up to Socket.IO 2.x."`
+	EIO3       bool          `name:"eio3" help:"Talk to servers up to Socket.IO 2.x."`
 	Msgpack    bool          `help:"Use the MessagePack parser, as the server does."`
-	Recover    bool          `help:"After a drop take up the session before, with what was missed."`
-	JSON       bool          `name:"json" help:"Print one JSON object a line."`
-	Once       bool          `help:"End at the end of the input, when what was asked is answered."`
+	Recover    bool          `help:"After a drop, resume the session and receive what was missed."`
+	JSON       bool          `name:"json" help:"Print one JSON object per line."`
+	Once       bool          `help:"Exit at the end of the input, once everything asked has been answered."`
 	Timeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long to wait for the first connection, and for each acknowledgement (${default})."`
 
 	input io.Reader // nil for standard input
@@ -378,7 +378,7 @@ func parseLine(line string) (event string, ask bool, args []any, err error) {
 		event, ask = strings.CutSuffix(event, "?")
 	}
 	if event == "" {
-		return "", false, nil, errors.New("line begins with no event")
+		return "", false, nil, errors.New("line does not begin with an event")
 	}
 	values := json.NewDecoder(strings.NewReader(rest))
 	for {

@@ -13,7 +13,7 @@ import (
 
 // licencesCommand says what is inside the program and under which terms.
 type licencesCommand struct {
-	Sbom bool `help:"Print the libraries that decode pictures as CycloneDX, for what looks for vulnerabilities."`
+	Sbom bool `help:"Print the libraries that decode pictures as CycloneDX, for vulnerability scanners."`
 }
 
 // Help implements kong's HelpProvider.

@@ -170,7 +170,7 @@ func (c *importCommand) carry(ctx context.Context, from contest.Whole, file stri
 func (c *importCommand) differs(file string) error {
 	if file == "" {
 		if c.Path == c.Database {
-			return errors.New("that is the same database; --database= with nothing behind it moves the contest into the folder of --data")
+			return errors.New("that is the same database; --database= with nothing after it moves the contest into the folder of --data")
 		}
 		return nil
 	}
@@ -179,7 +179,7 @@ func (c *importCommand) differs(file string) error {
 		return nil
 	}
 	if from, err := os.Stat(file); err == nil && os.SameFile(from, here) {
-		return errors.New("that is the contest of this data folder; say with --data or --database where it shall go")
+		return errors.New("that is the contest of this data folder; say with --data or --database where it should go")
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (c *importCommand) movePictures(ctx context.Context, from contest.Whole, fi
 		}
 		report.Pictures, err = backup.FetchPictures(ctx, beside, to, wanted)
 		if err = errors.Join(err, beside.Close()); err != nil {
-			return fmt.Errorf("the contest moved, and not all of its pictures: %w", err)
+			return fmt.Errorf("the contest moved, but not all of its pictures did: %w", err)
 		}
 	}
 	names, err := to.Names()

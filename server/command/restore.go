@@ -30,7 +30,7 @@ type restoreCommand struct {
 	Database string    `env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL database to restore into, in place of a file in the data folder."`
 	Uploads  string    `env:"UPLOADS,UPLOADS_DIR" placeholder:"DIR|URL" help:"Folder of the pictures (uploads in the data folder), or their bucket."`
 	Backups  string    `env:"BACKUPS_DIR" placeholder:"DIR|URL" help:"Folder or bucket of the backups (backups in the data folder)."`
-	Yes      bool      `short:"y" help:"Do not ask."`
+	Yes      bool      `short:"y" help:"Do not ask for confirmation."`
 	JSON     bool      `name:"json" help:"Print what was done as JSON; needs --yes."`
 }
 

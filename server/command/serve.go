@@ -96,7 +96,7 @@ func explain(err error) error {
 	case errors.Is(err, bolt.ErrDamaged), errors.Is(err, bolt.ErrNotAStore):
 		return fmt.Errorf("%w.\npodium restore puts the newest backup in its place; podium check --repair keeps what can still be read, and podium export DIR takes that elsewhere", err)
 	case errors.Is(err, contest.ErrAway):
-		return fmt.Errorf("%w.\nLook whether the database of --database runs and lets this machine in", err)
+		return fmt.Errorf("%w.\nCheck that the database of --database is running and lets this machine in", err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w.\nAnother program uses that port; choose another one with --port", err)
 	case errors.Is(err, syscall.EACCES):

@@ -368,7 +368,7 @@ func (v *verifier) service(quick bool) {
 		stop := context.AfterFunc(ctxStream, func() { res.Body.Close() })
 		defer stop()
 		if _, err := res.Body.Read(first); err != nil {
-			return errors.New("nothing arrives; a proxy collects the answer (proxy_buffering off in nginx, flush_interval -1 in Caddy)")
+			return errors.New("nothing arrives; a proxy buffers the answer (proxy_buffering off in nginx, flush_interval -1 in Caddy)")
 		}
 		return nil
 	})
@@ -420,7 +420,7 @@ func (v *verifier) headers(ctx context.Context) error {
 	}
 	for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
 		if res.Header.Get(name) == "" {
-			return fmt.Errorf("the header %s is missing; a proxy may take it away", name)
+			return fmt.Errorf("the header %s is missing; a proxy may remove it", name)
 		}
 	}
 	return nil

@@ -1,9 +1,9 @@
-// Package observe says how the server does: to Fly's health checks, to
+// Package observe says how the server is doing: to Fly's health checks, to
 // Prometheus, and to the admin's dashboard.
 //
 // Stats of the other rooms come in, read when somebody asks; JSON and
 // Prometheus's text go out. None of it names a person: names, phone numbers,
-// addresses and sessions are no figures.
+// addresses and sessions never appear in it.
 package observe
 
 import (

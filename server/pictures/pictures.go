@@ -5,7 +5,7 @@
 // A stream of bytes comes in; names of files and addresses go out. What is
 // kept was decoded to its end and holds nothing but pixels: metadata (such as
 // where a photo was taken), trailing data and everything that could make the
-// file something else than an image are gone. Names are random and never come
+// file something other than an image are gone. Names are random and never come
 // from the client.
 //
 // # Formats
@@ -20,7 +20,7 @@
 //
 // Package codec decodes with the libraries that browsers use, but for GIF, which is
 // read here. What browsers show is taken: a file without its end, a wrong
-// checksum in a chunk that is no part of the picture, a video behind a photo. What
+// checksum in a chunk that is not part of the picture, a video behind a photo. What
 // has lost pixels is refused, so that the guest can send it again.
 //
 // A baseline JPEG that fits already, stands upright and has no colour profile but
@@ -60,8 +60,8 @@
 //
 // # Processors
 //
-// Fewer photos by one are decoded at the same time than Go uses processors, and as
-// many read code by code: each may take long, and must not slow down everybody
+// One photo fewer is decoded at a time than Go uses processors, and as
+// many are read code by code: each may take long, and must not slow down everybody
 // else. Short photos take 2 ms at most to read, and as many are read as there are
 // processors. They wait in a bounded part of the memory or on the disk, and addresses take turns. What the scans
 // of a progressive JPEG make of its pixels is bounded too.
@@ -115,7 +115,7 @@ type Options struct {
 	// KeepOriginals keeps photos that are larger than the display size also in
 	// full, upright and without metadata.
 	KeepOriginals bool
-	// AddressOf tells whom a small size is made for, so that addresses take turns
+	// AddressOf tells who a small size is made for, so that addresses take turns
 	// at that too. Nil: all are one.
 	AddressOf func(*http.Request) netip.Addr
 	// Bucket and Cloud keep pictures elsewhere; nil: they stay here. Where there are
@@ -225,7 +225,7 @@ func (p *Pictures) keepSwept(ctx context.Context, here []string) {
 		if n, err := p.sweep(ctx, here); err != nil {
 			p.o.Logger.Warn("look for pictures without a submission", "error", err)
 		} else if n > 0 {
-			p.o.Logger.Info("removed pictures that no submission has", "files", n)
+			p.o.Logger.Info("removed pictures that belong to no submission", "files", n)
 		}
 		if p.o.Bucket != nil {
 			p.sweepBucket(ctx, time.Now().Add(-sweptAge))
@@ -251,7 +251,7 @@ func (p *Pictures) sweepBucket(ctx context.Context, before time.Time) {
 	err := p.o.Contest.Alone(ctx, "look for pictures left over in the bucket", func(ctx context.Context) error {
 		n, err := RemoveLeftOver(ctx, p.o.Contest, p.o.Bucket.files, before)
 		if n > 0 {
-			p.o.Logger.Info("removed pictures that no submission has from the bucket", "files", n)
+			p.o.Logger.Info("removed pictures that belong to no submission from the bucket", "files", n)
 		}
 		return err
 	})

@@ -309,7 +309,7 @@ func (rt *Realtime) Announce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, announceGrace)
 	defer cancel()
 	if left := rt.io.Engine().Flush(ctx); left > 0 {
-		rt.o.Logger.Info("clients were not told of the stop: they poll no more", "clients", left)
+		rt.o.Logger.Info("clients were not told of the stop: they no longer poll", "clients", left)
 	}
 	return err
 }
@@ -323,7 +323,7 @@ func (rt *Realtime) Shutdown(ctx context.Context) error {
 	err := rt.io.Shutdown(ctx)
 	rt.work.Wait()
 	if failed := rt.register(nil); failed != nil {
-		rt.o.Logger.Warn("say to the other machines that this one is gone", "error", failed)
+		rt.o.Logger.Warn("tell the other machines that this one is gone", "error", failed)
 	}
 	rt.forwarder.close()
 	rt.state.Store(stopped)

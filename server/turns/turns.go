@@ -37,7 +37,7 @@ func NewTurns(n int) *Turns {
 
 type addressKey struct{}
 
-// WithAddress returns a context that says whom a job is for, for Turns.
+// WithAddress returns a context that says who a job is for, for Turns.
 func WithAddress(ctx context.Context, addr netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, addr)
 }

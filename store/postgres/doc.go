@@ -37,7 +37,7 @@
 //
 // # Following
 //
-// One connection listens; each batch that everybody shall see ends in one
+// One connection listens; each batch that everybody is to see ends in one
 // notification. Nothing depends on it: the head is also read once a second.
 // Through a pooler that hands connections out by transaction, notifications
 // do not arrive, which is noticed by sending one to oneself; then the head is

@@ -50,7 +50,7 @@ func explain(err error) error {
 	case codeDiskFull:
 		return fmt.Errorf("%w: %w", contest.ErrFull, err)
 	case codeReadOnly:
-		return fmt.Errorf("%w; the database is a replica, or was set to read only: %w", contest.ErrReadOnly, err)
+		return fmt.Errorf("%w; the database is a replica, or was set to read-only: %w", contest.ErrReadOnly, err)
 	case codeTooMany:
 		return fmt.Errorf("%w: it has no connection left; raise its max_connections, or lower pool_max_conns in --database: %w", contest.ErrAway, err)
 	case codeQueryCanceled, codeLockTimeout:

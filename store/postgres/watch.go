@@ -167,13 +167,13 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, errDeaf) {
-			w.store.log.Warn("the database notifies no more; its notifications are asked for anew")
+			w.store.log.Warn("the database stopped sending notifications; listening again")
 			continue
 		}
 		if errors.Is(err, errNoEcho) {
 			if !w.deaf {
 				w.deaf = true
-				w.store.log.Warn("notifications of the database do not arrive, as through a pooler by transaction; its log is polled instead", "every", pollEvery)
+				w.store.log.Warn("notifications of the database do not arrive, as through a transaction pooler; its log is polled instead", "every", pollEvery)
 			}
 			if err = w.poll(ctx); err == nil {
 				w.deaf = false

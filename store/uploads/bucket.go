@@ -53,7 +53,7 @@ func OpenBucket(ctx context.Context, address string) (*Bucket, error) {
 	}
 	b := &Bucket{address: u.Scheme + "://" + u.Host + u.Path, name: u.Host}
 	if u.User != nil {
-		return nil, fmt.Errorf("the address of the bucket %s holds a key: those belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", b)
+		return nil, fmt.Errorf("the address of the bucket %s holds a key: those belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", b)
 	}
 	query := u.Query()
 	b.prefix = query.Get("prefix")

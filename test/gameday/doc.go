@@ -1,7 +1,7 @@
 // Package gameday has official clients move between servers that are killed, and
 // compares what each client got with the log: events that it missed, got twice, or got
 // in another order, and sessions that were not recovered. The servers are processes and
-// die of kill -9; there are three, on one engine, and each second one of them is killed
+// die of kill -9; there are three, on one engine, and once a second one of them is killed
 // and replaced. The same is done with official servers and their Redis Streams adapter,
 // whose faults are told and are no failure.
 //

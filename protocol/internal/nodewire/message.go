@@ -99,7 +99,7 @@ func PacketOf(m *socketio.Message) Object {
 	return Object{Field("type", eventPacket), Field("data", EventOf(m))}
 }
 
-// OptionsOf say whom it is for, and are whole: a Node server that reads a stream stops
+// OptionsOf say who it is for, and are whole: a Node server that reads a stream stops
 // for good at an entry without one of them.
 func OptionsOf(m *socketio.Message) Object {
 	flags := Object{}
@@ -237,7 +237,7 @@ func ReadAnswer(m *socketio.Message, p Part) (err error) {
 	return err
 }
 
-// ReadOptions reads whom a message is for, and its flags.
+// ReadOptions reads who a message is for, and its flags.
 func ReadOptions(m *socketio.Message, p Part) error {
 	var o struct {
 		Rooms  []string `json:"rooms"`

@@ -29,7 +29,7 @@ type Wire struct {
 	Options func() socketio.Options
 	// Emitter is ours.
 	Emitter emitter.Emitter
-	// Official says whom the official emitter reaches: nobody where there is none.
+	// Official says who the official emitter reaches: nobody where there is none.
 	Official Reach
 	// Unordered says that Node keeps no order: what is binary may pass what is not, and
 	// what it emits at once comes in any order.
@@ -39,7 +39,7 @@ type Wire struct {
 	Settle func(room string)
 }
 
-// Reach is whom an emitter reaches.
+// Reach is who an emitter reaches.
 type Reach int
 
 // An emitter reaches nobody, the Go server alone, or both servers.
@@ -416,7 +416,7 @@ func (m *mixed) questions(t *testing.T) {
 		m.expect(t, "g", `q(5,{"hex":"09"})`)
 		m.expect(t, "n", `q(5,{"hex":"09"})`)
 	}
-	// To whom nobody listens nobody answers, at once.
+	// Where nobody listens, nobody answers, at once.
 	began := time.Now()
 	if answers, err := m.broadcast("nobody", "", "").EmitWithAck(t.Context(), "q"); err != nil || len(answers) != 0 {
 		t.Errorf("nobody answers %v, %v", answers, err)

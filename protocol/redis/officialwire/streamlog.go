@@ -26,7 +26,7 @@ import (
 type StreamEngine struct {
 	o    Options
 	key  []byte
-	self string // of whom appends, until a server has joined; also names the batches
+	self string // of whoever appends, until a server has joined; also names the batches
 
 	seq atomic.Uint64
 

@@ -1,7 +1,7 @@
-// Package cost holds what reads a stranger's bytes to a cost for each of them, so that a
+// Package cost checks that whatever reads a stranger's bytes has a bounded cost for each, so that a
 // small request cannot make the server compute for long. Tests and fuzz targets come in;
-// nothing goes out but their failures. The library's parsers have the like in
-// protocol/internal/cost.
+// nothing goes out but their failures. The library's parsers have
+// protocol/internal/cost for that, which no other module may import.
 package cost
 
 import (
