@@ -61,11 +61,11 @@ func sniffHEIF(head []byte) (format, error) {
 	case major == "crx ":
 		return format{}, unsupported(codeKind, nil, refusalOfRaw)
 	}
-	return format{}, unsupported(codeKind, nil, "That is a video, or no picture of a kind that is taken; please send a photo, or a screenshot.")
+	return format{}, unsupported(codeKind, nil, "That is a video, or a kind of picture that is not accepted; please send a photo, or a screenshot.")
 }
 
 // refusalOfRaw is for what cameras keep beside a photo, of which there are many kinds.
-const refusalOfRaw = "That is a TIFF picture or a camera's raw one, which are not taken; please send it as a JPEG, or a screenshot of it."
+const refusalOfRaw = "That is a TIFF picture or a camera's raw one, which are not accepted; please send it as a JPEG, or a screenshot of it."
 
 // otherKinds are kinds of files that people take for photos, by how they begin.
 var otherKinds = []struct{ begins, name string }{
@@ -83,7 +83,7 @@ var otherKinds = []struct{ begins, name string }{
 	{"PK\x03\x04", "an archive"},
 }
 
-// otherKind says what a file is instead of a picture that is taken, as far as its
+// otherKind says what a file is instead of a picture that is accepted, as far as its
 // first bytes tell, and what to do about it.
 func otherKind(head []byte) error {
 	for _, begins := range []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+", "IIU\x00", "IIRO", "IIRS", "FUJIFILMCCD-RAW"} {
@@ -93,10 +93,10 @@ func otherKind(head []byte) error {
 	}
 	for _, kind := range otherKinds {
 		if bytes.HasPrefix(head, []byte(kind.begins)) {
-			return unsupported(codeKind, nil, "That is %s, which is not taken; please send a JPEG, or a screenshot of the picture.", kind.name)
+			return unsupported(codeKind, nil, "That is %s, which is not accepted; please send a JPEG, or a screenshot of the picture.", kind.name)
 		}
 	}
-	return unsupported(codeKind, nil, "That is no picture of a kind that is taken: JPEG, PNG, GIF, WebP, HEIC or AVIF; please send a screenshot of it.")
+	return unsupported(codeKind, nil, "That kind of picture is not accepted; please send JPEG, PNG, GIF, WebP, HEIC or AVIF, or a screenshot of it.")
 }
 
 // decoder is a picture whose header was read.

@@ -103,10 +103,10 @@ func TestOddJPEGs(t *testing.T) {
 		{name: "CMYK of Adobe", data: seed(t, "cmyk.jpg"), size: wide},
 		{name: "without its end", data: bytes.TrimSuffix(photo, []byte{0xff, markerEOI}), taken: true},
 		{name: "progressive without its end", data: bytes.TrimSuffix(progressive, []byte{0xff, markerEOI}), taken: true},
-		{name: "cut in the middle", data: photo[:len(photo)-60], says: "damaged or not complete"},
-		{name: "progressive, cut in the middle", data: progressive[:len(progressive)-400], says: "damaged or not complete"},
-		{name: "only a header", data: photo[:segments(photo)[3]], says: "damaged or not complete"},
-		{name: "only a beginning", data: photo[:4], says: "damaged or not complete"},
+		{name: "cut in the middle", data: photo[:len(photo)-60], says: "damaged or incomplete"},
+		{name: "progressive, cut in the middle", data: progressive[:len(progressive)-400], says: "damaged or incomplete"},
+		{name: "only a header", data: photo[:segments(photo)[3]], says: "damaged or incomplete"},
+		{name: "only a beginning", data: photo[:4], says: "damaged or incomplete"},
 		{name: "12 bits", data: changed(photo, sof(markerSOF1, 12)), says: "ordinary JPEG"},
 		{name: "lossless", data: changed(photo, sof(0xc3, 8)), says: "please"},
 		{name: "hierarchical", data: changed(photo, sof(0xc5, 8)), says: "ordinary JPEG"},
@@ -412,7 +412,7 @@ func TestOddWebPs(t *testing.T) {
 		{name: "an animation without frames", data: extended(2, 96, 64, anim), says: "please"},
 		{name: "cut", data: lossy[:len(lossy)-10], says: "please"},
 		{name: "only a header", data: lossy[:16], says: "please"},
-		{name: "of sound", data: append([]byte("RIFF\x24\x00\x00\x00WAVE"), make([]byte, 36)...), says: "no picture"},
+		{name: "of sound", data: append([]byte("RIFF\x24\x00\x00\x00WAVE"), make([]byte, 36)...), says: "not accepted"},
 	})
 }
 
@@ -473,7 +473,7 @@ func TestOtherKindsAreRefusedInWords(t *testing.T) {
 		"\xff\x0a": "JPEG XL", "\x00\x00\x00\x0cJXL \r\n\x87\n": "JPEG XL", "\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000", "\xff\x4f\xff\x51": "JPEG 2000",
 		"II*\x00": "TIFF", "MM\x00*": "TIFF", "II+\x00": "TIFF", "IIU\x00": "raw", "IIRO": "raw", "FUJIFILMCCD-RAW ": "raw",
 		"BM": "BMP", "\x00\x00\x01\x00": "icon", "8BPS": "Photoshop", "%PDF-1.7": "PDF", "<svg xmlns='http://www.w3.org/2000/svg'>": "SVG", "<?xml version='1.0'?><svg/>": "SVG",
-		"\x1a\x45\xdf\xa3": "video", "PK\x03\x04": "archive", "hello": "no picture", "\x89PNG": "no picture", "\xff\xd8": "no picture", "GIF88a": "no picture", "<html>": "no picture", "": "no picture",
+		"\x1a\x45\xdf\xa3": "video", "PK\x03\x04": "archive", "hello": "not accepted", "\x89PNG": "not accepted", "\xff\xd8": "not accepted", "GIF88a": "not accepted", "<html>": "not accepted", "": "not accepted",
 	} {
 		all = append(all, odd{name: fmt.Sprintf("%q", begins), data: []byte(begins + pad), says: says})
 	}

@@ -171,7 +171,7 @@ func refused(kind format, err error) error {
 	if errors.Is(err, codec.ErrUnsupported) {
 		return unsupported(codeKind, err, "That %s picture is of a kind that this server cannot read; please send it as an ordinary JPEG, or a screenshot of it.", kind.name)
 	}
-	return unsupported(codeDamaged, err, "That %s picture is damaged or not complete; please send it again, or a screenshot of it.", kind.name)
+	return unsupported(codeDamaged, err, "That %s picture is damaged or incomplete; please send it again, or a screenshot of it.", kind.name)
 }
 
 // madeBytes is what the sizes that are made take, in bytes: planes of the

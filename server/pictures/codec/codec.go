@@ -128,7 +128,7 @@ type file struct {
 type fileKey struct{}
 
 // ErrDamaged says that a file is no whole picture of its kind.
-var ErrDamaged = errors.New("the picture is damaged or not complete")
+var ErrDamaged = errors.New("the picture is damaged or incomplete")
 
 // ErrUnsupported says that a file uses a part of its format that is not read here, nor
 // by most browsers.
