@@ -133,6 +133,7 @@ crash: node client ## kills, bad networks, stops, storms, full disks; figures in
 	@mkdir -p bin
 	@go test -count=1 -timeout 0 -run 'TestAFailedWrite|TestAPowerLoss' -v ./store/bolt -powerloss=$${POWERLOSS:-2m}
 	@go test -count=1 -timeout 0 -run 'Noise|RandomDamage|Anything' -v ./store/bolt ./server/command -args -damage=$${DAMAGE:-20}
+	@go test -count=1 -timeout 0 -run TestTheFeedFollowsEveryChange -v ./server/api -args -changes=$${CHANGES:-1000}
 	@set -o pipefail; go test -count=1 -timeout 0 -run '$(CRASH)' -v ./test/crash -args -long -cycles=$${CYCLES:-100} | tee bin/crash.log; \
 	  status=$$?; sed -n 's/.*figures: //p' bin/crash.log | paste -sd '|' | sed 's/|/ | /g'; exit $$status
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -109,11 +110,14 @@ func unzipped(t testing.TB, body []byte) string {
 	return string(plain)
 }
 
+// changes is how many random changes are followed: each is compared with a feed that grows with them.
+var changes = flag.Int("changes", 150, "how many changes of the feed are followed")
+
 // Whatever changes, in whatever order, what is kept of the feed and brought up to
 // date is what reading it anew gives: plain, compressed, and in pages.
 func TestTheFeedFollowsEveryChange(t *testing.T) {
 	for _, memory := range []int64{0, 20 << 10} { // with 20 KB, most of it is not kept
-		t.Run(fmt.Sprint(memory), func(t *testing.T) { followsEveryChange(t, feedAPI(t, memory, false), 400, uint64(memory)) })
+		t.Run(fmt.Sprint(memory), func(t *testing.T) { followsEveryChange(t, feedAPI(t, memory, false), *changes, uint64(memory)) })
 	}
 }
 

@@ -223,7 +223,7 @@ func TestAPowerLossAtAnyWriteLosesNothingAcknowledged(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	steps := 40
+	steps := 20
 	if testing.Short() {
 		steps = 15
 	}
