@@ -11,6 +11,12 @@ import (
 	"podium/server/answer"
 )
 
+// category is a category with its name as it leaves or comes back.
+type category struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
 // listed are the categories as they leave.
 func (c *API) listed() ([]category, error) {
 	list, err := c.Contest.Categories()

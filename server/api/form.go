@@ -320,17 +320,6 @@ func (r roomy) Write(p []byte) (int, error) {
 	return r.file.Write(p)
 }
 
-func (c *API) photoFits(size int64) error {
-	if size > c.MaxPhoto {
-		return c.tooLarge()
-	}
-	return nil
-}
-
-func (c *API) tooLarge() error {
-	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20).Coded("photoTooLarge")
-}
-
 // noRoom is the answer where the disk has no room for a submission, because of err, which
 // may be nil.
 func noRoom(err error) error {

@@ -122,6 +122,17 @@ func (c *API) discard(ctx context.Context, p Picture, because error) error {
 	return storeError(because)
 }
 
+func (c *API) photoFits(size int64) error {
+	if size > c.MaxPhoto {
+		return c.tooLarge()
+	}
+	return nil
+}
+
+func (c *API) tooLarge() error {
+	return answer.New(http.StatusRequestEntityTooLarge, "The photo is larger than %d MiB.", c.MaxPhoto>>20).Coded("photoTooLarge")
+}
+
 // newSubmission makes the entry of a form.
 func (c *API) newSubmission(f *form, p Picture) (contest.Submission, error) {
 	status := contest.Approved

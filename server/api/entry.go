@@ -36,12 +36,6 @@ type winner struct {
 	Images   []contest.Image `json:"images,omitempty"`
 }
 
-// category is a category with its name as it leaves or comes back.
-type category struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
 func (c *API) entry(s *contest.Submission) entry {
 	return entry{
 		ID: s.ID, Category: s.Category, Caption: c.text.out(s.Caption), Name: c.text.out(s.Name), Phone: c.text.out(s.Phone),
