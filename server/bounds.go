@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"podium/protocol/budget"
@@ -165,6 +166,19 @@ func (s *Server) limitTime(w http.ResponseWriter, r *http.Request) {
 	}
 	if control.SetReadDeadline(time.Now().Add(s.settings.BodyTimeout)) == nil {
 		r.Body = &timedBody{r.Body, control}
+	}
+}
+
+// maxRanges is how many parts of a file may be asked for at once. Players and viewers of
+// documents ask for a few.
+const maxRanges = 8
+
+// limitRanges has who asks for too many parts of a file get all of it: each part costs a
+// few bytes to name, and its head in the answer and a switch of goroutines to send.
+// (RFC 9110, 14.2: a server may ignore the header, and section 17.15 why it should)
+func limitRanges(r *http.Request) {
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header.Del("Range")
 	}
 }
 

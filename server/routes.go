@@ -130,6 +130,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 		}
 		s.secure(w, r)
 		s.limitTime(w, r)
+		limitRanges(r)
 		if path != streamPath {
 			defer s.requests.enter()()
 		}

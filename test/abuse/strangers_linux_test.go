@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,9 @@ import (
 
 // strangerTimes is by how much the attacks of strangers are multiplied.
 var strangerTimes = flag.Int("times", 0, "make the attacks of TestAStrangerChangesNothingForTheRoom that many times as large as they were when they stopped the evening; 0 leaves it out")
+
+// profileDir is where profiles of what is attacked go.
+var profileDir = flag.String("profiles", "", "write a profile of the server's processor time during each stranger's attack into that folder")
 
 // stranger is an attack that once stopped the evening, at the cost with which it did.
 // The server has its defaults, and where the machine allows no more than 256 MB.
@@ -164,6 +168,9 @@ func (a stranger) run(t *testing.T, s, honest *target, times int) (done int, out
 	var all sync.WaitGroup
 	all.Go(func() { done = a.attack(&from, times, over) })
 	all.Go(func() { outcome = a.others(t, honest) })
+	if *profileDir != "" && s == honest {
+		all.Go(func() { s.profile(filepath.Join(*profileDir, a.name)) })
+	}
 	time.Sleep(strangerFor) // that is how long it goes on
 	close(over)
 	if a.meanwhile == nil { // what honest people have begun is still under attack
@@ -172,6 +179,14 @@ func (a stranger) run(t *testing.T, s, honest *target, times int) (done int, out
 	all.Wait()
 	from.lines.hangUp()
 	return done, outcome
+}
+
+// profile writes where the server's processor time goes while it is attacked.
+func (s *target) profile(path string) {
+	text := s.get(fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(strangerFor.Seconds())-1))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Error(err)
+	}
 }
 
 // pollIsParked reports whether a client of long-polling is still served: it is told of an
