@@ -181,9 +181,10 @@ type Disk interface {
 // API answers the contest's requests. It is safe for concurrent use.
 type API struct {
 	Options
-	text text
-	feed feedCache
-	once keyed
+	text  text
+	feed  feedCache
+	once  keyed
+	lists *budget.Meter // bytes of long lists of a phone's own photos
 
 	listing sync.Mutex // held while all submissions are read for an admin, so that one list is made at a time
 
@@ -194,7 +195,7 @@ type API struct {
 // New returns the API, which cleans up until Close. Every field of Options but
 // Facts must be set.
 func New(o Options) *API {
-	c := &API{Options: o, text: text{escape: o.EscapeText}}
+	c := &API{Options: o, text: text{escape: o.EscapeText}, lists: budget.NewMeter(listedPerSecond)}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	c.work.Go(func() { c.clean(ctx) })

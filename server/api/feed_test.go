@@ -39,7 +39,7 @@ func feedAPI(t testing.TB, memory int64, escape bool) *API {
 
 func feedAPIOn(s contest.Store, memory int64, escape bool) *API {
 	return &API{Options: Options{Contest: contest.New(s), FeedMemory: memory, Readers: budget.New(1<<20).Share("readers", 0),
-		AddressOf: func(*http.Request) netip.Addr { return netip.Addr{} }}, text: text{escape: escape}}
+		AddressOf: func(*http.Request) netip.Addr { return netip.Addr{} }}, text: text{escape: escape}, lists: budget.NewMeter(listedPerSecond)}
 }
 
 // add stores a submission.

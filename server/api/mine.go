@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"podium/contest"
@@ -35,6 +36,14 @@ func asGuest(r *http.Request) (string, error) {
 // thousand would make the server work for each of them with a request of some bytes.
 const mostMine = 100
 
+const (
+	// fewMine is how many photos of a phone are listed as often as anything else.
+	fewMine = 8
+	// listedPerSecond is how many bytes of longer lists a network may have made a second:
+	// a hundred long captions take 8 ms of a processor for a request of 100 bytes.
+	listedPerSecond = 256 << 10
+)
+
 // mine answers GET /api/mine: what a phone has sent and is still here, newest
 // first, held back or not.
 func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
@@ -42,9 +51,9 @@ func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.Contest.GuestSubmissions(guest, mostMine)
+	list, err := c.listMine(c.AddressOf(r), guest)
 	if err != nil {
-		return storeError(err)
+		return err
 	}
 	picks, err := c.Contest.AllWinners()
 	if err != nil {
@@ -59,6 +68,9 @@ func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("encode the photos of a phone: %w", err)
 	}
+	if len(list) > fewMine {
+		c.lists.Spend(c.AddressOf(r), int64(len(body)))
+	}
 	w, done, err := c.charged(w, r, len(body))
 	if err != nil {
 		return err
@@ -67,6 +79,20 @@ func (c *API) mine(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	answer.Bytes(w, http.StatusOK, body)
 	return nil
+}
+
+// listMine returns what a phone has sent. Reading some photos costs as much as any
+// request; more of them are paced by the network that asks.
+func (c *API) listMine(from netip.Addr, guest string) ([]contest.Submission, error) {
+	list, err := c.Contest.GuestSubmissions(guest, fewMine+1)
+	if err != nil || len(list) <= fewMine {
+		return list, storeError(err)
+	}
+	if wait := c.lists.Wait(from, true); wait > 0 {
+		return nil, answer.Later(wait, "Too many long lists at once; please wait a moment.")
+	}
+	list, err = c.Contest.GuestSubmissions(guest, mostMine)
+	return list, storeError(err)
 }
 
 // removeMine answers DELETE /api/mine/ID: a guest takes a photo back. One that is
