@@ -29,7 +29,7 @@ export function fateOf({ status }, place) {
 export class MyPhotos {
   /**
    * @param {HTMLDetailsElement} fold with a summary and a list
-   * @param {() => void} changed called when the list has become empty or is not any more
+   * @param {() => void} changed called when the photos were read, and when the list looks otherwise
    */
   constructor(fold, changed) {
     this.fold = fold;
@@ -45,6 +45,7 @@ export class MyPhotos {
       if (!hasSecret()) return;
       this.photos = (await request("/api/mine", { headers: headers() })).photos;
       this.draw();
+      this.changed(); // also where the list looks as before: what it leaves out may have been hidden
     });
   }
 
