@@ -114,8 +114,8 @@ old way neither looks at the picture nor survives a name that was not synced.
 **broadcast-polling**: a delivery takes %s µs. A handler of net/http that does nothing but wait on a channel and answer
 takes %s µs (row limit-polling): the rest is sessions, queues, heartbeats and limits. Below net/http's own can only go
 who reads the next poll from the connection without it, past the handlers and the middleware of the program that
-Podium is mounted in; that is not done, because whoever mounts it relies on them. A phone polls only where no
-WebSocket gets through.
+Podium is mounted in. engineio.Options.DirectPolls does that, where no middleware has to see each poll, as in the
+contest; the row was measured without it. A phone polls only where no WebSocket gets through.
 `, of("broadcast-polling"), of("limit-polling"))
 	}
 	if text == "" {
