@@ -143,6 +143,7 @@ soak: ## everything that is long and random, for hours; not in CI: make soak FUZ
 	@$(MAKE) --no-print-directory rehearse GUESTS=$${GUESTS:-1000} TIMES=$${TIMES:-20}
 	@$(MAKE) --no-print-directory game-day DURATION=$${DURATION:-20m}
 	@$(MAKE) --no-print-directory outages DURATION=$${DURATION:-20m}
+	@go test -count=1 -timeout 0 -run 'TestPagesFit|TestAHundredPhotos' -v ./test/browser -args -long
 
 rehearse: node client ## redeploy in the middle of the event: make rehearse GUESTS=1000 TIMES=20
 	@go test -count=1 -timeout 0 -run TestARedeployIsNotNoticed -v ./test/crash -guests=$${GUESTS:-1000} -redeploys=$${TIMES:-20}

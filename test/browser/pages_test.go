@@ -107,18 +107,19 @@ func TestPagesAreAccessibleInEverySizeAndScheme(t *testing.T) {
 }
 
 // No page is wider than any screen, however many photos there are and whatever their captions hold: nothing, a word without
-// an end, or Arabic. Every width is looked at where screenshots are wanted, and else the narrowest and the widest.
+// an end, or Arabic. Where screenshots are wanted, and in make soak, every width is looked at, with more photos; else the
+// narrowest and the widest.
 func TestPagesFitEveryScreenWithNoPhotosAFewAndMany(t *testing.T) {
 	t.Parallel()
 	captions := []string{
 		"First dance", "رقصة العروسين الأولى على أنغام الموسيقى", strings.Repeat("Donaudampfschifffahrt", 12), "",
 		"Everybody who came from far away, and some who live next door, beside the cake before it was cut, " + strings.Repeat("and then some ", 8),
 	}
-	widths := []int{320, 3840}
-	if os.Getenv("PODIUM_SCREENSHOTS") != "" {
-		widths = []int{320, 390, 768, 1440, 1920, 3840}
+	widths, many := []int{320, 3840}, 250 // more than the desk has rows at first
+	if os.Getenv("PODIUM_SCREENSHOTS") != "" || *harness.Long {
+		widths, many = []int{320, 390, 768, 1440, 1920, 3840}, 600
 	}
-	for _, count := range []int{0, 3, 600} {
+	for _, count := range []int{0, 3, many} {
 		t.Run(fmt.Sprint(count, " photos"), func(t *testing.T) {
 			p := harness.Start(t)
 			const different = 70 // photos: ten scenes in seven widths and five heights
