@@ -24,6 +24,9 @@ type Server interface {
 	Connected() int
 }
 
+// Flusher is a Server that is told when a request's events were all emitted.
+type Flusher interface{ Flush() }
+
 // Options are the flags that every server takes.
 type Options struct {
 	Listen   string // address of the Socket.IO server
@@ -86,6 +89,9 @@ func Handler(s Server) http.Handler {
 				room = "room" + strconv.Itoa(i%rooms)
 			}
 			s.Emit(room, "m", arg)
+		}
+		if f, ok := s.(Flusher); ok {
+			f.Flush()
 		}
 	})
 	mux.HandleFunc("/submit", func(_ http.ResponseWriter, r *http.Request) {

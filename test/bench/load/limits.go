@@ -22,7 +22,7 @@ func startBare(p peer, _ ...string) (*running, error) {
 		return nil, errAbsent
 	}
 	r := &running{peer: "bare", addr: freeAddress(), control: freeAddress()}
-	if err := r.run("bin/bare", "--listen", r.addr, "--control", r.control); err != nil {
+	if err := r.run("bin/bare", "--net-http", "--listen", r.addr, "--control", r.control); err != nil {
 		return nil, err
 	}
 	return r, r.ready(func() bool { return r.call("/stats") == nil })
@@ -108,15 +108,6 @@ picture's codes, each of them, which proves that what is kept is a picture and n
 decoding it costs. With that left out, for a trial, a submission took 0.60 ms: the aim lies below even that, and the
 old way neither looks at the picture nor survives a name that was not synced.
 `, of("submit"), of("limit-submit"))
-	}
-	if missed("broadcast-polling") {
-		text += fmt.Sprintf(`
-**broadcast-polling**: a delivery takes %s µs. A handler of net/http that does nothing but wait on a channel and answer
-takes %s µs (row limit-polling): the rest is sessions, queues, heartbeats and limits. Below net/http's own can only go
-who reads the next poll from the connection without it, past the handlers and the middleware of the program that
-Podium is mounted in. engineio.Options.DirectPolls does that, where no middleware has to see each poll, as in the
-contest; the row was measured without it. A phone polls only where no WebSocket gets through.
-`, of("broadcast-polling"), of("limit-polling"))
 	}
 	if text == "" {
 		return ""

@@ -89,7 +89,7 @@ func (row row) measure(before result, names []string, rounds int) result {
 	out := make(map[string]bool)
 	for round := range rounds {
 		for _, p := range row.servers() {
-			if names != nil && !slices.Contains(names, p.name) || out[p.name] {
+			if names != nil && !slices.Contains(names, p.name) || out[p.name] || p.name == limit && !row.limit {
 				continue
 			}
 			begin := time.Now()

@@ -29,7 +29,12 @@ var peers = []peer{
 	{name: "zishang2", command: []string{"bin/zishang2"}},
 	{name: "zishang3", command: []string{"bin/zishang3"}},
 	{name: "podium", command: []string{"bin/podium"}},
+	{name: limit, command: []string{"bin/bare"}},
 }
+
+// limit is the peer that no other can be better than: an epoll loop that writes the same
+// bytes and knows of nothing else.
+const limit = "limit"
 
 // running is a peer's process.
 type running struct {

@@ -99,7 +99,8 @@ func (all results) table() string {
 Written by ` + "`make bench`" + ` from results.json. Medians of the rounds, the lowest and highest in brackets, and the ratio
 to Node; lower is better in every row. Every message was checked, complete and in order: no number stands beside a
 server that lost one. µs are CPU time of the server's process, user and system. "Aim" is the ratio to Node that Podium
-is to stay below. In the rows submit and feed, Node is a small server that saves as the contest's old one did, and Podium
+is to stay below. "limit" is an epoll loop that writes the same bytes to the same connections and does nothing else: no
+session, no heartbeat, no bound, nobody but itself on its processor. In the rows submit and feed, Node is a small server that saves as the contest's old one did, and Podium
 is the whole product, as it is in the row latency.
 
 `)
@@ -133,7 +134,7 @@ func (all results) figures(b *strings.Builder, about []peer, wanted func(row) bo
 	for _, p := range about {
 		fmt.Fprintf(b, " %s |", p.name)
 	}
-	b.WriteString(" aim |\n|---|---|" + strings.Repeat("---|", len(about)) + "---|\n")
+	b.WriteString(" podium ÷ limit | aim |\n|---|---|" + strings.Repeat("---|", len(about)) + "---|---|\n")
 	for _, row := range rows {
 		if !wanted(row) {
 			continue
@@ -146,9 +147,13 @@ func (all results) figures(b *strings.Builder, about []peer, wanted func(row) bo
 					b.WriteString(" not measured |")
 					continue
 				}
+				if p.name == limit && !row.limit {
+					b.WriteString(" n/a |")
+					continue
+				}
 				fmt.Fprintf(b, " %s |", cell(res.Peers[p.name], res.Peers[about[0].name], i))
 			}
-			fmt.Fprintf(b, " %s |\n", verdict(res, i, f.aim))
+			fmt.Fprintf(b, " %s | %s |\n", distance(res, i), verdict(res, i, f.aim))
 		}
 	}
 }
@@ -222,6 +227,15 @@ func problem(all []outcome) string {
 		return fmt.Sprintf("lost %d messages", lost)
 	}
 	return ""
+}
+
+// distance compares Podium with the limit.
+func distance(res result, i int) string {
+	least, ours := median(res.Peers[limit], i), median(res.Peers["podium"], i)
+	if least <= 0 || ours <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("×%.2f", ours/least)
 }
 
 // verdict compares Podium with the aim.

@@ -35,6 +35,7 @@ type row struct {
 	flags   []string                                // that every server gets
 	start   func(peer, ...string) (*running, error) // nil: start
 	run     func(*running) (outcome, error)
+	limit   bool // there is a limit that a server cannot go below, which the peer of that name shows
 	// nodes is in place of start and run where the row is about several servers as one: it
 	// starts them itself.
 	nodes func(peer) (outcome, error)
@@ -50,27 +51,27 @@ func (row row) servers() []peer {
 
 // rows are in the order in which they are run.
 var rows = []row{
-	{name: "idle", rounds: 2, run: idle, figures: []figure{
+	{name: "idle", limit: true, rounds: 2, run: idle, figures: []figure{
 		{"idle WebSocket connection with session and socket, KB (8,000)", 1. / 6, "idle WebSocket connection, KB"}}},
-	{name: "idle-polling", rounds: 2, run: idlePolling, figures: []figure{
+	{name: "idle-polling", limit: true, rounds: 2, run: idlePolling, figures: []figure{
 		{"idle long-polling session, its poll pending, KB (4,000)", 1. / 2, "idle long-polling session, KB"}}},
-	{name: "broadcast", run: broadcasts(1, 25), figures: []figure{
+	{name: "broadcast", limit: true, run: broadcasts(1, 25), figures: []figure{
 		{"broadcasts one at a time to 2,000, CPU µs a delivery", 0.6, "single broadcast to 2,000, µs a delivery"}}},
-	{name: "burst", run: broadcasts(20, 4), figures: []figure{
+	{name: "burst", limit: true, run: broadcasts(20, 4), figures: []figure{
 		{"bursts of 20 to 2,000, CPU µs a delivery", 1. / 10, "burst of 20 to 2,000, µs a delivery"}}},
-	{name: "broadcast-polling", run: broadcastPolling, figures: []figure{
+	{name: "broadcast-polling", limit: true, run: broadcastPolling, figures: []figure{
 		{"broadcasts to 1,000 over long-polling, CPU µs a delivery", 1. / 2, "broadcast over long-polling, µs a delivery"}}},
 	{name: "limit-polling", run: broadcastPolling, start: startBare, figures: []figure{
 		{"the same by net/http alone: a handler that waits on a channel", 0, ""}}},
-	{name: "echo", run: echo(64, 1, 500), figures: []figure{
+	{name: "echo", limit: true, run: echo(64, 1, 500), figures: []figure{
 		{"event and acknowledgement, 64 connections, CPU µs", 1. / 2, "event and acknowledgement, µs"}}},
-	{name: "pipeline", run: echo(1, 16, 4000), figures: []figure{
+	{name: "pipeline", limit: true, run: echo(1, 16, 4000), figures: []figure{
 		{"the same, 16 in flight on one connection, CPU µs", 1. / 8, "the same, 16 in flight, µs"}}},
-	{name: "echo-polling", run: echoPolling, figures: []figure{
+	{name: "echo-polling", limit: true, run: echoPolling, figures: []figure{
 		{"event and acknowledgement over long-polling, 64 clients, CPU µs", 1 / 1.5, "the same over long-polling, µs"}}},
-	{name: "connect-default", run: connectDefault, figures: []figure{
+	{name: "connect-default", limit: true, run: connectDefault, figures: []figure{
 		{"connecting by default transports (polling, then upgrade), CPU µs", 1. / 3, "connecting by default transports, µs"}}},
-	{name: "connect", run: connect, figures: []figure{
+	{name: "connect", limit: true, run: connect, figures: []figure{
 		{"connecting, websocket only, CPU µs", 1. / 3, "connecting, websocket only, µs"}}},
 	{name: "idle-tls", rounds: 2, start: startTLS, run: idle, figures: []figure{
 		{"idle WebSocket connection under TLS, KB (8,000)", 0.3, "idle WebSocket connection under TLS, KB"}}},
@@ -84,18 +85,18 @@ var rows = []row{
 		{"idle long-polling session under TLS (HTTP/1.1), KB (4,000)", 0, ""}}},
 	{name: "idle-polling-h2", rounds: 2, start: startTLS, run: idlePolling2, figures: []figure{
 		{"idle long-polling session by HTTP/2, on a connection of its own, KB (2,000)", 0, ""}}},
-	{name: "recovery", rounds: 3, run: recovery, flags: []string{"--recovery"}, figures: []figure{
+	{name: "recovery", limit: true, rounds: 3, run: recovery, flags: []string{"--recovery"}, figures: []figure{
 		{"reconnecting with recovery of 100 missed events, CPU µs a client (5,000)", 1. / 5, "recovery of 100 missed events, µs a client"},
 		{"the same: most memory above that before, MB", 0, ""}}},
 	{name: "latency", rounds: 1, run: latency, start: contestOrPeer, figures: []figure{
 		{"broadcast to 5,000 while 200 submissions a second arrive, ms p50", 0, ""},
 		{"the same, p99", 1. / 3, "p99 of a broadcast to 5,000 under 200 submissions/s, ms"},
 		{"the same, p99.9", 0, ""}}},
-	{name: "rooms", rounds: 2, run: rooms, figures: []figure{
+	{name: "rooms", limit: true, rounds: 2, run: rooms, figures: []figure{
 		{"10,000 sockets in 1,000 rooms: joins, leaves, deliveries, CPU µs each", 1. / 3, "rooms: a join, leave or delivery, µs"}}},
-	{name: "binary", run: binary64, figures: []figure{
+	{name: "binary", limit: true, run: binary64, figures: []figure{
 		{"64 KB binary broadcasts to 200, CPU µs a delivery", 1. / 2, "64 KB binary broadcast, µs a delivery"}}},
-	{name: "deflate", run: deflated, flags: []string{"--deflate"}, figures: []figure{
+	{name: "deflate", limit: true, run: deflated, flags: []string{"--deflate"}, figures: []figure{
 		{"4 KB of text to 500 with permessage-deflate, CPU µs a delivery", 1. / 2, "permessage-deflate, 4 KB of text, µs a delivery"}}},
 	{name: "submit", rounds: 1, run: submit, start: contests, figures: []figure{
 		{"POST /api/submit, 50 KB JPEG, 16 at a time, ms each at 1,000 entries", 1. / 10, "`POST /api/submit` at 1,000 entries, ms"},
@@ -161,7 +162,7 @@ var rows = []row{
 		{"the same, 2 nodes", 0, ""},
 		{"the same, 3 nodes", 0, ""},
 		{"the same, 4 nodes", 0, ""}}},
-	{name: "capacity", rounds: 1, run: capacity, figures: []figure{
+	{name: "capacity", limit: true, rounds: 1, run: capacity, figures: []figure{
 		{"19,000 connections, a broadcast a second to each, resident MB", 0, "19,000 connections, a broadcast a second, resident MB"},
 		{"the same, KB a connection", 0, ""}}},
 }

@@ -33,6 +33,7 @@ func main() {
 	engine := flag.String("cluster", "", "URL of the engine that servers share which are one: redis://, redis-streams://, redis-classic:// or postgres://")
 	flags := control.Parse()
 	var o socketio.Options
+	o.Engine.DirectPolls = true // as in the contest: there is no middleware
 	if flags.Deflate {
 		o.Engine.Compression = &websocket.Compression{}
 	}
