@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -352,6 +353,31 @@ func TestAQuietEventStreamIsSentComments(t *testing.T) {
 		}
 		if took := time.Since(began); comments != 3 || took != 45*time.Second {
 			t.Errorf("%d comments in %v, want one each 15 s", comments, took)
+		}
+		_ = client.Close()
+		synctest.Wait()
+	})
+}
+
+// A browser's EventSource never asks again where it was answered with an error.
+func TestAnEventStreamOfAServerThatStopsIsSentElsewhere(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		if err := b.rt.Announce(b.Context()); err != nil {
+			t.Fatal(err)
+		}
+		client, server := net.Pipe()
+		b.conns <- server
+		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || !res.Close ||
+			!strings.HasPrefix(string(body), "retry: ") || strings.Contains(string(body), "id:") {
+			t.Errorf("%v, %v, %q", err, res, body)
 		}
 		_ = client.Close()
 		synctest.Wait()

@@ -36,7 +36,8 @@ const (
 func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	addr := rt.o.Limits.Addresses.Of(r)
 	if rt.state.Load() != running {
-		return answer.New(http.StatusServiceUnavailable, "The server is shutting down.").Coded("stopping")
+		sendAway(w)
+		return nil
 	}
 	// A body that is left unread hides that the client goes away.
 	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<10)); err != nil {
@@ -54,18 +55,13 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("begin an event stream: %w", err)
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
+	declareStream(w.Header())
 	s := &stream{rt: rt, w: w, control: http.NewResponseController(w)}
 	s.charge = rt.o.StreamMemory.Open(addr, func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) }) // best effort
 	defer s.charge.Close()
 	w.WriteHeader(http.StatusOK)
-	// The id holds also for a reader that sees no event before the stream breaks. Those
-	// of a machine that dies come back spread over a second.
-	retry := streamRetry/2 + rand.N(streamRetry)
-	s.text(fmt.Sprintf("retry: %d\nid: %s.%d\n\n", retry.Milliseconds(), rt.o.Contest.Epoch(), position))
+	// The id holds also for a reader that sees no event before the stream breaks.
+	s.text(fmt.Sprintf("%sid: %s.%d\n\n", retryLine(), rt.o.Contest.Epoch(), position))
 	if reset {
 		s.reset()
 	}
@@ -89,6 +85,29 @@ func (rt *Realtime) Stream(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return nil // the reader is gone and comes back with its last id
+}
+
+// declareStream sets the fields of a stream's answer.
+func declareStream(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// retryLine tells a reader when to come back: those of a machine that dies come back spread
+// over a second.
+func retryLine() string {
+	return fmt.Sprintf("retry: %d\n", (streamRetry/2 + rand.N(streamRetry)).Milliseconds())
+}
+
+// sendAway ends a stream that was asked of a server that is shutting down. A browser comes
+// back from the end of a stream, with the last id that it has, and gives up for ever at a
+// status of 503; a balancer may not have noticed yet that this machine is not ready any
+// more.
+func sendAway(w http.ResponseWriter) {
+	declareStream(w.Header())
+	w.Header().Set("Connection", "close") // the next request goes elsewhere
+	_, _ = io.WriteString(w, retryLine()+"\n")
 }
 
 // resume finds where a stream begins.

@@ -34,7 +34,7 @@ func (s *Store) Alone(ctx context.Context, work string, f func(context.Context) 
 // claim takes the lock of a kind of work, until the connection ends, and reports
 // whether nobody had it.
 func (s *Store) claim(ctx context.Context, conn *pgx.Conn, work string) (free bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	if _, err := conn.Exec(ctx, `begin`); err != nil {
 		return false, err

@@ -39,8 +39,11 @@ const (
 	// readers is how many connections read, unless pool_max_conns says
 	// otherwise. One more commits, and one listens.
 	readers = 4
-	// readTimeout bounds a read.
-	readTimeout = 5 * time.Second
+	// readTimeout bounds a read. Three questions to a database that takes two seconds for
+	// each answer, and the wait for a connection, fit in.
+	readTimeout = 10 * time.Second
+	// lookTimeout bounds what finds out whether the database is there: one question.
+	lookTimeout = 5 * time.Second
 	// connectTimeout bounds one attempt to connect.
 	connectTimeout = 3 * time.Second
 )

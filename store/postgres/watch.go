@@ -226,7 +226,7 @@ func (w *watch) listen(ctx context.Context) error {
 	}
 	quiet, seen := false, w.store.Followed() // nothing was heard the last time; what the head said
 	for {
-		look, cancel := context.WithTimeout(ctx, readTimeout)
+		look, cancel := context.WithTimeout(ctx, lookTimeout)
 		err := w.store.look(look)
 		cancel()
 		if err != nil {
@@ -306,7 +306,7 @@ func (w *watch) poll(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		look, cancel := context.WithTimeout(ctx, readTimeout)
+		look, cancel := context.WithTimeout(ctx, lookTimeout)
 		err := w.store.look(look)
 		cancel()
 		if err != nil {

@@ -212,7 +212,7 @@ func (s *Store) Load(ctx context.Context, all iter.Seq2[contest.Part, error], re
 		return fmt.Errorf("fill the database: %w", explain(err))
 	}
 	s.watch.forget()
-	looking, cancel := context.WithTimeout(ctx, readTimeout)
+	looking, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	return s.look(looking)
 }

@@ -77,7 +77,7 @@ func (s *show) report() {
 	s.work.end()
 	v := verdict{Away: s.away}
 	events, _ := s.log.soFar()
-	deliveries := v.judgeGuests(t, s.audience.guests, events, s.before)
+	deliveries := v.judgeGuests(t, s.audience.guests, events, s.log.hiddenSoFar(), s.before)
 	accepted := s.work.accepted
 	stored := v.judgeSubmissions(t, s.site.database.URL(), accepted)
 	pictures := v.judgePictures(s.site.balancer.url, accepted, 100)
