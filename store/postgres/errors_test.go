@@ -19,7 +19,7 @@ func TestWhatTheDatabaseSaysIsExplained(t *testing.T) {
 		words string
 	}{
 		"53100": {contest.ErrFull, "no space left"},
-		"25006": {contest.ErrReadOnly, "replica, or was set to read only"},
+		"25006": {contest.ErrReadOnly, "replica, or was set to read-only"},
 		"53300": {contest.ErrAway, "raise its max_connections, or lower pool_max_conns"},
 		"57014": {contest.ErrAway, "in time"},
 		"55P03": {contest.ErrAway, "in time"},

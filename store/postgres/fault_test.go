@@ -346,7 +346,7 @@ func TestAConnectionThatIsNotifiedNoMoreIsFound(t *testing.T) {
 		}
 	}
 	p.deaf.Store(true)
-	for n, deadline := 1, time.Now().Add(20*time.Second); log.count("notifies no more") == 0; n++ {
+	for n, deadline := 1, time.Now().Add(20*time.Second); log.count("stopped sending notifications") == 0; n++ {
 		if time.Now().After(deadline) {
 			t.Fatal("it is not found")
 		}
