@@ -12,44 +12,17 @@ import (
 	"podium/protocol/socketio/parser"
 )
 
-// message is what the examples send.
-type message struct {
-	From string `json:"from"`
-	Text string `json:"text"`
-}
-
-// exampleServer is what the examples connect to.
-func exampleServer() (url string, end func()) {
-	srv := socketio.NewServer(socketio.Options{})
-	socketio.OnAck(srv, "add", func(_ *socketio.Socket, n socketio.Args2[int, int]) (int, error) { return n.A + n.B, nil })
-	srv.OnConnection(func(s *socketio.Socket) { _ = s.Emit("hello", "you", 1) })
-	socketio.On(srv, "say", func(s *socketio.Socket, m message) { _ = s.Emit("said", m) })
-	socketio.OnAck(srv, "greet me", func(s *socketio.Socket, _ struct{}) (string, error) {
-		name, err := socketio.Call[string](s.Context(), s, "your name?")
-		return "Hello " + name, err
-	})
-	srv.Of("/private").Use(func(s *socketio.Socket) error {
-		var auth struct{ Token string }
-		if err := s.Handshake().Auth.Decode(&auth); err != nil || auth.Token != "secret" {
-			return &socketio.Error{Message: "not allowed"}
-		}
-		return nil
-	})
-	hs := httptest.NewServer(srv)
-	return hs.URL, func() {
-		_ = srv.Shutdown(context.Background())
-		hs.Close()
-	}
-}
-
 // Connect, ask, and leave.
 func ExampleDial() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "add", func(_ *socketio.Socket, n socketio.Args2[int, int]) (int, error) { return n.A + n.B, nil })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.Dial(ctx, url, client.Options{})
+	s, err := client.Dial(ctx, web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -62,12 +35,15 @@ func ExampleDial() {
 
 // Handlers are registered before the socket connects, so that they miss nothing.
 func ExampleNew() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	srv.OnConnection(func(s *socketio.Socket) { _ = s.Emit("hello", "you", 1) })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.New(url, client.Options{})
+	s, err := client.New(web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -88,12 +64,15 @@ func ExampleNew() {
 
 // One connection for two namespaces, of which one wants to know who comes.
 func ExampleManager() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	srv.Of("/private").Use(func(*socketio.Socket) error { return &socketio.Error{Message: "not allowed"} })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	m, err := client.NewManager(url, client.Options{})
+	m, err := client.NewManager(web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -111,8 +90,10 @@ func ExampleManager() {
 
 // Thousands of clients share a Transport.
 func ExampleTransport() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
@@ -121,7 +102,7 @@ func ExampleTransport() {
 	o := client.Options{Transport: transport, Transports: []string{client.TransportWebSocket}}
 	var clients []*client.Socket
 	for range 10 {
-		s, err := client.Dial(ctx, url, o)
+		s, err := client.Dial(ctx, web.URL, o)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -137,12 +118,16 @@ func ExampleTransport() {
 
 // Handlers take what events carry as Go types.
 func ExampleOn() {
-	url, end := exampleServer()
-	defer end()
+	type message struct{ From, Text string }
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.On(srv, "say", func(s *socketio.Socket, m message) { _ = s.Emit("said", m) })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.Dial(ctx, url, client.Options{})
+	s, err := client.Dial(ctx, web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -163,12 +148,18 @@ func ExampleOn() {
 
 // The server asks too: what the handler returns is the acknowledgement.
 func ExampleOnAck() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "greet me", func(s *socketio.Socket, _ struct{}) (string, error) {
+		name, err := socketio.Call[string](s.Context(), s, "your name?")
+		return "Hello " + name, err
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.Dial(ctx, url, client.Options{})
+	s, err := client.Dial(ctx, web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -182,12 +173,15 @@ func ExampleOnAck() {
 
 // An answer of several values, and one that does not come in time.
 func ExampleCall() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	socketio.OnAck(srv, "add", func(_ *socketio.Socket, n socketio.Args2[int, int]) (int, error) { return n.A + n.B, nil })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.Dial(ctx, url, client.Options{})
+	s, err := client.Dial(ctx, web.URL, client.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -205,12 +199,14 @@ func ExampleCall() {
 
 // A client that tells what happens to it, and comes back when its connection breaks.
 func ExampleSocket_OnDisconnect() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	s, err := client.New(url, client.Options{ReconnectionDelay: 10 * time.Millisecond})
+	s, err := client.New(web.URL, client.Options{ReconnectionDelay: 10 * time.Millisecond})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -238,14 +234,23 @@ func ExampleSocket_OnDisconnect() {
 
 // A refusal by the server's middleware, with what it tells.
 func ExampleConnectError() {
-	url, end := exampleServer()
-	defer end()
+	srv := socketio.NewServer(socketio.Options{})
+	srv.Of("/private").Use(func(s *socketio.Socket) error {
+		var auth struct{ Token string }
+		if err := s.Handshake().Auth.Decode(&auth); err != nil || auth.Token != "secret" {
+			return &socketio.Error{Message: "not allowed"}
+		}
+		return nil
+	})
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer func() { _ = srv.Shutdown(context.Background()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
 	o := client.Options{}
 	o.Socket.Auth = map[string]string{"token": "wrong"}
-	_, err := client.Dial(ctx, url+"/private", o)
+	_, err := client.Dial(ctx, web.URL+"/private", o)
 	var refused *client.ConnectError
 	if errors.As(err, &refused) {
 		fmt.Println(refused.Namespace, refused.Message)
