@@ -65,10 +65,10 @@ setup:
 
 test: setup lint node client build ## everything: unit tests with -race, official clients, Chromium, Redis, PostgreSQL
 	@echo "testing"
-	@TIMES=0 $(MAKE) --no-print-directory -k -j3 test-packages test-program abuse
+	@TIMES=0 $(MAKE) --no-print-directory -k test-packages test-program abuse
 
-# What waits runs beside what computes. The race detector is for all that runs in the process of its test: what is below test/
-# drives programs that are built without it, but for conformance, which serves.
+# One after the other: attacks and backups are judged by what others feel of them. The race detector is for all that runs in
+# the process of its test: what is below test/ drives programs that are built without it, but for conformance, which serves.
 .PHONY: test-packages test-program
 test-packages:
 	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -vE "^$$below(/|$$)") ./test/conformance

@@ -303,14 +303,17 @@ func (c *rawClient) postOnce(q, header, body string) error {
 func TestPollsThatDifferInTheirTimeAloneAreTheSame(t *testing.T) {
 	s, c, q, seen := direct(t, engineio.Options{})
 	c.exchange(q+"&t=first", "a") // what is asked for is read by the handlers
-	before, read := seen.Load(), s.engine.Stats().Direct
-	for i := range 4 {
-		c.exchange(fmt.Sprintf("%s&t=x%d", q, i), "b")
+	// net/http gets a connection back whose request comes in pieces, or late, as where the
+	// machine is busy: four in a row then begin anew.
+	polls := func() bool {
+		before, read := seen.Load(), s.engine.Stats().Direct
+		for i := range 4 {
+			c.exchange(fmt.Sprintf("%s&t=x%d", q, i), "b")
+		}
+		return seen.Load() == before && s.engine.Stats().Direct == read+4
 	}
-	waitUntil(t, "four requests were read without net/http", func() bool { return s.engine.Stats().Direct == read+4 })
-	if n := seen.Load() - before; n != 0 {
-		t.Errorf("%d polls passed through the handlers", n)
-	}
+	waitUntil(t, "four requests in a row were read without net/http", polls)
+	before := seen.Load()
 	c.exchange(q+"&t=a%20b", "c")
 	waitUntil(t, "one passed through the handlers", func() bool { return seen.Load() == before+1 })
 }

@@ -89,7 +89,7 @@ func (c *API) listMine(from netip.Addr, guest string) ([]contest.Submission, err
 		return list, storeError(err)
 	}
 	if wait := c.lists.Wait(from, true); wait > 0 {
-		return nil, answer.Later(wait, "Too many long lists at once; please wait a moment.")
+		return nil, answer.Later(wait, "Too many long lists at once; please wait a moment.").Coded("tooFast")
 	}
 	list, err = c.Contest.GuestSubmissions(guest, mostMine)
 	return list, storeError(err)

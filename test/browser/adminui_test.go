@@ -131,5 +131,6 @@ func (tb *window) signInToAdminUI(server, password string) {
 		});
 		return true;
 	})()`)
-	tb.run(chromedp.Click(`.v-dialog form button[type=submit]`))
+	// Not with the mouse, which misses a dialog that is still unfolding.
+	eval[bool](tb, `document.querySelector(".v-dialog form button[type=submit]").click() ?? true`)
 }
