@@ -54,6 +54,17 @@ type account struct {
 // high is what may be held before anybody is evicted.
 func (a *account) high() int64 { return a.limit - a.limit/16 }
 
+// little is what a charge may hold that has all of the room.
+const little = 64 << 10
+
+// bound is what may be held at all where a charge that holds so much claims more.
+func (a *account) bound(held int64) int64 {
+	if held <= little {
+		return a.limit
+	}
+	return a.limit - a.limit/64
+}
+
 // low is down to what is evicted.
 func (a *account) low() int64 { return a.limit - a.limit/8 }
 

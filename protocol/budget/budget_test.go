@@ -426,3 +426,25 @@ func TestWhoHoldsLocksClaimsAndLeavesEvictingToOthers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Claims evict nobody at once, so those who take most can be ahead of who evicts them:
+// somebody who holds little is not refused for that.
+func TestTheLastOfTheRoomIsForThoseWhoHoldLittle(t *testing.T) {
+	const limit = 4 << 20
+	share := New(limit).Share("messages", 0)
+	most := share.Open(netip.MustParseAddr("192.0.2.1"), func() {})
+	defer most.Close()
+	for {
+		if _, err := most.Claim(8 << 10); err != nil {
+			break
+		}
+	}
+	few := share.Open(netip.MustParseAddr("192.0.2.2"), func() {})
+	defer few.Close()
+	if _, err := few.Claim(32 << 10); err != nil {
+		t.Errorf("32 KiB: %v", err)
+	}
+	if _, err := few.Claim(limit); !errors.Is(err, ErrFull) {
+		t.Errorf("more than all of it: %v", err)
+	}
+}

@@ -108,7 +108,9 @@ func (c *Charge) TryHold(n int64) error {
 
 // Claim is Hold for callers with locks that an evict function takes: it calls none.
 // Where tight is true, Relieve must be called soon by somebody without such locks.
-// ErrFull says that the limit itself is reached.
+// ErrFull says that the limit itself is reached; the last of the room until then is for
+// charges that hold little, since those who take most may claim it faster than they are
+// evicted.
 func (c *Charge) Claim(n int64) (tight bool, err error) {
 	if c == nil || n <= 0 {
 		return false, nil
@@ -120,7 +122,7 @@ func (c *Charge) Claim(n int64) (tight bool, err error) {
 		return false, ErrEvicted
 	}
 	inShare, inAll := share.held.Add(n), all.held.Add(n)
-	if inShare > share.limit || inAll > all.limit {
+	if inShare > share.bound(c.held+n) || inAll > all.bound(c.held+n) {
 		share.held.Add(-n)
 		all.held.Add(-n)
 		share.refused.Add(1)
