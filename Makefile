@@ -65,15 +65,18 @@ setup:
 
 test: setup lint node client build ## everything: unit tests with -race, official clients, Chromium, Redis, PostgreSQL
 	@echo "testing"
-	@TIMES=0 $(MAKE) --no-print-directory -k test-packages test-program test-paced abuse
+	@TIMES=0 $(MAKE) --no-print-directory -k test-packages test-program test-browser test-paced abuse
 
 # One after the other: attacks and backups are judged by what others feel of them. The race detector is for all that runs in
 # the process of its test: what is below test/ drives programs that are built without it, but for conformance, which serves.
-.PHONY: test-packages test-program test-paced
+.PHONY: test-packages test-program test-browser test-paced
 test-packages:
 	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -vE "^$$below(/|$$)|/store/backup$$") ./test/conformance
 test-program:
-	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m $$(go list ./test/... | grep -vE '/(abuse|conformance)$$')
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m $$(go list ./test/... | grep -vE '/(abuse|browser|conformance)$$')
+# Windows that share a browser take the focus from each other: one test at a time.
+test-browser:
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 30m -parallel 1 ./test/browser
 test-paced:
 	@go test -race -timeout 10m ./store/backup
 
