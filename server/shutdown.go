@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"podium/server/listen"
 	"sync"
 	"time"
+
+	"podium/server/listen"
 )
 
 // stop ends everything, in the order that loses nothing.
