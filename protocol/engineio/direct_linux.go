@@ -212,19 +212,8 @@ func (d *direct) take(conn net.Conn) bool {
 		d.session.server.direct.useless.Store(true)
 		return false
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
-	}
-	d.fd = -1
-	// A duplicate has nothing to do with the runtime's poller.
-	if err := raw.Control(func(fd uintptr) {
-		d.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil || d.fd < 0 {
-		return false
-	}
-	_ = conn.Close() // the socket stays open: fd refers to it
-	return true
+	d.fd = epoll.Take(tcp)
+	return d.fd >= 0
 }
 
 // watch begins to watch d.

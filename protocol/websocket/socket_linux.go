@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	"podium/protocol/internal/epoll"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -55,11 +57,10 @@ func (l *loop) adopt(server *Server, nc net.Conn, h Handler, initial []byte) *Co
 	if !ok || under && !wrapped {
 		return nil
 	}
-	fd := duplicate(tcp)
+	fd := epoll.Take(tcp)
 	if fd < 0 {
 		return nil
 	}
-	_ = tcp.Close() // the socket stays open: fd refers to it
 	s := &socket{loop: l, fd: int32(fd)}
 	if len(initial) > 0 {
 		s.initial = &initial
@@ -71,22 +72,6 @@ func (l *loop) adopt(server *Server, nc net.Conn, h Handler, initial []byte) *Co
 	s.conn.server, s.conn.handler, s.conn.link = server, h, s
 	l.attach(s)
 	return &s.conn
-}
-
-// duplicate is a descriptor of the same socket that has nothing to do with the runtime's
-// poller, and is not closed by anything that still holds tcp; or -1.
-func duplicate(tcp *net.TCPConn) int {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return -1
-	}
-	fd := -1
-	if err := raw.Control(func(p uintptr) {
-		fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil {
-		return -1
-	}
-	return fd
 }
 
 func (s *socket) start() {

@@ -331,17 +331,26 @@ func TestAClientThatStopsAnsweringHeartbeatsIsToldAndCounted(t *testing.T) {
 	})
 }
 
+// stream asks for an event stream, and returns its connection and what answered.
+func (b *bubble) stream() (net.Conn, *http.Response) {
+	client, server := net.Pipe()
+	b.conns <- server
+	if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		b.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(client), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return client, res
+}
+
 // A quiet event stream is sent comments, so that proxies keep it open.
 func TestAQuietEventStreamIsSentComments(t *testing.T) {
 	inBubble(t, func(b *bubble) {
-		client, server := net.Pipe()
-		b.conns <- server
-		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.ReadResponse(bufio.NewReader(client), nil)
-		if err != nil || res.Header.Get("Content-Type") != "text/event-stream" {
-			t.Fatal(err, res)
+		client, res := b.stream()
+		if res.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatal(res)
 		}
 		began := time.Now()
 		lines := bufio.NewScanner(res.Body)
@@ -365,15 +374,7 @@ func TestAnEventStreamOfAServerThatStopsIsSentElsewhere(t *testing.T) {
 		if err := b.rt.Announce(b.Context()); err != nil {
 			t.Fatal(err)
 		}
-		client, server := net.Pipe()
-		b.conns <- server
-		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.ReadResponse(bufio.NewReader(client), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		client, res := b.stream()
 		body, err := io.ReadAll(res.Body)
 		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || !res.Close ||
 			!strings.HasPrefix(string(body), "retry: ") || strings.Contains(string(body), "id:") {
@@ -447,15 +448,7 @@ func TestEventStreamsShareWhatIsReadOfTheLog(t *testing.T) {
 // A reader that was too slow for the log is told that it missed something.
 func TestAnEventStreamThatFellBehindTheLogIsReset(t *testing.T) {
 	inBubble(t, func(b *bubble) {
-		client, server := net.Pipe()
-		b.conns <- server
-		if _, err := fmt.Fprint(client, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.ReadResponse(bufio.NewReader(client), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		client, res := b.stream()
 		lines := bufio.NewScanner(res.Body)
 		for lines.Scan() && !strings.HasPrefix(lines.Text(), "id: ") {
 			continue

@@ -335,9 +335,7 @@ func (s *target) crawl(begun *atomic.Int64) error {
 		return err
 	}
 	defer c.Close()
-	head := "POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n" +
-		"--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n"
-	if err := c.write(head + strings.Repeat("x", 95_000)); err != nil {
+	if err := c.write(beginningOfAPhoto(95_000)); err != nil {
 		return err
 	}
 	begun.Add(1)
@@ -630,9 +628,7 @@ func fullUpload(s *target) error {
 		return err
 	}
 	defer c.Close()
-	head := "POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n" +
-		"--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n"
-	if err := c.write(head + strings.Repeat("x", 8_900_000)); err != nil {
+	if err := c.write(beginningOfAPhoto(8_900_000)); err != nil {
 		return err
 	}
 	return c.dismissed()

@@ -80,6 +80,12 @@ func slowFeeds(t *testing.T, s *target, n int) {
 	})(t, s, n)
 }
 
+// beginningOfAPhoto is a submission up to so many bytes of its photo, of 9 MB.
+func beginningOfAPhoto(bytes int) string {
+	return "POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n" +
+		"--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n" + strings.Repeat("x", bytes)
+}
+
 // stalledUpload sends the beginning of a photo, and stops.
 func stalledUpload(s *target) error {
 	c, err := s.open()
@@ -87,9 +93,7 @@ func stalledUpload(s *target) error {
 		return err
 	}
 	defer c.Close()
-	head := "POST /api/submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n" +
-		"--x\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n"
-	if err := c.write(head + strings.Repeat("x", 1_000_000)); err != nil {
+	if err := c.write(beginningOfAPhoto(1_000_000)); err != nil {
 		return nil // it made room for others
 	}
 	if err := c.dismissed(); err != nil {

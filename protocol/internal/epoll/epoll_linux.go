@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"fmt"
+	"net"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,4 +46,22 @@ func (w *Waker) Wake() {
 func (w *Waker) Close() {
 	_ = unix.Close(w.Epoll)
 	_ = unix.Close(w.wake)
+}
+
+// Take takes over the socket of a TCP connection, and closes tcp. The descriptor that it
+// returns has nothing to do with the runtime's poller, and is not closed by anything that
+// still holds tcp. It is -1 where none can be had, and tcp is left alone then.
+func Take(tcp *net.TCPConn) int {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	fd := -1
+	if err := raw.Control(func(p uintptr) {
+		fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil || fd < 0 {
+		return -1
+	}
+	_ = tcp.Close() // the socket stays open: fd refers to it
+	return fd
 }
