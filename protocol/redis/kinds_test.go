@@ -176,6 +176,20 @@ func sentinels(t *testing.T) (primary, replica *services.Redis, url string) {
 	return primary, replica, fmt.Sprintf("redis://%s?sentinel=main", s.Addr)
 }
 
+// primaryBy is the address of the primary that the sentinel in url names, which may be the
+// former one for a moment after another was promoted.
+func primaryBy(t *testing.T, url string) string {
+	t.Helper()
+	address, _, _ := strings.Cut(strings.TrimPrefix(url, "redis://"), "?")
+	c := goredis.NewSentinelClient(&goredis.Options{Addr: address})
+	defer c.Close()
+	said, err := c.GetMasterAddrByName(t.Context(), "main").Result()
+	if err != nil || len(said) != 2 {
+		return ""
+	}
+	return net.JoinHostPort(said[0], said[1])
+}
+
 // info is what a Redis says of its replication, or "".
 func info(t *testing.T, r *services.Redis) string {
 	c := goredis.NewClient(&goredis.Options{Addr: r.Addr})
@@ -208,6 +222,7 @@ func TestASentinelsFailover(t *testing.T) {
 				ask(t, replica, "CONFIG", "SET", "replica-read-only", "no")
 				shorten(t, replica, entries)
 				soonEnough(t, "it is promoted", func() bool { return strings.Contains(info(t, replica), "role:master") })
+				soonEnough(t, "the sentinel sends clients there", func() bool { return primaryBy(t, url) == replica.Addr })
 			},
 		}
 	}, "EngineFailsOver", "EngineLosesTail")
