@@ -34,11 +34,11 @@ func TestAGuestsPhotosLast(t *testing.T) {
 	}
 	guest.look(string(axe), "sheet", "phone")
 	// Far down on the page, the sending is told where the thumb is.
-	eval[bool](guest, `document.body.style.minHeight = "5000px"; scrollTo(0, 4000); true`)
+	eval[bool](guest, `document.body.style.minHeight = "5000px"; scrollTo({top: 4000, behavior: "instant"}); true`)
 	guest.sendShown("Three of us")
 	guest.sees("#toast", "On the wall")
 	// The next sheet begins at its beginning, wherever this one was left.
-	eval[bool](guest, `scrollTo(0, 0); true`)
+	eval[bool](guest, `scrollTo({top: 0, behavior: "instant"}); true`)
 	guest.run(chromedp.SetUploadFiles(`#library`, []string{photoFile(t)}), chromedp.WaitVisible(`#preview`))
 	if at := eval[float64](guest, `document.querySelector(".fields").scrollTop`); at != 0 {
 		t.Errorf("the sheet opens %v pixels down", at)
