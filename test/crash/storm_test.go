@@ -103,6 +103,9 @@ func TestAClientThatMissedTooMuchRebuildsFromTheFeed(t *testing.T) {
 			wire := harness.StartProxy(t, "127.0.0.1:"+p.Port)
 			c := harness.Listen(t, "socket.io-client", wire.URL(), transports)
 			first := c.Next("connect", "")
+			if transports == "default" {
+				c.Next("upgrade", "") // cut in the middle of it the official client can fall silent
+			}
 			wire.Reset(true)
 			var ids []string
 			for i := range missed {
