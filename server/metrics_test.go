@@ -95,6 +95,23 @@ func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
 	}
 }
 
+// Who guesses the password is seen in the metrics: how often and what came of it, and not who.
+func TestFailedSignInsAreInTheMetrics(t *testing.T) {
+	s := newSite(t).signIn()
+	s.do("POST", "/api/login", `{"password":"swordfish"}`).is(401)
+	body := s.do("GET", "/metrics", nil).is(200).body
+	for reason, n := range map[string]string{"password": "1", "wait": "0", "busy": "0", "error": "0"} {
+		if line := `podium_failed_sign_ins_total{reason="` + reason + `"} ` + n; !strings.Contains(body, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	for _, word := range []string{"swordfish", "127.0.0.1"} {
+		if strings.Contains(body, word) {
+			t.Errorf("the metrics say %q", word)
+		}
+	}
+}
+
 // The size of pictures is that of the folder where they are.
 func TestTheMetricsLookAtPicturesWhereTheyAre(t *testing.T) {
 	s := newSite(t, "--uploads", filepath.Join(t.TempDir(), "elsewhere")).signIn()

@@ -370,7 +370,39 @@ func TestTheOwnersBrowserDoesNotQueueBehindStrangers(t *testing.T) {
 	if _, _, err := a.SignIn(context.Background(), "right one", owner); err != nil {
 		t.Fatalf("the owner's browser: %v", err)
 	}
+	if f := a.FailedSignIns(); f != (FailedSignIns{Busy: 1}) {
+		t.Errorf("failed sign-ins: %+v", f)
+	}
 	if n := a.hashing.Load(); n != maxHashQueue {
 		t.Fatalf("%d places of the queue are taken, want %d", n, maxHashQueue)
+	}
+}
+
+// Whoever looks at the metrics sees that somebody guesses, and is told apart from a
+// server that is busy or broken.
+func TestFailedSignInsAreCountedByReason(t *testing.T) {
+	a, _ := newAdmin(t, &memory{values: map[string][]byte{}}, Options{Password: "right one", Now: (&clock{time.Unix(1e9, 0)}).now})
+	try := func(ctx context.Context, password string) {
+		_, _, _ = a.SignIn(ctx, password, from("1.1.1.1"))
+	}
+	for range freeTries {
+		try(t.Context(), "wrong")
+	}
+	try(t.Context(), "right one")
+	if f := a.FailedSignIns(); f != (FailedSignIns{Password: freeTries, Wait: 1}) {
+		t.Errorf("after %d wrong passwords and one too early: %+v", freeTries, f)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.strangers <- struct{}{} // somebody else's is being hashed
+	if _, _, err := a.SignIn(gone, "right one", from("2.2.2.2")); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	<-a.strangers
+	if _, _, err := a.SignIn(t.Context(), "right one", from("3.3.3.3")); err != nil {
+		t.Fatal(err)
+	}
+	if f := a.FailedSignIns(); f != (FailedSignIns{Password: freeTries, Wait: 1, Error: 1}) {
+		t.Errorf("in the end: %+v", f)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -80,9 +81,7 @@ type Admin struct {
 	turns, strangers chan struct{}
 
 	hashing atomic.Int64 // strangers' passwords being hashed or waiting for it
-	failed  atomic.Uint64
-	waited  atomic.Uint64
-	opened  atomic.Uint64
+	failed  failedCounts
 
 	// settled is closed when it is known which password rules. Nobody is let in
 	// before.
@@ -350,13 +349,19 @@ func (a *Admin) SignIn(ctx context.Context, password string, from From) (secret 
 	if err := a.add(record, hash); err != nil {
 		return "", Session{}, err
 	}
-	a.opened.Add(1)
 	return secret, record.Session, nil
 }
 
-// attempt checks password, counting it against from when it is wrong. It
-// returns the hash that password was checked against.
+// attempt checks password, counting it against from when it is wrong, and in the
+// metrics. It returns the hash that password was checked against.
 func (a *Admin) attempt(ctx context.Context, password string, from From) (hash string, err error) {
+	hash, err = a.check(ctx, password, from)
+	a.failed.count(err)
+	return hash, err
+}
+
+// check is attempt without the metrics.
+func (a *Admin) check(ctx context.Context, password string, from From) (hash string, err error) {
 	key := a.failureKey(from)
 	_, known := a.device(from.Device)
 	var networks []string
@@ -368,7 +373,6 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 		return "", fmt.Errorf("count the tries: %w", err)
 	}
 	if wait > 0 {
-		a.waited.Add(1)
 		return "", &WaitError{Wait: wait}
 	}
 	hash, ok, err := a.verify(ctx, password, known)
@@ -377,7 +381,6 @@ func (a *Admin) attempt(ctx context.Context, password string, from From) (hash s
 	}
 	if !ok {
 		a.wrong()
-		a.failed.Add(1)
 		a.log.Warn("a wrong password", "address", from.Address)
 		return "", ErrPassword
 	}
@@ -397,25 +400,37 @@ func (a *Admin) ChangePassword(ctx context.Context, current, password, keep stri
 	return a.setPassword(password, keep)
 }
 
-// Stats are counts for the metrics.
-type Stats struct {
-	Sessions, Tokens       int
-	SignedIn, Wrong, Waits uint64
+// FailedSignIns are passwords that let nobody in, by why, since the start.
+type FailedSignIns struct {
+	Password uint64 // it was wrong
+	Wait     uint64 // it came before the wait for earlier wrong ones was over, and was not looked at
+	Busy     uint64 // too many others were being checked
+	Error    uint64 // it could not be checked: the store failed, or the client left
 }
 
-// Stats returns what happened so far.
-func (a *Admin) Stats() Stats {
-	f := Stats{SignedIn: a.opened.Load(), Wrong: a.failed.Load(), Waits: a.waited.Load()}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, s := range a.sessions {
-		if s.Kind == KindToken {
-			f.Tokens++
-		} else {
-			f.Sessions++
-		}
+// FailedSignIns returns how many passwords let nobody in so far. Those count as well that
+// were given as the current one when it was to be changed.
+func (a *Admin) FailedSignIns() FailedSignIns {
+	return FailedSignIns{Password: a.failed.password.Load(), Wait: a.failed.wait.Load(), Busy: a.failed.busy.Load(), Error: a.failed.other.Load()}
+}
+
+// failedCounts count FailedSignIns as they happen.
+type failedCounts struct{ password, wait, busy, other atomic.Uint64 }
+
+// count counts a try that ended with err, which is nil where it let somebody in.
+func (f *failedCounts) count(err error) {
+	var wait *WaitError
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrPassword):
+		f.password.Add(1)
+	case errors.As(err, &wait):
+		f.wait.Add(1)
+	case errors.Is(err, ErrBusy):
+		f.busy.Add(1)
+	default:
+		f.other.Add(1)
 	}
-	return f
 }
 
 // sign returns the keyed hash of text.
