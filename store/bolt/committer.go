@@ -30,9 +30,11 @@ type committer struct {
 	waiting []*change
 	stopped bool
 
-	// suspect: a failed commit left the file in doubt, see heal.go. It is
+	// suspect: a failed commit left the file in doubt, see heal.go, and newest
+	// is the transaction that it must have when it is opened again. They are
 	// owned by the committing goroutine.
 	suspect bool
+	newest  uint64
 
 	subjects subjectIndex
 

@@ -1,13 +1,15 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // ErrDamaged: pages of the file do not hold what was written to them. What can
@@ -63,17 +65,22 @@ func ofDamage(reason any) bool {
 	}
 }
 
-// checkHead looks at what bbolt reads without judging it: the two meta pages,
-// without which it panics holding its locks, and the head of the list of free
-// pages, as many of which it frees as are said to belong to it.
-func checkHead(file io.ReaderAt) error {
-	m, ok := readMeta(file)
-	if !ok {
-		return fmt.Errorf("%w: neither of its meta pages can be read", ErrDamaged)
+// portion calls f for the keys that come after one, until it returns false. A
+// damaged page may hold them in any order: whoever asked for the next portion
+// by the last key would never come to an end, so that is [ErrDamaged].
+func portion(c *bolt.Cursor, after []byte, f func(key, value []byte) (more bool, err error)) error {
+	key, value := c.Seek(after)
+	if key != nil && bytes.Equal(key, after) {
+		key, value = c.Next()
 	}
-	pages := pageFile{from: file, size: m.pageSize, count: m.pages}
-	if _, err := pages.head(m.freelist, freelistPage); err != nil {
-		return fmt.Errorf("%w: the list of free pages: %w", ErrDamaged, err)
+	for last := after; key != nil; key, value = c.Next() {
+		if bytes.Compare(key, last) <= 0 {
+			return fmt.Errorf("%w: key %x comes after %x", ErrDamaged, key, last)
+		}
+		last = key
+		if more, err := f(key, value); err != nil || !more {
+			return err
+		}
 	}
 	return nil
 }

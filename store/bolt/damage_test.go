@@ -404,6 +404,93 @@ func TestDamageUnderARunningStoreIsAnError(t *testing.T) {
 	}
 }
 
+// bbolt takes the other meta page where one is damaged, which leads to what was before
+// the last change: nobody may be shown that, and nothing be written over what came since.
+func TestAMetaPageDamagedUnderARunningStoreNeverTakesItBack(t *testing.T) {
+	path, _ := aSmallFile(t)
+	s, err := Open(path, Options{CompactFree: -1, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	change := func() error {
+		_, err := contest.New(s).SetStatus(t.Context(), "1007-aaaaaa", contest.Hidden, 2)
+		return err
+	}
+	if err := change(); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(path)
+	newest, older := readMetas(bytes.NewReader(before))[0], int64(4096)
+	if newest.txid%2 == 1 {
+		older = 0
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	damage := func(at int64) {
+		t.Helper()
+		if _, err := f.WriteAt(make([]byte, 100), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	damage(older) // the one of the last change is there: nothing is amiss, and a change writes it anew
+	if err := errors.Join(use(s), change()); err != nil {
+		t.Fatal(err)
+	}
+	sound, _ := os.ReadFile(path)
+	if metas := readMetas(bytes.NewReader(sound)); len(metas) != 2 || metas[0].txid <= newest.txid {
+		t.Fatalf("meta pages after a change: %+v", metas)
+	} else if damage(4096 * int64(metas[0].txid%2)); !errors.Is(use(s), ErrDamaged) || !errors.Is(change(), ErrDamaged) {
+		t.Error("what was before the last change was read, or written to")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(after[8192:], sound[8192:]) {
+		t.Error("something was written")
+	}
+}
+
+// Whoever goes through all by portions comes to an end, whatever order a page holds them in.
+func TestKeysOutOfOrderUnderARunningStoreAreAnError(t *testing.T) {
+	path, _ := aSmallFile(t)
+	s, err := Open(path, Options{CompactFree: -1, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	list, err := s.Page("", 60)
+	if err != nil || len(list) < 50 {
+		t.Fatal(len(list), err)
+	}
+	one, before := list[40].ID, []byte("0"+list[40].ID[1:])
+	data, _ := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(bytes.ReplaceAll(data, []byte(one), before), 0); err != nil {
+		t.Fatal(err)
+	}
+	after := ""
+	for range 200 {
+		list, err := s.Page(after, 1)
+		if errors.Is(err, ErrDamaged) {
+			return
+		}
+		if err != nil || len(list) == 0 {
+			t.Fatalf("after %q: %v, %v", after, list, err)
+		}
+		after = list[0].ID
+	}
+	t.Error("it has no end")
+}
+
 func TestAFileThatIsCutOffUnderARunningStoreIsAnError(t *testing.T) {
 	path, _ := aSmallFile(t)
 	s, err := Open(path, Options{CompactFree: -1, NoSync: true})

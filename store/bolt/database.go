@@ -3,7 +3,9 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,6 +18,9 @@ type database struct {
 	*bolt.DB
 	file     *os.File // the same one that bbolt has open and locked
 	pageSize int
+
+	// newest is the last transaction that is known to be in the file.
+	newest atomic.Uint64
 
 	// verdict is what was found when it was opened.
 	verdict verdict
@@ -130,9 +135,11 @@ func (d *database) judge(file *os.File, options Options, wait time.Duration) err
 	if len(metas) == 0 {
 		return ErrNotAStore
 	}
-	if options.reopening {
+	d.pageSize = int(metas[0].pageSize)
+	d.newest.Store(max(metas[0].txid, options.newest))
+	if options.newest > 0 {
 		d.verdict.heads = len(metas)
-		return checkHead(file)
+		return d.checkHead(file)
 	}
 	d.verdict = verify(file, info.Size(), metas[0], len(metas), options.Rest)
 	return d.verdict.err()
@@ -141,8 +148,8 @@ func (d *database) judge(file *os.File, options Options, wait time.Duration) err
 // View is bbolt's.
 func (d *database) View(fn func(*bolt.Tx) error) error {
 	return guarded(func() error {
-		if !d.hasMeta() {
-			return fmt.Errorf("%w: neither of its meta pages can be read", ErrDamaged)
+		if _, err := d.meta(d.file); err != nil {
+			return err
 		}
 		return d.DB.View(fn)
 	})
@@ -162,25 +169,55 @@ func (d *database) restoreMeta(options Options) error {
 	return nil
 }
 
-// hasMeta reports whether one of the meta pages is valid. It is asked before
-// every reading, and mostly reads the first alone.
-func (d *database) hasMeta() bool {
+// meta reads the meta page of the newest transaction. It is asked before every
+// transaction, and mostly reads one of the two alone.
+//
+// bbolt would take what the other one says where this one is damaged: readers
+// would see what was before the last commit, and the next one would write over
+// what it holds.
+func (d *database) meta(file io.ReaderAt) (meta, error) {
 	var head [headBytes + metaBytes]byte
-	for _, at := range []int64{0, int64(d.pageSize)} {
-		if _, err := d.file.ReadAt(head[:], at); err != nil {
+	known := d.newest.Load()
+	for _, id := range []uint64{known, known + 1} {
+		if _, err := file.ReadAt(head[:], int64(id%2)*int64(d.pageSize)); err != nil {
 			continue
 		}
-		if _, ok := parseMeta(head[:]); ok {
-			return true
+		if m, ok := parseMeta(head[:]); ok && m.txid >= known {
+			d.know(m.txid)
+			return m, nil
 		}
 	}
-	return false
+	return meta{}, fmt.Errorf("%w: the meta page of its last change cannot be read", ErrDamaged)
+}
+
+// know notes that a transaction is in the file.
+func (d *database) know(id uint64) {
+	for known := d.newest.Load(); id > known; known = d.newest.Load() {
+		if d.newest.CompareAndSwap(known, id) {
+			return
+		}
+	}
+}
+
+// checkHead looks at what bbolt reads without judging it: the meta page, without
+// which it panics holding its locks, and the head of the list of free pages, as
+// many of which it frees as are said to belong to it.
+func (d *database) checkHead(file io.ReaderAt) error {
+	m, err := d.meta(file)
+	if err != nil {
+		return err
+	}
+	pages := pageFile{from: file, size: m.pageSize, count: m.pages}
+	if _, err := pages.head(m.freelist, freelistPage); err != nil {
+		return fmt.Errorf("%w: the list of free pages: %w", ErrDamaged, err)
+	}
+	return nil
 }
 
 // Update is bbolt's, for a file that nobody else writes yet.
 func (d *database) Update(fn func(*bolt.Tx) error) error {
 	return guarded(func() error {
-		if err := checkHead(d.file); err != nil {
+		if err := d.checkHead(d.file); err != nil {
 			return err
 		}
 		return d.DB.Update(fn)
@@ -191,7 +228,7 @@ func (d *database) Update(fn func(*bolt.Tx) error) error {
 // or rollback.
 func (d *database) Begin() (tx *bolt.Tx, err error) {
 	err = guarded(func() error {
-		if err := checkHead(d.file); err != nil {
+		if err := d.checkHead(d.file); err != nil {
 			return err
 		}
 		tx, err = d.DB.Begin(true)
@@ -211,8 +248,12 @@ func (d *database) commit(tx *bolt.Tx) (err error) {
 			err = errors.Join(fmt.Errorf("%w: %v", errPanic, reason), d.rollback(tx))
 		}
 	}()
+	id := uint64(tx.ID())
 	err = guarded(tx.Commit)
-	if errors.Is(err, ErrDamaged) {
+	switch {
+	case err == nil:
+		d.know(id)
+	case errors.Is(err, ErrDamaged):
 		err = errors.Join(fmt.Errorf("%w: %w", errPanic, err), d.rollback(tx))
 	}
 	return err

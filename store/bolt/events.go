@@ -168,18 +168,17 @@ func (s *Store) EventRange() (first, last uint64, err error) {
 func (s *Store) Events(after uint64, limit int) (list []contest.Event, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		synced := s.synced.Load().event
-		c := tx.Bucket(bucketEvents).Cursor()
-		for key, data := c.Seek(uint64Key(after + 1)); key != nil && len(list) < limit; key, data = c.Next() {
+		return portion(tx.Bucket(bucketEvents).Cursor(), uint64Key(after), func(key, data []byte) (bool, error) {
 			e, err := decodeEvent(key, data)
 			if err != nil {
-				return fmt.Errorf("event %x of the log: %w", key, err)
+				return false, fmt.Errorf("event %x of the log: %w", key, err)
 			}
-			if e.Offset > synced {
-				return nil
+			if e.Offset > synced || len(list) >= limit {
+				return false, nil
 			}
 			list = append(list, e)
-		}
-		return nil
+			return true, nil
+		})
 	})
 	return list, err
 }

@@ -63,9 +63,10 @@ func (s *Store) heal() error {
 	s.life.Lock()
 	defer s.life.Unlock()
 	if s.db != nil {
-		if err := checkHead(s.db.file); err != nil {
+		if err := s.db.checkHead(s.db.file); err != nil {
 			return err // what is open can still be read
 		}
+		s.committer.newest = s.db.newest.Load()
 		err := s.db.Close()
 		s.db = nil
 		if err != nil {
@@ -73,7 +74,7 @@ func (s *Store) heal() error {
 		}
 	}
 	options := s.options
-	options.reopening = true
+	options.newest = s.committer.newest
 	db, err := openFile(s.path, options)
 	if err != nil {
 		return fmt.Errorf("open the data file again: %w", err)

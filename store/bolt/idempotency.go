@@ -68,19 +68,21 @@ func (t *writeTx) TrimAnswers(before, after time.Time) error {
 // at a time.
 func (t *writeTx) ForgetAnswers(after string, limit int, ids map[string]bool) (last string, err error) {
 	var doomed [][]byte
-	c := t.Bucket(bucketAnswers).Cursor()
-	key, data := c.Seek([]byte(after))
-	if string(key) == after {
-		key, data = c.Next()
-	}
-	for n := 0; key != nil && n < limit; n++ {
+	n := 0
+	err = portion(t.Bucket(bucketAnswers).Cursor(), []byte(after), func(key, data []byte) (bool, error) {
+		if n++; n > limit {
+			return false, nil
+		}
 		if holdsQuoted(data, ids) {
 			doomed = append(doomed, bytes.Clone(key))
 		}
 		last = string(key)
-		key, data = c.Next()
+		return true, nil
+	})
+	if err != nil {
+		return "", err
 	}
-	if key == nil {
+	if n <= limit {
 		last = ""
 	}
 	for _, key := range doomed {

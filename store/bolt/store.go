@@ -53,9 +53,10 @@ type Options struct {
 	// pages are looked at while the file is opened, with how long that took.
 	Rest func(worked time.Duration)
 
-	// reopening leaves out looking at the pages: they were when it was opened
-	// first, and what was damaged since keeps nobody from the rest.
-	reopening bool
+	// newest, when set, is a transaction that the file must have. Its pages are
+	// not looked at then: they were when it was opened first, and what was
+	// damaged since keeps nobody from the rest.
+	newest uint64
 
 	// NoSync leaves out syncing. A crash of the machine then loses the file:
 	// only for tests and for files that are built and synced at the end.

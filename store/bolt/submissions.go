@@ -239,20 +239,17 @@ func (s *Store) Named(ids ...string) (map[string]contest.Submission, error) {
 // Page returns at most limit submissions whose ids come after the given one.
 func (s *Store) Page(after string, limit int) (list []contest.Submission, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketSubmissions).Cursor()
-		id, data := c.Seek([]byte(after))
-		if id != nil && string(id) == after {
-			id, data = c.Next()
-		}
-		for ; id != nil && len(list) < limit; id, data = c.Next() {
-			sub, err := decodeSubmission(data)
-			if err != nil {
-				s.passOver(string(id))
-				continue
+		return portion(tx.Bucket(bucketSubmissions).Cursor(), []byte(after), func(id, data []byte) (bool, error) {
+			if len(list) >= limit {
+				return false, nil
 			}
-			list = append(list, sub)
-		}
-		return nil
+			if sub, err := decodeSubmission(data); err == nil && sub.ID == string(id) {
+				list = append(list, sub)
+			} else {
+				s.passOver(string(id))
+			}
+			return true, nil
+		})
 	})
 	return list, err
 }
