@@ -161,7 +161,7 @@ memory: ## hold HELD=15000 WebSockets in 256 MB, under a real limit (needs root 
 
 screenshots: node client ## each page, in every size, scheme and language, with none, a few and many photos, into test/screenshots
 	@mkdir -p test/screenshots
-	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -run "TestPagesAreAccessible|TestPagesFit|TestEveryPageIsIn|TestAGuestsPhotosLast|OnEveryScreen|IsWhole|AreWhole" ./test/browser
+	@PODIUM_SCREENSHOTS=$(CURDIR)/test/screenshots go test -count=1 -parallel 1 -run "TestPagesAreAccessible|TestPagesFit|TestEveryPageIsIn|TestAGuestsPhotosLast|OnEveryScreen|IsWhole|AreWhole" ./test/browser
 	@ls test/screenshots
 
 # Rules that are left out, and why:
