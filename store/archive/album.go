@@ -255,7 +255,7 @@ var reservedNames = []string{"CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3",
 // albumTemplate is the album's page: no script, nothing from elsewhere but pictures
 // that were kept there, and no words but those of the event, whatever its language is.
 var albumTemplate = template.Must(template.New("album").Parse(`<!doctype html>
-<html lang="en">
+<html lang="und">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -280,9 +280,9 @@ figcaption { padding: .6rem .15rem; overflow-wrap: anywhere; }
 </head>
 <body>
 <h1 dir="auto">{{.Title}}</h1>
-{{range .Shelves}}{{if .Photos}}<h2 dir="auto">{{.Name}}</h2>
+{{range $shelf := .Shelves}}{{if .Photos}}<h2 dir="auto">{{.Name}}</h2>
 <ul class="photos">
-{{range .Photos}}<li{{if .Place}} class="won"{{end}}><figure><a href="{{.Address}}"><img src="{{.Address}}" alt="{{or .Caption "Photo"}}" loading="lazy"></a>{{if .Place}}<strong class="place">{{.Place}}</strong>{{end}}{{if .Caption}}<figcaption dir="auto">{{.Caption}}</figcaption>{{end}}</figure></li>
+{{range .Photos}}<li{{if .Place}} class="won"{{end}}><figure><a href="{{.Address}}"><img src="{{.Address}}" alt="{{or .Caption $shelf.Name}}" loading="lazy"></a>{{if .Place}}<strong class="place">{{.Place}}</strong>{{end}}{{if .Caption}}<figcaption dir="auto">{{.Caption}}</figcaption>{{end}}</figure></li>
 {{end}}</ul>
 {{end}}{{end}}</body>
 </html>
