@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"podium/protocol/internal/logentry"
+	"podium/protocol/redis/internal/script"
 	"podium/protocol/socketio"
 )
 
@@ -94,51 +95,29 @@ func (e *Engine) Read(ctx context.Context, after uint64, limit int) ([]socketio.
 	return entries, at, nil
 }
 
-var errAnswer = errors.New("an answer of another form than expected")
-
 // readAnswer reads what readScript returns.
 func readAnswer(answer []any) (entries []socketio.Entry, at socketio.Position, err error) {
-	if len(answer) != 7 {
-		return nil, at, errAnswer
-	}
-	var text [6]string
-	for i := range text {
-		s, ok := answer[i].(string)
-		if !ok {
-			return nil, at, errAnswer
-		}
-		text[i] = s
+	text, list, err := script.Answer(answer, 6)
+	if err != nil {
+		return nil, at, err
 	}
 	first, ok1 := offsetOf(text[4], text[0])
 	last, ok2 := offsetOf(text[5], text[0])
 	seconds, err1 := strconv.ParseInt(text[2], 10, 64)
 	micros, err2 := strconv.ParseInt(text[3], 10, 64)
-	list, ok3 := answer[6].([]any)
-	if !ok1 || !ok2 || !ok3 || err1 != nil || err2 != nil {
-		return nil, at, errAnswer
+	if !ok1 || !ok2 || err1 != nil || err2 != nil {
+		return nil, at, script.ErrAnswer
 	}
 	at = socketio.Position{
 		Epoch: text[0], Incarnation: text[1], First: max(first, 1), Last: last,
 		Now: time.Unix(seconds, micros*1000),
 	}
-	for _, item := range list {
-		pair, _ := item.([]any)
-		if len(pair) != 2 {
-			return nil, at, errAnswer
-		}
-		id, _ := pair[0].(string)
-		fields, _ := pair[1].([]any)
-		values := make(map[string]any, 2)
-		for i := 0; i+1 < len(fields); i += 2 {
-			if name, ok := fields[i].(string); ok {
-				values[name] = fields[i+1]
-			}
-		}
-		offset, ok := offsetOf(id, at.Epoch)
+	for _, m := range list {
+		offset, ok := offsetOf(m.ID, at.Epoch)
 		if !ok {
-			return nil, at, errAnswer
+			return nil, at, script.ErrAnswer
 		}
-		entries = append(entries, entryOf(offset, values))
+		entries = append(entries, entryOf(offset, m.Values))
 	}
 	return entries, at, nil
 }
@@ -201,7 +180,7 @@ func (e *Engine) AppendAt(ctx context.Context, to socketio.Position, entries []s
 		return err
 	}
 	if len(answer) != 3 {
-		return fmt.Errorf("redis: append: %w", errAnswer)
+		return fmt.Errorf("redis: append: %w", script.ErrAnswer)
 	}
 	first, _ := answer[0].(string)
 	at, _ := answer[1].(string)
@@ -209,7 +188,7 @@ func (e *Engine) AppendAt(ctx context.Context, to socketio.Position, entries []s
 	offset, err1 := strconv.ParseUint(first, 10, 64)
 	ms, err2 := strconv.ParseInt(at, 10, 64)
 	if err1 != nil || err2 != nil {
-		return fmt.Errorf("redis: append: %w", errAnswer)
+		return fmt.Errorf("redis: append: %w", script.ErrAnswer)
 	}
 	if run != to.Incarnation {
 		return nil // the offsets are of a log that the server does not know yet
@@ -222,42 +201,16 @@ func (e *Engine) AppendAt(ctx context.Context, to socketio.Position, entries []s
 
 // insist runs appendScript until it has an answer.
 func (e *Engine) insist(ctx context.Context, keys []string, args []any) ([]any, error) {
-	open := false // it may have been appended
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		answer, err := appendScript.Run(ctx, e.client, keys, args...).Slice()
-		var refused goredis.Error
-		switch {
-		case err == nil:
-			return answer, nil
-		case errors.Is(err, goredis.Nil):
-			return nil, fmt.Errorf("redis: append: %w", socketio.ErrEpoch)
-		case errors.As(err, &refused) && !passing(refused):
-			return nil, fmt.Errorf("redis: append: %w", err)
-		case !errors.As(err, &refused):
-			open = true
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			if open {
-				return nil, fmt.Errorf("redis: append: %w: %w", socketio.ErrOutcome, err)
-			}
-			return nil, fmt.Errorf("redis: append: %w", err)
-		}
+	answer, err := script.Insist(ctx, func() ([]any, error) {
+		return appendScript.Run(ctx, e.client, keys, args...).Slice()
+	})
+	if errors.Is(err, goredis.Nil) {
+		err = socketio.ErrEpoch
 	}
-}
-
-// passing reports whether Redis refused something for a moment only, as it starts or is
-// being replaced.
-func passing(err goredis.Error) bool {
-	for _, prefix := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
-		if strings.HasPrefix(err.Error(), prefix) {
-			return true
-		}
+	if err != nil {
+		return nil, fmt.Errorf("redis: append: %w", err)
 	}
-	return false
+	return answer, nil
 }
 
 // followBlock is how long one call of XREAD waits. Between two calls the position is

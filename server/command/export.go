@@ -126,22 +126,14 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer place.Close()
-	if c.Gallery {
-		return c.streamGallery(ctx, w, place)
+	write := func(s contest.Store) (struct{}, error) {
+		return struct{}{}, c.write(contest.New(s), place.Within(ctx), w)
 	}
-	e := archive.Export{Uploads: place.Within(ctx), Anonymous: c.Anonymous}
 	if c.Database != "" {
-		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) {
-			e.Contest = contest.New(s)
-			return struct{}{}, e.WriteZip(w)
-		})
+		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) { return write(s) })
 		return err
 	}
-	path := "/export"
-	if c.Anonymous {
-		path += "?anonymous=1"
-	}
-	body, err := ask(ctx, c.Data, "GET", path, "")
+	body, err := ask(ctx, c.Data, "GET", c.route(), "")
 	if err == nil {
 		defer body.Close()
 		_, err := io.Copy(w, body)
@@ -150,41 +142,33 @@ func (c *exportCommand) stream(ctx context.Context, w io.Writer) error {
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
-	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) {
-		e.Contest = contest.New(s)
-		return struct{}{}, e.WriteZip(w)
-	})
-	if errors.Is(err, bolt.ErrDamaged) || errors.Is(err, bolt.ErrNotAStore) {
-		cause := err
-		return exportSalvaged(c.Data, e, cause, w, func(fresh string) (bolt.Salvaged, error) {
+	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) { return write(s) })
+	if !c.Gallery && (errors.Is(err, bolt.ErrDamaged) || errors.Is(err, bolt.ErrNotAStore)) {
+		e := archive.Export{Uploads: place.Within(ctx), Anonymous: c.Anonymous}
+		return exportSalvaged(c.Data, e, err, w, func(fresh string) (bolt.Salvaged, error) {
 			return bolt.Salvage(ctx, filepath.Join(c.Data, server.DatabaseName), fresh)
 		})
 	}
 	return err
 }
 
-// streamGallery writes the gallery as a zip, by the running server or from the
-// file itself.
-func (c *exportCommand) streamGallery(ctx context.Context, w io.Writer, place *uploads.Place) error {
-	from := func(s contest.Store) (struct{}, error) {
-		album := archive.Album{Contest: contest.New(s), Uploads: place.Within(ctx)}
-		return struct{}{}, album.WriteZip(w)
+// write writes the zip from a contest that can be read.
+func (c *exportCommand) write(from *contest.Contest, pictures archive.Pictures, w io.Writer) error {
+	if c.Gallery {
+		return archive.Album{Contest: from, Uploads: pictures}.WriteZip(w)
 	}
-	if c.Database != "" {
-		_, err := withDatabase(ctx, c.Database, func(s *postgres.Store) (struct{}, error) { return from(s) })
-		return err
+	return archive.Export{Contest: from, Uploads: pictures, Anonymous: c.Anonymous}.WriteZip(w)
+}
+
+// route is what writes the zip where a server runs.
+func (c *exportCommand) route() string {
+	switch {
+	case c.Gallery:
+		return "/gallery"
+	case c.Anonymous:
+		return "/export?anonymous=1"
 	}
-	body, err := ask(ctx, c.Data, "GET", "/gallery", "")
-	if err == nil {
-		defer body.Close()
-		_, err := io.Copy(w, body)
-		return err
-	}
-	if !errors.Is(err, errNoServer) {
-		return err
-	}
-	_, err = reading(c.Data, func(s *bolt.Store) (struct{}, error) { return from(s) })
-	return err
+	return "/export"
 }
 
 // exportLive exports the data of a server that runs.

@@ -17,6 +17,7 @@ import (
 
 	"podium/protocol/emitter"
 	"podium/protocol/internal/nodewire"
+	"podium/protocol/redis/internal/script"
 	"podium/protocol/socketio"
 )
 
@@ -157,8 +158,6 @@ end
 return {run, t[1], t[2], tostring(added), tostring(length), last, first, entries}
 `)
 
-var errAnswer = errors.New("an answer of another form than expected")
-
 // Read implements [socketio.Log].
 func (e *StreamEngine) Read(ctx context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
 	answer, err := streamScript.Run(ctx, e.o.Client, []string{e.o.Stream}, e.FormatOffset(after), limit).Slice()
@@ -185,22 +184,14 @@ func (e *StreamEngine) Read(ctx context.Context, after uint64, limit int) ([]soc
 
 // readStream reads what streamScript returns.
 func readStream(answer []any) (at socketio.Position, list []goredis.XMessage, err error) {
-	if len(answer) != 8 {
-		return at, nil, errAnswer
-	}
-	var text [7]string
-	for i := range text {
-		s, ok := answer[i].(string)
-		if !ok {
-			return at, nil, errAnswer
-		}
-		text[i] = s
+	text, list, err := script.Answer(answer, 7)
+	if err != nil {
+		return at, nil, err
 	}
 	seconds, err1 := strconv.ParseInt(text[1], 10, 64)
 	micros, err2 := strconv.ParseInt(text[2], 10, 64)
-	items, ok := answer[7].([]any)
-	if err1 != nil || err2 != nil || !ok {
-		return at, nil, errAnswer
+	if err1 != nil || err2 != nil {
+		return at, nil, script.ErrAnswer
 	}
 	at = socketio.Position{
 		Epoch: "stream", Incarnation: text[0], Last: offsetOf(text[5]), First: 1, Now: time.Unix(seconds, micros*1000),
@@ -210,21 +201,6 @@ func readStream(answer []any) (at socketio.Position, list []goredis.XMessage, er
 		at.First = at.Last + 1
 	case text[3] != text[4]: // something was trimmed
 		at.First = offsetOf(text[6])
-	}
-	for _, item := range items {
-		pair, _ := item.([]any)
-		if len(pair) != 2 {
-			return at, nil, errAnswer
-		}
-		id, _ := pair[0].(string)
-		fields, _ := pair[1].([]any)
-		m := goredis.XMessage{ID: id, Values: make(map[string]any, len(fields)/2)}
-		for i := 0; i+1 < len(fields); i += 2 {
-			if name, ok := fields[i].(string); ok {
-				m.Values[name] = fields[i+1]
-			}
-		}
-		list = append(list, m)
 	}
 	return at, list, nil
 }
@@ -376,12 +352,19 @@ func (e *StreamEngine) AppendAt(ctx context.Context, to socketio.Position, entri
 		}
 		args = append(args, namespaceOf(&entries[i]), int(kind), data)
 	}
-	run, ids, err := e.insist(ctx, args)
-	if err != nil {
-		return err
+	keys := []string{e.o.Stream, "podium:" + e.o.Stream + ":batch:" + e.self}
+	answer, err := script.Insist(ctx, func() ([]string, error) {
+		return streamAppend.Run(ctx, e.o.Client, keys, args...).StringSlice()
+	})
+	if err == nil && len(answer) != 2 {
+		err = script.ErrAnswer
 	}
+	if err != nil {
+		return fmt.Errorf("officialwire: append: %w", err)
+	}
+	run, ids := answer[0], strings.Fields(answer[1])
 	if len(ids) != len(entries) {
-		return fmt.Errorf("officialwire: append: %w", errAnswer)
+		return fmt.Errorf("officialwire: append: %w", script.ErrAnswer)
 	}
 	if run != to.Incarnation {
 		return nil // what the server knows of the stream may not be so any more
@@ -433,45 +416,4 @@ func wordsOf(e *socketio.Entry) (nodewire.Kind, string, error) {
 	kind, data, _ := nodewire.Body(m)
 	text, err := nodewire.WriteText(data, len(m.Attachments) > 0)
 	return kind, text, err
-}
-
-// insist runs streamAppend until it has an answer.
-func (e *StreamEngine) insist(ctx context.Context, args []any) (run string, ids []string, err error) {
-	keys := []string{e.o.Stream, "podium:" + e.o.Stream + ":batch:" + e.self}
-	open := false // it may have been appended
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		answer, err := streamAppend.Run(ctx, e.o.Client, keys, args...).StringSlice()
-		var refused goredis.Error
-		switch {
-		case err == nil && len(answer) == 2:
-			return answer[0], strings.Fields(answer[1]), nil
-		case err == nil:
-			return "", nil, fmt.Errorf("officialwire: append: %w", errAnswer)
-		case errors.As(err, &refused) && !passing(refused):
-			return "", nil, fmt.Errorf("officialwire: append: %w", err)
-		case !errors.As(err, &refused):
-			open = true
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			if open {
-				return "", nil, fmt.Errorf("officialwire: append: %w: %w", socketio.ErrOutcome, err)
-			}
-			return "", nil, fmt.Errorf("officialwire: append: %w", err)
-		}
-	}
-}
-
-// passing reports whether Redis refused something for a moment only, as it starts or is
-// being replaced.
-func passing(err goredis.Error) bool {
-	for _, prefix := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
-		if strings.HasPrefix(err.Error(), prefix) {
-			return true
-		}
-	}
-	return false
 }
