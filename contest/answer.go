@@ -12,6 +12,9 @@ type Once struct {
 	Key string
 	// Content stands for what the request asked for, such as a hash of it.
 	Content []byte
+	// Earlier is what stood for the same before Content was made another way, and counts
+	// as well; nil where it always was made in this way.
+	Earlier []byte
 }
 
 // KeptAnswer is the answer to a request that named an idempotency key.
@@ -28,7 +31,7 @@ func (once Once) judge(kept KeptAnswer, found bool, err error) ([]byte, bool, er
 	switch {
 	case err != nil || !found:
 		return nil, false, err
-	case !bytes.Equal(kept.Content, once.Content):
+	case !bytes.Equal(kept.Content, once.Content) && (once.Earlier == nil || !bytes.Equal(kept.Content, once.Earlier)):
 		return nil, false, ErrIdempotencyMismatch
 	}
 	return kept.Body, true, nil

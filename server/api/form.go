@@ -4,15 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,8 +55,8 @@ type form struct {
 	fields map[string]string
 	photo  io.ReadSeeker // nil: none was sent
 	size   int64
-	hash   hash.Hash // of everything that counts as its content
-	length int64     // of the whole body, -1 where the client did not say
+	digest *digest // of everything that counts as its content; nil where nobody asks
+	length int64   // of the whole body, -1 where the client did not say
 	charge *budget.Charge
 	free   []func() // give back what the form holds
 }
@@ -68,8 +67,8 @@ func (f *form) close() {
 	}
 }
 
-// readForm reads a multipart body as a stream.
-func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
+// readForm reads a multipart body as a stream, into d as well where that is not nil.
+func (c *API) readForm(w http.ResponseWriter, r *http.Request, d *digest) (*form, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		return nil, answer.Malformed("A submission is sent as multipart/form-data.")
@@ -83,7 +82,7 @@ func (c *API) readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	}
 	control := http.NewResponseController(w)
 	stop := func() { control.SetReadDeadline(time.Unix(1, 0)) }
-	f := &form{fields: map[string]string{}, hash: sha256.New(), length: r.ContentLength, charge: c.Spools.Open(c.AddressOf(r), stop)}
+	f := &form{fields: map[string]string{}, digest: d, length: r.ContentLength, charge: c.Spools.Open(c.AddressOf(r), stop)}
 	f.free = append(f.free, f.charge.Close)
 	if err := f.charge.Hold(formBytes); err != nil {
 		f.close()
@@ -196,10 +195,10 @@ func (c *API) readPart(part *multipart.Part, f *form) error {
 	if err != nil {
 		return err
 	}
-	switch field {
-	case "photo":
+	if field == "photo" {
 		return c.readPhoto(part, file, f)
-	case "category", "caption", "name", "phone", "credit", "terms", "guest":
+	}
+	if slices.Contains(fieldOrder, field) {
 		return readField(part, field, f)
 	}
 	if file != "" && f.photo == nil {
@@ -237,8 +236,7 @@ func readField(part *multipart.Part, name string, f *form) error {
 		return answer.New(http.StatusBadRequest, "The %s is longer than %d characters.", name, longest).Coded("tooLong")
 	}
 	f.fields[name] = strings.ReplaceAll(text, "\x00", "\uFFFD")
-	fmt.Fprintf(f.hash, "%s %d ", name, len(value))
-	f.hash.Write(value)
+	f.digest.field(name, value)
 	return nil
 }
 
@@ -249,7 +247,7 @@ func (c *API) readPhoto(part *multipart.Part, file string, f *form) error {
 	if f.photo != nil {
 		return nil
 	}
-	limited := io.LimitReader(io.TeeReader(part, f.hash), c.MaxPhoto+1)
+	limited := io.LimitReader(f.digest.photo(part), c.MaxPhoto+1)
 	var head bytes.Buffer
 	n, err := io.CopyN(&head, limited, spoolAlways)
 	if err == io.EOF { // that was all of it

@@ -39,21 +39,26 @@ func (c *API) submit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var d *digest
 	if key != "" {
 		leave, err := c.once.enter(r.Context(), key)
 		if err != nil {
 			return err
 		}
 		defer leave()
+		d = newDigest()
 	}
-	f, err := c.readForm(w, r)
+	f, err := c.readForm(w, r, d)
 	if err != nil {
 		return err
 	}
 	defer f.close()
 	once := contest.Once{}
 	if key != "" {
-		once = contest.Once{Key: "submit " + key, Content: f.hash.Sum(nil)}
+		once.Key = "submit " + key
+		if once.Content, once.Earlier, err = d.sums(f.photo); err != nil {
+			return err
+		}
 		first, found, err := c.Contest.Answered(once)
 		if err != nil {
 			return storeError(err)

@@ -29,6 +29,10 @@ func repeated(t *testing.T, open Opener) {
 	if body, found, err := c.Answered(once); string(body) != "answer" || !found || err != nil {
 		t.Errorf("asked for: %q %v %v", body, found, err)
 	}
+	anew := contest.Once{Key: "k", Content: []byte("two"), Earlier: []byte("one")}
+	if body, found, err := c.Answered(anew); string(body) != "answer" || !found || err != nil {
+		t.Errorf("asked for by what stands for it now: %q %v %v", body, found, err)
+	}
 	other := contest.Once{Key: "k", Content: []byte("two")}
 	if _, _, err := c.Submit(t.Context(), Entry(3, "best"), other, nil); !errors.Is(err, contest.ErrIdempotencyMismatch) {
 		t.Errorf("other content: %v", err)
