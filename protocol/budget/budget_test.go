@@ -69,17 +69,20 @@ func TestTheSlowGoBeforeTheFastOfACrowdedAddress(t *testing.T) {
 	for range 16 {
 		room = append(room, hold(t, s, netip.MustParseAddr("192.0.2.1"), 64<<10))
 	}
-	for range 20 { // and the room has one; 16 photos of 8 MB do not fit beside the others
-		*now += time.Second
+	for tick := range 200 { // and the room has one; 16 photos of 8 MB do not fit beside the others
+		*now += time.Second / 10
 		for _, h := range slow {
+			if tick%10 > 0 {
+				break
+			}
 			h.Progress(4 << 10)
 			if h.Hold(4<<10) != nil {
 				h.Close()
 			}
 		}
 		for _, h := range room {
-			h.Progress(150 << 10)
-			if err := h.Hold(150 << 10); err != nil {
+			h.Progress(15 << 10)
+			if err := h.Hold(15 << 10); err != nil {
 				t.Fatal("a guest's photo was refused:", err)
 			}
 		}
@@ -91,6 +94,67 @@ func TestTheSlowGoBeforeTheFastOfACrowdedAddress(t *testing.T) {
 	}
 	if b.Held() > 96<<20 || s.evicted.Load() == 0 {
 		t.Errorf("%d bytes are held, %d evicted", b.Held(), s.evicted.Load())
+	}
+}
+
+// Attackers who were sent away come again at once, and give much at first: all are young
+// whenever there is no room, and an honest photo is larger than what each of them holds.
+func TestTheSteadyStayWhenAllOthersBeginAnew(t *testing.T) {
+	b, now := manual(64 << 20)
+	s := b.Share("uploads", 0)
+	begin := func(n int) *holder {
+		h := &holder{}
+		h.Charge = s.Open(address(n), func() { h.gone.Store(true); h.Close() })
+		h.Progress(95 << 10)
+		if h.Hold(95<<10) != nil {
+			h.gone.Store(true)
+			h.Close()
+		}
+		return h
+	}
+	var crawling, room []*holder
+	stored := 0
+	for n := range 670 {
+		crawling = append(crawling, begin(n))
+	}
+	for step := range 120 { // twelve seconds; a new guest of the room every 400 ms, with 2.6 MB
+		*now += 100 * time.Millisecond
+		if step%4 == 0 {
+			room = append(room, hold(t, s, netip.MustParseAddr("192.0.2.1"), 1))
+		}
+		for _, h := range room {
+			if h.Held() > 2600<<10 {
+				h.Close() // it has arrived
+				stored++
+			}
+			if h.Evicted() {
+				continue
+			}
+			h.Progress(43 << 10)
+			if err := h.Hold(43 << 10); err != nil {
+				t.Fatalf("a guest's photo was refused: %v", err)
+			}
+		}
+		for n, h := range crawling {
+			switch {
+			case h.gone.Load():
+				crawling[n] = begin(n)
+			case step%10 == 0:
+				h.Progress(4 << 10)
+				if h.Hold(4<<10) != nil {
+					h.gone.Store(true)
+					h.Close()
+				}
+			}
+		}
+	}
+	for n, h := range room {
+		if h.gone.Load() {
+			t.Errorf("guest %d was evicted", n)
+		}
+	}
+	if stored != 15 || s.evicted.Load() < 1000 {
+		t.Errorf("%d photos arrived, %d charges were evicted", stored, s.evicted.Load())
 	}
 }
 

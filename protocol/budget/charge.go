@@ -49,7 +49,7 @@ func (s *Share) Open(addr netip.Addr, evict func()) *Charge {
 	}
 	b := s.budget
 	c := &Charge{share: s, network: networkOf(addr), evict: evict, opened: b.now(), shard: &b.shards[b.turn.Add(1)%shardCount]}
-	c.pace.since = c.opened
+	c.pace = pace{since: c.opened, counted: c.opened, allowance: gulp}
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	if c.next = c.shard.first; c.next != nil {

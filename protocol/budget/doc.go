@@ -27,11 +27,13 @@
 //   - Whoever takes the most and gives the least goes first. A charge's rank is
 //     the bytes that it holds times the third power of how much slower it is than
 //     64 KiB a second, at most 32 times slower. What it gave is what Progress was
-//     told in the last two to four seconds.
-//   - A charge younger than two seconds counts as fast: nobody is slow yet.
+//     told in the last two to four seconds; of what comes at once, 16 KiB count, and
+//     more at 128 KiB a second: who gives much at once and then crawls is slow.
+//   - A newcomer has yet to show its pace. It counts as three sixteenths as fast as
+//     64 KiB a second, and as that fast when it gave steadily for a second.
 //   - Where that makes no great difference, the larger share of its address's
 //     network does: IPv6 by /64, /56 and /48, IPv4 by address. It weighs at most
-//     four times, so that many who share an address are not worse off than many
+//     twice, so that many who share an address are not worse off than many
 //     who have one each: it is pace that tells a crowd from an attacker.
 //
 // Nobody is evicted in vain: where evicting everybody would not make the room,

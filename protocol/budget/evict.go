@@ -14,8 +14,12 @@ const (
 	slowest = fast / 32
 	// window is the time over which pace is counted: the running one and the one before.
 	window = 2 * time.Second
-	// youth is the age below which a charge counts as fast.
-	youth = 2 * time.Second
+	// gulp is how many bytes count at once, and more only as twice the fast pace allows it:
+	// pace is what somebody gives again and again.
+	gulp = fast / 4
+	// presumed is what a charge younger than a window gave, if not more: little more than
+	// who gave much at once and then crawls, who is not to stay longer than who just came.
+	presumed = gulp * 3 / 2
 	// pause is how long victims are not looked for where none, or hardly any, were found,
 	// so that refusing costs no search.
 	pause = 50 * time.Millisecond
@@ -25,11 +29,17 @@ const (
 type pace struct {
 	since          time.Duration // when the running window began
 	running, whole int64
+	counted        time.Duration // when allowance was
+	allowance      int64         // what would count at once
 }
 
-// add counts n bytes.
+// add counts n bytes, or what of them counts.
 func (p *pace) add(now time.Duration, n int64) {
 	p.roll(now)
+	p.allowance = min(gulp, p.allowance+int64(2*fast*min(time.Second, now-p.counted)/time.Second))
+	p.counted = now
+	n = min(n, p.allowance)
+	p.allowance -= n
 	p.running += n
 }
 
@@ -44,16 +54,17 @@ func (p *pace) roll(now time.Duration) {
 	}
 }
 
-// perSecond is the pace in bytes a second, between slowest and fast, of a charge
-// that was opened then.
+// perSecond is the pace in bytes a second, between slowest and fast, of a charge that was
+// opened then. A whole window counts from the beginning: who is fast is so after a
+// second, and a newcomer is taken for one who gave what is presumed.
 func (p *pace) perSecond(now, opened time.Duration) float64 {
 	p.roll(now)
-	age := now - opened
-	if age < youth {
-		return fast
+	age, given := now-opened, p.running+p.whole
+	if age < window {
+		given = max(given, presumed)
 	}
-	counted := min(age, now-p.since+window)
-	return min(fast, max(slowest, float64(p.running+p.whole)/counted.Seconds()))
+	counted := max(window, min(age, now-p.since+window))
+	return min(fast, max(slowest, float64(given)/counted.Seconds()))
 }
 
 // candidate is a charge that may be evicted.
@@ -204,7 +215,7 @@ func (b *Budget) candidates(share *Share, now time.Duration, staying int64) cand
 	for i := range all {
 		weight := 1.0
 		for _, bits := range levels {
-			weight += float64(held[all[i].charge.network.masked(bits)]) / float64(staying)
+			weight += float64(held[all[i].charge.network.masked(bits)]) / float64(staying) / float64(len(levels))
 		}
 		all[i].rank *= weight
 	}
