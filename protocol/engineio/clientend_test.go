@@ -98,3 +98,23 @@ func TestEndsWithTheAnswerToAPostThatIsRefused(t *testing.T) {
 	}
 	c.Shutdown(t.Context())
 }
+
+func TestAFailedHandshakeNamesThePackageOnce(t *testing.T) {
+	_, err := Dial(t.Context(), "http://server/", DialOptions{
+		HTTPClient: &http.Client{Transport: stranger{}}, Transports: []string{TransportPolling},
+	}, func(*Client) Receiver { return make(ended, 1) })
+	if err == nil || strings.Count(err.Error(), "engineio: ") != 1 {
+		t.Errorf("over polling: %v", err)
+	}
+	err = failed("handshake", errTransportClosed)
+	if err.Error() != "engineio: handshake: connection closed by the server" || !errors.Is(err, errTransportClosed) {
+		t.Errorf("over WebSocket: %v", err)
+	}
+}
+
+// stranger answers as no Engine.IO server does.
+type stranger struct{}
+
+func (stranger) RoundTrip(*http.Request) (*http.Response, error) {
+	return answerOf(200, "hello"), nil
+}

@@ -68,14 +68,14 @@ func (c *Client) openWebSocket(ctx context.Context) error {
 		if l.opened() {
 			return nil // and closed at once: the receiver knows
 		}
-		return fmt.Errorf("engineio: handshake: %w", l.err)
+		return failed("handshake", l.err)
 	case <-ctx.Done():
 		if l.opened() {
 			return nil
 		}
 		l.conn.Abort(nil)
 		<-l.gone
-		return fmt.Errorf("engineio: handshake: %w", context.Cause(ctx))
+		return failed("handshake", context.Cause(ctx))
 	}
 }
 
@@ -201,16 +201,16 @@ func (c *Client) tryUpgrade(ctx context.Context) error {
 func (l *clientLink) await(ctx context.Context, what <-chan struct{}) error {
 	select {
 	case <-l.gone:
-		return fmt.Errorf("engineio: upgrade: %w", l.err)
+		return failed("upgrade", l.err)
 	default:
 	}
 	select {
 	case <-what:
 		return nil
 	case <-l.gone:
-		return fmt.Errorf("engineio: upgrade: %w", l.err)
+		return failed("upgrade", l.err)
 	case <-ctx.Done():
-		return fmt.Errorf("engineio: upgrade: %w", context.Cause(ctx))
+		return failed("upgrade", context.Cause(ctx))
 	}
 }
 

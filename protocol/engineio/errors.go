@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Errors of sending.
@@ -34,6 +35,20 @@ var (
 	errPanic      = errors.New("engineio: a receiver panicked")
 	errUnused     = errors.New("engineio: opened and never used")
 )
+
+// failed says what was being done when err came, with the name of the package once.
+func failed(doing string, err error) error { return &failure{doing, err} }
+
+type failure struct {
+	doing string
+	err   error
+}
+
+func (f *failure) Error() string {
+	return "engineio: " + f.doing + ": " + strings.TrimPrefix(f.err.Error(), "engineio: ")
+}
+
+func (f *failure) Unwrap() error { return f.err }
 
 // Reason says why a session ended, by the official names.
 type Reason string

@@ -94,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.life, e.end = context.WithCancel(context.Background())
 	if err := e.prepare(ctx); err != nil {
 		_ = e.Close()
-		return nil, fmt.Errorf("postgres: %w", err)
+		return nil, err
 	}
 	e.work.Go(e.watch)
 	e.work.Go(e.tidy)
@@ -115,7 +115,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	if config == nil {
 		u, err := url.Parse(o.URL)
 		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-			return nil, errors.New("a URL is postgres://user:password@host:port/database")
+			return nil, errors.New("the URL must be like postgres://user:password@host:port/database")
 		}
 		if config, err = pgxpool.ParseConfig(o.URL); err != nil {
 			// The error can quote the URL, and so a password.
@@ -142,10 +142,10 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 // prepare makes the tables, and reads what servers have in common.
 func (e *Engine) prepare(ctx context.Context) error {
 	if err := e.migrate(ctx); err != nil {
-		return err
+		return fmt.Errorf("postgres: %w", err)
 	}
 	if err := e.pool.QueryRow(ctx, e.sql(`select secret from {s}.head`)).Scan(&e.secret); err != nil {
-		return fmt.Errorf("read the key of sessions: %w", err)
+		return fmt.Errorf("postgres: read the key of sessions: %w", err)
 	}
 	_, _, err := e.Read(ctx, 0, 0)
 	return err

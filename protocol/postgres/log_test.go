@@ -301,3 +301,10 @@ func TestAddressesWithoutPasswordsInErrors(t *testing.T) {
 		t.Error("a name that PostgreSQL would cut was taken")
 	}
 }
+
+func TestAnErrorOfOpeningNamesThePackageOnce(t *testing.T) {
+	_, err := Open(t.Context(), Options{URL: "postgres://127.0.0.1:1/x"}) // where nobody listens
+	if err == nil || strings.Count(err.Error(), "postgres: ") != 1 {
+		t.Error(err)
+	}
+}

@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.reader = goredis.NewUniversalClient(reading)
 	if err := e.prepare(ctx); err != nil {
 		_ = e.Close()
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, err
 	}
 	return e, nil
 }
@@ -117,7 +117,7 @@ func prudent(u goredis.UniversalOptions) *goredis.UniversalOptions {
 func parseURL(s string) (*goredis.UniversalOptions, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || scheme != "redis" && scheme != "rediss" {
-		return nil, errors.New("a URL begins with redis:// or rediss://")
+		return nil, errors.New("the URL must begin with redis:// or rediss://")
 	}
 	// What go-redis parses has one host; the others share all else.
 	authority, tail := rest, ""
@@ -165,16 +165,16 @@ func parseURL(s string) (*goredis.UniversalOptions, error) {
 // prepare makes the log and the key, where they are missing.
 func (e *Engine) prepare(ctx context.Context) error {
 	if _, _, err := e.Read(ctx, 0, 0); err != nil {
-		return fmt.Errorf("open the log: %w", err)
+		return err
 	}
 	fresh := make([]byte, 32)
 	_, _ = rand.Read(fresh) // never fails
 	if err := e.client.SetNX(ctx, e.keys.secret, fresh, 0).Err(); err != nil {
-		return fmt.Errorf("make the key of sessions: %w", err)
+		return fmt.Errorf("redis: make the key of sessions: %w", err)
 	}
 	key, err := e.client.Get(ctx, e.keys.secret).Bytes()
 	if err != nil {
-		return fmt.Errorf("read the key of sessions: %w", err)
+		return fmt.Errorf("redis: read the key of sessions: %w", err)
 	}
 	e.key = key
 	return nil

@@ -204,3 +204,10 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestAnErrorOfOpeningNamesThePackageOnce(t *testing.T) {
+	_, err := Open(t.Context(), Options{URL: "redis://127.0.0.1:1"}) // where nobody listens
+	if err == nil || strings.Count(err.Error(), "redis: ") != 1 {
+		t.Error(err)
+	}
+}

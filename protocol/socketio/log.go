@@ -137,7 +137,7 @@ type Follower interface {
 var (
 	// ErrEpoch is wrapped by what [Appender.Append] returns where the log has
 	// another history than it had when it was read last.
-	ErrEpoch = errors.New("socketio: the log's history is another")
+	ErrEpoch = errors.New("socketio: the log has been replaced by another")
 	// ErrOutcome is wrapped by what [Appender.Append] returns, and so by the error
 	// of an emit, where the event may have been logged or not: the connection to
 	// the log broke in between and the log could not be asked again.

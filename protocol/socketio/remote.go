@@ -53,11 +53,11 @@ func (b Broadcast) records() []RemoteRecord {
 		r := RemoteRecord{ID: s.id, Rooms: s.Rooms()}
 		var err error
 		if r.Handshake, err = json.Marshal(s.Handshake()); err != nil {
-			s.report(fmt.Errorf("socketio: handshake: %w", err))
+			s.report(fmt.Errorf("socketio: encode a handshake for another server: %w", err))
 		}
 		if d := s.Data(); d != nil {
 			if r.Data, err = json.Marshal(d); err != nil {
-				s.report(fmt.Errorf("socketio: data: %w", err))
+				s.report(fmt.Errorf("socketio: encode the data of a socket for another server: %w", err))
 			}
 		}
 		out = append(out, r)

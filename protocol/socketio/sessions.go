@@ -216,7 +216,7 @@ func (v *saver) record(s *Socket) (SessionRecord, bool) {
 	if rec.live = s.Data(); rec.live != nil {
 		raw, err := json.Marshal(rec.live)
 		if err != nil {
-			s.report(fmt.Errorf("socketio: data of the session: %w", err))
+			s.report(fmt.Errorf("socketio: encode the data of a session: %w", err))
 		}
 		rec.Data = raw
 	}

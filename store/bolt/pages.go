@@ -127,7 +127,7 @@ type page struct {
 // head reads the head of a page of one of the given kinds.
 func (f *pageFile) head(id uint64, kinds ...uint16) (page, error) {
 	if id < 2 || id >= f.count {
-		return page{}, fmt.Errorf("page %d is none of the %d", id, f.count)
+		return page{}, fmt.Errorf("page %d is not among the %d pages of the file", id, f.count)
 	}
 	var head [headBytes]byte
 	if _, err := f.from.ReadAt(head[:], int64(id)*f.size); err != nil {
@@ -156,7 +156,7 @@ func (f *pageFile) parseHead(id uint64, head []byte, kinds []uint16) (page, erro
 // read reads a page of one of the given kinds, whole.
 func (f *pageFile) read(id uint64, kinds ...uint16) (page, error) {
 	if id < 2 || id >= f.count {
-		return page{}, fmt.Errorf("page %d is none of the %d", id, f.count)
+		return page{}, fmt.Errorf("page %d is not among the %d pages of the file", id, f.count)
 	}
 	data := make([]byte, f.size)
 	if _, err := f.from.ReadAt(data, int64(id)*f.size); err != nil {

@@ -212,7 +212,7 @@ func (s *Store) take(ctx context.Context, all iter.Seq2[contest.Part, error]) er
 			err = ctx.Err()
 		}
 		if err == nil && headed == (part.Head != nil) {
-			err = errors.New("the data has no head")
+			err = errors.New("the data does not begin with its head, or has another in its middle")
 		}
 		if err != nil {
 			return err
@@ -223,7 +223,7 @@ func (s *Store) take(ctx context.Context, all iter.Seq2[contest.Part, error]) er
 		}
 	}
 	if !headed {
-		return errors.New("there is no data")
+		return errors.New("there is no data to take over")
 	}
 	return nil
 }

@@ -351,7 +351,7 @@ func beginAlone(ctx context.Context, conn *pgx.Conn) error {
 	queueTimeouts(&b)
 	b.Queue(`select from podium.head for update`)
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	return nil
 }

@@ -293,7 +293,7 @@ func write(ctx context.Context, tx pgx.Tx, all iter.Seq2[contest.Part, error]) e
 	headed := false
 	for part, err := range all {
 		if err == nil && headed == (part.Head != nil) {
-			err = errors.New("the data has no head")
+			err = errors.New("the data does not begin with its head, or has another in its middle")
 		}
 		if err != nil {
 			return err
@@ -304,7 +304,7 @@ func write(ctx context.Context, tx pgx.Tx, all iter.Seq2[contest.Part, error]) e
 		}
 	}
 	if !headed {
-		return errors.New("there is no data")
+		return errors.New("there is no data to take over")
 	}
 	return nil
 }
