@@ -70,10 +70,16 @@ test: setup lint node client build ## everything: unit tests with -race, officia
 # One after the other: attacks and backups are judged by what others feel of them. The race detector is for all that runs in
 # the process of its test: what is below test/ drives programs that are built without it, but for conformance, which serves.
 .PHONY: test-packages test-program test-browser test-paced
+# Many packages wait for databases, Node and clocks for most of their time: twice as many run at a time as there are
+# processors, and those that wait longest begin.
+SIDE_BY_SIDE = $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+LONGEST := ./protocol/postgres ./protocol/redis ./protocol/client ./examples ./server
 test-packages:
-	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m $$(go list $(MODULES) | grep -vE "^$$below(/|$$)|/store/backup$$") ./test/conformance
+	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m -p $(SIDE_BY_SIDE) $(LONGEST) ./test/conformance \
+	  $$(go list $(MODULES) | grep -vxF "$$(go list $(LONGEST))" | grep -vE "^$$below(/|$$)|/store/backup$$")
 test-program:
-	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m $$(go list ./test/... | grep -vE '/(abuse|browser|conformance)$$')
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m -p $(SIDE_BY_SIDE) ./test/crash ./test/clients \
+	  $$(go list ./test/... | grep -vE '/(abuse|browser|clients|conformance|crash)$$')
 # Windows that share a browser take the focus from each other: one test at a time.
 test-browser:
 	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 30m -parallel 1 ./test/browser

@@ -22,7 +22,7 @@ func TestAServerBehindNginx(t *testing.T) {
 		}
 		t.Skip("nginx is missing, run make setup: ", err)
 	}
-	server, _ := start(t, build(t, "nginx"))
+	server, _ := start(t, build(t, "nginx")[0])
 	front, dir := free(t), t.TempDir()
 	serve(t, front, exec.Command(nginx, "-p", dir, "-e", "stderr", "-c", configuration(t, dir, front, server)))
 	cmd := command(t, node, "nginx/client.cjs", "http://"+front)

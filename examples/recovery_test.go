@@ -12,7 +12,7 @@ import (
 // and kills it while somebody is away.
 func TestAKilledServerLosesNothing(t *testing.T) {
 	node, modules := official(t)
-	binary := build(t, "recovery")
+	binary := build(t, "recovery")[0]
 	file := filepath.Join(t.TempDir(), "chat.db")
 	address, kill := start(t, binary, "--file", file)
 	directed(t, command(t, node, "recovery/clients.cjs", "http://"+address), modules, func() {

@@ -10,7 +10,7 @@ import (
 func TestTwoNodesAreOneServer(t *testing.T) {
 	node, modules := official(t)
 	r := services.StartRedis(t)
-	binary := build(t, "twonodes")
+	binary := build(t, "twonodes")[0]
 	first, kill := start(t, binary, "--redis", r.URL())
 	second, _ := start(t, binary, "--redis", r.URL())
 	cmd := command(t, node, "twonodes/clients.cjs", "http://"+first, "http://"+second)
