@@ -14,7 +14,7 @@ import (
 )
 
 // eventually waits until f holds.
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -114,6 +114,59 @@ func TestTwoMachinesServeOneContest(t *testing.T) {
 	}
 	if found, err := one.server.Check(t.Context()); err != nil || len(found.Faults) > 0 {
 		t.Errorf("check: %v %v", found, err)
+	}
+}
+
+// guest is in a session by long-polling at one of several machines.
+type guest struct {
+	at   *site
+	sid  string
+	came string // what came so far
+}
+
+// join connects, with what is offered of a session from before.
+func (s *site) join(offer string) *guest {
+	s.t.Helper()
+	g := &guest{at: s}
+	g.sid, _ = s.handshake()
+	s.do("POST", g.address(), "40"+offer)
+	return g
+}
+
+func (g *guest) address() string { return "/socket.io/?EIO=4&transport=polling&sid=" + g.sid }
+
+// hear polls until something has come, and returns what follows it.
+func (g *guest) hear(what string) string {
+	g.at.t.Helper()
+	eventually(g.at.t, what, func() bool {
+		if !strings.Contains(g.came, what) {
+			g.came += g.at.do("GET", g.address(), nil).body
+		}
+		return strings.Contains(g.came, what)
+	})
+	_, rest, _ := strings.Cut(g.came, what)
+	return rest
+}
+
+// Somebody is away while the last photo that they saw is deleted, and comes back at a machine
+// that was not there then: their session goes on, and they miss nothing.
+func TestAGuestWhoseLastPhotoWasDeletedMissesNothing(t *testing.T) {
+	pg := services.StartPostgres(t, "fsync", "off")
+	one := newSite(t, "--database", pg.URL()).signIn()
+	before := one.join("")
+	pid, _, _ := strings.Cut(before.hear(`"pid":"`), `"`)
+	seen := one.enter("best", "seen")
+	offset, _, _ := strings.Cut(before.hear(seen.ID), "]")
+	offset = offset[strings.LastIndex(offset, `"~`):]
+	one.do("POST", before.address(), "1").is(200)
+
+	one.do("DELETE", "/api/submissions/"+seen.ID, nil).is(200)
+	missed := one.enter("best", "missed")
+	two := newSite(t, "--database", pg.URL())
+	after := two.join(`{"pid":"` + pid + `","offset":` + offset + `}`)
+	after.hear(missed.ID)
+	if !strings.Contains(after.came, `"pid":"`+pid) || strings.Contains(after.came, "refused") || !strings.Contains(after.came, "submissionRemoved") {
+		t.Errorf("they came back with %s at %s, and are told\n%s", pid, offset, after.came)
 	}
 }
 

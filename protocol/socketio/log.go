@@ -58,8 +58,10 @@ type Entry struct {
 	// From is the id of the server that appended the entry, or "".
 	From string
 	// Check tells the entry from another that has the same offset in the same epoch:
-	// see Position.Incarnation. A log that keeps arguments byte for byte, At to the
-	// millisecond, and the rest as it was need not set it.
+	// see Position.Incarnation. A log that keeps every entry, with its arguments byte
+	// for byte, At to the millisecond, and the rest as it was need not set it. One that
+	// forgets what an event said keeps its place by an entry of KindNothing with the same
+	// Check: the event may be the last that a client had.
 	Check uint32
 }
 

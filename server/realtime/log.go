@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"time"
 
 	"podium/contest"
@@ -50,27 +52,33 @@ func (l eventLog) Read(_ context.Context, after uint64, limit int) ([]socketio.E
 	}
 }
 
-// entries reads the events after an offset, at most limit.
+// entries reads the events after an offset, at most limit. One that told of what was
+// deleted since asks for nothing, but it is there: it may be the last that a guest had.
 func (l eventLog) entries(after uint64, limit int) (out []socketio.Entry, err error) {
 	if limit == 0 {
 		return nil, nil
 	}
 	var failed error
 	err = contest.EachEvent(l.rt.o.Contest, after, func(e contest.Event) bool {
-		if len(e.Payload) == 0 {
-			return true // what it told of was deleted
+		one := socketio.Entry{Offset: e.Offset, At: time.UnixMilli(e.At), Kind: socketio.KindNothing, Check: check(e)}
+		if len(e.Payload) > 0 {
+			payload, err := l.rt.o.Payload(e.Name, e.Payload)
+			if err != nil {
+				failed = err
+				return false
+			}
+			one.Kind, one.Event, one.Args = socketio.KindEvent, e.Name, []json.RawMessage{payload}
 		}
-		payload, err := l.rt.o.Payload(e.Name, e.Payload)
-		if err != nil {
-			failed = err
-			return false
-		}
-		out = append(out, socketio.Entry{
-			Offset: e.Offset, At: time.UnixMilli(e.At), Event: e.Name, Args: []json.RawMessage{payload},
-		})
+		out = append(out, one)
 		return len(out) < limit
 	})
 	return out, errors.Join(err, failed)
+}
+
+// check tells an event from another that took its offset, by what stays as it is: what it
+// told of may be deleted, and where a picture is may change.
+func check(e contest.Event) uint32 {
+	return max(1, crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %s", e.At, e.Name)))
 }
 
 // sharedLog is the log of a store that other machines write to as well.
