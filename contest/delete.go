@@ -100,6 +100,7 @@ type deletion struct {
 	next    int    // the first of ids that may still be there
 	answers string // the key of the last answer that was looked at
 	gone    []Submission
+	removed []Submission // by the running transaction
 }
 
 func (d *deletion) run(ctx context.Context) ([]Submission, error) {
@@ -108,6 +109,7 @@ func (d *deletion) run(ctx context.Context) ([]Submission, error) {
 		began := time.Now()
 		err := d.contest.Update(ctx, "delete submissions", func(tx Tx) (err error) {
 			step = *d // a transaction may be run again
+			step.removed = nil
 			done, err = step.step(tx)
 			return err
 		})
@@ -115,6 +117,7 @@ func (d *deletion) run(ctx context.Context) ([]Submission, error) {
 			return d.gone, err
 		}
 		*d = step
+		d.gone = append(d.gone, d.removed...)
 		if !done && !d.broken { // else nobody is served yet
 			d.rest(time.Since(began))
 		}
@@ -139,11 +142,9 @@ func (d *deletion) rest(took time.Duration) {
 func (d *deletion) step(tx Tx) (done bool, err error) {
 	if d.next < len(d.ids) {
 		end := min(d.next+d.portion, len(d.ids))
-		gone, err := remove(tx, d.ids[d.next:end])
-		if err != nil {
+		if d.removed, err = remove(tx, d.ids[d.next:end]); err != nil {
 			return false, err
 		}
-		d.gone = append(d.gone[:len(d.gone):len(d.gone)], gone...)
 		if d.next = end; end == len(d.ids) {
 			err = d.tell(tx)
 		}
@@ -165,7 +166,7 @@ func (d *deletion) mark(tx Tx, done bool) error {
 	switch {
 	case done && d.name != "":
 		return tx.SetSetting(d.name, nil)
-	case done || d.name != "" || len(d.gone) == 0:
+	case done || d.name != "" || len(d.gone)+len(d.removed) == 0:
 		return nil
 	}
 	note, err := json.Marshal(d.ids)
@@ -181,17 +182,19 @@ func (d *deletion) tell(tx Tx) error {
 	if d.broken {
 		return announceMany(tx, d.ids)
 	}
-	if len(d.gone) <= toldSingly {
-		for i := range d.gone {
-			if err := announceRemoved(tx, Removed{d.gone[i].ID, d.gone[i].Category}); err != nil {
+	count := len(d.gone) + len(d.removed)
+	ids := make([]string, 0, count)
+	for _, part := range [...][]Submission{d.gone, d.removed} {
+		for i := range part {
+			if count > toldSingly {
+				ids = append(ids, part[i].ID)
+			} else if err := announceRemoved(tx, Removed{part[i].ID, part[i].Category}); err != nil {
 				return err
 			}
 		}
-		return nil
 	}
-	ids := make([]string, 0, len(d.gone))
-	for i := range d.gone {
-		ids = append(ids, d.gone[i].ID)
+	if count <= toldSingly {
+		return nil
 	}
 	return announceMany(tx, ids)
 }
