@@ -500,17 +500,23 @@ func inflating(s *target, times int, over <-chan struct{}) int {
 	var done atomic.Int64
 	for range max(1, 90*times/perConnection) {
 		go func() { // ends when the attack hangs up
+			tick := time.NewTicker(time.Second / perConnection)
+			defer tick.Stop()
 			for {
 				c, err := s.webSocketWith("", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
 				if err != nil {
 					return
 				}
 				_ = c.say("40") // the frames tell
-				done.Add(int64(every(perConnection, 1, over, func(int) {
-					if c.write(inflated()) != nil {
-						_ = c.Close()
+				for c.write(inflated()) == nil {
+					done.Add(1)
+					select {
+					case <-over:
+						return
+					case <-tick.C:
 					}
-				})))
+				}
+				_ = c.Close()
 				select {
 				case <-over:
 					return
