@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -283,6 +284,36 @@ func TestTheFeedIsKeptWithinItsMemory(t *testing.T) {
 		if kept > 512<<10 {
 			t.Errorf("%d bytes are kept", kept)
 		}
+	}
+}
+
+// What is not kept is not made either: a script's captions may have six times as much in
+// JSON, and whoever reads first would wait for all of it.
+func TestNothingIsEncodedOfTheFeedBeyondItsMemory(t *testing.T) {
+	const entries, encoded = 300, 12 << 10
+	c := feedAPI(t, 64<<10, false)
+	for n := range entries {
+		c.add(t, "best", n, strings.Repeat("\u0001", 2000))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	feed, err := c.currentFeed()
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 2*entries*encoded { // half of it by decoding
+		t.Errorf("%d bytes were allocated for an entry", took/entries)
+	}
+	for _, e := range feed.categories {
+		for i, k := range e.chunks {
+			if _, body, err := c.load(k); err != nil || len(body) > chunkBytes+encoded {
+				t.Errorf("chunk %d has %d bytes (%v)", i, len(body), err)
+			}
+		}
+	}
+	if c.read(t, "", "").Body.String() != c.anew(t) {
+		t.Error("it is another feed")
 	}
 }
 

@@ -154,11 +154,15 @@ func (c *API) readFeed(epoch string, ahead uint64, followable bool) (*encodedFee
 		if err != nil {
 			return err
 		}
+		row := rowOf(&sub)
+		if b.beyond {
+			b.pass(feed, row, roughly(sub.Caption))
+			return nil
+		}
 		item, err := c.feedItemBytes(&sub)
 		if err != nil {
 			return fmt.Errorf("encode the feed: %w", err)
 		}
-		row := rowOf(&sub)
 		row.hash = hash
 		b.add(feed, row, item)
 		return nil
@@ -207,17 +211,42 @@ func (f *encodedFeed) items() map[uint64]keptItem {
 	return all
 }
 
+// roughly is about how many bytes an item with that caption has, rather too many.
+func roughly(caption string) int64 {
+	const others, escaped = 128, 6
+	n := others
+	for i := range len(caption) {
+		switch b := caption[i]; {
+		case b < ' ', b == '"', b == '&', b == '\'', b == '<', b == '>', b == '\\':
+			n += escaped
+		default:
+			n++
+		}
+	}
+	return int64(n)
+}
+
 // chunkBuilder makes the chunks of a category from items, the newest first.
 type chunkBuilder struct {
-	limit int64
-	rows  []feedRow
-	items [][]byte
-	size  int64
+	limit  int64
+	beyond bool // the limit is reached: of what comes no bytes are kept, so none need be made
+	rows   []feedRow
+	items  [][]byte // none beyond the limit
+	size   int64
 }
 
 func (b *chunkBuilder) add(feed *encodedFeed, row feedRow, item []byte) {
-	b.rows, b.items = append(b.rows, row), append(b.items, item)
-	if b.size += int64(len(item)); full(len(b.rows), b.size) {
+	if !b.beyond {
+		b.items = append(b.items, item)
+	}
+	b.pass(feed, row, int64(len(item)))
+}
+
+// pass adds a row whose bytes are not kept, and are about so many.
+func (b *chunkBuilder) pass(feed *encodedFeed, row feedRow, size int64) {
+	row.from, row.to = int(b.size), int(b.size+size)
+	b.rows = append(b.rows, row)
+	if b.size += size; full(len(b.rows), b.size) {
 		b.finish(feed)
 	}
 }
@@ -227,10 +256,13 @@ func (b *chunkBuilder) finish(feed *encodedFeed) {
 	if len(b.rows) == 0 {
 		return
 	}
-	k, last := newChunk(b.rows, b.items), &feed.categories[len(feed.categories)-1]
-	if b.limit > 0 && last.kept+k.size() > b.limit {
-		k.drop()
-	} else {
+	last := &feed.categories[len(feed.categories)-1]
+	if b.limit > 0 && last.kept+b.size > b.limit {
+		b.beyond = true
+	}
+	k := &feedChunk{rows: b.rows}
+	if !b.beyond {
+		k = newChunk(b.rows, b.items)
 		last.kept += k.size()
 	}
 	last.chunks = append(last.chunks, k)
