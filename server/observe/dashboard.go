@@ -3,7 +3,6 @@ package observe
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -76,9 +75,7 @@ func (ob *Observer) note(before totals) totals {
 	if err != nil {
 		return before
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	p := point{connections: realtime.Sum(ob.o.Realtime.Machines()).Active, average: f.Latency.Average, p95: f.Latency.P95, heap: m.HeapAlloc}
+	p := point{connections: realtime.Sum(ob.o.Realtime.Machines()).Active, average: f.Latency.Average, p95: f.Latency.P95, heap: memory()["heapUsed"]}
 	if before.known {
 		p.delivered = int(now.delivered - before.delivered)
 		p.errors = int(now.errors - before.errors)

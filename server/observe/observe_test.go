@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/metrics"
 	"syscall"
 	"testing"
 	"time"
@@ -140,5 +141,25 @@ func TestErrorsAreCountedByWhoseFaultTheyAre(t *testing.T) {
 	}
 	if ob.failed[0].Load() != 3 || ob.failed[1].Load() != 2 {
 		t.Errorf("%d of clients, %d of the server", ob.failed[0].Load(), ob.failed[1].Load())
+	}
+}
+
+// Strangers ask for /health as often as they like: that must not stop everything else.
+func TestReadingTheMemoryDoesNotStopTheWorld(t *testing.T) {
+	stops := func() (n uint64) {
+		sample := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+		metrics.Read(sample)
+		for _, count := range sample[0].Value.Float64Histogram().Counts {
+			n += count
+		}
+		return n
+	}
+	const times = 100
+	before := stops()
+	for range times {
+		memory()
+	}
+	if n := stops() - before; n >= times {
+		t.Errorf("the world was stopped %d times for %d readings", n, times)
 	}
 }
