@@ -2,11 +2,13 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // failingLog is a log whose end can get lost: each time it is another incarnation.
@@ -219,6 +221,58 @@ func TestGoingBackToAnOlderIncarnationIsAFailoverToo(t *testing.T) {
 		b.online(srv)
 		if b.sessions != 2 || b.refused != RefusedLost {
 			t.Errorf("it got %v in %d sessions, refused %q", b.got, b.sessions, b.refused)
+		}
+	})
+}
+
+// waitingLog is a log that others append to, and that cannot be read at first.
+type waitingLog struct {
+	*failingLog
+	reads    int // so far
+	failures int // how many of them fail
+}
+
+func (l *waitingLog) Read(ctx context.Context, after uint64, limit int) ([]Entry, Position, error) {
+	l.mu.Lock()
+	l.reads++
+	fails := l.reads <= l.failures
+	l.mu.Unlock()
+	if fails {
+		return nil, Position{}, errors.New("the log is away")
+	}
+	return l.failingLog.Read(ctx, after, limit)
+}
+
+func (l *waitingLog) Follow(ctx context.Context, after uint64, limit int) ([]Entry, Position, error) {
+	select {
+	case <-ctx.Done():
+		return nil, Position{}, ctx.Err()
+	case <-time.After(time.Second):
+	}
+	return l.Read(ctx, after, limit)
+}
+
+// A server that could not find out about a session a moment ago does not begin a new one
+// because the log can be read now: it has the client come again.
+func TestASessionThatCouldNotBeLookedForIsNotBegunAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &failingLog{diskLog: diskLog{epoch: "e"}}
+		one := recoveryServer(t, log, nil)
+		b := &browser{t: t, name: "b"}
+		b.online(one)
+		publish(t, one, &log.diskLog, 1)
+		b.offline()
+		log.commit(numbered(2))
+		// The server's own, its follower's, and that for the client fail.
+		two := recoveryServer(t, &waitingLog{failingLog: log, failures: 3}, nil)
+		synctest.Wait()
+		b.online(two)
+		if b.connected {
+			t.Errorf("it was let in: %d sessions, refused %q", b.sessions, b.refused)
+		}
+		b.online(two)
+		if b.recovered != 1 || fmt.Sprint(b.got) != "[1 2]" {
+			t.Errorf("recovered %d times, refused %q, got %v", b.recovered, b.refused, b.got)
 		}
 	})
 }

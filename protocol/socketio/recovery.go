@@ -169,7 +169,10 @@ func (p *publisher) resume(s *Socket, o sessionOffer) position {
 	defer p.turns.giveBack()
 	if err := p.start(); err != nil {
 		p.refused(s, RefusedLog, ticket{}, 0)
-		return p.fresh(s).because(RefusedLog) // which is away too where that matters
+		if p.follower != nil {
+			return position{away: true} // also where the log can be read by now: others may have the session
+		}
+		return p.fresh(s).because(RefusedLog)
 	}
 	h := p.history.Load()
 	t, ok := openTicket(o.pid, p.options.Key, s.nsp.name, h.tag)

@@ -23,13 +23,13 @@ import (
 type guest struct {
 	kind string
 
-	mu      sync.Mutex // guards the fields below
-	machine string     // where they are connected
-	session string     // Engine.IO's id; "" for an event stream
-	here    bool       // connected
-	came    int        // how often they were connected
-	anew    int        // of these, how often not where they had been
-	offsets []uint64   // of events, as they came
+	mu      sync.Mutex  // guards the fields below
+	machine string      // where they are connected
+	session string      // Engine.IO's id; "" for an event stream
+	here    bool        // connected
+	came    int         // how often they were connected
+	anew    []beginning // of these, those that did not go on where they had been
+	offsets []uint64    // of events, as they came
 	cuts    []cut
 }
 
@@ -39,12 +39,23 @@ type cut struct {
 	machine, session string    // where they had been
 }
 
+// beginning is a session that began anew instead of going on.
+type beginning struct {
+	at       time.Time
+	left, to string // the machine where the guest had been, and the one they came to
+	last     uint64 // the offset of what they had been told last, 0 for nothing
+}
+
 // connected notes that a guest is connected.
 func (g *guest) connected(recovered bool, machine, session string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.came++; g.came > 1 && !recovered {
-		g.anew++
+		b := beginning{at: time.Now(), left: g.machine, to: machine}
+		if n := len(g.offsets); n > 0 {
+			b.last = g.offsets[n-1]
+		}
+		g.anew = append(g.anew, b)
 	}
 	g.here, g.machine, g.session = true, machine, session
 	if n := len(g.cuts); n > 0 && g.cuts[n-1].to.IsZero() {

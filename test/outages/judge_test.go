@@ -136,7 +136,7 @@ func (v *verdict) judgeGuests(t *testing.T, guests []*guest, log []uint64, hidde
 	first, _ := slices.BinarySearch(log, after+1)
 	for _, g := range guests {
 		g.mu.Lock()
-		v.Anew += g.anew
+		v.Anew += len(g.anew)
 		deliveries += len(g.offsets)
 		seen, last := make([]bool, len(log)), -1
 		missing := len(log) - first
@@ -296,6 +296,25 @@ func (r *row) count(p *spell, g *guest) {
 		if !c.to.IsZero() {
 			r.back = append(r.back, c.to.Sub(c.from))
 		}
+	}
+}
+
+// tellAnew prints which sessions began anew, and during which fault.
+func tellAnew(t *testing.T, spells []*spell, guests []*guest) {
+	t.Helper()
+	for _, g := range guests {
+		g.mu.Lock()
+		for _, b := range g.anew {
+			during := "no fault"
+			for _, p := range spells {
+				if p.within(b.at) {
+					during = fmt.Sprintf("%q, %.2f s after it began", p.name, b.at.Sub(p.began).Seconds())
+				}
+			}
+			t.Logf("a session began anew (%s) at %s, during %s: its guest left %s, told of %d last, and came to %s",
+				g.kind, b.at.Format("15:04:05.000"), during, b.left, b.last, b.to)
+		}
+		g.mu.Unlock()
 	}
 }
 

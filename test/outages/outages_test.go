@@ -91,6 +91,7 @@ func (s *show) report() {
 	t.Logf("%d guests, %s: %d requests, %d submissions acknowledged (%d stored), %d pictures asked for, %d events, %d deliveries",
 		len(s.audience.guests), time.Since(s.began).Round(time.Second), requests, len(accepted), stored, pictures, len(events), deliveries)
 	tell(t, rows)
+	tellAnew(t, s.spells, s.audience.guests)
 	t.Logf("%+v", v)
 	if v != (verdict{}) {
 		t.Errorf("that is not what is wanted: %+v", v)
