@@ -78,8 +78,7 @@ test-packages:
 	@below=$$(go list ./test) && PODIUM_TEST_REQUIRE=1 go test -race -timeout 20m -p $(SIDE_BY_SIDE) $(LONGEST) ./test/conformance \
 	  $$(go list $(MODULES) | grep -vxF "$$(go list $(LONGEST))" | grep -vE "^$$below(/|$$)|/store/backup$$")
 test-program:
-	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m -p $(SIDE_BY_SIDE) ./test/crash ./test/clients \
-	  $$(go list ./test/... | grep -vE '/(abuse|browser|clients|conformance|crash)$$')
+	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 20m $$(go list ./test/... | grep -vE '/(abuse|browser|conformance)$$')
 # Windows that share a browser take the focus from each other: one test at a time.
 test-browser:
 	@PODIUM_TEST_REQUIRE=1 PODIUM_TEST_BINARY=$(CURDIR)/bin/podium go test -timeout 30m -parallel 1 ./test/browser
