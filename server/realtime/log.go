@@ -90,22 +90,21 @@ type sharedLog struct {
 
 // Follow implements [socketio.Follower]. It wakes the event streams, too.
 func (l *sharedLog) Follow(ctx context.Context, after uint64, limit int) ([]socketio.Entry, socketio.Position, error) {
-	for seen := after; ; {
-		if err := l.shared.Follow(ctx, seen); err != nil {
+	for {
+		if err := l.shared.Follow(ctx, after); err != nil {
 			return nil, l.at, err
 		}
-		entries, at, err := l.Read(ctx, seen, limit)
+		entries, at, err := l.Read(ctx, after, limit)
 		if err != nil {
 			return nil, at, err
 		}
 		changed := at.Epoch != l.at.Epoch || at.Incarnation != l.at.Incarnation
 		l.at = at
-		if at.Last > seen {
+		if at.Last > after {
 			l.rt.wake()
 		}
 		if len(entries) > 0 || changed {
 			return entries, at, nil
 		}
-		seen = max(seen, at.Last) // what is there is not sent any more
 	}
 }
