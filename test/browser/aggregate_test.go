@@ -55,5 +55,5 @@ func TestTheDashboardCostsTheSameWithAThousandConnections(t *testing.T) {
 	admin.sees("#figures", "at most in the last hour")
 	admin.sees("#figures", "1,00") // the page itself may be connected too
 	admin.run(chromedp.Click("#technical summary"))
-	admin.sees("#technicalFigures", "0 byte wait for slow phones")
+	admin.sees("#technicalFigures", "0 byte waiting for slow phones")
 }
