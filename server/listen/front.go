@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -220,6 +221,9 @@ func (f *Front) Open(h http.Handler) {
 
 // ServeHTTP passes a request on, or lets it wait.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A connection whose requests came all at once is let wait behind everybody else before
+	// each of them: its goroutine would keep a processor for as long as they take.
+	runtime.Gosched()
 	if h := f.handler.Load(); h != nil {
 		(*h).ServeHTTP(w, r)
 		return
