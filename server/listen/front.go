@@ -78,7 +78,8 @@ func New(o Options) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l == nil {
+	kept := l != nil
+	if !kept {
 		if l, err = net.Listen("tcp", o.Address); err != nil {
 			return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 		}
@@ -88,7 +89,7 @@ func New(o Options) (*Front, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	f := &Front{
-		listener: &closable{Listener: l, full: o.Sockets.Full}, sockets: o.Sockets, tls: [2]string{o.TLSCert, o.TLSKey}, packets: packets,
+		listener: &closable{Listener: l, full: o.Sockets.Full, kept: kept}, sockets: o.Sockets, tls: [2]string{o.TLSCert, o.TLSKey}, packets: packets,
 		began: time.Now(), hold: holdLimit, body: o.BodyTimeout,
 		opened: make(chan struct{}), done: make(chan struct{}),
 	}

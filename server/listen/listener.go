@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +22,7 @@ var errRefusing = errors.New("no connections are accepted any more")
 type closable struct {
 	net.Listener
 	full     func() bool // no more connections may be served; nil: never
+	kept     bool        // by systemd, for the next process: what waits in its queue is that one's
 	besieged bool        // waiting did not help; owned by the goroutine that accepts
 	stopping atomic.Bool
 }
@@ -44,8 +46,8 @@ func (l *closable) awaitRoom() {
 	}
 }
 
-// stop makes Accept return errRefusing, and leaves what it has not returned to
-// the system.
+// stop makes Accept return errRefusing, once it has returned the connections that
+// wait, where nobody else would.
 func (l *closable) stop() {
 	l.stopping.Store(true)
 	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Unix(1, 0)) == nil {
@@ -58,12 +60,24 @@ func (l *closable) stop() {
 func (l *closable) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil && l.stopping.Load() {
-		return nil, errRefusing
+		return l.acceptWaiting()
 	}
 	if err == nil {
 		l.awaitRoom()
 	}
 	return c, err
+}
+
+// acceptWaiting accepts a connection that the system has accepted: it would be reset. When
+// there is none, nothing listens any more.
+func (l *closable) acceptWaiting() (net.Conn, error) {
+	if socket, ok := l.Listener.(syscall.Conn); ok && !l.kept {
+		if c := acceptAtOnce(socket); c != nil {
+			return c, nil
+		}
+		_ = l.Listener.Close() // at once, before another comes
+	}
+	return nil, errRefusing
 }
 
 // firstActivated is the number of the first socket that systemd hands over

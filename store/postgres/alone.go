@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -16,11 +15,7 @@ func (s *Store) Alone(ctx context.Context, work string, f func(context.Context) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", work, explain(err))
 	}
-	defer func() {
-		over, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = conn.Close(over) // the lock ends with it, in whatever way
-	}()
+	defer closeSoon(conn) // the lock ends with it, in whatever way
 	free, err := s.claim(ctx, conn, work)
 	if err != nil {
 		return fmt.Errorf("%s: %w", work, explain(err))

@@ -101,7 +101,7 @@ func Open(ctx context.Context, url string, options Options) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("open the database: %w", explain(err))
 	}
-	if err := s.look(ctx); err != nil {
+	if err := s.look(ctx, s.pool); err != nil {
 		s.pool.Close()
 		return nil, fmt.Errorf("open the database: %w", err)
 	}

@@ -65,12 +65,18 @@ func (w *watch) stop() {
 	<-w.ended
 }
 
-// look reads the head.
-func (s *Store) look(ctx context.Context) error {
+// asker is a connection, or a pool of them.
+type asker interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// look reads the head. Whether the database is there is asked on a connection that nobody
+// else uses: of a slow one the pool's are taken for longer than one may wait for the answer.
+func (s *Store) look(ctx context.Context, from asker) error {
 	var h head
 	var text string
 	var there float64 // seconds since the Unix epoch
-	err := s.pool.QueryRow(ctx, `select epoch, last, version, categories, categories_version,
+	err := from.QueryRow(ctx, `select epoch, last, version, categories, categories_version,
 		case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end,
 		extract(epoch from clock_timestamp())::float8 from podium.head`).
 		Scan(&h.epoch, &h.last, &h.version, &text, &h.categories.version, &h.incarnation, &there)
@@ -213,11 +219,7 @@ func (w *watch) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		over, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = conn.Close(over) // nothing is lost with it
-	}()
+	defer closeSoon(conn)
 	if _, err := conn.Exec(ctx, `listen podium`); err != nil {
 		return err
 	}
@@ -227,7 +229,7 @@ func (w *watch) listen(ctx context.Context) error {
 	quiet, seen := false, w.store.Followed() // nothing was heard the last time; what the head said
 	for {
 		look, cancel := context.WithTimeout(ctx, lookTimeout)
-		err := w.store.look(look)
+		err := w.store.look(look, conn)
 		cancel()
 		if err != nil {
 			return err
@@ -251,6 +253,13 @@ func (w *watch) listen(ctx context.Context) error {
 	}
 }
 
+// closeSoon ends a connection that nothing is lost with.
+func closeSoon(conn *pgx.Conn) {
+	over, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(over)
+}
+
 // echo sends a notification to this connection by another one.
 func (w *watch) echo(ctx context.Context, conn *pgx.Conn) error {
 	wait, cancel := context.WithTimeout(ctx, echoWithin)
@@ -271,11 +280,7 @@ func (w *watch) hears(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer func() {
-		over, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = conn.Close(over) // nothing is lost with it
-	}()
+	defer closeSoon(conn)
 	if _, err := conn.Exec(ctx, `listen podium`); err != nil {
 		return false
 	}
@@ -289,6 +294,11 @@ func (w *watch) poll(ctx context.Context) error {
 	var trying sync.WaitGroup
 	defer trying.Wait()
 	defer cancel()
+	conn, err := w.store.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSoon(conn)
 	heard := make(chan struct{})
 	trying.Go(func() {
 		for ctx.Err() == nil {
@@ -307,7 +317,7 @@ func (w *watch) poll(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		look, cancel := context.WithTimeout(ctx, lookTimeout)
-		err := w.store.look(look)
+		err := w.store.look(look, conn)
 		cancel()
 		if err != nil {
 			return err
@@ -385,7 +395,7 @@ func (s *Store) Follow(ctx context.Context, after uint64) error {
 		return nil
 	}
 	if !fresh { // so that whoever follows learns that the database is away
-		if err := s.look(ctx); err != nil {
+		if err := s.look(ctx, s.pool); err != nil {
 			return err
 		}
 	}

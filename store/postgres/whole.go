@@ -52,11 +52,7 @@ func (s *Store) aside(ctx context.Context, options pgx.TxOptions, f func(pgx.Tx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		over, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = conn.Close(over) // the transaction is over
-	}()
+	defer closeSoon(conn) // the transaction is over
 	return pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, wholeTimeout); err != nil {
 			return err
@@ -214,7 +210,7 @@ func (s *Store) Load(ctx context.Context, all iter.Seq2[contest.Part, error], re
 	s.watch.forget()
 	looking, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return s.look(looking)
+	return s.look(looking, s.pool)
 }
 
 // SettingsSum is a checksum of all settings: it changes when one of them does.
