@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -182,19 +183,18 @@ func (d *deletion) tell(tx Tx) error {
 	if d.broken {
 		return announceMany(tx, d.ids)
 	}
-	count := len(d.gone) + len(d.removed)
-	ids := make([]string, 0, count)
-	for _, part := range [...][]Submission{d.gone, d.removed} {
-		for i := range part {
-			if count > toldSingly {
-				ids = append(ids, part[i].ID)
-			} else if err := announceRemoved(tx, Removed{part[i].ID, part[i].Category}); err != nil {
+	all := slices.Concat(d.gone, d.removed)
+	if len(all) <= toldSingly {
+		for i := range all {
+			if err := announceRemoved(tx, Removed{all[i].ID, all[i].Category}); err != nil {
 				return err
 			}
 		}
-	}
-	if count <= toldSingly {
 		return nil
+	}
+	ids := make([]string, 0, len(all))
+	for i := range all {
+		ids = append(ids, all[i].ID)
 	}
 	return announceMany(tx, ids)
 }
