@@ -75,6 +75,18 @@ func (l *failingLog) failOver(lost int, then ...int) {
 	}
 }
 
+// awayAfterOne returns a log, its server, and a client that had event 1 there and is away.
+func awayAfterOne(t *testing.T) (*failingLog, *Server, *browser) {
+	t.Helper()
+	log := &failingLog{diskLog: diskLog{epoch: "e"}}
+	srv := recoveryServer(t, log, nil)
+	b := &browser{t: t, name: "b"}
+	b.online(srv)
+	publish(t, srv, &log.diskLog, 1)
+	b.offline()
+	return log, srv, b
+}
+
 // A server finds that it cannot go on from where it is, and goes on from elsewhere before
 // the connections have ended that it closes for it. What it sends them meanwhile would
 // make their clients come back with an offset behind the hole.
@@ -123,12 +135,7 @@ func TestNothingIsSentBehindAHoleToAClientThatIsStillThere(t *testing.T) {
 // The same while the client is sent what it missed.
 func TestNoReplayGoesOnInAnotherHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &failingLog{diskLog: diskLog{epoch: "e"}}
-		srv := recoveryServer(t, log, nil)
-		b := &browser{t: t, name: "b"}
-		b.online(srv)
-		publish(t, srv, &log.diskLog, 1)
-		b.offline()
+		log, srv, b := awayAfterOne(t)
 		publish(t, srv, &log.diskLog, 2, 3)
 		p := srv.publisher
 		p.mu.Lock()
@@ -256,12 +263,7 @@ func (l *waitingLog) Follow(ctx context.Context, after uint64, limit int) ([]Ent
 // because the log can be read now: it has the client come again.
 func TestASessionThatCouldNotBeLookedForIsNotBegunAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &failingLog{diskLog: diskLog{epoch: "e"}}
-		one := recoveryServer(t, log, nil)
-		b := &browser{t: t, name: "b"}
-		b.online(one)
-		publish(t, one, &log.diskLog, 1)
-		b.offline()
+		log, _, b := awayAfterOne(t)
 		log.commit(numbered(2))
 		// The server's own, its follower's, and that for the client fail.
 		two := recoveryServer(t, &waitingLog{failingLog: log, failures: 3}, nil)

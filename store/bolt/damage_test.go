@@ -350,6 +350,21 @@ func TestOtherThingsInThePlaceOfTheFileAreRefused(t *testing.T) {
 	}
 }
 
+// underneath opens a file that a running store has open too, to damage it.
+func underneath(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
 // A server's file is damaged while it runs: requests that meet it fail, and
 // the others and the end do not.
 func TestDamageUnderARunningStoreIsAnError(t *testing.T) {
@@ -364,10 +379,7 @@ func TestDamageUnderARunningStoreIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(at, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := underneath(t, at)
 		if id == 1 { // both meta pages
 			_, err = f.WriteAt(noise(random, int(m.pageSize)), 0)
 		}
@@ -395,9 +407,6 @@ func TestDamageUnderARunningStoreIsAnError(t *testing.T) {
 			t.Fatalf("page %d: the file stays locked: %v", id, err)
 		}
 		release()
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
 	}
 	if met < 20 {
 		t.Errorf("only %d uses met the damage", met)
@@ -425,11 +434,7 @@ func TestAMetaPageDamagedUnderARunningStoreNeverTakesItBack(t *testing.T) {
 	if newest.txid%2 == 1 {
 		older = 0
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := underneath(t, path)
 	damage := func(at int64) {
 		t.Helper()
 		if _, err := f.WriteAt(make([]byte, 100), at); err != nil {
@@ -469,11 +474,7 @@ func TestKeysOutOfOrderUnderARunningStoreAreAnError(t *testing.T) {
 	}
 	one, before := list[40].ID, []byte("0"+list[40].ID[1:])
 	data, _ := os.ReadFile(path)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := underneath(t, path)
 	if _, err := f.WriteAt(bytes.ReplaceAll(data, []byte(one), before), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,31 +18,20 @@ var (
 // fuzzTargets are the targets that there are: the folder, and the name.
 func fuzzTargets(t *testing.T) map[[2]string]bool {
 	t.Helper()
-	foreign := foreignModules(t)
 	found := make(map[[2]string]bool)
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (foreign(path) || d.Name() == "node_modules" || d.Name() == "testdata") {
-			return filepath.SkipDir
-		}
+	goFiles(t, func(path string) {
 		if !strings.HasSuffix(path, "_test.go") {
-			return nil
+			return
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		rel, _ := filepath.Rel("..", filepath.Dir(path))
 		for _, name := range fuzzTarget.FindAllStringSubmatch(string(text), -1) {
 			found[[2]string{filepath.ToSlash(rel), name[1]}] = true
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return found
 }
 
