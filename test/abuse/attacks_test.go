@@ -87,7 +87,7 @@ const (
 	noise = 50 * time.Millisecond
 	// tries is how often an attack is tried on others' patience; one in which
 	// nobody is hurt is enough, because the machine may be busy with something else.
-	tries = 6
+	tries = 4
 	// calmFor is how long others are watched before each attack, and calmKept of how
 	// many such times what is usual is made: a busy machine is so for all of them.
 	calmFor  = 300 * time.Millisecond
